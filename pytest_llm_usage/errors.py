@@ -1,0 +1,49 @@
+"""Every error of this package, one tree: a message a user can act on, never a traceback to read.
+
+The lowest layer: nothing of the package is imported here.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BudgetExceededError",
+    "CassetteError",
+    "ConfigurationError",
+    "LLMUsageError",
+    "PriceUnknownError",
+    "RecordingMismatchError",
+    "SecretError",
+    "UsageUnknownError",
+]
+
+
+class LLMUsageError(Exception):
+    """Base of all errors of pytest-llm-usage."""
+
+
+class ConfigurationError(LLMUsageError):
+    """An option, ini key, marker or price file that cannot be used as it is written."""
+
+
+class UsageUnknownError(LLMUsageError):
+    """A token count was read while a call in the view has no known usage."""
+
+
+class PriceUnknownError(LLMUsageError):
+    """A cost was read while a call in the view has no known price."""
+
+
+class BudgetExceededError(LLMUsageError, AssertionError):
+    """More was spent than a limit allows. An `AssertionError`, so that it reads as a failed test."""
+
+
+class CassetteError(LLMUsageError):
+    """A cassette that cannot be read, written or used."""
+
+
+class RecordingMismatchError(CassetteError):
+    """A request that the cassette does not hold, or no longer holds in this form."""
+
+
+class SecretError(CassetteError):
+    """A credential was found where it would have been written to a file. Nothing was written."""

@@ -1,0 +1,201 @@
+"""`Call`, one billed request to a model, and `Ledger`, the calls of a test (or of the run) in the order they started.
+
+Frozen values with a plain-dict form: what a report, a snapshot or another process reads is exactly what was gathered.
+Nothing here knows where a call came from (LangChain's callbacks or the wire); the layers above fill these in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from pytest_llm_usage.usage import TokenUsage
+
+__all__ = ["STATUSES", "UNKNOWN_MODEL", "Call", "Ledger", "Part", "Source", "Status"]
+
+Source: TypeAlias = Literal["langchain", "http"]
+
+#: ``ok``: usage is known. ``no_usage``: the provider answered without usage. ``error``: it raised.
+#: ``aborted``: it was abandoned, cancelled or never ended. ``cached``: answered by LangChain's own response cache.
+Status: TypeAlias = Literal["ok", "no_usage", "error", "aborted", "cached"]
+STATUSES: tuple[Status, ...] = ("ok", "no_usage", "error", "aborted", "cached")
+
+#: The model of a call that neither named a model nor was asked for one.
+UNKNOWN_MODEL = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Work that a provider lists apart from the call's own usage, such as Anthropic's `iterations`.
+
+    Attributes:
+        kind: The provider's name for it (`compaction`, `advisor_message` …).
+        model: The model that did it; it may be another than the call's.
+        usage: Its tokens; not contained in `Call.usage`.
+    """
+
+    kind: str
+    model: str
+    usage: TokenUsage
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-able data."""
+        return {"kind": self.kind, "model": self.model, "usage": self.usage.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Part:
+        """The inverse of `to_dict`."""
+        return cls(data["kind"], data["model"], TokenUsage.from_dict(data["usage"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request to a model.
+
+    Attributes:
+        index: Position in the test, from 0, in the order in which calls started.
+        source: `langchain` (a callback reported it) or `http` (only the provider's response told of it).
+        provider: Who was asked, in LangChain's words (`openai`, `anthropic`, `amazon_bedrock` …); None if unknown.
+        model: What the response says, else what was asked for, else `unknown`.
+        requested_model: What was asked for, where that is known.
+        usage: The tokens, or None where nobody knows them.
+        status: See `Status`.
+        service_tier: The provider's tier (`flex`, `priority`, `batch` …) where it tells one.
+        parts: Work the provider lists apart; empty for nearly every call.
+        response_id: The provider's id of the response.
+        streamed: Whether the answer came in pieces.
+        node: The LangGraph node that made the call.
+        tags: LangChain's tags of the run.
+        started_at: Seconds since the epoch.
+        duration_s: Seconds from the request to the last piece of the answer.
+        priced_at: Seconds since the epoch that decide the price: the recording's date, else `started_at`.
+        phase: pytest's phase in which it started: `setup`, `call` or `teardown`.
+        where: `file:line in function` of the user's code that made the call.
+        sections: The sections (`llm_usage.section(name)`) that were open when it started, outermost first.
+        reported: What LangChain reported, to the letter (`UsageMetadata`), or None.
+        reported_model: The model name LangChain's own callback would file it under, or None where it drops the call.
+        stated_cost_usd: The cost that the provider itself states on the wire, in USD.
+        note: Why the usage is not what one would expect, in words; empty where there is nothing to say.
+    """
+
+    index: int
+    source: Source = "langchain"
+    provider: str | None = None
+    model: str = UNKNOWN_MODEL
+    requested_model: str | None = None
+    usage: TokenUsage | None = None
+    status: Status = "ok"
+    service_tier: str | None = None
+    parts: tuple[Part, ...] = ()
+    response_id: str | None = None
+    streamed: bool = False
+    node: str | None = None
+    tags: tuple[str, ...] = ()
+    started_at: float = 0.0
+    duration_s: float | None = None
+    priced_at: float | None = None
+    phase: str = "call"
+    where: str | None = None
+    sections: tuple[str, ...] = ()
+    reported: Mapping[str, Any] | None = None
+    reported_model: str | None = None
+    stated_cost_usd: Decimal | None = None
+    note: str = ""
+    #: Looks the price up when it is first read; the ledger itself knows no prices.
+    pricer: Callable[[Call], Decimal | None] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def cost_usd(self) -> Decimal | None:
+        """USD, exact; None where the usage or the price is not known. Never 0 for want of a price."""
+        if self.status == "cached":
+            return Decimal(0)
+        return self.pricer(self) if self.pricer is not None else None
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether a provider was asked at all: everything but an answer of LangChain's own cache."""
+        return self.status != "cached"
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether tokens were (or may have been) spent that nobody knows."""
+        return self.usage is None and self.status in ("no_usage", "aborted")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-able data; decimals as strings. Fields that hold nothing are left out."""
+        data: dict[str, Any] = {}
+        for name in _PLAIN_FIELDS:
+            value = getattr(self, name)
+            if value not in (None, "", ()):
+                data[name] = list(value) if isinstance(value, tuple) else value
+        if self.usage is not None:
+            data["usage"] = self.usage.to_dict()
+        if self.parts:
+            data["parts"] = [part.to_dict() for part in self.parts]
+        if self.reported is not None:
+            data["reported"] = _thawed(self.reported)
+        if self.stated_cost_usd is not None:
+            data["stated_cost_usd"] = str(self.stated_cost_usd)
+        if self.cost_usd is not None:
+            data["cost_usd"] = str(self.cost_usd)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Call:
+        """The inverse of `to_dict`: the cost is the one that was written, not looked up again."""
+        values: dict[str, Any] = {name: data[name] for name in _PLAIN_FIELDS if name in data}
+        for name in ("tags", "sections"):
+            if name in values:
+                values[name] = tuple(values[name])
+        if "usage" in data:
+            values["usage"] = TokenUsage.from_dict(data["usage"])
+        if "parts" in data:
+            values["parts"] = tuple(Part.from_dict(part) for part in data["parts"])
+        if "reported" in data:
+            values["reported"] = MappingProxyType(dict(data["reported"]))
+        if "stated_cost_usd" in data:
+            values["stated_cost_usd"] = Decimal(data["stated_cost_usd"])
+        cost_usd = Decimal(data["cost_usd"]) if "cost_usd" in data else None
+        return cls(**values, pricer=lambda _call: cost_usd)
+
+
+_STRUCTURED_FIELDS = ("usage", "parts", "reported", "stated_cost_usd", "pricer")
+_PLAIN_FIELDS = tuple(f.name for f in fields(Call) if f.name not in _STRUCTURED_FIELDS)
+
+
+def _thawed(value: Any) -> Any:
+    """`value` without read-only mappings, so that `json` takes it."""
+    if isinstance(value, Mapping):
+        return {key: _thawed(item) for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The calls of a test, or of the run, in the order in which they started. Ledgers add up."""
+
+    calls: tuple[Call, ...] = ()
+
+    def __add__(self, other: Ledger) -> Ledger:
+        if not isinstance(other, Ledger):
+            return NotImplemented
+        start = len(self.calls)
+        renumbered = (replace(call, index=start + i) for i, call in enumerate(other.calls))
+        return Ledger((*self.calls, *renumbered))
+
+    def __radd__(self, other: object) -> Ledger:
+        # sum() starts from 0.
+        return self if other == 0 else NotImplemented
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Plain JSON-able data, one dict a call."""
+        return [call.to_dict() for call in self.calls]
+
+    @classmethod
+    def from_list(cls, data: list[Mapping[str, Any]]) -> Ledger:
+        """The inverse of `to_list`."""
+        return cls(tuple(Call.from_dict(item) for item in data))

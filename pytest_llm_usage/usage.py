@@ -1,0 +1,199 @@
+"""`TokenUsage`: the tokens of one call or of many, in one canonical form whatever their source.
+
+The terms are those of LangChain's `UsageMetadata`: input includes cached and cache-writing tokens,
+output includes reasoning. Two things LangChain writes otherwise, both undone by `from_langchain`:
+
+* with a split of cache writes by lifetime (`ephemeral_5m_input_tokens`, `ephemeral_1h_input_tokens`)
+  it sets `cache_creation` to 0; here `cache_creation` is always all cache writes;
+* on OpenAI's priority and flex tiers it prefixes the keys (`flex_cache_read`) and adds the tier itself as a
+  key for the remainder; here keys carry no tier, the tier is told apart (`Call.service_tier`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["CACHE_LIFETIMES", "TokenUsage", "count"]
+
+#: Detail keys that split `cache_creation` by how long the provider keeps the entry.
+CACHE_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+
+#: Service tiers that LangChain writes into the detail keys of OpenAI models.
+_PREFIXING_TIERS = ("priority", "flex")
+
+_NO_DETAILS: Mapping[str, int] = MappingProxyType({})
+
+
+def count(value: object) -> int | None:
+    """`value` as a number of tokens, or None where it is none.
+
+    Providers and proxies send `12`, `12.0` and, rarely, `"12"`; booleans, negative numbers, fractions and
+    anything else are not counts.
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value if value >= 0 else None
+    if isinstance(value, float):
+        return int(value) if value >= 0 and value.is_integer() else None
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenUsage:
+    """Tokens as the provider counted them. Values add up: `sum(usages, TokenUsage())`, or plain `sum(usages)`.
+
+    Attributes:
+        input_tokens: Tokens sent, including those read from and written to a cache.
+        output_tokens: Tokens received, including reasoning.
+        total_tokens: Input and output; more where the provider counts more.
+        input_token_details: Parts of the input (`cache_read`, `cache_creation`, `audio`, …), every key kept.
+        output_token_details: Parts of the output (`reasoning`, `audio`, …), every key kept.
+
+    Two usages are equal when their counts are and their details are; a detail of zero equals an absent one.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    input_token_details: Mapping[str, int] = field(default=_NO_DETAILS)
+    output_token_details: Mapping[str, int] = field(default=_NO_DETAILS)
+
+    def __post_init__(self) -> None:
+        for name in ("input_token_details", "output_token_details"):
+            details: Mapping[str, int] = getattr(self, name)
+            if details is not _NO_DETAILS:
+                # A private copy: what the caller does with theirs afterwards changes nothing here.
+                object.__setattr__(self, name, MappingProxyType(dict(details)))
+
+    @classmethod
+    def of(
+        cls,
+        input_tokens: int,
+        output_tokens: int,
+        *,
+        total_tokens: int | None = None,
+        input_token_details: Mapping[str, int] = _NO_DETAILS,
+        output_token_details: Mapping[str, int] = _NO_DETAILS,
+    ) -> TokenUsage:
+        """A usage whose total is the sum of its parts unless the provider states more."""
+        total = input_tokens + output_tokens
+        return cls(
+            input_tokens,
+            output_tokens,
+            total if total_tokens is None else max(total, total_tokens),
+            input_token_details,
+            output_token_details,
+        )
+
+    @classmethod
+    def from_langchain(cls, usage_metadata: Mapping[str, Any]) -> tuple[TokenUsage, str | None]:
+        """The canonical form of LangChain's `UsageMetadata`, and the service tier its keys tell (or None)."""
+        inputs, tier_in = _canonical_details(usage_metadata.get("input_token_details"))
+        outputs, tier_out = _canonical_details(usage_metadata.get("output_token_details"))
+        lifetimes = sum(inputs.get(key, 0) for key in CACHE_LIFETIMES)
+        if lifetimes > inputs.get("cache_creation", 0):
+            inputs["cache_creation"] = lifetimes
+        input_tokens = count(usage_metadata.get("input_tokens")) or 0
+        output_tokens = count(usage_metadata.get("output_tokens")) or 0
+        total = count(usage_metadata.get("total_tokens"))
+        usage = cls(
+            input_tokens,
+            output_tokens,
+            input_tokens + output_tokens if total is None else total,
+            inputs,
+            outputs,
+        )
+        return usage, tier_in or tier_out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TokenUsage:
+        """The inverse of `to_dict`."""
+        return cls(
+            data["input_tokens"],
+            data["output_tokens"],
+            data["total_tokens"],
+            data.get("input_token_details", _NO_DETAILS),
+            data.get("output_token_details", _NO_DETAILS),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-able data: the counts, and of the details those that are not zero, sorted by name."""
+        data: dict[str, Any] = {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "total_tokens": self.total_tokens,
+        }
+        for name in ("input_token_details", "output_token_details"):
+            details = {key: value for key, value in sorted(getattr(self, name).items()) if value}
+            if details:
+                data[name] = details
+        return data
+
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        if not isinstance(other, TokenUsage):
+            return NotImplemented
+        return TokenUsage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.total_tokens + other.total_tokens,
+            _added(self.input_token_details, other.input_token_details),
+            _added(self.output_token_details, other.output_token_details),
+        )
+
+    def __radd__(self, other: object) -> TokenUsage:
+        # sum() starts from 0.
+        if other == 0:
+            return self
+        return NotImplemented
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TokenUsage):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.input_tokens, self.output_tokens, self.total_tokens))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Mapping proxies cannot be pickled.
+        return {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "total_tokens": self.total_tokens,
+            "input_token_details": dict(self.input_token_details),
+            "output_token_details": dict(self.output_token_details),
+        }
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, MappingProxyType(value) if isinstance(value, dict) else value)
+
+
+def _canonical_details(details: object) -> tuple[dict[str, int], str | None]:
+    if not isinstance(details, Mapping):
+        return {}, None
+    counts = {str(key): n for key, value in details.items() if (n := count(value)) is not None}
+    tier = next((tier for tier in _PREFIXING_TIERS if tier in counts), None)
+    if tier is None:
+        return counts, None
+    canonical: dict[str, int] = {}
+    for key, value in counts.items():
+        if key == tier:
+            continue
+        name = key.removeprefix(f"{tier}_")
+        canonical[name] = canonical.get(name, 0) + value
+    return canonical, tier
+
+
+def _added(left: Mapping[str, int], right: Mapping[str, int]) -> Mapping[str, int]:
+    if not right:
+        return left
+    if not left:
+        return right
+    return {key: left.get(key, 0) + right.get(key, 0) for key in dict.fromkeys((*left, *right))}
