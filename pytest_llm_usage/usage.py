@@ -61,8 +61,8 @@ class TokenUsage:
     input_tokens: int = 0
     output_tokens: int = 0
     total_tokens: int = 0
-    input_token_details: Mapping[str, int] = field(default=_NO_DETAILS)
-    output_token_details: Mapping[str, int] = field(default=_NO_DETAILS)
+    input_token_details: Mapping[str, int] = field(default_factory=lambda: _NO_DETAILS)
+    output_token_details: Mapping[str, int] = field(default_factory=lambda: _NO_DETAILS)
 
     def __post_init__(self) -> None:
         for name in ("input_token_details", "output_token_details"):
