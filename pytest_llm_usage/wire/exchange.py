@@ -1,0 +1,37 @@
+"""`Exchange`: one HTTP request with its response, as a cassette recorded or replayed it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Exchange"]
+
+Headers = Mapping[str, str | Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and the response it got.
+
+    Attributes:
+        method: The HTTP method; any case.
+        url: The whole URL; may be redacted in recordings that others made.
+        request_headers: As recorded; names in any case, values one string or several.
+        request_body: Undecoded bytes.
+        status: The HTTP status.
+        response_headers: As recorded.
+        response_body: Undecoded bytes: compressed where the headers say so (and sometimes where they lie).
+        started_at: Seconds since the epoch at which the request was made in this process.
+        replayed: Whether the response came from a cassette rather than the network.
+    """
+
+    method: str
+    url: str
+    request_headers: Headers = field(default_factory=dict)
+    request_body: bytes = b""
+    status: int = 200
+    response_headers: Headers = field(default_factory=dict)
+    response_body: bytes = b""
+    started_at: float = 0.0
+    replayed: bool = True
