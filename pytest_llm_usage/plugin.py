@@ -1,1 +1,413 @@
-"""Hooks and fixtures of the pytest plugin, each handing over in a few lines."""
+"""Hooks and fixtures of the pytest plugin, each handing over in a few lines.
+
+Loading it imports none of langchain_core, vcr, syrupy or genai_prices: tracking attaches when the code under test
+imports LangChain (`_AttachOnImport`), the others wait for a test that needs them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import pytest
+
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.settings import MARKERS, Settings, add_options, cassette_mark, limits_of
+from pytest_llm_usage.tracker import LLMUsage, LLMUsageWarning, Tracker, running
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.cassettes import CassettePolicy, RecordMode
+    from pytest_llm_usage.pricing import PriceBook
+    from pytest_llm_usage.report import Run
+
+_SETTINGS = pytest.StashKey[Settings]()
+_SHARED = pytest.StashKey[Tracker]()
+_PRICES = pytest.StashKey["PriceBook"]()
+_CLOSERS = pytest.StashKey[ExitStack]()
+_ATTEMPTS = pytest.StashKey[list[Tracker]]()
+_ATTEMPT = pytest.StashKey[ExitStack]()
+_CASSETTE = pytest.StashKey["OpenCassette | None"]()
+_PASSED = pytest.StashKey[bool]()
+
+
+# -- the session -----------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declares the options and ini keys."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Reads the settings and starts to listen."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    try:
+        settings = config.stash[_SETTINGS] = Settings.of(config)
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from None
+    closers = config.stash[_CLOSERS] = ExitStack()
+    shared = config.stash[_SHARED] = _tracker(config, settings)
+    closers.enter_context(running(shared))
+    _AttachOnImport.install()
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Gatherer(config), "llm_usage_gatherer")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stops listening."""
+    if _CLOSERS in config.stash:
+        config.stash[_CLOSERS].close()
+
+
+def _tracker(config: pytest.Config, settings: Settings) -> Tracker:
+    tracker = Tracker(root=settings.root, missing=settings.missing)
+    tracker.prices = lambda: _price_book(config)
+    return tracker
+
+
+def _price_book(config: pytest.Config) -> PriceBook:
+    if _PRICES not in config.stash:
+        from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415 -- loads genai_prices, at the first price
+
+        path = config.stash[_SETTINGS].prices
+        config.stash[_PRICES] = PriceBook() if path is None else PriceBook.from_toml(path)
+    return config.stash[_PRICES]
+
+
+class _AttachOnImport:
+    """Attaches tracking when the module is imported in which LangChain keeps its configure hooks.
+
+    A finder of one module that steps aside as soon as it was asked for it. (wrapt has such hooks ready, but importing
+    it costs every start of pytest more than the whole plugin.)
+    """
+
+    _module = "langchain_core.tracers.context"
+
+    @classmethod
+    def install(cls) -> None:
+        if cls._module in sys.modules:
+            cls._attach()
+        elif not any(isinstance(finder, cls) for finder in sys.meta_path):
+            sys.meta_path.insert(0, cls())
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != self._module:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                run(module)
+                self._attach()
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+    @staticmethod
+    def _attach() -> None:
+        from pytest_llm_usage.langchain import attach  # noqa: PLC0415 -- imports langchain_core
+
+        attach()
+
+
+# -- a test ----------------------------------------------------------------------------------------------------
+
+
+def _fail(text: str) -> NoReturn:
+    # An outcome exception: no `except Exception` of an agent loop or of a provider's SDK swallows or retries it.
+    pytest.fail(text, pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Opens the tracker of this attempt at the test."""
+    settings = item.config.stash[_SETTINGS]
+    tracker = _tracker(item.config, settings)
+    item.stash.setdefault(_ATTEMPTS, []).append(tracker)
+    item.stash[_PASSED] = False
+    attempt = item.stash[_ATTEMPT] = ExitStack()
+    attempt.enter_context(running(tracker))
+    _set_limits(item, tracker)
+    with _decisive_failure(tracker):
+        return (yield)
+
+
+def _set_limits(item: pytest.Item, tracker: Tracker) -> None:
+    """Reads the test's budget; a marker that cannot be read fails this test alone."""
+    settings = item.config.stash[_SETTINGS]
+    if settings.mode == "off" or not _is_tracked(item, settings):
+        return
+    try:
+        tracker.limits = limits_of(item, settings)
+    except ConfigurationError as error:
+        tracker.fail(str(error))
+    if settings.mode == "fail":
+        tracker.stop = _fail
+
+
+@contextmanager
+def _decisive_failure(tracker: Tracker) -> Iterator[None]:
+    """Fails with the tracker's own reason where it has one, whatever the test made of it: swallowed, wrapped, grouped."""
+    try:
+        yield
+    except (KeyboardInterrupt, pytest.exit.Exception):
+        raise
+    except BaseException as error:
+        if tracker.failure is not None and str(error) != tracker.failure:
+            raise pytest.fail.Exception(tracker.failure, pytrace=False) from None
+        raise
+    if tracker.failure is not None:
+        _fail(tracker.failure)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fails the test where it is over its budget, or where something it did must fail it whatever it made of that."""
+    tracker = item.stash[_ATTEMPTS][-1]
+    tracker.phase = "call"
+    with _decisive_failure(tracker):
+        result = yield
+    _check_budget(item, tracker)
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Closes the tracker behind the last fixture; what fixtures spent on the way out counts too."""
+    tracker = item.stash[_ATTEMPTS][-1]
+    tracker.phase = "teardown"
+    before = len(tracker.calls())
+    try:
+        result = yield
+        if len(tracker.calls()) > before:
+            _check_budget(item, tracker)
+        return result
+    finally:
+        item.stash[_ATTEMPT].close()
+
+
+def _check_budget(item: pytest.Item, tracker: Tracker) -> None:
+    text = tracker.over_budget()
+    if text is None:
+        return
+    if item.config.stash[_SETTINGS].mode == "warn":
+        warnings.warn(f"{item.nodeid}: {text}", LLMUsageWarning, stacklevel=2)
+    else:
+        _fail(text)
+
+
+def _is_tracked(item: pytest.Item, settings: Settings) -> bool:
+    return settings.track == "all" or "llm_usage" in getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[Any, Any, Any]:
+    """Calls that a fixture of wider scope makes belong to the run, not to the test that happened to come first."""
+    if fixturedef.scope == "function":
+        return (yield)
+    shared = request.config.stash[_SHARED]
+    # Finalizers run in reverse order: the last one added opens, the first one closes, the fixture's own in between.
+    teardown = ExitStack()
+    fixturedef.addfinalizer(teardown.close)
+    try:
+        with running(shared):
+            return (yield)
+    finally:
+        fixturedef.addfinalizer(lambda: teardown.enter_context(running(shared)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Puts what the test spent on its last report, as plain data: the same path with and without xdist."""
+    report = yield
+    if call.when == "call":
+        item.stash[_PASSED] = report.passed
+    elif call.when == "teardown":
+        data = _spent(item)
+        if data:
+            report.llm_usage = data  # type: ignore[attr-defined]
+    return report
+
+
+def _spent(item: pytest.Item) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    attempts = item.stash[_ATTEMPTS]
+    if _is_tracked(item, item.config.stash[_SETTINGS]) and any(tracker.calls() for tracker in attempts):
+        from pytest_llm_usage.report.run import record  # noqa: PLC0415 -- only for tests that called a model
+
+        data = record(attempts)
+    shared = item.config.stash[_SHARED].drain()
+    if shared.calls:
+        data["shared"] = shared.to_list()
+    return data
+
+
+# -- the run ---------------------------------------------------------------------------------------------------
+
+
+class _Gatherer:
+    """Adds up what rides on the reports, in the process that prints: the only one, or xdist's controller."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._run: Run | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Takes in what a test spent; ends the run where that was more than it may spend."""
+        data = getattr(report, "llm_usage", None)
+        if not data:
+            return
+        if self._run is None:
+            from pytest_llm_usage.report import Run  # noqa: PLC0415 -- only for runs that called a model
+
+            self._run = Run()
+        self._run.add(report.nodeid, getattr(report, "worker_id", ""), data)
+        settings = self._config.stash[_SETTINGS]
+        if settings.session_limits and settings.mode != "off":
+            self._check_session(self._run.breached(settings.session_limits), settings.mode)
+
+    def _check_session(self, verdict: str | None, mode: str) -> None:
+        if verdict is None:
+            return
+        if mode == "warn":
+            warnings.warn(f"the whole run: {verdict}", LLMUsageWarning, stacklevel=2)
+            return
+        # xdist's controller runs no tests itself: it listens to its own flag, not to the session's.
+        for runner in (self._config.pluginmanager.get_plugin("dsession"), self._session):
+            if runner is not None:
+                runner.shouldstop = runner.shouldfail = verdict
+
+    _session: pytest.Session | None = None
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Remembers the session, to be able to end it."""
+        self._session = session
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Prints the section `LLM usage`; nothing where no model was called."""
+        if self._run is None:
+            return
+        from pytest_llm_usage.report import section_lines  # noqa: PLC0415
+
+        unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+        bar = "█" if unicode and terminalreporter.isatty else "#"
+        lines = section_lines(self._run, self._config.stash[_SETTINGS].report, bar=bar)
+        if lines:
+            terminalreporter.section("LLM usage")
+            for line in lines:
+                terminalreporter.line(line)
+
+
+# -- fixtures --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _llm_usage_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Opens the cassette of a test that asks for `llm_usage`, before its other fixtures make requests."""
+    if "llm_usage" not in request.fixturenames:
+        yield
+        return
+    with _open_cassette(request):
+        yield
+
+
+@pytest.fixture
+def llm_usage(request: pytest.FixtureRequest) -> Iterator[LLMUsage]:
+    """Token usage and cost of the model calls that this test makes; its cassette is replayed."""
+    tracker = request.node.stash[_ATTEMPTS][-1]
+    instance = request.instance
+    if instance is not None and not hasattr(instance, "llm_usage"):
+        # unittest classes ask through usefixtures and have no arguments.
+        instance.llm_usage = tracker.usage
+    if request.node.stash.get(_CASSETTE, None) is not None:
+        yield tracker.usage
+        return
+    with _open_cassette(request):
+        yield tracker.usage
+
+
+@contextmanager
+def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
+    from pytest_llm_usage.cassettes import OpenCassette  # noqa: PLC0415 -- only for tests that replay
+
+    item = request.node
+    policy = _policy(request)
+    if policy is None:
+        yield
+        return
+    tracker = item.stash[_ATTEMPTS][-1]
+
+    def fail(text: str) -> NoReturn:
+        tracker.fail(text)
+        _fail(text)
+
+    cassette = item.stash[_CASSETTE] = OpenCassette(policy, observe=tracker.observe, fail=fail)
+    with cassette:
+        try:
+            yield
+        finally:
+            item.stash[_CASSETTE] = None
+            cassette.close(save=item.stash[_PASSED])
+
+
+def _policy(request: pytest.FixtureRequest) -> CassettePolicy | None:
+    """How the test's cassette is recorded and matched; None where it has none of ours."""
+    from pytest_llm_usage.cassettes import CassettePolicy, cassette_path  # noqa: PLC0415 -- only for tests that replay
+
+    item, config = request.node, request.config
+    settings = config.stash[_SETTINGS]
+    try:
+        mark = cassette_mark(item)
+    except ConfigurationError as error:
+        _fail(str(error))
+    # pytest-recording's own option is followed where it is given.
+    record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
+    if record == "off" or item.get_closest_marker("vcr") is not None:
+        return None
+    folder = settings.cassette_dir or f"cassettes/{item.path.stem}"
+    values: dict[str, Any] = {} if mark.match_on is None else {"match_on": mark.match_on}
+    return CassettePolicy(
+        path=cassette_path(item.path.parent / folder, getattr(request.cls, "__name__", None), item.name, mark.name),
+        record_mode=cast("RecordMode", record),
+        rerecord_command=f"pytest {_shell(_typed(item))} --llm-usage-record=rewrite",
+        ignore_body=mark.ignore_body,
+        ignore_hosts=settings.ignore_hosts,
+        json_style=settings.cassette_json,
+        vcr_config=_fixture(request, "vcr_config", {}),
+        root=settings.root,
+        **values,
+    )
+
+
+def _fixture(request: pytest.FixtureRequest, name: str, default: Any) -> Any:
+    """The value of a fixture that another plugin or the user may provide."""
+    try:
+        return request.getfixturevalue(name)
+    except pytest.FixtureLookupError:
+        return default
+
+
+def _typed(item: pytest.Item) -> str:
+    """A test's name as it is typed where pytest was started."""
+    file = os.path.relpath(item.path, item.config.invocation_params.dir)
+    return "::".join((file, *item.nodeid.split("::")[1:]))
+
+
+def _shell(word: str) -> str:
+    return f'"{word}"' if not set(word) & set('"$`\\!\n') else shlex.quote(word)

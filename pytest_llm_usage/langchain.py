@@ -1,0 +1,312 @@
+"""LangChain's events → calls. The only module that knows langchain_core; it is imported when the code under test does.
+
+One configure hook serves the whole process: LangChain asks `_CurrentHandler.get()` for a handler whenever it configures
+callbacks, and gets that of the test that is running. `get_usage_metadata_callback` registers one more hook, for ever,
+each time it is used.
+
+The handler runs inline, so that an async call costs no hop to a thread and its context is the caller's, and what it
+raises is raised in the caller, so that a budget can stop a call before it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import add_usage
+from langchain_core.outputs import LLMResult
+from langchain_core.tracers.context import register_configure_hook
+
+from pytest_llm_usage.ledger import UNKNOWN_MODEL, Status
+from pytest_llm_usage.tracker import OpenCall, Tracker, current, current_call, where
+from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
+
+__all__ = ["UsageHandler", "attach"]
+
+#: What ends a call from outside rather than by a failure of its own.
+_ABORTS = (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)
+
+
+class _CurrentHandler:
+    """Stands where LangChain expects a context variable: its value is the handler of the current tracker."""
+
+    name = "llm_usage"
+
+    def get(self) -> UsageHandler | None:
+        tracker = current()
+        if tracker is None:
+            return None
+        if tracker.handler is None:
+            tracker.handler = UsageHandler(tracker)
+            tracker.add_reported = _added
+        return cast("UsageHandler", tracker.handler)
+
+
+def attach() -> None:
+    """Registers the hook, once for the process."""
+    global _attached  # noqa: PLW0603 -- LangChain's list of hooks is the process's too, and has no way to ask or remove
+    if not _attached:
+        _attached = True
+        register_configure_hook(cast("Any", _CurrentHandler()), inheritable=True)
+
+
+_attached = False
+
+
+def _added(left: Any, right: Any) -> Any:
+    # As LangChain's own callback files it: the first as it is, the others added to it.
+    return copy.deepcopy(dict(right)) if left is None else add_usage(left, right)
+
+
+class UsageHandler(BaseCallbackHandler):
+    """Tells one tracker of LangChain's runs."""
+
+    run_inline = True
+    raise_error = True
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._calls: dict[UUID, OpenCall] = {}
+        #: Where the user's code started the outermost run that a run belongs to: the frames of a graph's own tasks and
+        #: threads do not lead back to it.
+        self._origins: dict[UUID, str | None] = {}
+
+    # Deep copies of configurations (LangGraph, RunnableConfig merging) must keep talking to the same tracker.
+    def __copy__(self) -> UsageHandler:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UsageHandler:
+        return self
+
+    # -- starts ------------------------------------------------------------------------------------------------
+
+    def on_chain_start(
+        self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
+    ) -> None:
+        """Notes where a run began, for the calls made in it."""
+        self._note_origin(run_id, parent_run_id)
+
+    def on_tool_start(
+        self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
+    ) -> None:
+        """Notes where a run began, for the calls made in it."""
+        self._note_origin(run_id, parent_run_id)
+
+    def on_retriever_start(
+        self, serialized: Any, query: str, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
+    ) -> None:
+        """Notes where a run began, for the calls made in it."""
+        self._note_origin(run_id, parent_run_id)
+
+    def _note_origin(self, run_id: UUID, parent_run_id: UUID | None) -> None:
+        if parent_run_id in self._origins:
+            self._origins[run_id] = self._origins[parent_run_id]
+        else:
+            self._origins[run_id] = where(self._tracker.root)
+
+    def on_chat_model_start(
+        self,
+        serialized: Any,
+        messages: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A chat model is about to be called. Raises what the tracker's gate raises."""
+        self._start(run_id, parent_run_id, tags, metadata, kwargs)
+
+    def on_llm_start(
+        self,
+        serialized: Any,
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A completion model is about to be called. Raises what the tracker's gate raises."""
+        self._start(run_id, parent_run_id, tags, metadata, kwargs)
+
+    def _start(
+        self,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: list[str] | None,
+        metadata: dict[str, Any] | None,
+        kwargs: dict[str, Any],
+    ) -> None:
+        metadata = metadata or {}
+        invocation = kwargs.get("invocation_params") or {}
+        options = kwargs.get("options")
+        call = self._tracker.start(
+            run_id,
+            where=where(self._tracker.root) or self._origins.get(cast("UUID", parent_run_id)),
+            provider=_text(metadata.get("ls_provider")),
+            requested_model=_requested_model(metadata, invocation),
+            node=_text(metadata.get("langgraph_node")),
+            tags=tags or (),
+            # The runs of one `generate` share the very object that holds their options.
+            batch=options if kwargs.get("batch_size", 1) > 1 else None,
+        )
+        self._calls[run_id] = call
+        current_call.set(call)
+
+    # -- what comes in between, and ends -----------------------------------------------------------------------
+
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, **_: Any) -> None:
+        """A piece of an answer came: the call is a stream."""
+        if (call := self._calls.get(run_id)) is not None:
+            call.streamed = True
+
+    def on_stream_event(self, event: Any, *, run_id: UUID, **_: Any) -> None:
+        """A piece of an answer came, in the protocol of `stream_events(version="v3")`."""
+        if (call := self._calls.get(run_id)) is not None:
+            call.streamed = True
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
+        """A call ended: what LangChain says it used."""
+        call = self._calls.pop(run_id, None)
+        if call is None:
+            return
+        values = _read(response, call.requested_model)
+        if values["usage"] is None and call.batch is not None and self._is_part_of_batch(response, call):
+            self._tracker.drop(call)
+            return
+        self._tracker.end(call, **values)
+
+    def _is_part_of_batch(self, response: LLMResult, call: OpenCall) -> bool:
+        """Whether the usage of this prompt was told with another's.
+
+        A completion model sends several prompts as one request; LangChain gives the first its whole usage and the
+        others an empty `token_usage`, so that nothing is counted twice. One request is one call.
+        """
+        if (response.llm_output or {}).get("token_usage") != {}:
+            return False
+        return any(other.ended and other.ended["usage"] for other in self._tracker.siblings(call))
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        """A call failed, or was abandoned half-way."""
+        call = self._calls.pop(run_id, None)
+        if call is None:
+            return
+        status: Status = "error"
+        note = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        if isinstance(error, _ABORTS):
+            status, note = "aborted", "abandoned before its usage came" if call.streamed else "cancelled"
+        elif call.streamed:
+            status, note = "aborted", f"broke off half-way: {note}"
+        self._tracker.end(call, status=status, usage=None, note=note)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _requested_model(metadata: Mapping[str, Any], invocation: Mapping[str, Any]) -> str | None:
+    names = (
+        metadata.get("ls_model_name"),
+        *(invocation.get(key) for key in ("model", "model_name", "model_id", "azure_deployment")),
+    )
+    return next((name for name in map(_text, names) if name), None)
+
+
+def _read(response: LLMResult, requested_model: str | None) -> dict[str, Any]:
+    """The fields of `Call` that the end of a run tells."""
+    generation = response.generations[0][0] if response.generations and response.generations[0] else None
+    message = getattr(generation, "message", None)
+    llm_output = response.llm_output or {}
+    told: Mapping[str, Any] = getattr(message, "response_metadata", None) or {}
+    reported = message.usage_metadata if isinstance(message, AIMessage) else None
+    model = _first(told, "model_name", "model") or _first(llm_output, "model_name", "model", "model_id")
+    values: dict[str, Any] = {
+        "model": model or requested_model or UNKNOWN_MODEL,
+        "service_tier": _first(told, "service_tier") or _first(llm_output, "service_tier"),
+        "response_id": _response_id(told, message),
+        "usage": None,
+    }
+    if reported:
+        usage, tier = TokenUsage.from_langchain(reported)
+        values |= {"usage": usage, "reported": copy.deepcopy(dict(reported))}
+        values["reported_model"] = _text(told.get("model_name"))
+        values["service_tier"] = tier or values["service_tier"]
+        if reported.get("total_cost") == 0 and "total_cost" in reported:
+            # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
+            return values | {"status": "cached"}
+    else:
+        values["usage"] = _usage_elsewhere(told, llm_output, getattr(generation, "generation_info", None) or {})
+    status: Status = "ok" if values["usage"] is not None else "no_usage"
+    return values | {"status": status}
+
+
+def _first(told: Mapping[str, Any], *keys: str) -> str | None:
+    return next((value for key in keys if (value := _text(told.get(key)))), None)
+
+
+def _response_id(told: Mapping[str, Any], message: object) -> str | None:
+    own = _first(told, "id")
+    if own:
+        return own
+    # LangChain makes up an id from the run's where the provider gave none.
+    given = _text(getattr(message, "id", None))
+    return given if given and not given.startswith(("run-", "lc_run-")) else None
+
+
+#: Where usage stands when it is not in `usage_metadata`: the keys integrations use for it.
+_USAGE_KEYS = ("token_usage", "usage", "usage_metadata")
+
+
+def _usage_elsewhere(*places: Mapping[str, Any]) -> TokenUsage | None:
+    for place in places:
+        for key in _USAGE_KEYS:
+            told = place.get(key)
+            if told is not None and not isinstance(told, Mapping):
+                told = getattr(told, "__dict__", None)
+            if isinstance(told, Mapping) and (usage := _usage(told)) is not None:
+                return usage
+    return None
+
+
+def _usage(told: Mapping[str, Any]) -> TokenUsage | None:
+    """Usage in OpenAI's words (`prompt_tokens` …) or in Anthropic's (`input_tokens` …, cached tokens told apart).
+
+    Where just one half is told the other is not known, and so the whole is not.
+    """
+    prompt, completion = count(told.get("prompt_tokens")), count(told.get("completion_tokens"))
+    if prompt is not None and completion is not None:
+        inputs = _details(told.get("prompt_tokens_details"), cache_read="cached_tokens", audio="audio_tokens")
+        outputs = _details(told.get("completion_tokens_details"), reasoning="reasoning_tokens", audio="audio_tokens")
+        return TokenUsage.of(
+            prompt,
+            completion,
+            total_tokens=count(told.get("total_tokens")),
+            input_token_details=inputs,
+            output_token_details=outputs,
+        )
+    sent, received = count(told.get("input_tokens")), count(told.get("output_tokens"))
+    if sent is None or received is None:
+        return None
+    if "input_token_details" in told or "total_tokens" in told:
+        return TokenUsage.from_langchain(told)[0]
+    cached = _details(told, cache_read="cache_read_input_tokens", cache_creation="cache_creation_input_tokens")
+    cached |= _details(told.get("cache_creation"), **{key: key for key in CACHE_LIFETIMES})
+    return TokenUsage.of(
+        sent + cached.get("cache_read", 0) + cached.get("cache_creation", 0),
+        received,
+        input_token_details=cached,
+    )
+
+
+def _details(told: object, **keys: str) -> dict[str, int]:
+    if not isinstance(told, Mapping):
+        return {}
+    return {name: value for name, key in keys.items() if (value := count(told.get(key))) is not None}

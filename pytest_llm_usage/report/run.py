@@ -1,0 +1,122 @@
+"""`Run`: what every test of a run spent, gathered from the plain data that rides on pytest's reports.
+
+The same path with and without xdist: a worker attaches data, the process that prints adds it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from pytest_llm_usage.budget import Limits, breaches, spending
+from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.tracker import Tracker
+
+__all__ = ["Run", "Spent", "TestRecord", "record"]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """How much of one limit a test used.
+
+    Attributes:
+        name: The limit's keyword (`max_tokens` …).
+        limit: What was allowed, tokens, calls or USD.
+        spent: What is known to have been spent.
+        origin: Where the limit was set.
+    """
+
+    name: str
+    limit: Decimal
+    spent: Decimal
+    origin: str
+
+    @property
+    def is_over(self) -> bool:
+        """Whether more was spent than allowed."""
+        return self.spent > self.limit
+
+    @property
+    def share(self) -> Decimal:
+        """What was spent as a share of what was allowed; 1 is all of it."""
+        return self.spent / self.limit if self.limit else Decimal(self.spent > 0)
+
+
+@dataclass(frozen=True)
+class TestRecord:
+    """What one test spent.
+
+    Attributes:
+        nodeid: pytest's name of the test.
+        ledger: The calls of its last attempt.
+        earlier: The calls of attempts before it (reruns); spent all the same.
+        budget: How much of its limits the last attempt used.
+    """
+
+    __test__ = False  # not a test class, whatever its name
+
+    nodeid: str
+    ledger: Ledger = field(default_factory=Ledger)
+    earlier: Ledger = field(default_factory=Ledger)
+    budget: tuple[Spent, ...] = ()
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens of the last attempt that are known."""
+        return sum(call.usage.total_tokens for call in self.ledger.calls if call.is_billed and call.usage is not None)
+
+
+def record(attempts: Iterable[Tracker]) -> dict[str, Any]:
+    """A test as plain JSON-able data: the calls of each of its attempts, and what the last used of its limits."""
+    *_, last = trackers = list(attempts)
+    budget = [
+        {"name": name, "limit": str(limit), "spent": str(spent), "origin": origin}
+        for limits in last.limits
+        for name, limit, spent, origin in spending(limits, last.calls())
+    ]
+    return {"attempts": [tracker.ledger().to_list() for tracker in trackers], "budget": budget}
+
+
+@dataclass
+class Run:
+    """The tests of a run and what they spent, in the order in which they finished.
+
+    Attributes:
+        tests: By nodeid (and worker, where several run the same tests).
+        shared: Calls of fixtures of wider scope and of whatever else was no test's.
+    """
+
+    tests: dict[tuple[str, str], TestRecord] = field(default_factory=dict)
+    shared: Ledger = field(default_factory=Ledger)
+
+    def add(self, nodeid: str, worker: str, data: Mapping[str, Any]) -> None:
+        """Takes in what rode on a test's report."""
+        if "attempts" in data:
+            *earlier, last = (Ledger.from_list(attempt) for attempt in data["attempts"])
+            budget = tuple(
+                Spent(item["name"], Decimal(item["limit"]), Decimal(item["spent"]), item["origin"])
+                for item in data["budget"]
+            )
+            self.tests[nodeid, worker] = TestRecord(nodeid, last, sum(earlier, Ledger()), budget)
+        if "shared" in data:
+            self.shared += Ledger.from_list(data["shared"])
+
+    @property
+    def records(self) -> list[TestRecord]:
+        """The tests that made a call."""
+        return [test for test in self.tests.values() if test.ledger.calls or test.earlier.calls]
+
+    @property
+    def calls(self) -> list[Call]:
+        """All calls of the run: of tests, of their earlier attempts, and shared ones."""
+        return [
+            *(call for test in self.tests.values() for call in (*test.earlier.calls, *test.ledger.calls)),
+            *self.shared.calls,
+        ]
+
+    def breached(self, limits: Limits) -> str | None:
+        """The verdict where the run spent more than `limits`, else None."""
+        found = [breach for breach in breaches(limits, self.calls) if breach.spent > breach.limit]
+        return found[0].verdict if found else None

@@ -1,0 +1,334 @@
+"""Every option, ini key, environment variable and marker, declared once, and the frozen `Settings` made of them.
+
+Nothing below this module sees pytest. Command-line defaults are None, so that the environment and the ini file can
+win; values are parsed here, and a wrong one is one line that names the option and what it takes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import pytest
+
+from pytest_llm_usage.budget import Limits, parse_count, parse_usd
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.tracker import Missing
+
+__all__ = ["CassetteMark", "Settings", "add_options", "cassette_mark", "limits_of"]
+
+_PREFIX = "llm_usage_"
+
+
+def _count_of(unit: str) -> Callable[[str], int]:
+    return lambda text: parse_count(text, unit)
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.strip() in choices:
+            return text.strip()
+        from difflib import get_close_matches  # noqa: PLC0415 -- only on the way to an error
+
+        near = get_close_matches(text, choices, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(f"{text!r} is not one of {', '.join(choices)}{hint}")
+
+    return parse
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """One thing that can be configured.
+
+    Attributes:
+        name: The field of `Settings`; with the prefix `llm_usage_` the ini key and the option's `dest`.
+        parse: Text → value; raises `ConfigurationError`.
+        help: For `pytest --help`.
+        default: Where nobody says anything.
+        flag: The option with the prefix `--llm-usage-`, or None where there is only the ini key.
+        short: A second, shorter spelling of the option.
+        metavar: What stands for the value in the help.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    help: str
+    default: Any = None
+    flag: str | None = None
+    short: str | None = None
+    metavar: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The ini key."""
+        return f"{_PREFIX}{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"PYTEST_{self.key.upper()}"
+
+
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "off")
+
+_SETTINGS = (
+    _Setting(
+        name="max_tokens",
+        parse=_count_of("tokens"),
+        flag="max-tokens",
+        short="--max-tokens",
+        metavar="N",
+        help="fail a test that uses more than N tokens (5000, 5_000, 5k, 1.5M; 0: no model call)",
+    ),
+    _Setting(
+        name="max_cost",
+        parse=parse_usd,
+        flag="max-cost",
+        short="--max-cost",
+        metavar="USD",
+        help="fail a test whose model calls cost more than USD (0.02, $0.02)",
+    ),
+    _Setting(
+        name="max_calls",
+        parse=_count_of("calls"),
+        flag="max-llm-calls",
+        short="--max-llm-calls",
+        metavar="N",
+        help="fail a test that makes more than N model calls",
+    ),
+    _Setting(
+        name="session_max_tokens",
+        parse=_count_of("tokens"),
+        flag="session-max-tokens",
+        short="--session-max-tokens",
+        metavar="N",
+        help="end the run once it has used more than N tokens",
+    ),
+    _Setting(
+        name="session_max_cost",
+        parse=parse_usd,
+        flag="session-max-cost",
+        short="--session-max-cost",
+        metavar="USD",
+        help="end the run once its model calls have cost more than USD",
+    ),
+    _Setting(
+        name="mode",
+        parse=_one_of("fail", "warn", "off"),
+        flag="mode",
+        default="fail",
+        metavar="MODE",
+        help="what a budget that is exceeded does: fail (default), warn or off",
+    ),
+    _Setting(
+        name="record",
+        parse=_one_of(*RECORD_MODES),
+        flag="record",
+        metavar="MODE",
+        help="cassettes: none (default: replay, an unknown request fails), once, new_episodes, all, rewrite, "
+        "or off (no cassette, live traffic)",
+    ),
+    _Setting(
+        name="report",
+        parse=_one_of("models", "tests", "calls", "off"),
+        flag="",
+        default="models",
+        metavar="WHAT",
+        help="the section at the end of the run: models (default), tests, calls or off",
+    ),
+    _Setting(
+        name="track",
+        parse=_one_of("all", "requested"),
+        default="all",
+        help="which tests are tracked and budgeted: all (default), or requested: those that ask for llm_usage",
+    ),
+    _Setting(
+        name="missing",
+        parse=_one_of("error", "warn", "ignore"),
+        default="error",
+        help="what reading a count or a cost does while a call's is unknown: error (default), warn or ignore",
+    ),
+    _Setting(
+        name="cassette_dir",
+        parse=str,
+        help="folder of the cassettes, relative to the test file's (default: cassettes/<module>)",
+    ),
+    _Setting(
+        name="ignore_hosts",
+        parse=_words,
+        default=(),
+        help="hosts whose requests are neither recorded nor replayed, separated by spaces",
+    ),
+    _Setting(
+        name="cassette_json",
+        parse=_one_of("indented", "verbatim"),
+        default="indented",
+        help="how JSON bodies are written to a cassette: indented (default) or verbatim",
+    ),
+    _Setting(
+        name="prices",
+        parse=str,
+        help="file of your own prices, relative to pytest's root directory",
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Registers the options and ini keys with pytest.
+
+    `PYTEST_LLM_USAGE_SHORT_OPTIONS=0` leaves out the short spellings, for suites that declare `--max-tokens` themselves.
+    """
+    group = parser.getgroup("llm-usage", "token usage and cost of model calls")
+    short_options = os.environ.get("PYTEST_LLM_USAGE_SHORT_OPTIONS", "1") != "0"
+    for setting in _SETTINGS:
+        if setting.flag is not None:
+            spellings = [f"--llm-usage-{setting.flag}".rstrip("-")]
+            if setting.short and short_options:
+                spellings.insert(0, setting.short)
+            group.addoption(*spellings, dest=setting.key, default=None, metavar=setting.metavar, help=setting.help)
+        parser.addini(setting.key, setting.help, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command line, the environment and the ini file say; see the help of each option.
+
+    Attributes:
+        limits: What one test may spend where no marker says otherwise.
+        session_limits: What the whole run may spend.
+        record: The record mode, or None where nobody chose one.
+        prices: The file of the user's own prices, absolute.
+        root: pytest's root directory.
+    """
+
+    limits: Limits
+    session_limits: Limits
+    mode: str
+    record: str | None
+    report: str
+    track: str
+    missing: Missing
+    cassette_dir: str | None
+    ignore_hosts: tuple[str, ...]
+    cassette_json: Literal["indented", "verbatim"]
+    prices: Path | None
+    root: Path
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Settings:
+        """The settings of a run: command line before environment before ini file before default.
+
+        Raises:
+            ConfigurationError: A value that cannot be read: one line with the option and what it takes.
+        """
+        values: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        for setting in _SETTINGS:
+            values[setting.name], origins[setting.name] = _value(config, setting)
+        limits = {name: values.pop(name) for name in ("max_tokens", "max_cost", "max_calls")}
+        session = {name: values.pop(f"session_{name}") for name in ("max_tokens", "max_cost")}
+        if values["prices"] is not None:
+            values["prices"] = config.rootpath / values["prices"]
+        return cls(
+            limits=Limits(**limits, origins={name: origins[name] for name in limits}),
+            session_limits=Limits(**session, origins={name: origins[f"session_{name}"] for name in session}),
+            root=config.rootpath,
+            **values,
+        )
+
+
+def _value(config: pytest.Config, setting: _Setting) -> tuple[Any, str]:
+    """The value of a setting and where it was set."""
+    option = setting.short or f"--llm-usage-{setting.flag}".rstrip("-")
+    sources = (
+        (config.getoption(setting.key, None) if setting.flag is not None else None, option),
+        (os.environ.get(setting.variable), setting.variable),
+        (config.getini(setting.key), setting.key),
+    )
+    for text, origin in sources:
+        if text not in (None, ""):
+            try:
+                return setting.parse(cast("str", text)), origin
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{origin}: {error}") from None
+    return setting.default, "default"
+
+
+# -- markers ---------------------------------------------------------------------------------------------------
+
+_BUDGET_MARKER = (
+    "llm_budget(max_tokens=None, max_input_tokens=None, max_output_tokens=None, max_cost=None, max_calls=None, "
+    "model=None): fail the test if its model calls exceed a limit; with model='gpt-4o*' the limits hold for those models"
+)
+_CASSETTE_MARKER = (
+    "llm_cassette(name=None, record=None, match_on=None, ignore_body=None): name the test's cassette, or say how it "
+    "is recorded and matched"
+)
+MARKERS = (_BUDGET_MARKER, _CASSETTE_MARKER)
+
+
+def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
+    """What a test may spend: one set for all models, and one for each marker with a `model`.
+
+    The nearest marker wins, limit by limit, before what `settings` says; markers with a model add up.
+
+    Raises:
+        ConfigurationError: A marker with a keyword or value that cannot be read.
+    """
+    general = Limits()
+    of_models = []
+    for mark in item.iter_markers("llm_budget"):
+        if mark.args:
+            raise ConfigurationError(f"@pytest.mark.llm_budget takes keywords only, not {mark.args[0]!r}")
+        limits = Limits.parse(mark.kwargs, origin="@pytest.mark.llm_budget")
+        if limits.model is not None:
+            of_models.append(limits)
+        else:
+            general = general.over(limits)
+    return tuple(limits for limits in (general.over(settings.limits), *of_models) if limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CassetteMark:
+    """The keywords of the marker `llm_cassette`; see the README's chapter on cassettes."""
+
+    name: str | None = None
+    record: str | None = None
+    match_on: tuple[str, ...] | None = None
+    ignore_body: tuple[str, ...] = ()
+
+
+def cassette_mark(item: pytest.Item) -> CassetteMark:
+    """What the nearest `llm_cassette` marker says.
+
+    Raises:
+        ConfigurationError: A keyword or value that cannot be read.
+    """
+    mark = item.get_closest_marker("llm_cassette")
+    if mark is None:
+        return CassetteMark()
+    values: dict[str, Any] = dict(mark.kwargs)
+    if mark.args:
+        values.setdefault("name", mark.args[0])
+    known = CassetteMark.__dataclass_fields__
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigurationError(f"@pytest.mark.llm_cassette: {name!r} is not one of {', '.join(known)}")
+        if name in ("match_on", "ignore_body") and value is not None:
+            values[name] = (value,) if isinstance(value, str) else tuple(value)
+        elif value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"@pytest.mark.llm_cassette: {name}: {value!r} is not a text")
+    if values.get("record") is not None:
+        try:
+            _one_of(*RECORD_MODES)(values["record"])
+        except ConfigurationError as error:
+            raise ConfigurationError(f"@pytest.mark.llm_cassette: record: {error}") from None
+    return CassetteMark(**{name: value for name, value in values.items() if value is not None})

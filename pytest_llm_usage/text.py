@@ -1,0 +1,56 @@
+"""Numbers and tables as people read them: grouped, aligned, and never a 0 that is not one.
+
+Unknown tokens print as `?`, an unknown price as `unpriced`, a paid amount too small to show as `<0.00001`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+
+__all__ = ["columns", "percent", "plural", "tokens", "usd"]
+
+_SMALLEST_USD = Decimal("0.00001")
+
+
+def tokens(count: int | None) -> str:
+    """A number of tokens, grouped by thousands; `?` where nobody knows it."""
+    return "?" if count is None else f"{count:,}"
+
+
+def usd(amount: Decimal | None) -> str:
+    """An amount in USD to a thousandth of a cent; `unpriced` where there is no price, never 0 for a paid one."""
+    if amount is None:
+        return "unpriced"
+    if 0 < amount < _SMALLEST_USD:
+        return f"<{_SMALLEST_USD}"
+    return f"{amount.quantize(_SMALLEST_USD, ROUND_HALF_EVEN):,}"
+
+
+def percent(part: int | Decimal, whole: int | Decimal) -> str:
+    """`part` of `whole` in whole per cent; 100 only where it is exactly that, and never 0 for something."""
+    if not whole:
+        return "over 0" if part else "0 %"
+    exact = Decimal(part) * 100 / Decimal(whole)
+    shown = int(exact.to_integral_value(ROUND_HALF_EVEN))
+    if shown == 100 and exact != 100:
+        shown = 99 if exact < 100 else 101
+    return f"{shown or (1 if exact else 0):,} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def columns(rows: Iterable[Sequence[str]], align: str) -> list[str]:
+    """Rows as lines of aligned columns, two spaces apart. `align` has `<` or `>` for each column."""
+    table = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if side == ">" else cell.ljust(width)
+            for cell, width, side in zip(row, widths, align, strict=True)
+        ).rstrip()
+        for row in table
+    ]
