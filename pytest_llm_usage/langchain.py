@@ -11,9 +11,9 @@ raises is raised in the caller, so that a budget can stop a call before it is se
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Mapping
-from typing import Any, cast
+from functools import partial
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -22,8 +22,8 @@ from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
-from pytest_llm_usage.ledger import UNKNOWN_MODEL, Status
-from pytest_llm_usage.tracker import OpenCall, Tracker, current, current_call, where
+from pytest_llm_usage.ledger import Status
+from pytest_llm_usage.tracker import OpenCall, Place, Tracker, current, current_call, users_place
 from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
 
 __all__ = ["UsageHandler", "attach"]
@@ -60,7 +60,7 @@ _attached = False
 
 def _added(left: Any, right: Any) -> Any:
     # As LangChain's own callback files it: the first as it is, the others added to it.
-    return copy.deepcopy(dict(right)) if left is None else add_usage(left, right)
+    return _copied(right) if left is None else add_usage(left, right)
 
 
 class UsageHandler(BaseCallbackHandler):
@@ -74,7 +74,7 @@ class UsageHandler(BaseCallbackHandler):
         self._calls: dict[UUID, OpenCall] = {}
         #: Where the user's code started the outermost run that a run belongs to: the frames of a graph's own tasks and
         #: threads do not lead back to it.
-        self._origins: dict[UUID, str | None] = {}
+        self._origins: dict[UUID, Place | None] = {}
 
     # Deep copies of configurations (LangGraph, RunnableConfig merging) must keep talking to the same tracker.
     def __copy__(self) -> UsageHandler:
@@ -107,7 +107,7 @@ class UsageHandler(BaseCallbackHandler):
         if parent_run_id in self._origins:
             self._origins[run_id] = self._origins[parent_run_id]
         else:
-            self._origins[run_id] = where(self._tracker.root)
+            self._origins[run_id] = users_place()
 
     def on_chat_model_start(
         self,
@@ -120,46 +120,15 @@ class UsageHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """A chat model is about to be called. Raises what the tracker's gate raises."""
-        self._start(run_id, parent_run_id, tags, metadata, kwargs)
-
-    def on_llm_start(
-        self,
-        serialized: Any,
-        prompts: list[str],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        tags: list[str] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """A completion model is about to be called. Raises what the tracker's gate raises."""
-        self._start(run_id, parent_run_id, tags, metadata, kwargs)
-
-    def _start(
-        self,
-        run_id: UUID,
-        parent_run_id: UUID | None,
-        tags: list[str] | None,
-        metadata: dict[str, Any] | None,
-        kwargs: dict[str, Any],
-    ) -> None:
-        metadata = metadata or {}
-        invocation = kwargs.get("invocation_params") or {}
-        options = kwargs.get("options")
-        call = self._tracker.start(
-            run_id,
-            where=where(self._tracker.root) or self._origins.get(cast("UUID", parent_run_id)),
-            provider=_text(metadata.get("ls_provider")),
-            requested_model=_requested_model(metadata, invocation),
-            node=_text(metadata.get("langgraph_node")),
-            tags=tags or (),
-            # The runs of one `generate` share the very object that holds their options.
-            batch=options if kwargs.get("batch_size", 1) > 1 else None,
-        )
-        self._calls[run_id] = call
+        """A model is about to be called. Raises what the tracker raises to stop it."""
+        place = users_place() or self._origins.get(cast("UUID", parent_run_id))
+        about = partial(_begun, tags, metadata or {}, kwargs.get("invocation_params") or {})
+        # The runs of one `generate` share the very object that holds their options.
+        batch = kwargs.get("options") if kwargs.get("batch_size", 1) > 1 else None
+        call = self._calls[run_id] = self._tracker.start(run_id, place, about, batch)
         current_call.set(call)
+
+    on_llm_start = on_chat_model_start  # type: ignore[assignment] # the same for completion models
 
     # -- what comes in between, and ends -----------------------------------------------------------------------
 
@@ -178,11 +147,11 @@ class UsageHandler(BaseCallbackHandler):
         call = self._calls.pop(run_id, None)
         if call is None:
             return
-        values = _read(response, call.requested_model)
-        if values["usage"] is None and call.batch is not None and self._is_part_of_batch(response, call):
+        told = _Told.of(response)
+        if call.batch is not None and told.usage() is None and self._is_part_of_batch(response, call):
             self._tracker.drop(call)
-            return
-        self._tracker.end(call, **values)
+        else:
+            self._tracker.end(call, told.values)
 
     def _is_part_of_batch(self, response: LLMResult, call: OpenCall) -> bool:
         """Whether the usage of this prompt was told with another's.
@@ -192,7 +161,7 @@ class UsageHandler(BaseCallbackHandler):
         """
         if (response.llm_output or {}).get("token_usage") != {}:
             return False
-        return any(other.ended and other.ended["usage"] for other in self._tracker.siblings(call))
+        return any(other.ended is not None for other in self._tracker.siblings(call))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """A call failed, or was abandoned half-way."""
@@ -205,60 +174,97 @@ class UsageHandler(BaseCallbackHandler):
             status, note = "aborted", "abandoned before its usage came" if call.streamed else "cancelled"
         elif call.streamed:
             status, note = "aborted", f"broke off half-way: {note}"
-        self._tracker.end(call, status=status, usage=None, note=note)
+        self._tracker.end(call, {"status": status, "note": note})
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _requested_model(metadata: Mapping[str, Any], invocation: Mapping[str, Any]) -> str | None:
-    names = (
+def _begun(tags: list[str] | None, metadata: Mapping[str, Any], invocation: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `Call` that the start of a run tells."""
+    requested = (
         metadata.get("ls_model_name"),
         *(invocation.get(key) for key in ("model", "model_name", "model_id", "azure_deployment")),
     )
-    return next((name for name in map(_text, names) if name), None)
-
-
-def _read(response: LLMResult, requested_model: str | None) -> dict[str, Any]:
-    """The fields of `Call` that the end of a run tells."""
-    generation = response.generations[0][0] if response.generations and response.generations[0] else None
-    message = getattr(generation, "message", None)
-    llm_output = response.llm_output or {}
-    told: Mapping[str, Any] = getattr(message, "response_metadata", None) or {}
-    reported = message.usage_metadata if isinstance(message, AIMessage) else None
-    model = _first(told, "model_name", "model") or _first(llm_output, "model_name", "model", "model_id")
-    values: dict[str, Any] = {
-        "model": model or requested_model or UNKNOWN_MODEL,
-        "service_tier": _first(told, "service_tier") or _first(llm_output, "service_tier"),
-        "response_id": _response_id(told, message),
-        "usage": None,
+    return {
+        "provider": _text(metadata.get("ls_provider")),
+        "requested_model": next((name for name in map(_text, requested) if name), None),
+        "node": _text(metadata.get("langgraph_node")),
+        "tags": tuple(tags or ()),
     }
-    if reported:
-        usage, tier = TokenUsage.from_langchain(reported)
-        values |= {"usage": usage, "reported": copy.deepcopy(dict(reported))}
-        values["reported_model"] = _text(told.get("model_name"))
-        values["service_tier"] = tier or values["service_tier"]
-        if reported.get("total_cost") == 0 and "total_cost" in reported:
-            # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
-            return values | {"status": "cached"}
-    else:
-        values["usage"] = _usage_elsewhere(told, llm_output, getattr(generation, "generation_info", None) or {})
-    status: Status = "ok" if values["usage"] is not None else "no_usage"
-    return values | {"status": status}
+
+
+class _Told(NamedTuple):
+    """What the end of a run told, copied: what the code under test does with its message afterwards changes nothing.
+
+    Reading it is put off, so that the code under test does not wait for it.
+    """
+
+    reported: dict[str, Any] | None
+    metadata: dict[str, Any]
+    llm_output: dict[str, Any]
+    generation_info: dict[str, Any]
+    message_id: object
+
+    @classmethod
+    def of(cls, response: LLMResult) -> _Told:
+        generation = response.generations[0][0] if response.generations and response.generations[0] else None
+        message = getattr(generation, "message", None)
+        reported = message.usage_metadata if isinstance(message, AIMessage) else None
+        return cls(
+            _copied(reported) if reported else None,
+            _copied(getattr(message, "response_metadata", None)),
+            _copied(response.llm_output),
+            _copied(getattr(generation, "generation_info", None)),
+            getattr(message, "id", None),
+        )
+
+    def values(self) -> dict[str, Any]:
+        """The fields of `Call` that this tells."""
+        model = _first(self.metadata, "model_name", "model") or _first(
+            self.llm_output, "model_name", "model", "model_id"
+        )
+        tier = _first(self.metadata, "service_tier") or _first(self.llm_output, "service_tier")
+        values: dict[str, Any] = {
+            "response_id": self._response_id(),
+            "service_tier": tier,
+            "usage": self.usage(),
+        }
+        if model:
+            values["model"] = model  # else what was asked for stands
+        status: Status = "ok" if values["usage"] is not None else "no_usage"
+        if self.reported is not None:
+            values["reported"] = self.reported
+            values["reported_model"] = _text(self.metadata.get("model_name"))
+            values["service_tier"] = TokenUsage.from_langchain(self.reported)[1] or tier
+            if self.reported.get("total_cost") == 0:
+                # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
+                status = "cached"
+        return values | {"status": status}
+
+    def usage(self) -> TokenUsage | None:
+        """The tokens, from wherever the integration put them."""
+        if self.reported is not None:
+            return TokenUsage.from_langchain(self.reported)[0]
+        return _usage_elsewhere(self.metadata, self.llm_output, self.generation_info)
+
+    def _response_id(self) -> str | None:
+        own = _first(self.metadata, "id")
+        if own:
+            return own
+        # LangChain makes up an id from the run's where the provider gave none.
+        given = _text(self.message_id)
+        return given if given and not given.startswith(("run-", "lc_run-")) else None
+
+
+def _copied(told: Any) -> dict[str, Any]:
+    """A copy as deep as usage goes: `copy.deepcopy` takes longer than all the rest."""
+    return {key: _copied(value) if isinstance(value, dict) else value for key, value in told.items()} if told else {}
 
 
 def _first(told: Mapping[str, Any], *keys: str) -> str | None:
     return next((value for key in keys if (value := _text(told.get(key)))), None)
-
-
-def _response_id(told: Mapping[str, Any], message: object) -> str | None:
-    own = _first(told, "id")
-    if own:
-        return own
-    # LangChain makes up an id from the run's where the provider gave none.
-    given = _text(getattr(message, "id", None))
-    return given if given and not given.startswith(("run-", "lc_run-")) else None
 
 
 #: Where usage stands when it is not in `usage_metadata`: the keys integrations use for it.

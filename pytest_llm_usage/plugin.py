@@ -24,7 +24,7 @@ from pytest_llm_usage.settings import MARKERS, Settings, add_options, cassette_m
 from pytest_llm_usage.tracker import LLMUsage, LLMUsageWarning, Tracker, running
 
 if TYPE_CHECKING:
-    from pytest_llm_usage.cassettes import CassettePolicy, RecordMode
+    from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
     from pytest_llm_usage.pricing import PriceBook
     from pytest_llm_usage.report import Run
 

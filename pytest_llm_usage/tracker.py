@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, cast
 
 from pytest_llm_usage.budget import Limits, breaches, failure_text, must_stop
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError
-from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger, Status
+from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
 from pytest_llm_usage.text import columns, plural
 from pytest_llm_usage.usage import TokenUsage
 
@@ -45,10 +44,17 @@ __all__ = [
     "current",
     "current_call",
     "running",
+    "users_place",
 ]
 
 #: What reading a number does that is not known: raise, warn and count what is known, or count what is known.
 Missing: TypeAlias = Literal["error", "warn", "ignore"]
+
+#: Fields of `Call`, or what reads them when they are first asked for, so that the code under test does not wait.
+Told: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+
+#: File, line and function.
+Place: TypeAlias = tuple[str, int, str]
 
 _UNENDED = "it had not ended when its usage was read"
 
@@ -57,24 +63,47 @@ class LLMUsageWarning(UserWarning):
     """A number is incomplete, and configuration says to go on all the same."""
 
 
-@dataclass(slots=True, eq=False)
 class OpenCall:
-    """A call under way: what is known of it so far. `Tracker.end` freezes it."""
+    """A call under way: what is known of it so far, read only when it is asked for.
 
-    run_id: object
-    started_at: float
-    started_s: float
-    phase: str
-    where: str | None
-    sections: tuple[Section, ...]
-    provider: str | None = None
-    requested_model: str | None = None
-    node: str | None = None
-    tags: tuple[str, ...] = ()
-    streamed: bool = False
-    batch: object = None
-    ended: dict[str, Any] | None = None
-    frozen: Call | None = None
+    Attributes:
+        run_id: LangChain's id of the run.
+        about: Fields of `Call` that its start told, or what reads them.
+        batch: An object that the calls of one batch share; None for a call of its own.
+        streamed: Whether a piece of the answer has come.
+        ended: As `about`, for its end; None while it is under way.
+    """
+
+    __slots__ = (
+        "about",
+        "batch",
+        "duration_s",
+        "ended",
+        "frozen",
+        "phase",
+        "place",
+        "run_id",
+        "sections",
+        "started_at",
+        "started_s",
+        "streamed",
+    )
+
+    def __init__(
+        self, run_id: object, phase: str, place: Place | None, sections: tuple[Section, ...], about: Told, batch: object
+    ) -> None:
+        self.run_id = run_id
+        self.phase = phase
+        self.place = place
+        self.sections = sections
+        self.about = about
+        self.batch = batch
+        self.streamed = False
+        self.ended: Told | None = None
+        self.frozen: Call | None = None
+        self.duration_s: float | None = None
+        self.started_at = time.time()
+        self.started_s = time.perf_counter()
 
 
 #: The LangChain call under way in this context: an HTTP request made now is made for it. An event cannot reset a
@@ -83,7 +112,10 @@ current_call: ContextVar[OpenCall | None] = ContextVar("llm_usage_call", default
 
 
 class Tracker:
-    """Gathers the calls of one test, from the set-up of its fixtures to their tear-down. Safe under threads.
+    """Gathers the calls of one test, from the set-up of its fixtures to their tear-down.
+
+    Safe under threads without a lock: lists only grow by `append`, are copied before they are walked, and each call is
+    ended by one thread.
 
     Attributes:
         root: Shown paths are relative to this folder.
@@ -108,53 +140,27 @@ class Tracker:
         self.handler: Any = None
         self.add_reported: Callable[[Any, Any], Any] = _nothing_reported
         self.usage = LLMUsage(self)
-        self._lock = threading.RLock()
         self._opened: list[OpenCall] = []
         self._stopped: list[str] = []
         self._sections: list[Section] = []
-        self._frozen: tuple[int, tuple[Call, ...]] = (-1, ())
-        self._version = 0
         self._quotes: dict[int, tuple[Call, Price | Unpriced]] = {}
 
     # -- gathering ---------------------------------------------------------------------------------------------
 
-    def start(
-        self,
-        run_id: object,
-        *,
-        where: str | None,
-        provider: str | None = None,
-        requested_model: str | None = None,
-        node: str | None = None,
-        tags: Sequence[str] = (),
-        batch: object = None,
-    ) -> OpenCall:
+    def start(self, run_id: object, place: Place | None, about: Told, batch: object = None) -> OpenCall:
         """Notes that a call is about to be sent. Where a limit forbids it, `stop` raises instead and there is none."""
         if self.stop is not None and self.limits:
-            self._stop_beyond_limits(requested_model or UNKNOWN_MODEL, where or "")
-        call = OpenCall(
-            run_id,
-            time.time(),
-            time.perf_counter(),
-            self.phase,
-            where,
-            self._open_sections(),
-            provider,
-            requested_model,
-            node,
-            tuple(tags),
-            batch=batch,
-        )
-        with self._lock:
-            self._opened.append(call)
-            self._version += 1
+            self._stop_beyond_limits(place, about)
+        call = OpenCall(run_id, self.phase, place, self._open_sections(), about, batch)
+        self._opened.append(call)
         return call
 
-    def _stop_beyond_limits(self, model: str, where: str) -> None:
+    def _stop_beyond_limits(self, place: Place | None, about: Told) -> None:
         calls = self.calls()
+        model = _read(about).get("requested_model") or UNKNOWN_MODEL
         found = [breach for limits in self.limits if (breach := must_stop(limits, calls, model))]
         if found and self.stop is not None:
-            self._stopped.append(where)
+            self._stopped.append(self._shown(place) or "")
             self.fail(failure_text(found, calls, self._stopped))
             self.stop(cast("str", self.failure))
 
@@ -164,23 +170,19 @@ class Tracker:
         found = [breach for limits in self.limits for breach in breaches(limits, calls)]
         return failure_text(found, calls, self._stopped) if found else None
 
-    def end(self, call: OpenCall, *, status: Status, **values: Any) -> None:
-        """Notes how a call ended; `values` are fields of `Call`. Only the first end of a call counts."""
-        with self._lock:
-            if call.ended is None:
-                call.ended = {"status": status, "duration_s": time.perf_counter() - call.started_s, **values}
-                self._version += 1
+    def end(self, call: OpenCall, told: Told) -> None:
+        """Notes how a call ended; only its first end counts."""
+        if call.ended is None:
+            call.duration_s = time.perf_counter() - call.started_s
+            call.ended = told
 
     def drop(self, call: OpenCall) -> None:
         """Forgets a call that turned out to be part of another one's request."""
-        with self._lock:
-            self._opened.remove(call)
-            self._version += 1
+        self._opened.remove(call)
 
     def siblings(self, call: OpenCall) -> list[OpenCall]:
         """The calls that LangChain started as one batch with `call`."""
-        with self._lock:
-            return [other for other in self._opened if other.batch is call.batch and other is not call]
+        return [other for other in self._opened.copy() if other.batch is call.batch and other is not call]
 
     def fail(self, text: str) -> None:
         """Notes a reason for which the test must fail; the first one stays."""
@@ -194,12 +196,7 @@ class Tracker:
 
     def calls(self) -> tuple[Call, ...]:
         """All calls so far, in the order in which they started; those under way have no usage yet."""
-        with self._lock:
-            version, calls = self._frozen
-            if version != self._version:
-                calls = tuple(self._call(index, opened) for index, opened in enumerate(self._opened))
-                self._frozen = (self._version, calls)
-            return calls
+        return tuple(self._call(index, opened) for index, opened in enumerate(self._opened.copy()))
 
     @property
     def stopped(self) -> tuple[str, ...]:
@@ -212,37 +209,40 @@ class Tracker:
 
     def drain(self) -> Ledger:
         """The calls that have ended, which are then forgotten."""
-        with self._lock:
-            ended = [opened for opened in self._opened if opened.ended is not None]
-            ledger = Ledger(tuple(self._call(index, opened) for index, opened in enumerate(ended)))
-            self._opened = [opened for opened in self._opened if opened.ended is None]
-            self._version += 1
-        return ledger
+        ended = [opened for opened in self._opened.copy() if opened.ended is not None]
+        for opened in ended:
+            self._opened.remove(opened)
+        return Ledger(tuple(self._call(index, opened) for index, opened in enumerate(ended)))
 
     def _call(self, index: int, opened: OpenCall) -> Call:
         if opened.frozen is not None and opened.frozen.index == index:
             return opened.frozen
-        ended = opened.ended or {"status": "aborted", "note": _UNENDED}
+        about = _read(opened.about)
+        told = _read(opened.ended or {"status": "aborted", "note": _UNENDED})
         call = Call(
             index=index,
             **{
-                "provider": opened.provider,
-                "requested_model": opened.requested_model,
-                "model": opened.requested_model or UNKNOWN_MODEL,
+                "model": about.get("requested_model") or UNKNOWN_MODEL,
                 "streamed": opened.streamed,
-                "node": opened.node,
-                "tags": opened.tags,
                 "started_at": opened.started_at,
+                "duration_s": opened.duration_s,
                 "phase": opened.phase,
-                "where": opened.where,
+                "where": self._shown(opened.place),
                 "sections": tuple(section.name for section in opened.sections),
                 "pricer": self._cost_usd,
-                **ended,
+                **about,
+                **told,
             },
         )
         if opened.ended is not None:
             opened.frozen = call
         return call
+
+    def _shown(self, place: Place | None) -> str | None:
+        if place is None:
+            return None
+        filename, line, function = place
+        return f"{_relative(filename, str(self.root))}:{line} in {function}"
 
     def quote(self, call: Call) -> Price | Unpriced:
         """The price of a call, or why there is none; looked up once."""
@@ -262,10 +262,10 @@ class Tracker:
     def _open_sections(self) -> tuple[Section, ...]:
         own = _sections.get()
         if own is not None:
-            return tuple(section for section in own if section.tracker is self)
+            return own and tuple(section for section in own if section.tracker is self)
         # A plain thread has no context of ours. Where just one chain of sections is open, opened by the test itself
         # (and not by another thread), the thread works for it; where several are, it cannot be told.
-        chains = {section.path for section in self._sections if section.follows_test}
+        chains = {section.path for section in self._sections.copy() if section.follows_test}
         longest = max(chains, key=len, default=())
         if all(longest[: len(chain)] == chain for chain in chains):
             return longest
@@ -276,14 +276,12 @@ class Tracker:
         """See `LLMUsage.section`."""
         outer = _sections.get()
         section = Section(name, self, tuple(s for s in outer or () if s.tracker is self), outer is not None)
-        with self._lock:
-            self._sections.append(section)
+        self._sections.append(section)
         token = _sections.set(section.path)
         try:
             yield LLMUsage(self, section.holds)
         finally:
-            with self._lock:
-                self._sections.remove(section)
+            self._sections.remove(section)
             with suppress(ValueError):  # left in another context than it was entered in: an async generator's
                 _sections.reset(token)
 
@@ -336,56 +334,59 @@ def current() -> Tracker | None:
     return _running[-1] if _running else None
 
 
-@contextmanager
-def running(tracker: Tracker) -> Iterator[Tracker]:
+class running:  # noqa: N801 -- a context manager, used as a function
     """Makes `tracker` the current one, for this context and for all threads that have none."""
-    _running.append(tracker)
-    token = _of_context.set(tracker)
-    sections = _sections.set(())
-    try:
-        yield tracker
-    finally:
-        _sections.reset(sections)
-        _of_context.reset(token)
+
+    __slots__ = ("_sections", "_token", "_tracker")
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def __enter__(self) -> Tracker:
+        _running.append(self._tracker)
+        self._token = _of_context.set(self._tracker)
+        self._sections = _sections.set(())
+        return self._tracker
+
+    def __exit__(self, *_: object) -> None:
+        _sections.reset(self._sections)
+        _of_context.reset(self._token)
         # The innermost: the run's tracker may stand in the list more than once.
-        del _running[len(_running) - 1 - _running[::-1].index(tracker)]
+        del _running[len(_running) - 1 - _running[::-1].index(self._tracker)]
 
 
 # -- where in the user's code ----------------------------------------------------------------------------------
 
+#: Folders whose files are not the user's own: Python's, its libraries' and this package's.
 _FOREIGN = tuple(
-    {
-        os.path.realpath(path) + os.sep
-        for path in (
-            *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-            Path(__file__).parent,
-        )
-        if path
-    }
+    os.path.realpath(folder) + os.sep
+    for folder in (
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        str(Path(__file__).parent),
+    )
 )
 
 
 @lru_cache(maxsize=4096)
 def _is_users(filename: str) -> bool:
-    """Whether a file is the user's own: neither a library, nor Python, nor this package."""
-    if filename.startswith("<"):
+    if filename.startswith("<") or "site-packages" in filename:
         return False
-    return not f"{os.path.realpath(filename)}".startswith(_FOREIGN) and "site-packages" not in filename
+    return not os.path.realpath(filename).startswith(_FOREIGN)
 
 
-def where(root: Path) -> str | None:
-    """`file:line in function` of the innermost frame of the user's code that led here; None if there is none."""
+def users_place() -> Place | None:
+    """The innermost frame of the user's own code that led here; None if there is none."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- inspect.stack() reads source files
     while frame is not None:
         code = frame.f_code
         if _is_users(code.co_filename):
-            return f"{_shown(code.co_filename, str(root))}:{frame.f_lineno} in {code.co_name}"
+            return code.co_filename, frame.f_lineno, code.co_name
         frame = frame.f_back
     return None
 
 
 @lru_cache(maxsize=4096)
-def _shown(filename: str, root: str) -> str:
+def _relative(filename: str, root: str) -> str:
     path = os.path.relpath(filename, root)
     return Path(filename).name if path.startswith("..") else path
 
@@ -582,6 +583,10 @@ class LLMUsage:
 
 def _nothing_reported(*_: Any) -> Any:
     raise AssertionError("a report of LangChain's without LangChain")  # pragma: no cover
+
+
+def _read(told: Told) -> Mapping[str, Any]:
+    return told() if callable(told) else told
 
 
 def _is(of: Callable[[Call], Any], value: object, call: Call) -> bool:
