@@ -1,27 +1,33 @@
 """Token usage and cost of the model calls that a test makes.
 
-The plugin is loaded by pytest (`pytest_llm_usage.plugin`); what a test's type annotations need is here.
-Importing this package imports none of langchain_core, vcr, syrupy or genai_prices.
+The plugin is loaded by pytest (`pytest_llm_usage.plugin`); what a test's type annotations need is here, imported when
+it is first asked for: every start of pytest imports this package.
 """
 
-from pytest_llm_usage.errors import (
-    BudgetExceededError,
-    CassetteError,
-    ConfigurationError,
-    LLMUsageError,
-    PriceUnknownError,
-    RecordingMismatchError,
-    SecretError,
-    UsageUnknownError,
-)
-from pytest_llm_usage.ledger import Call, Ledger, Part
-from pytest_llm_usage.usage import TokenUsage
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.errors import (
+        BudgetExceededError,
+        CassetteError,
+        ConfigurationError,
+        LLMUsageError,
+        PriceUnknownError,
+        RecordingMismatchError,
+        SecretError,
+        UsageUnknownError,
+    )
+    from pytest_llm_usage.ledger import Call, Ledger, Part
+    from pytest_llm_usage.tracker import Discrepancy, LLMUsage
+    from pytest_llm_usage.usage import TokenUsage
 
 __all__ = [
     "BudgetExceededError",
     "Call",
     "CassetteError",
     "ConfigurationError",
+    "Discrepancy",
+    "LLMUsage",
     "LLMUsageError",
     "Ledger",
     "Part",
@@ -31,3 +37,13 @@ __all__ = [
     "TokenUsage",
     "UsageUnknownError",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    home = {"TokenUsage": "usage", "Call": "ledger", "Ledger": "ledger", "Part": "ledger"}.get(name)
+    home = home or ("tracker" if name in ("Discrepancy", "LLMUsage") else "errors")
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.text import columns, plural, tokens
+
+if TYPE_CHECKING:  # settings loads this module at every start of pytest
+    from pytest_llm_usage.ledger import Call
 
 __all__ = [
     "Breach",

@@ -1,7 +1,7 @@
 """Hooks and fixtures of the pytest plugin, each handing over in a few lines.
 
-Loading it imports none of langchain_core, vcr, syrupy or genai_prices: tracking attaches when the code under test
-imports LangChain (`_AttachOnImport`), the others wait for a test that needs them.
+Loading it imports none of langchain_core, vcr, syrupy or genai_prices, and of this package just the settings: tracking
+attaches when the code under test imports LangChain (`_AttachOnImport`), the rest waits for a test that needs it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ import pytest
 
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, cassette_mark, limits_of
-from pytest_llm_usage.tracker import LLMUsage, LLMUsageWarning, Tracker, running
 
 if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
+    from pytest_llm_usage.cassettes.interaction import Request
     from pytest_llm_usage.pricing import PriceBook
     from pytest_llm_usage.report import Run
+    from pytest_llm_usage.tracker import LLMUsage, Tracker
 
 _SETTINGS = pytest.StashKey[Settings]()
-_SHARED = pytest.StashKey[Tracker]()
+_SHARED = pytest.StashKey["Tracker"]()
 _PRICES = pytest.StashKey["PriceBook"]()
 _CLOSERS = pytest.StashKey[ExitStack]()
-_ATTEMPTS = pytest.StashKey[list[Tracker]]()
+_ATTEMPTS = pytest.StashKey["list[Tracker]"]()
 _ATTEMPT = pytest.StashKey[ExitStack]()
 _CASSETTE = pytest.StashKey["OpenCassette | None"]()
 _PASSED = pytest.StashKey[bool]()
@@ -51,13 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        settings = config.stash[_SETTINGS] = Settings.of(config)
+        config.stash[_SETTINGS] = Settings.of(config)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
-    closers = config.stash[_CLOSERS] = ExitStack()
-    shared = config.stash[_SHARED] = _tracker(config, settings)
-    closers.enter_context(running(shared))
-    _AttachOnImport.install()
+    # syrupy takes every file in its folders for its own; usage snapshots are looked after by our extension alone.
+    if hasattr(config.option, "ignore_file_extensions"):
+        config.option.ignore_file_extensions = [*(config.option.ignore_file_extensions or ()), "yaml"]
+    config.stash[_CLOSERS] = ExitStack()
+    _AttachOnImport.install(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Gatherer(config), "llm_usage_gatherer")
 
@@ -68,7 +72,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_CLOSERS].close()
 
 
-def _tracker(config: pytest.Config, settings: Settings) -> Tracker:
+def _shared(config: pytest.Config) -> Tracker:
+    """The tracker of the run, for calls that are no test's: those of fixtures of wider scope, and at import."""
+    if _SHARED not in config.stash:
+        from pytest_llm_usage.tracker import running  # noqa: PLC0415 -- at the first test, or when LangChain is imported
+
+        shared = config.stash[_SHARED] = _tracker(config)
+        config.stash[_CLOSERS].enter_context(running(shared))
+    return config.stash[_SHARED]
+
+
+def _tracker(config: pytest.Config) -> Tracker:
+    from pytest_llm_usage.tracker import Tracker  # noqa: PLC0415
+
+    settings = config.stash[_SETTINGS]
     tracker = Tracker(root=settings.root, missing=settings.missing)
     tracker.prices = lambda: _price_book(config)
     return tracker
@@ -92,12 +109,21 @@ class _AttachOnImport:
 
     _module = "langchain_core.tracers.context"
 
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
     @classmethod
-    def install(cls) -> None:
+    def install(cls, config: pytest.Config) -> None:
+        hook = cls(config)
         if cls._module in sys.modules:
-            cls._attach()
-        elif not any(isinstance(finder, cls) for finder in sys.meta_path):
-            sys.meta_path.insert(0, cls())
+            hook._attach()
+        else:
+            sys.meta_path.insert(0, hook)
+            config.stash[_CLOSERS].callback(hook._uninstall)
+
+    def _uninstall(self) -> None:
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name != self._module:
@@ -114,10 +140,10 @@ class _AttachOnImport:
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
-    @staticmethod
-    def _attach() -> None:
+    def _attach(self) -> None:
         from pytest_llm_usage.langchain import attach  # noqa: PLC0415 -- imports langchain_core
 
+        _shared(self._config)
         attach()
 
 
@@ -132,8 +158,10 @@ def _fail(text: str) -> NoReturn:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Opens the tracker of this attempt at the test."""
-    settings = item.config.stash[_SETTINGS]
-    tracker = _tracker(item.config, settings)
+    from pytest_llm_usage.tracker import running  # noqa: PLC0415
+
+    _shared(item.config)
+    tracker = _tracker(item.config)
     item.stash.setdefault(_ATTEMPTS, []).append(tracker)
     item.stash[_PASSED] = False
     attempt = item.stash[_ATTEMPT] = ExitStack()
@@ -202,6 +230,8 @@ def _check_budget(item: pytest.Item, tracker: Tracker) -> None:
     if text is None:
         return
     if item.config.stash[_SETTINGS].mode == "warn":
+        from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
+
         warnings.warn(f"{item.nodeid}: {text}", LLMUsageWarning, stacklevel=2)
     else:
         _fail(text)
@@ -218,7 +248,9 @@ def pytest_fixture_setup(
     """Calls that a fixture of wider scope makes belong to the run, not to the test that happened to come first."""
     if fixturedef.scope == "function":
         return (yield)
-    shared = request.config.stash[_SHARED]
+    from pytest_llm_usage.tracker import running  # noqa: PLC0415
+
+    shared = _shared(request.config)
     # Finalizers run in reverse order: the last one added opens, the first one closes, the fixture's own in between.
     teardown = ExitStack()
     fixturedef.addfinalizer(teardown.close)
@@ -251,7 +283,7 @@ def _spent(item: pytest.Item) -> dict[str, Any]:
         from pytest_llm_usage.report.run import record  # noqa: PLC0415 -- only for tests that called a model
 
         data = record(attempts)
-    shared = item.config.stash[_SHARED].drain()
+    shared = _shared(item.config).drain()
     if shared.calls:
         data["shared"] = shared.to_list()
     return data
@@ -286,6 +318,8 @@ class _Gatherer:
         if verdict is None:
             return
         if mode == "warn":
+            from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
+
             warnings.warn(f"the whole run: {verdict}", LLMUsageWarning, stacklevel=2)
             return
         # xdist's controller runs no tests itself: it listens to its own flag, not to the session's.
@@ -342,6 +376,28 @@ def llm_usage(request: pytest.FixtureRequest) -> Iterator[LLMUsage]:
         yield tracker.usage
 
 
+@pytest.fixture
+def usage_snapshot(request: pytest.FixtureRequest) -> SnapshotAssertion:
+    """A syrupy snapshot of usage: `assert llm_usage == usage_snapshot`, with `rel=`, `abs=` or `ratchet=True`."""
+    from pytest_llm_usage.snapshot import usage_snapshot_assertion  # noqa: PLC0415 -- imports syrupy
+
+    try:
+        return usage_snapshot_assertion(request)
+    except ConfigurationError as error:
+        _fail(str(error))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> Generator[None, list[list[str] | None], list[list[str] | None]]:
+    """Explains usage that differs from its snapshot, before syrupy does."""
+    explanations = yield
+    snapshot = sys.modules.get("pytest_llm_usage.snapshot")
+    ours = snapshot.explain_mismatch(config, op, left, right) if snapshot is not None else None
+    return [ours, *explanations] if ours else explanations
+
+
 @contextmanager
 def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
     from pytest_llm_usage.cassettes import OpenCassette  # noqa: PLC0415 -- only for tests that replay
@@ -357,7 +413,11 @@ def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
         tracker.fail(text)
         _fail(text)
 
-    cassette = item.stash[_CASSETTE] = OpenCassette(policy, observe=tracker.observe, fail=fail)
+    def before_send(request: Request) -> None:
+        tracker.before_request(request.method, request.uri, request.body or b"", request.headers)
+
+    cassette = OpenCassette(policy, observe=tracker.observe, before_send=before_send, fail=fail)
+    item.stash[_CASSETTE] = cassette
     with cassette:
         try:
             yield

@@ -16,7 +16,6 @@ import pytest
 
 from pytest_llm_usage.budget import Limits, parse_count, parse_usd
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.tracker import Missing
 
 __all__ = ["CassetteMark", "Settings", "add_options", "cassette_mark", "limits_of"]
 
@@ -215,7 +214,7 @@ class Settings:
     record: str | None
     report: str
     track: str
-    missing: Missing
+    missing: Literal["error", "warn", "ignore"]
     cassette_dir: str | None
     ignore_hosts: tuple[str, ...]
     cassette_json: Literal["indented", "verbatim"]

@@ -1,0 +1,231 @@
+"""One book of two: what LangChain reported and what the provider's response said, call by call, each counted once.
+
+`pair` finds which response on the wire answered which of LangChain's calls; `joined` makes one `Call` of both, and
+where they say different things a `Discrepancy`. The wire's numbers count: they are what is billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from pytest_llm_usage.ledger import UNKNOWN_MODEL
+from pytest_llm_usage.usage import TokenUsage
+from pytest_llm_usage.wire import WireCall
+
+__all__ = ["Candidate", "Discrepancy", "completed", "difference", "joined", "pair", "wire_fields"]
+
+_T = TypeVar("_T")
+_W = TypeVar("_W")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discrepancy:
+    """A call of which LangChain and the provider's response say different things.
+
+    Attributes:
+        call_index: `Call.index`.
+        model: The call's model.
+        where: `file:line in function` of the user's code.
+        langchain: What LangChain reported, or None where it reported nothing.
+        wire: What the response said; it is what counts.
+        reason: The difference in words: which number, LangChain's against the provider's.
+    """
+
+    call_index: int
+    model: str
+    where: str | None
+    langchain: TokenUsage | None
+    wire: TokenUsage
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-able data."""
+        return {
+            "call_index": self.call_index,
+            "model": self.model,
+            "where": self.where,
+            "langchain": None if self.langchain is None else self.langchain.to_dict(),
+            "wire": self.wire.to_dict(),
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Discrepancy:
+        """The inverse of `to_dict`."""
+        langchain = data["langchain"]
+        return cls(
+            call_index=data["call_index"],
+            model=data["model"],
+            where=data["where"],
+            langchain=None if langchain is None else TokenUsage.from_dict(langchain),
+            wire=TokenUsage.from_dict(data["wire"]),
+            reason=data["reason"],
+        )
+
+
+def difference(langchain: TokenUsage | None, wire: TokenUsage) -> str:
+    """What LangChain says otherwise than the wire, in words; empty where they agree."""
+    if langchain is None:
+        return f"LangChain reported no usage, the provider {_counts(wire)}"
+    parts = [
+        f"{name.removesuffix('_tokens')} {getattr(langchain, name):,} against {getattr(wire, name):,}"
+        for name in ("input_tokens", "output_tokens", "total_tokens")
+        if getattr(langchain, name) != getattr(wire, name)
+    ]
+    for name in ("input_token_details", "output_token_details"):
+        theirs, ours = getattr(langchain, name), getattr(wire, name)
+        parts += [
+            f"{key} {theirs.get(key, 0):,} against {ours.get(key, 0):,}"
+            for key in dict.fromkeys((*theirs, *ours))
+            if theirs.get(key, 0) != ours.get(key, 0)
+        ]
+    return ", ".join(parts)
+
+
+def _counts(usage: TokenUsage) -> str:
+    return f"{usage.input_tokens:,} input and {usage.output_tokens:,} output tokens"
+
+
+# -- which response answered which call ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate(Generic[_T]):
+    """One side of a pair: a call of LangChain's, or a response on the wire.
+
+    Attributes:
+        item: What it stands for.
+        run: For a response, the call under way in the context that the request was made in.
+        models: The names it goes by: asked for, and answered.
+        response_id: The provider's id.
+        usage: The tokens it tells of.
+        started_at: Seconds since the epoch.
+        ended_at: Seconds since the epoch; infinite while it is under way.
+    """
+
+    item: _T
+    run: object | None
+    models: frozenset[str]
+    response_id: str | None
+    usage: TokenUsage | None
+    started_at: float
+    ended_at: float
+
+    def shares_model(self, other: Candidate[Any]) -> bool:
+        """Whether both may be of one model; a name that is not known may be any."""
+        named, theirs = self.models - {UNKNOWN_MODEL}, other.models - {UNKNOWN_MODEL}
+        return not named or not theirs or bool(named & theirs)
+
+
+def pair(calls: Sequence[Candidate[_T]], responses: Sequence[Candidate[_W]]) -> list[tuple[_T, _W]]:
+    """Pairs of a call and the response that answered it; each stands in one pair at most.
+
+    In this order: the request was made while the call was under way in the same context; the provider's response id;
+    then, within one model and while the call was under way, the same usage, and the order of start.
+    """
+    open_calls = {id(call): call for call in calls}
+    open_responses = {id(response): response for response in responses}
+    pairs: list[tuple[_T, _W]] = []
+
+    def take(call: Candidate[_T], response: Candidate[_W]) -> None:
+        del open_calls[id(call)], open_responses[id(response)]
+        pairs.append((call.item, response.item))
+
+    made_in: dict[int, list[Candidate[_W]]] = {}
+    for response in responses:
+        if response.run is not None:
+            made_in.setdefault(id(response.run), []).append(response)
+    for call in calls:
+        made = made_in.get(id(call.item))
+        if made:
+            # More than one: a retry that was billed as well, or another client used while a stream was open.
+            take(call, max(made, key=partial(_fit, call)))
+    rules: tuple[Callable[[Candidate[_T], Candidate[_W]], bool], ...] = (
+        lambda call, response: call.response_id is not None and call.response_id == response.response_id,
+        lambda call, response: _overlap(call, response) and call.usage is not None and call.usage == response.usage,
+        _overlap,
+    )
+    for fits in rules:
+        for call in [*open_calls.values()]:
+            found = next((response for response in open_responses.values() if fits(call, response)), None)
+            if found is not None:
+                take(call, found)
+    return pairs
+
+
+def _fit(call: Candidate[Any], response: Candidate[Any]) -> tuple[bool, bool, bool]:
+    """How well a response made in a call's own context fits it; `max` keeps the first of equals."""
+    return (
+        call.response_id is not None and call.response_id == response.response_id,
+        call.shares_model(response),
+        call.usage is not None and call.usage == response.usage,
+    )
+
+
+def _overlap(call: Candidate[Any], response: Candidate[Any]) -> bool:
+    return call.started_at <= response.started_at <= call.ended_at and call.shares_model(response)
+
+
+# -- one call of two -------------------------------------------------------------------------------------------
+
+
+def joined(told: Mapping[str, Any], wire: WireCall) -> dict[str, Any]:
+    """The fields of `Call` of a call that LangChain told of and the wire answered.
+
+    Args:
+        told: The fields as LangChain told them.
+        wire: What the response says.
+    """
+    fields = dict(told)
+    if wire.usage is not None:
+        fields["usage"] = wire.usage
+        if fields.get("status") == "no_usage":
+            fields["status"] = "ok"
+    elif wire.note and fields.get("usage") is None:
+        fields["note"] = wire.note
+    fields["provider"] = wire.provider or fields.get("provider")
+    if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
+        fields["model"] = wire.model
+    return fields | {
+        key: value
+        for key, value in wire_fields(wire).items()
+        if key not in ("provider", "model", "usage", "status", "note", "streamed") and value
+    }
+
+
+def wire_fields(wire: WireCall) -> dict[str, Any]:
+    """The fields of `Call` of a call that only the wire told of."""
+    return {
+        "provider": wire.provider,
+        "model": wire.model,
+        "requested_model": wire.requested_model,
+        "usage": wire.usage,
+        "status": wire.status if wire.usage is None else "ok",
+        "service_tier": wire.service_tier,
+        "parts": wire.parts,
+        "response_id": wire.response_id,
+        "streamed": wire.streamed,
+        "stated_cost_usd": wire.stated_cost_usd,
+        "priced_at": wire.responded_at,
+        "note": wire.note,
+    }
+
+
+def completed(wires: Sequence[WireCall]) -> list[WireCall | None]:
+    """`wires` with answers that were asked for again taken into the call they belong to; None in their own place.
+
+    A background response has no usage when it is started; a later retrieval of the same id has it. One that was known
+    already, or was started elsewhere, is no call and completes none.
+    """
+    book: list[WireCall | None] = list(wires)
+    for index, wire in enumerate(wires):
+        if not wire.retrieved:
+            continue
+        book[index] = None
+        for earlier, call in enumerate(book[:index]):
+            if call is not None and call.response_id == wire.response_id and call.usage is None and wire.usage:
+                book[earlier] = replace(call, usage=wire.usage, status=wire.status, parts=wire.parts, note=wire.note)
+    return book

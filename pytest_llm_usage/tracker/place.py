@@ -1,0 +1,57 @@
+"""Where in the user's code an event came from."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+from typing import TypeAlias
+
+__all__ = ["Place", "shown", "users_place"]
+
+#: File, line and function.
+Place: TypeAlias = tuple[str, int, str]
+
+#: Folders whose files are not the user's own: Python's, its libraries' and this package's.
+_FOREIGN = tuple(
+    os.path.realpath(folder) + os.sep
+    for folder in (
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        str(Path(__file__).parents[1]),
+    )
+)
+
+
+@lru_cache(maxsize=4096)
+def _is_users(filename: str) -> bool:
+    if filename.startswith("<") or "site-packages" in filename:
+        return False
+    return not os.path.realpath(filename).startswith(_FOREIGN)
+
+
+def users_place() -> Place | None:
+    """The innermost frame of the user's own code that led here; None if there is none."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- inspect.stack() reads source files
+    while frame is not None:
+        code = frame.f_code
+        if _is_users(code.co_filename):
+            return code.co_filename, frame.f_lineno, code.co_name
+        frame = frame.f_back
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _relative(filename: str, root: str) -> str:
+    path = os.path.relpath(filename, root)
+    return Path(filename).name if path.startswith("..") else path
+
+
+def shown(place: Place | None, root: Path) -> str | None:
+    """`file:line in function`, the file relative to `root` where it lies below it."""
+    if place is None:
+        return None
+    filename, line, function = place
+    return f"{_relative(filename, str(root))}:{line} in {function}"

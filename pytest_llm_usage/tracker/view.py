@@ -1,0 +1,251 @@
+"""`LLMUsage`: what a test reads."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from decimal import Decimal
+from functools import partial
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pytest_llm_usage.budget import Limits, breaches, failure_text
+from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError
+from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.text import columns, plural
+from pytest_llm_usage.usage import TokenUsage
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.tracker.gathering import Tracker
+    from pytest_llm_usage.tracker.joining import Discrepancy
+
+__all__ = ["LLMUsage", "LLMUsageWarning", "Missing"]
+
+#: What reading a number does that is not known: raise, warn and count what is known, or count what is known.
+Missing: TypeAlias = Literal["error", "warn", "ignore"]
+
+
+class LLMUsageWarning(UserWarning):
+    """A number is incomplete, and configuration says to go on all the same."""
+
+
+class LLMUsage:
+    """Token usage and cost of model calls: of a test, a section, a model, a node. Live: it shows the calls so far.
+
+    In LangChain's terms (`UsageMetadata`): input includes cached tokens, output includes reasoning. Answers of
+    LangChain's own cache are listed in `calls` and count nothing. Reading a number that is not known raises, see
+    `total_tokens` and `cost`.
+    """
+
+    __slots__ = ("_select", "_tracker")
+
+    def __init__(self, tracker: Tracker, select: Callable[[Call], bool] | None = None) -> None:
+        self._tracker = tracker
+        self._select = select
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls, in the order in which they started."""
+        calls = self._tracker.calls()
+        return calls if self._select is None else tuple(filter(self._select, calls))
+
+    @property
+    def input_tokens(self) -> int:
+        """Tokens sent, cached ones included. Raises `UsageUnknownError` as `total_tokens` does."""
+        return self._sum("input_tokens").input_tokens
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens received, reasoning included. Raises `UsageUnknownError` as `total_tokens` does."""
+        return self._sum("output_tokens").output_tokens
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output tokens of all models.
+
+        Raises:
+            UsageUnknownError: The usage of a call is not known (ini `llm_usage_missing` can let it count what is).
+        """
+        return self._sum("total_tokens").total_tokens
+
+    @property
+    def input_token_details(self) -> Mapping[str, int]:
+        """Parts of the input tokens by kind (`cache_read` …), summed, every key kept."""
+        return self._sum("input_token_details").input_token_details
+
+    @property
+    def output_token_details(self) -> Mapping[str, int]:
+        """Parts of the output tokens by kind (`reasoning` …), summed, every key kept."""
+        return self._sum("output_token_details").output_token_details
+
+    @property
+    def cost(self) -> Decimal:
+        """USD, exact.
+
+        Raises:
+            PriceUnknownError: A call has no price, or no known usage to price.
+        """
+        spent = [call for call in self.calls if call.usage is not None or call.is_unknown]
+        unpriced = [call for call in spent if call.cost_usd is None]
+        if unpriced:
+            self._unknown(PriceUnknownError, self._price_unknown(unpriced, len(spent)))
+        return sum((call.cost_usd for call in spent if call.cost_usd is not None), Decimal(0))
+
+    @property
+    def by_model(self) -> Mapping[str, LLMUsage]:
+        """The same by model."""
+        return self.by("model")
+
+    @property
+    def by_provider(self) -> Mapping[str, LLMUsage]:
+        """The same by provider, in LangChain's words (`openai`, `amazon_bedrock` …)."""
+        return self.by("provider")
+
+    @property
+    def by_node(self) -> Mapping[str, LLMUsage]:
+        """The same by LangGraph node; None for calls outside of a graph."""
+        return self.by("node")
+
+    def by(self, key: str | Callable[[Call], Any]) -> Mapping[Any, LLMUsage]:
+        """The same by a `Call` attribute or by what a callable says of each call, in the order of appearance."""
+        of = key if callable(key) else attrgetter(key)
+        keys = dict.fromkeys(map(of, self.calls))
+        return MappingProxyType({value: self._narrowed(partial(_is, of, value)) for value in keys})
+
+    def __getitem__(self, model: str) -> LLMUsage:
+        views = self.by_model
+        if model not in views:
+            seen = ", ".join(views) or "none"
+            raise KeyError(f"no call of model {model!r} (models called: {seen})")
+        return views[model]
+
+    def section(self, name: str) -> AbstractContextManager[LLMUsage]:
+        """A context manager: the part of the test inside it, with the same API. Sections nest.
+
+        Calls belong to the sections open where they start: in this task or thread and what it starts. Calls of a
+        plain thread belong to the sections that the test itself has open.
+        """
+        return self._tracker.section(name)
+
+    @property
+    def usage_metadata(self) -> dict[str, Any]:
+        """`{model: UsageMetadata}` as LangChain reported it, to the letter.
+
+        Equal to what `langchain_core.callbacks.get_usage_metadata_callback` gives for the same calls; calls that it
+        drops for want of a model name are filed under the model that was asked for.
+        """
+        book: dict[str, Any] = {}
+        for call in self.calls:
+            if call.reported is not None:
+                model = call.reported_model or call.model
+                book[model] = self._tracker.add_reported(book.get(model), call.reported)
+        return book
+
+    @property
+    def discrepancies(self) -> tuple[Discrepancy, ...]:
+        """Calls of which LangChain and the provider's response say different things; the provider's numbers count."""
+        mine = {call.index for call in self.calls}
+        return tuple(found for found in self._tracker.discrepancies() if found.call_index in mine)
+
+    def assert_within(self, **limits: Any) -> None:
+        """Fails where more was spent: the keywords of the marker `llm_budget` (`max_tokens`, `max_cost` …).
+
+        Raises:
+            BudgetExceededError: An `AssertionError` with the verdict and the table of calls.
+            ConfigurationError: A keyword or value that cannot be read.
+        """
+        __tracebackhide__ = True
+        calls = self.calls
+        found = breaches(Limits.parse(limits, origin="assert_within"), calls)
+        if found:
+            raise BudgetExceededError(failure_text(found, calls))
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Plain JSON-able data by model: calls, tokens, details that are not zero, cost in USD as a string.
+
+        What is not known is None, with `calls_without_usage` beside it; never 0.
+        """
+        data = {}
+        for model, view in sorted(self.by_model.items()):
+            calls = [call for call in view.calls if call.is_billed]
+            if calls:
+                data[model] = _model_dict(calls)
+        return data
+
+    # What it compares by changes.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, LLMUsage):
+            return self.to_dict() == other.to_dict()
+        if isinstance(other, Mapping):
+            return self.to_dict() == other
+        return NotImplemented
+
+    def __repr__(self) -> str:
+        calls = [call for call in self.calls if call.is_billed]
+        unknown = sum(call.is_unknown for call in calls)
+        total = sum(call.usage.total_tokens for call in calls if call.usage is not None)
+        least = "at least " if unknown else ""
+        return f"<LLMUsage: {plural(len(calls), 'call')}, {least}{plural(total, 'token')}>"
+
+    # -- the parts of the above ------------------------------------------------------------------------------
+
+    def _narrowed(self, select: Callable[[Call], bool]) -> LLMUsage:
+        mine = self._select
+        return LLMUsage(self._tracker, select if mine is None else lambda call: mine(call) and select(call))
+
+    def _sum(self, name: str) -> TokenUsage:
+        calls = self.calls
+        unknown = [call for call in calls if call.is_unknown]
+        if unknown:
+            self._unknown(UsageUnknownError, _usage_unknown(name, unknown, len(calls)))
+        return sum((call.usage for call in calls if call.is_billed and call.usage is not None), TokenUsage())
+
+    def _unknown(self, error: type[Exception], text: str) -> None:
+        if self._tracker.missing == "error":
+            raise error(text)
+        if self._tracker.missing == "warn":
+            warnings.warn(text, LLMUsageWarning, stacklevel=4)
+
+    def _price_unknown(self, unpriced: Sequence[Call], count: int) -> str:
+        lines = [f"cost is not known: {len(unpriced)} of {plural(count, 'call')} has no price"]
+        for call in unpriced:
+            reason = getattr(self._tracker.quote(call), "reason", "its usage is not known")
+            lines.append(f"  {call.index + 1}  {call.model}  {reason}")
+        fixes = dict.fromkeys(getattr(self._tracker.quote(call), "fix", "") for call in unpriced)
+        return "\n".join((*lines, *filter(None, fixes)))
+
+
+def _is(of: Callable[[Call], Any], value: object, call: Call) -> bool:
+    return bool(of(call) == value)
+
+
+def _usage_unknown(name: str, unknown: Sequence[Call], count: int) -> str:
+    lines = [f"{name} is not known: {len(unknown)} of {plural(count, 'call')} reported no usage"]
+    rows = [
+        (str(call.index + 1), call.model, "stream" if call.streamed else "", call.note, call.where or "")
+        for call in unknown
+    ]
+    lines += [f"  {line}" for line in columns(rows, "><<<<")]
+    if any(call.streamed and call.status == "no_usage" for call in unknown):
+        lines.append(
+            "OpenAI-compatible servers send usage in streams only when asked: ChatOpenAI(..., stream_usage=True)"
+        )
+    lines.append("To count what is known:  llm_usage_missing = warn   in the pytest section of pyproject.toml")
+    return "\n".join(lines)
+
+
+def _model_dict(calls: Sequence[Call]) -> dict[str, Any]:
+    unknown = sum(call.is_unknown for call in calls)
+    usage = sum((call.usage for call in calls if call.usage is not None), TokenUsage())
+    data: dict[str, Any] = {"calls": len(calls)}
+    if unknown:
+        data |= {"calls_without_usage": unknown, "input_tokens": None, "output_tokens": None, "total_tokens": None}
+    else:
+        data |= usage.to_dict()
+    costs = [call.cost_usd for call in calls if call.usage is not None or call.is_unknown]
+    data["cost_usd"] = None if None in costs else str(sum((cost for cost in costs if cost is not None), Decimal(0)))
+    return data
