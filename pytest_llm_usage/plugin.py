@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from pytest_llm_usage.report import Run
     from pytest_llm_usage.tracker import LLMUsage, Tracker
 
-_SETTINGS = pytest.StashKey[Settings]()
-_SHARED = pytest.StashKey["Tracker"]()
-_PRICES = pytest.StashKey["PriceBook"]()
-_CLOSERS = pytest.StashKey[ExitStack]()
-_ATTEMPTS = pytest.StashKey["list[Tracker]"]()
-_ATTEMPT = pytest.StashKey[ExitStack]()
-_CASSETTE = pytest.StashKey["OpenCassette | None"]()
-_PASSED = pytest.StashKey[bool]()
+_SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+_SHARED: pytest.StashKey[Tracker] = pytest.StashKey()
+_PRICES: pytest.StashKey[PriceBook] = pytest.StashKey()
+_CLOSERS: pytest.StashKey[ExitStack] = pytest.StashKey()
+_ATTEMPTS: pytest.StashKey[list[Tracker]] = pytest.StashKey()
+_ATTEMPT: pytest.StashKey[ExitStack] = pytest.StashKey()
+_CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
+_PASSED: pytest.StashKey[bool] = pytest.StashKey()
 
 
 # -- the session -----------------------------------------------------------------------------------------------
@@ -207,6 +207,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     with _decisive_failure(tracker):
         result = yield
     _check_budget(item, tracker)
+    if item.config.stash[_SETTINGS].audit == "error" and (found := tracker.discrepancies()):
+        lines = (f"  {call.call_index + 1}  {call.model}  {call.where or ''}\n     {call.reason}" for call in found)
+        _fail("\n".join(("LangChain and the provider's response disagree (llm_usage_audit = error)", "", *lines)))
     return result
 
 
@@ -273,6 +276,7 @@ def pytest_runtest_makereport(
         data = _spent(item)
         if data:
             report.llm_usage = data  # type: ignore[attr-defined]
+            report.user_properties.extend(_properties(item.stash[_ATTEMPTS][-1]))
     return report
 
 
@@ -287,6 +291,19 @@ def _spent(item: pytest.Item) -> dict[str, Any]:
     if shared.calls:
         data["shared"] = shared.to_list()
     return data
+
+
+def _properties(tracker: Tracker) -> Iterator[tuple[str, str]]:
+    """What JUnit reports show of a test; what is not known is left out, never 0."""
+    calls = tracker.calls()
+    yield "llm_calls", str(sum(call.is_billed for call in calls))
+    if not any(call.is_unknown for call in calls):
+        usages = [call.usage for call in calls if call.is_billed and call.usage is not None]
+        for name in ("input_tokens", "output_tokens", "total_tokens"):
+            yield f"llm_{name}", str(sum(getattr(usage, name) for usage in usages))
+        costs = [call.cost_usd for call in calls if call.usage is not None]
+        if None not in costs:
+            yield "llm_cost_usd", str(sum(cost for cost in costs if cost is not None))
 
 
 # -- the run ---------------------------------------------------------------------------------------------------
@@ -341,7 +358,8 @@ class _Gatherer:
 
         unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
         bar = "█" if unicode and terminalreporter.isatty else "#"
-        lines = section_lines(self._run, self._config.stash[_SETTINGS].report, bar=bar)
+        settings = self._config.stash[_SETTINGS]
+        lines = section_lines(self._run, settings.report, bar=bar, audit=settings.audit != "off")
         if lines:
             terminalreporter.section("LLM usage")
             for line in lines:

@@ -156,6 +156,13 @@ _SETTINGS = (
         help="what reading a count or a cost does while a call's is unknown: error (default), warn or ignore",
     ),
     _Setting(
+        name="audit",
+        parse=_one_of("warn", "error", "off"),
+        default="warn",
+        help="what a call does of which LangChain and the provider's response say different things: warn (default: "
+        "listed at the end of the run), error (the test fails) or off",
+    ),
+    _Setting(
         name="cassette_dir",
         parse=str,
         help="folder of the cassettes, relative to the test file's (default: cassettes/<module>)",
@@ -215,6 +222,7 @@ class Settings:
     report: str
     track: str
     missing: Literal["error", "warn", "ignore"]
+    audit: str
     cassette_dir: str | None
     ignore_hosts: tuple[str, ...]
     cassette_json: Literal["indented", "verbatim"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pytest_llm_usage.budget import Limits, breaches, spending
 from pytest_llm_usage.ledger import Call, Ledger
-from pytest_llm_usage.tracker import Tracker
+from pytest_llm_usage.tracker import Discrepancy, Tracker
 
 __all__ = ["Run", "Spent", "TestRecord", "record"]
 
@@ -53,6 +53,7 @@ class TestRecord:
         ledger: The calls of its last attempt.
         earlier: The calls of attempts before it (reruns); spent all the same.
         budget: How much of its limits the last attempt used.
+        discrepancies: What LangChain and the provider disagree on in the last attempt.
     """
 
     __test__ = False  # not a test class, whatever its name
@@ -61,6 +62,7 @@ class TestRecord:
     ledger: Ledger = field(default_factory=Ledger)
     earlier: Ledger = field(default_factory=Ledger)
     budget: tuple[Spent, ...] = ()
+    discrepancies: tuple[Discrepancy, ...] = ()
 
     @property
     def total_tokens(self) -> int:
@@ -76,7 +78,11 @@ def record(attempts: Iterable[Tracker]) -> dict[str, Any]:
         for limits in last.limits
         for name, limit, spent, origin in spending(limits, last.calls())
     ]
-    return {"attempts": [tracker.ledger().to_list() for tracker in trackers], "budget": budget}
+    return {
+        "attempts": [tracker.ledger().to_list() for tracker in trackers],
+        "budget": budget,
+        "discrepancies": [found.to_dict() for found in last.discrepancies()],
+    }
 
 
 @dataclass
@@ -99,7 +105,8 @@ class Run:
                 Spent(item["name"], Decimal(item["limit"]), Decimal(item["spent"]), item["origin"])
                 for item in data["budget"]
             )
-            self.tests[nodeid, worker] = TestRecord(nodeid, last, sum(earlier, Ledger()), budget)
+            discrepancies = tuple(map(Discrepancy.from_dict, data["discrepancies"]))
+            self.tests[nodeid, worker] = TestRecord(nodeid, last, sum(earlier, Ledger()), budget, discrepancies)
         if "shared" in data:
             self.shared += Ledger.from_list(data["shared"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from textwrap import wrap
 
 from pytest_llm_usage.budget import call_lines
 from pytest_llm_usage.ledger import Call
@@ -19,13 +20,14 @@ _WIDTH = 80
 _BAR_WIDTH = 13
 
 
-def section_lines(run: Run, detail: str, *, bar: str = "#") -> list[str]:
+def section_lines(run: Run, detail: str, *, bar: str = "#", audit: bool = True) -> list[str]:
     """The lines of the section; none where no model was called.
 
     Args:
         run: What was spent.
         detail: `models`, `tests`, `calls` (each with the lines of those before it) or `off`.
         bar: What bars are drawn with.
+        audit: Whether to tell what LangChain and the providers disagree on.
     """
     calls = run.calls
     if not calls or detail == "off":
@@ -36,6 +38,8 @@ def section_lines(run: Run, detail: str, *, bar: str = "#") -> list[str]:
     if detail in ("tests", "calls"):
         lines += ["", *_tests(run.records, detail == "calls")]
     lines += _budgets(run.records, bar)
+    if audit:
+        lines += _discrepancies(run.records)
     return lines
 
 
@@ -132,6 +136,23 @@ def _tests(records: Sequence[TestRecord], with_calls: bool) -> list[str]:
     for test, line in zip(records, lines, strict=True):
         detailed += [line, *(f"    {call}" for call in call_lines(test.ledger.calls))]
     return detailed
+
+
+# -- the two books ---------------------------------------------------------------------------------------------
+
+_MOST_DISCREPANCIES = 5
+
+
+def _discrepancies(records: Sequence[TestRecord]) -> list[str]:
+    found = [(test.nodeid, item) for test in records for item in test.discrepancies]
+    if not found:
+        return []
+    lines = ["", f"LangChain and the provider disagree on {plural(len(found), 'call')}; the provider's numbers count:"]
+    for nodeid, item in found[:_MOST_DISCREPANCIES]:
+        lines += wrap(f"{nodeid}, {item.model}: {item.reason}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    if len(found) > _MOST_DISCREPANCIES:
+        lines.append(f"  and {len(found) - _MOST_DISCREPANCIES} more: llm_usage.discrepancies in the test")
+    return lines
 
 
 # -- budgets ---------------------------------------------------------------------------------------------------
