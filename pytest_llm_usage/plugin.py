@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
     from pytest_llm_usage.cassettes.interaction import Request
-    from pytest_llm_usage.pricing import PriceBook
+    from pytest_llm_usage.pricing import PriceBook, PriceSource
     from pytest_llm_usage.report import Run
     from pytest_llm_usage.tracker import LLMUsage, Tracker
 
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 _SHARED: pytest.StashKey[Tracker] = pytest.StashKey()
-_PRICES: pytest.StashKey[PriceBook] = pytest.StashKey()
+_PRICES: pytest.StashKey[dict[int, tuple[PriceSource | None, PriceBook]]] = pytest.StashKey()
 _CLOSERS: pytest.StashKey[ExitStack] = pytest.StashKey()
 _ATTEMPTS: pytest.StashKey[list[Tracker]] = pytest.StashKey()
 _ATTEMPT: pytest.StashKey[ExitStack] = pytest.StashKey()
@@ -54,7 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        config.stash[_SETTINGS] = Settings.of(config)
+        settings = config.stash[_SETTINGS] = Settings.of(config)
+        if settings.prices is not None:
+            _price_book(config, settings.prices)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     # syrupy takes every file in its folders for its own; usage snapshots are looked after by our extension alone.
@@ -87,17 +89,18 @@ def _tracker(config: pytest.Config) -> Tracker:
 
     settings = config.stash[_SETTINGS]
     tracker = Tracker(root=settings.root, missing=settings.missing)
-    tracker.prices = lambda: _price_book(config)
+    tracker.prices = lambda: _price_book(config, settings.prices)
     return tracker
 
 
-def _price_book(config: pytest.Config) -> PriceBook:
-    if _PRICES not in config.stash:
-        from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415 -- loads genai_prices, at the first price
+def _price_book(config: pytest.Config, source: PriceSource | None) -> PriceBook:
+    from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415 -- at the first price
 
-        path = config.stash[_SETTINGS].prices
-        config.stash[_PRICES] = PriceBook() if path is None else PriceBook.from_toml(path)
-    return config.stash[_PRICES]
+    # Kept with its source, so that no other can take its id.
+    books = config.stash.setdefault(_PRICES, {})
+    if id(source) not in books:
+        books[id(source)] = (source, PriceBook() if source is None else PriceBook.of(source))
+    return books[id(source)][1]
 
 
 class _AttachOnImport:
@@ -372,17 +375,32 @@ class _Gatherer:
 @pytest.fixture(autouse=True)
 def _llm_usage_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
     """Opens the cassette of a test that asks for `llm_usage`, before its other fixtures make requests."""
-    if "llm_usage" not in request.fixturenames:
+    item = request.node
+    if item.get_closest_marker("vcr") is not None and _is_tracked(item, request.config.stash[_SETTINGS]):
+        from pytest_llm_usage.cassettes import observing_vcrpy  # noqa: PLC0415 -- the marker's plugin loads vcrpy as well
+
+        # pytest-recording's own cassette is replayed, and only watched.
+        with observing_vcrpy(item.stash[_ATTEMPTS][-1].observe):
+            yield
+    elif "llm_usage" in request.fixturenames:
+        with _open_cassette(request):
+            yield
+    else:
         yield
-        return
-    with _open_cassette(request):
-        yield
+
+
+@pytest.fixture(scope="session")
+def llm_usage_prices(pytestconfig: pytest.Config) -> PriceSource | None:
+    """Your own prices: a path (of the ini key `llm_usage_prices`) or a mapping of that form. Override it to compute them."""
+    return pytestconfig.stash[_SETTINGS].prices
 
 
 @pytest.fixture
-def llm_usage(request: pytest.FixtureRequest) -> Iterator[LLMUsage]:
+def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | None) -> Iterator[LLMUsage]:
     """Token usage and cost of the model calls that this test makes; its cassette is replayed."""
     tracker = request.node.stash[_ATTEMPTS][-1]
+    if llm_usage_prices != request.config.stash[_SETTINGS].prices:
+        tracker.prices = lambda: _price_book(request.config, llm_usage_prices)
     instance = request.instance
     if instance is not None and not hasattr(instance, "llm_usage"):
         # unittest classes ask through usefixtures and have no arguments.
