@@ -222,9 +222,8 @@ class _Told(NamedTuple):
 
     def values(self) -> dict[str, Any]:
         """The fields of `Call` that this tells."""
-        model = _first(self.metadata, "model_name", "model") or _first(
-            self.llm_output, "model_name", "model", "model_id"
-        )
+        told = (self.metadata, self.llm_output, self.generation_info)
+        model = next(filter(None, (_first(place, "model_name", "model", "model_id") for place in told)), None)
         tier = _first(self.metadata, "service_tier") or _first(self.llm_output, "service_tier")
         values: dict[str, Any] = {
             "response_id": self._response_id(),

@@ -290,10 +290,13 @@ def _spent(item: pytest.Item) -> dict[str, Any]:
         from pytest_llm_usage.report.run import record  # noqa: PLC0415 -- only for tests that called a model
 
         data = record(attempts)
-    shared = _shared(item.config).drain()
-    if shared.calls:
-        data["shared"] = shared.to_list()
-    return data
+    return data | _spent_by_no_test(item.config)
+
+
+def _spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
+    """The calls since the last time that were no test's, as plain data."""
+    shared = config.stash[_SHARED].drain() if _SHARED in config.stash else None
+    return {"shared": shared.to_list()} if shared is not None and shared.calls else {}
 
 
 def _properties(tracker: Tracker) -> Iterator[tuple[str, str]]:
@@ -312,6 +315,14 @@ def _properties(tracker: Tracker) -> Iterator[tuple[str, str]]:
 # -- the run ---------------------------------------------------------------------------------------------------
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands what was spent behind the last test to xdist's controller."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["llm_usage"] = _spent_by_no_test(session.config)
+
+
 class _Gatherer:
     """Adds up what rides on the reports, in the process that prints: the only one, or xdist's controller."""
 
@@ -325,14 +336,24 @@ class _Gatherer:
         data = getattr(report, "llm_usage", None)
         if not data:
             return
+        self._gathered().add(report.nodeid, getattr(report, "worker_id", ""), data)
+        settings = self._config.stash[_SETTINGS]
+        if settings.session_limits and settings.mode != "off":
+            self._check_session(self._gathered().breached(settings.session_limits), settings.mode)
+
+    def _gathered(self) -> Run:
         if self._run is None:
             from pytest_llm_usage.report import Run  # noqa: PLC0415 -- only for runs that called a model
 
             self._run = Run()
-        self._run.add(report.nodeid, getattr(report, "worker_id", ""), data)
-        settings = self._config.stash[_SETTINGS]
-        if settings.session_limits and settings.mode != "off":
-            self._check_session(self._run.breached(settings.session_limits), settings.mode)
+        return self._run
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Takes in what a worker of xdist spent behind its last test."""
+        data = getattr(node, "workeroutput", {}).get("llm_usage")
+        if data:
+            self._gathered().add("", "", data)
 
     def _check_session(self, verdict: str | None, mode: str) -> None:
         if verdict is None:
@@ -355,6 +376,8 @@ class _Gatherer:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the section `LLM usage`; nothing where no model was called."""
+        if data := _spent_by_no_test(self._config):
+            self._gathered().add("", "", data)
         if self._run is None:
             return
         from pytest_llm_usage.report import section_lines  # noqa: PLC0415

@@ -19,10 +19,12 @@ Place: TypeAlias = tuple[str, int, str]
 _FOREIGN = tuple(
     os.path.realpath(folder) + os.sep
     for folder in (
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")),
         str(Path(__file__).parents[1]),
     )
 )
+
+_PYTEST = f"{os.sep}_pytest{os.sep}"
 
 
 @lru_cache(maxsize=4096)
@@ -39,6 +41,8 @@ def users_place() -> Place | None:
         code = frame.f_code
         if _is_users(code.co_filename):
             return code.co_filename, frame.f_lineno, code.co_name
+        if _PYTEST in code.co_filename:
+            return None  # what started pytest made no call
         frame = frame.f_back
     return None
 
