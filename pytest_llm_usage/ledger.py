@@ -139,9 +139,9 @@ class Call:
         if self.reported is not None:
             data["reported"] = _thawed(self.reported)
         if self.stated_cost_usd is not None:
-            data["stated_cost_usd"] = str(self.stated_cost_usd)
+            data["stated_cost_usd"] = f"{self.stated_cost_usd:f}"
         if self.cost_usd is not None:
-            data["cost_usd"] = str(self.cost_usd)
+            data["cost_usd"] = f"{self.cost_usd:f}"
         return data
 
     @classmethod

@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -309,7 +310,7 @@ def _properties(tracker: Tracker) -> Iterator[tuple[str, str]]:
             yield f"llm_{name}", str(sum(getattr(usage, name) for usage in usages))
         costs = [call.cost_usd for call in calls if call.usage is not None]
         if None not in costs:
-            yield "llm_cost_usd", str(sum(cost for cost in costs if cost is not None))
+            yield "llm_cost_usd", f"{sum((cost for cost in costs if cost is not None), Decimal(0)):f}"
 
 
 # -- the run ---------------------------------------------------------------------------------------------------

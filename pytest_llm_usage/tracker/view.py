@@ -247,5 +247,6 @@ def _model_dict(calls: Sequence[Call]) -> dict[str, Any]:
     else:
         data |= usage.to_dict()
     costs = [call.cost_usd for call in calls if call.usage is not None or call.is_unknown]
-    data["cost_usd"] = None if None in costs else str(sum((cost for cost in costs if cost is not None), Decimal(0)))
+    # As digits: `str` of a small Decimal is 2E-8.
+    data["cost_usd"] = None if None in costs else f"{sum((cost for cost in costs if cost is not None), Decimal(0)):f}"
     return data

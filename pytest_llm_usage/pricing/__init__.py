@@ -1,0 +1,33 @@
+"""What a call costs: the user's own prices first, then genai-prices, else `Unpriced` with the reason.
+
+Amounts are exact decimals in USD: tokens × price, nothing rounded. A price is that of the day the call was made (of the
+recording, where it was replayed), taken from the book that genai-prices ships, never from one updated over the network:
+the same cassette costs the same tomorrow.
+
+Unknown is `Unpriced`, never 0. That includes what genai-prices itself would answer by resemblance: its rules match by
+prefix (`gemini-1.5-flash…` also takes `gemini-1.5-flash-8b`); here a rule counts only where what it leaves over is a date,
+a revision or `-latest`.
+
+A price file (TOML) holds one line a model, USD per million tokens::
+
+    [models]
+    "my-model" = { input = 0.5, output = 1.5, cache_read = 0.05 }
+    "prod-*"   = { provider = "azure", same_as = "gpt-4o-2024-08-06" }     # an Azure deployment
+    "llama3*"  = { provider = "ollama", free = true }
+    "gpt-4o"   = [ { until = 2026-01-01, input = 2, output = 8 }, { from = 2026-01-01, input = 1, output = 4 } ]
+
+    [price_map]                        # LangChain NVIDIA's price_map as it is: USD per thousand tokens
+    "mixtral_8x7b" = 0.0006
+
+Kinds that may have a price of their own: `input`, `output`, `cache_read`, `cache_write` (`_5m`, `_1h`), `input_audio`,
+`input_image`, `input_video`, `output_reasoning`, `output_audio`, `output_image`, `output_video`; and in USD for one:
+`request`, `web_search`, `file_search`. `tier = "flex"` is for that service tier alone; `from` (that day included) and
+`until` (that day not) are days in UTC; `above = { input_tokens = 200_000, input = 5 }` is the price of all tokens of a
+request with more input than that; prices beside `same_as` replace those of the other model.
+"""
+
+from pytest_llm_usage.pricing.book import PriceBook
+from pytest_llm_usage.pricing.price import Price, PriceLine, Unpriced, explain, plain, sum_lines
+from pytest_llm_usage.pricing.pricefile import PriceSource
+
+__all__ = ["Price", "PriceBook", "PriceLine", "PriceSource", "Unpriced", "explain", "plain", "sum_lines"]

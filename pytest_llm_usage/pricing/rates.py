@@ -1,0 +1,202 @@
+"""Prices per kind of tokens, whatever book they are from, and the arithmetic: usage × rates = lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeAlias
+
+from pytest_llm_usage.pricing.price import EXACT, PriceLine, normal
+from pytest_llm_usage.usage import TokenUsage
+
+__all__ = ["KINDS", "PER_ITEM", "NoPriceError", "Rate", "Rates", "Steps", "lines_of"]
+
+#: What may have a price of its own: USD per million tokens, but for `PER_ITEM`.
+KINDS = (
+    "input",
+    "output",
+    "cache_read",
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_1h",
+    "input_audio",
+    "input_image",
+    "input_video",
+    "output_reasoning",
+    "output_audio",
+    "output_image",
+    "output_video",
+    "request",
+    "web_search",
+    "file_search",
+)
+#: Kinds that are counted one by one and that a price file gives in USD for one.
+PER_ITEM = frozenset({"request", "web_search", "file_search"})
+
+#: Keys of `TokenUsage`'s details → the kind under which a book may price them apart.
+_CACHING_KINDS = {
+    "cache_read": "cache_read",
+    "cache_creation": "cache_write",
+    "ephemeral_5m_input_tokens": "cache_write_5m",
+    "ephemeral_1h_input_tokens": "cache_write_1h",
+}
+_INPUT_MODALITY_KINDS = {"audio": "input_audio", "image": "input_image", "video": "input_video"}
+_OUTPUT_KINDS = {
+    "reasoning": "output_reasoning",
+    "audio": "output_audio",
+    "image": "output_image",
+    "video": "output_video",
+}
+
+
+Steps: TypeAlias = tuple[tuple[int, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """USD per million; with `steps` (more input tokens than this → USD per million of all tokens), ascending."""
+
+    base: Decimal
+    steps: Steps = ()
+
+    def at(self, input_tokens: int) -> Decimal:
+        price = self.base
+        for above, usd_per_million in self.steps:
+            if input_tokens > above:
+                price = usd_per_million
+        return price
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The prices that apply to a model at a moment, and where they are from."""
+
+    model: str
+    source: str
+    by_kind: Mapping[str, Rate]
+    free: bool = False
+    notes: tuple[str, ...] = ()
+    #: Where in a price file they stand, if they do: `prices.toml:7`.
+    where: str = ""
+    #: The tokens that only `total_tokens` counts are output (the provider's reasoning), not a contradiction.
+    total_has_reasoning: bool = False
+    #: Audio without a price of its own costs what text does; elsewhere its price is another, and not known.
+    audio_as_text: bool = False
+
+
+class NoPriceError(Exception):
+    """Why there is no price: the words of `Unpriced`, on their way up to `PriceBook.price`.
+
+    `fix` holds what a line of the price file for this model needs beside (or in the place of) input and output, or is
+    the advice itself; None where no line would help.
+    """
+
+    def __init__(self, reason: str, fix: Mapping[str, str] | str | None = None) -> None:
+        super().__init__(reason)
+        self.fix = fix
+
+
+def lines_of(rates: Rates, usage: TokenUsage, server_tools: Mapping[str, int]) -> tuple[list[PriceLine], list[str]]:
+    """The lines of one usage, and notes; raises `NoPriceError` where a price or a count is missing."""
+    if rates.free:
+        quantity = usage.total_tokens
+        return [PriceLine("free", quantity, Decimal(0), Decimal(0), rates.model)], []
+    notes = list(rates.notes)
+    counts = {
+        **_input_counts(rates, usage, notes),
+        **_output_counts(rates, usage, notes),
+    }
+    if "request" in rates.by_kind:
+        counts["request"] = 1
+    for tool, times in server_tools.items():
+        if times and tool in rates.by_kind:
+            counts[tool] = times
+        elif times:
+            notes.append(f"{times} × {tool}: the price book has no fee for it")
+    lines = []
+    for kind, quantity in counts.items():
+        if not quantity:
+            continue
+        rate = rates.by_kind.get(kind)
+        if rate is None:
+            raise _missing(rates, kind, f"{kind} tokens")
+        usd_per_million = rate.at(usage.input_tokens)
+        amount = EXACT.multiply(Decimal(quantity), usd_per_million).scaleb(-6, EXACT)
+        lines.append(PriceLine(kind, quantity, normal(usd_per_million), normal(amount), rates.model))
+    return lines, notes
+
+
+def _input_counts(rates: Rates, usage: TokenUsage, notes: list[str]) -> dict[str, int]:
+    """Input tokens by the kind they are priced as."""
+    details = usage.input_token_details
+    caching = {kind: details.get(key, 0) for key, kind in _CACHING_KINDS.items()}
+    modalities = {kind: details.get(key, 0) for key, kind in _INPUT_MODALITY_KINDS.items()}
+
+    lifetimes = caching["cache_write_5m"] + caching["cache_write_1h"]
+    if lifetimes > caching["cache_write"]:
+        raise NoPriceError(
+            f"contradictory usage: cache writes by lifetime ({lifetimes:,}) exceed "
+            f"cache_creation ({caching['cache_write']:,})"
+        )
+    caching["cache_write"] -= lifetimes
+    if caching["cache_write_1h"] and "cache_write_1h" not in rates.by_kind:
+        # Longer-lived writes cost more than the others; their price is never that of the shorter ones.
+        raise _missing(rates, "cache_write_1h", "cache writes that last an hour")
+    if "cache_write_5m" not in rates.by_kind:
+        caching["cache_write"] += caching.pop("cache_write_5m")
+
+    counts = _priced_apart(rates, caching, "input", notes)
+    apart = _priced_apart(rates, modalities, "input", notes)
+    if counts and apart:
+        raise NoPriceError(
+            f"{' and '.join([*counts, *apart])} are priced apart, and the usage does not say how many tokens are both"
+        )
+    counts |= apart
+    return {"input": _remainder("input", usage.input_tokens, counts), **counts}
+
+
+def _output_counts(rates: Rates, usage: TokenUsage, notes: list[str]) -> dict[str, int]:
+    """Output tokens by the kind they are priced as."""
+    details = {kind: usage.output_token_details.get(key, 0) for key, kind in _OUTPUT_KINDS.items()}
+    counts = _priced_apart(rates, details, "output", notes)
+    output_tokens = usage.output_tokens
+    only_in_total = usage.total_tokens - usage.input_tokens - usage.output_tokens
+    if only_in_total > 0:
+        if not rates.total_has_reasoning:
+            raise NoPriceError(
+                f"contradictory usage: total_tokens ({usage.total_tokens:,}) is {only_in_total:,} more than "
+                f"input_tokens ({usage.input_tokens:,}) and output_tokens ({usage.output_tokens:,})"
+            )
+        notes.append(f"{only_in_total:,} tokens that only the total counts (reasoning) are priced as output")
+        output_tokens += only_in_total
+    return {"output": _remainder("output", output_tokens, counts), **counts}
+
+
+def _missing(rates: Rates, kind: str, what: str) -> NoPriceError:
+    advice = f"add  {kind} = ?  to {rates.where}" if rates.where else {"same_as": rates.model, kind: "?"}
+    return NoPriceError(f"{rates.source} has no price for {what}", advice)
+
+
+def _priced_apart(rates: Rates, counts: Mapping[str, int], whole: str, notes: list[str]) -> dict[str, int]:
+    """Those of `counts` that have a price of their own; the others are part of `whole`."""
+    for kind, quantity in counts.items():
+        if quantity < 0:
+            raise NoPriceError(f"contradictory usage: {kind} ({quantity:,}) is less than nothing")
+        if not quantity or kind in rates.by_kind:
+            continue
+        if kind.endswith("_audio") and not rates.audio_as_text:
+            raise _missing(rates, kind, f"{kind} tokens")
+        if kind in ("cache_read", "cache_write"):
+            notes.append(f"{rates.source} has no price of its own for {kind}: priced as {whole}")
+    return {kind: quantity for kind, quantity in counts.items() if quantity and kind in rates.by_kind}
+
+
+def _remainder(whole: str, tokens: int, counts: Mapping[str, int]) -> int:
+    remainder = tokens - sum(counts.values())
+    if tokens < 0:
+        raise NoPriceError(f"contradictory usage: {whole}_tokens ({tokens:,}) is less than nothing")
+    if remainder < 0:
+        parts = " + ".join(f"{kind} ({quantity:,})" for kind, quantity in counts.items())
+        raise NoPriceError(f"contradictory usage: {parts} exceed {whole}_tokens ({tokens:,})")
+    return remainder

@@ -1,0 +1,103 @@
+"""Who sells a model: providers and service tiers in one spelling, and how a provider's billing differs from others'."""
+
+from __future__ import annotations
+
+__all__ = [
+    "AUDIO_AS_TEXT",
+    "BILLED_AS_REQUESTED",
+    "BILLS_LESS_THAN_TOKENS",
+    "CLOSED_MAKERS",
+    "GATEWAYS",
+    "NOT_SOLD_BY_MAKER",
+    "PAID_BY_THE_HOUR",
+    "POINTED_ANYWHERE",
+    "REASONING_IN_TOTAL_ONLY",
+    "ROUTERS",
+    "STATES_FREE",
+    "provider_id_of",
+    "tier_of",
+]
+
+#: Providers in LangChain's words (and those of other tools) → genai-prices' ids; ids stand for themselves.
+_PROVIDER_IDS = {
+    "amazon": "aws",
+    "amazon-bedrock": "aws",
+    "anthropic-bedrock": "aws",
+    "anthropic-mantle": "aws",
+    "aws-bedrock": "aws",
+    "azure-ai": "azure",
+    "azure-openai": "azure",
+    "azureai": "azure",
+    "bedrock": "aws",
+    "bedrock-converse": "aws",
+    "fireworks-ai": "fireworks",
+    "gemini": "google",
+    "google-anthropic-vertex": "google",
+    "google-genai": "google",
+    "google-gemini": "google",
+    "google-vertex": "google",
+    "google-vertexai": "google",
+    "mistralai": "mistral",
+    "moonshot": "moonshotai",
+    "openai-mantle": "aws",
+    "perplexity-ai": "perplexity",
+    "together-ai": "together",
+    "togetherai": "together",
+    "vertex-ai": "google",
+    "vertexai": "google",
+    "voyage": "voyageai",
+    "xai": "x-ai",
+    "z-ai": "zai",
+}
+
+#: Providers that bill by the model that was asked for: Bedrock's region prefix stands only there.
+BILLED_AS_REQUESTED = frozenset({"aws"})
+
+#: A client that is pointed at many a server: what it asks for need not be what its namesake sells.
+POINTED_ANYWHERE = "openai"
+
+#: Gateways that take `provider/model` and ask that provider.
+GATEWAYS = frozenset({"litellm"})
+
+#: Makers whose models have their price wherever a name of theirs is met; others' weights anyone may serve at any price.
+CLOSED_MAKERS = ("openai", "anthropic", "google", "x-ai")
+
+#: Beginnings of models that genai-prices lists under a maker who does not serve them, at the price of somebody else.
+NOT_SOLD_BY_MAKER = {"openai": "gpt-oss"}
+
+#: Providers that bill less than they count (`billed_units`).
+BILLS_LESS_THAN_TOKENS = frozenset({"cohere"})
+
+#: What the name of capacity looks like that is paid by the hour, whatever it is used for.
+PAID_BY_THE_HOUR = ":provisioned-model/"
+
+#: Providers that answer with another model than the one asked for, at its price; nothing follows from what was asked for.
+ROUTERS = frozenset({"openrouter"})
+
+#: Providers that state a cost of 0 only where the call was free.
+STATES_FREE = frozenset({"openrouter"})
+
+#: Providers whose list price holds for audio too unless they list one for it.
+AUDIO_AS_TEXT = frozenset({"google"})
+
+#: Providers whose OpenAI-compatible endpoint counts reasoning in `total_tokens` only.
+REASONING_IN_TOTAL_ONLY = frozenset({"google"})
+
+#: What providers call the tier at which their list price applies. `1` is Vertex AI's TrafficType ON_DEMAND as a number.
+_STANDARD_TIERS = frozenset(
+    {"", "1", "auto", "default", "none", "on_demand", "standard", "standard_only", "traffic_type_unspecified"}
+)
+
+
+def tier_of(service_tier: str | None) -> str | None:
+    """The tier in one spelling, or None for the standard one: Vertex AI says ON_DEMAND_FLEX, OpenAI says flex."""
+    tier = (service_tier or "").strip().lower().replace("-", "_")
+    if tier in _STANDARD_TIERS:
+        return None
+    return tier.removeprefix("on_demand_")
+
+
+def provider_id_of(provider: str) -> str:
+    """genai-prices' id of a provider in LangChain's or another tool's words; a word it does not know stands as it is."""
+    word = provider.strip().lower()
+    return _PROVIDER_IDS.get(word.replace("_", "-"), word)

@@ -1,0 +1,297 @@
+"""The book that genai-prices ships: finding a model in it, and its prices at a moment.
+
+genai-prices is imported here alone, and not before the first price is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from pytest_llm_usage.pricing.rates import PER_ITEM, NoPriceError, Rate, Rates
+from pytest_llm_usage.pricing.sellers import (
+    AUDIO_AS_TEXT,
+    CLOSED_MAKERS,
+    GATEWAYS,
+    NOT_SOLD_BY_MAKER,
+    POINTED_ANYWHERE,
+    REASONING_IN_TOTAL_ONLY,
+    provider_id_of,
+)
+
+if TYPE_CHECKING:
+    from genai_prices.types import ConditionalPrice, MatchLogic, ModelInfo, ModelPrice, PriceVariant, Provider
+
+__all__ = ["book_name", "book_rates", "look_up", "shipped_providers", "spellings"]
+
+#: Our kinds → genai-prices' price keys; those are per million, but per thousand (`kcount`) for what is counted singly.
+_PRICE_KEYS = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cache_read": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "cache_write_5m": "cache_write_5m_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
+    "input_audio": "input_audio_mtok",
+    "input_image": "input_image_mtok",
+    "input_video": "input_video_mtok",
+    "output_reasoning": "output_reasoning_mtok",
+    "output_audio": "output_audio_mtok",
+    "output_image": "output_image_mtok",
+    "output_video": "output_video_mtok",
+    "request": "requests_kcount",
+    "web_search": "web_searches_kcount",
+    "file_search": "storage_searches_kcount",
+}
+#: What may follow (or be left out of) a model's name without making it another model.
+_REVISION = re.compile(
+    r"""(?:
+        [-@:](?:19|20)\d{2}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])   # -2024-07-18, @20240620
+      | -(?:0[1-9]|1[0-2])-(?:19|20)\d{2}                                 # -08-2024
+      | -(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])                        # -05-06
+      | -\d{3,4}                                                          # -001, -0613, -2411
+      | -v\d+ | :\d+ | :\d+k                                              # Bedrock's -v1:0 and :200k
+      | -latest | -preview | -exp | -beta
+    )$""",
+    re.VERBOSE,
+)
+_COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
+_REGION = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|in|ca|sa|me|af|mx|il)\.(?=[a-z0-9-]+\.)")
+#: models/gemini-…, projects/…/publishers/google/models/gemini-…
+_MODELS_PATH = re.compile(r"(?:^|/)models/[^/]+$")
+_DOTTED_VERSION = re.compile(r"-(\d+\.\d+)$")
+_FINE_TUNED = re.compile(r"^ft:([^:]+):")
+
+
+@cache
+def shipped_providers() -> Mapping[str, Provider]:
+    """genai-prices' shipped book. Not its "current" one: an application may have that updated over the network.
+
+    Importing it takes about 0.2 s where pydantic and httpx2 are loaded already, and 0.4 s where not: most of it builds
+    the 2,400 models, one object after the other; so it happens at the first read of a cost and not before.
+    """
+    from genai_prices.data import providers  # noqa: PLC0415
+
+    return {provider.id: provider for provider in providers}
+
+
+@cache
+def book_name() -> str:
+    """`genai-prices 0.2.3`, without importing it."""
+    return f"genai-prices {version('genai-prices')}"
+
+
+def spellings(provider_id: str | None, model: str) -> Iterator[str]:
+    """The spellings of `model` under which the book may know it, the given one first; all in lower case."""
+    name = model.strip().lower()
+    yield name
+    if name.startswith("arn:") or _MODELS_PATH.search(name):
+        name = name.rpartition("/")[2]
+        yield name
+    if fine_tuned := _FINE_TUNED.match(name):
+        yield f"ft:{fine_tuned[1]}"
+    dashed = _COMPACT_DATE.sub(r"-\1-\2-\3", name)
+    if dashed != name:
+        yield dashed
+    if provider_id == "azure":
+        yield name.replace("gpt-35-", "gpt-3.5-")
+    if provider_id == "aws" and (regionless := _REGION.sub("", name)) != name:
+        yield regionless
+
+
+def _stem(name: str) -> str:
+    """`name` without dates, revisions and the like, however many."""
+    name = name.rstrip("-@:")
+    if fine_tuned := _FINE_TUNED.match(name):
+        name = f"ft:{fine_tuned[1]}"
+    while revision := _REVISION.search(name):
+        name = name[: revision.start()]
+    return name
+
+
+def _is_same(name: str, start: int, rule: str) -> bool:
+    """Whether `rule`, found in `name` at `start`, names that model and not one that only begins (or ends) alike."""
+    if start and name[start - 1] not in "/.:":
+        return False
+    found = name[start:]
+    end = len(rule)
+    while end < len(found) and found[end].isdigit() and rule[-1].isdigit():
+        end += 1  # The rule ends within a number (`claude-sonnet-4-2025`): the number counts as a whole.
+    stem = _stem(found)
+    return stem == _stem(found[:end]) and len(stem) <= len(rule)
+
+
+def _matches(rule: MatchLogic, name: str) -> bool:
+    """Whether one of genai-prices' rules names exactly this model; see `_is_same`."""
+    from genai_prices import types  # noqa: PLC0415
+
+    if not rule.is_match(name):
+        return False
+    match rule:
+        case types.ClauseStartsWith(starts_with=text):
+            return _is_same(name, 0, text.lower())
+        case types.ClauseEndsWith(ends_with=text):
+            return _is_same(name, len(name) - len(text), text.lower())
+        case types.ClauseContains(contains=text):
+            return _is_same(name, name.index(text.lower()), text.lower())
+        case types.ClauseRegex(regex=pattern):
+            found = re.search(pattern, name)
+            return found is not None and not name[found.end() :].strip("-0123456789")
+        case types.ClauseOr(or_=rules):
+            return any(_matches(each, name) for each in rules)
+        case types.ClauseAnd(and_=rules):
+            return any(_matches(each, name) for each in rules)
+        case types.ClauseEquals():
+            return True
+
+
+def _find(provider: Provider, model: str) -> ModelInfo | None:
+    """The model of `provider` (or of one whose models it sells at the same price) with that name."""
+    book = shipped_providers()
+    sellers = [provider, *(book[maker] for maker in provider.fallback_model_providers or () if maker in book)]
+    sold = [info for seller in sellers for info in seller.models if not _is_sold_by_others(seller, info)]
+    for name in spellings(provider.id, model):
+        for info in sold:
+            if name == info.id.lower() or _matches(info.match, name) or (info.is_match(name) and _is_named(info, name)):
+                return info
+    return None
+
+
+def _is_named(info: ModelInfo, name: str) -> bool:
+    """Whether an entry names that very model, where its rules are laxer: in its id, or its title (Claude 2.0 / 2.1)."""
+    version = _DOTTED_VERSION.search(name)
+    return _stem(name) == _stem(info.id.lower()) or (version is not None and version[1] in (info.name or "").split())
+
+
+def _is_sold_by_others(seller: Provider, info: ModelInfo) -> bool:
+    prefix = NOT_SOLD_BY_MAKER.get(seller.id)
+    return prefix is not None and info.id.startswith(prefix)
+
+
+@lru_cache(maxsize=4096)
+def look_up(provider: str | None, model: str) -> tuple[Provider, ModelInfo, tuple[str, ...]] | None:
+    """Who sells `model`, the book's entry for it, and notes on how it was found; None where it is not there."""
+    book = shipped_providers()
+    seller_id = provider_id_of(provider) if provider else None
+    seller = book.get(seller_id) if seller_id else None
+    if seller is not None and (info := _find(seller, model)):
+        return seller, info, ()
+    if provider is not None and seller_id != POINTED_ANYWHERE and seller_id not in GATEWAYS:
+        return None
+    maker_id, _, name = model.partition("/")
+    maker = book.get(provider_id_of(maker_id))
+    if maker is not None and (maker.id in CLOSED_MAKERS or seller_id in GATEWAYS) and (info := _find(maker, name)):
+        return maker, info, (f"{model} on a gateway: priced as {maker.name}'s {info.id}",)
+    for maker in (book[each] for each in CLOSED_MAKERS) if provider is None else ():
+        if info := _find(maker, model):
+            return maker, info, (f"provider not known: taken from the model's name ({maker.name})",)
+    return None
+
+
+def book_rates(provider: str | None, model: str, tier: str | None, moment: datetime) -> Rates | None:
+    """genai-prices' prices at a moment; None where it does not know the model."""
+    found = look_up(provider, model)
+    if found is None:
+        return None
+    seller, info, notes = found
+    source = f"{book_name()}, {seller.id}/{info.id}"
+    listed = _listed(info, moment)
+    if listed is None:
+        raise NoPriceError(f"{source} has no price for {moment:%Y-%m-%d}", {})
+    by_kind = _kinds(listed.prices)
+    if not by_kind:
+        raise NoPriceError(f"{source} has no price per token", {})
+    if tier is not None:
+        # A seller of another's models has tiers, and prices for them, of its own.
+        variants = info.price_variants if any(info is own for own in seller.models) else None
+        tier_kinds, note = _tier_kinds(info, variants or [], tier, moment)
+        if not tier_kinds:
+            raise NoPriceError(f"{source} has no price for the service tier {tier}", {"tier": tier})
+        by_kind |= tier_kinds
+        source += f", {tier}"
+        notes += note
+    return Rates(
+        model=info.id,
+        source=source + _constraint_text(listed.constraint),
+        by_kind=by_kind,
+        notes=notes,
+        total_has_reasoning=seller.id in REASONING_IN_TOTAL_ONLY,
+        audio_as_text=seller.id in AUDIO_AS_TEXT,
+    )
+
+
+def _listed(info: ModelInfo, moment: datetime) -> ConditionalPrice | None:
+    """The list price at a moment: the last whose condition holds.
+
+    A price for hours of the day is taken to have begun with the dated one it follows, where genai-prices itself has
+    it hold on any day.
+    """
+    from genai_prices.types import ConditionalPrice, StartDateConstraint  # noqa: PLC0415
+
+    if not isinstance(info.prices, list):
+        return ConditionalPrice(prices=info.prices)
+    listed = None
+    has_begun = True
+    for price in info.prices:
+        if isinstance(price.constraint, StartDateConstraint):
+            has_begun = price.constraint.active(moment)
+        if price.constraint is None or (has_begun and price.constraint.active(moment)):
+            listed = price
+    return listed
+
+
+def _tier_kinds(
+    info: ModelInfo, variants: Iterable[PriceVariant], tier: str, moment: datetime
+) -> tuple[dict[str, Rate], tuple[str, ...]]:
+    """The prices that a service tier puts in the place of the list prices, and a note where they are inferred.
+
+    Many tiers are in genai-prices only since the day it began to record tiers. Before that day its first price stands
+    in, if the list price is still the same.
+    """
+    when = {"processing": "batch"} if tier == "batch" else {"service_tier": tier}
+    variants = [variant for variant in variants if variant.when == when]
+    active = [variant for variant in variants if variant.constraint is None or variant.constraint.active(moment)]
+    note: tuple[str, ...] = ()
+    if not active:
+        dated = [(getattr(variant.constraint, "start_date", date.max), variant) for variant in variants]
+        first_day = min((day for day, _ in dated), default=date.max)
+        listed_then = _listed(info, datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC))
+        listed_now = _listed(info, moment)
+        if listed_then and listed_now and listed_then.prices == listed_now.prices:
+            active = [variant for day, variant in dated if day == first_day]
+            note = (
+                f"the price book has the {tier} price since {first_day:%Y-%m-%d}, and the list price did not change",
+            )
+    kinds: dict[str, Rate] = {}
+    for variant in reversed(active):
+        kinds |= _kinds(variant.prices)
+    return kinds, note
+
+
+def _constraint_text(constraint: Any) -> str:
+    """`, since 2025-06-10` or `, 16:30 to 00:30 UTC`."""
+    if constraint is None:
+        return ""
+    if start := getattr(constraint, "start_date", None):
+        return f", since {start:%Y-%m-%d}"
+    return f", {constraint.start_time:%H:%M} to {constraint.end_time:%H:%M} UTC"
+
+
+def _kinds(prices: ModelPrice) -> dict[str, Rate]:
+    """genai-prices' prices of a model by our kinds. Those in other units (hours, pages, characters) are left out."""
+    by_kind = {}
+    for kind, key in _PRICE_KEYS.items():
+        price = getattr(prices, key)
+        if price is None:
+            continue
+        factor = Decimal(1_000) if kind in PER_ITEM else Decimal(1)
+        if isinstance(price, Decimal):
+            by_kind[kind] = Rate(price * factor)
+        else:
+            by_kind[kind] = Rate(price.base * factor, tuple((tier.start, tier.price * factor) for tier in price.tiers))
+    return by_kind
