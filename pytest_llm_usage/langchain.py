@@ -224,7 +224,9 @@ class _Told(NamedTuple):
         """The fields of `Call` that this tells."""
         told = (self.metadata, self.llm_output, self.generation_info)
         model = next(filter(None, (_first(place, "model_name", "model", "model_id") for place in told)), None)
-        tier = _first(self.metadata, "service_tier") or _first(self.llm_output, "service_tier")
+        usage = self.metadata.get("usage")
+        places = (self.metadata, self.llm_output, usage if isinstance(usage, dict) else {})
+        tier = next(filter(None, (_first(place, "service_tier") for place in places)), None)
         values: dict[str, Any] = {
             "response_id": self._response_id(),
             "service_tier": tier,

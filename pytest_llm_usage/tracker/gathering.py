@@ -7,6 +7,7 @@ ended, the cassettes' observer hands it what went over the wire, and it answers 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -172,6 +173,7 @@ class Tracker:
         self.prices: Callable[[], PriceBook] | None = None
         self.handler: Any = None
         self.add_reported: Callable[[Any, Any], Any] = _nothing_reported
+        self._thread_id = threading.get_ident()
         self._opened: list[OpenCall] = []
         self._responses: list[_Response] = []
         self._stopped: list[str] = []
@@ -189,6 +191,9 @@ class Tracker:
 
     def start(self, run_id: object, place: Place | None, about: Told, batch: object = None) -> OpenCall:
         """Notes that a call is about to be sent. Where a limit forbids it, `stop` raises instead and there is none."""
+        if place is None and threading.get_ident() != self._thread_id:
+            # A thread of a library's: the test waits for it, at the line that started it.
+            place = users_place(self._thread_id)
         if self.stop is not None and self.limits:
             self._stop_beyond_limits(place, _read(about).get("requested_model"))
         call = OpenCall(run_id, self.phase, place, self._open_sections(), about, batch)

@@ -34,9 +34,17 @@ def _is_users(filename: str) -> bool:
     return not os.path.realpath(filename).startswith(_FOREIGN)
 
 
-def users_place() -> Place | None:
-    """The innermost frame of the user's own code that led here; None if there is none."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- inspect.stack() reads source files
+def users_place(thread_id: int | None = None) -> Place | None:
+    """The innermost frame of the user's own code that led here; None if there is none.
+
+    Args:
+        thread_id: Where to look instead: another thread, at the line where it is now.
+    """
+    frame: FrameType | None
+    if thread_id is None:
+        frame = sys._getframe(1)  # noqa: SLF001 -- inspect.stack() reads source files
+    else:
+        frame = sys._current_frames().get(thread_id)  # noqa: SLF001 -- the only way to another thread's frames
     while frame is not None:
         code = frame.f_code
         if _is_users(code.co_filename):
