@@ -40,11 +40,10 @@ def users_place(thread_id: int | None = None) -> Place | None:
     Args:
         thread_id: Where to look instead: another thread, at the line where it is now.
     """
-    frame: FrameType | None
-    if thread_id is None:
-        frame = sys._getframe(1)  # noqa: SLF001 -- inspect.stack() reads source files
-    else:
-        frame = sys._current_frames().get(thread_id)  # noqa: SLF001 -- the only way to another thread's frames
+    # The interpreter's own lists of frames: `inspect.stack()` reads source files, and knows one thread only.
+    frame: FrameType | None = (
+        sys._getframe(1) if thread_id is None else sys._current_frames().get(thread_id)  # noqa: SLF001
+    )
     while frame is not None:
         code = frame.f_code
         if _is_users(code.co_filename):
