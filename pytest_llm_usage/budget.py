@@ -211,10 +211,15 @@ def _spent(name: str, calls: Sequence[Call]) -> tuple[int | Decimal, int]:
     return spent, sum(call.is_unknown for call in calls)
 
 
-def breaches(limits: Limits, calls: Iterable[Call]) -> list[Breach]:
+def breaches(limits: Limits, calls: Iterable[Call], *, unpriced_holds: bool = False) -> list[Breach]:
     """The limits that `calls` exceed, or that cannot be shown to hold because usage or a price is unknown.
 
     Exceeded is *more* than the limit. Prices are looked up only where a cost is limited.
+
+    Args:
+        limits: What may be spent.
+        calls: What was.
+        unpriced_holds: Whether a cost limit holds over calls of known usage without a price.
     """
     covered = [call for call in calls if limits.covers(call)]
     found = []
@@ -223,6 +228,8 @@ def breaches(limits: Limits, calls: Iterable[Call]) -> list[Breach]:
         if limit is None:
             continue
         spent, unknown = _spent(name, covered)
+        if name == "max_cost" and unpriced_holds:
+            unknown = sum(call.is_unknown for call in covered)
         if spent > limit or unknown:
             found.append(Breach(name, limit, spent, unknown, limits.origins.get(name, name), limits.model))
     return found

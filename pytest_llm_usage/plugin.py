@@ -11,25 +11,25 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from decimal import Decimal
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
-from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.settings import MARKERS, Settings, add_options, cassette_mark, limits_of
+from pytest_llm_usage.errors import CassetteError, ConfigurationError
+from pytest_llm_usage.settings import MARKERS, CassetteMark, Settings, add_options, cassette_mark, limits_of
 
 if TYPE_CHECKING:
-    from syrupy.assertion import SnapshotAssertion
-
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
     from pytest_llm_usage.cassettes.interaction import Request
     from pytest_llm_usage.pricing import PriceBook, PriceSource
     from pytest_llm_usage.report import Run
+    from pytest_llm_usage.snapshot import UsageSnapshotAssertion
     from pytest_llm_usage.tracker import LLMUsage, Tracker
 
 _SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
@@ -60,9 +60,6 @@ def pytest_configure(config: pytest.Config) -> None:
             _price_book(config, settings.prices)
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
-    # syrupy takes every file in its folders for its own; usage snapshots are looked after by our extension alone.
-    if hasattr(config.option, "ignore_file_extensions"):
-        config.option.ignore_file_extensions = [*(config.option.ignore_file_extensions or ()), "yaml"]
     config.stash[_CLOSERS] = ExitStack()
     _AttachOnImport.install(config)
     if not hasattr(config, "workerinput"):
@@ -89,7 +86,7 @@ def _tracker(config: pytest.Config) -> Tracker:
     from pytest_llm_usage.tracker import Tracker  # noqa: PLC0415
 
     settings = config.stash[_SETTINGS]
-    tracker = Tracker(root=settings.root, missing=settings.missing)
+    tracker = Tracker(root=settings.root, missing=settings.missing, unpriced=settings.unpriced)
     tracker.prices = lambda: _price_book(config, settings.prices)
     return tracker
 
@@ -152,6 +149,17 @@ class _AttachOnImport:
 
 
 # -- a test ----------------------------------------------------------------------------------------------------
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keeps usage snapshots of tests that are not run from being taken for leftovers of syrupy's other extensions."""
+    if not hasattr(session.config, "_syrupy"):
+        return
+    folder = session.config.option.snapshot_dirname
+    if any(any((parent / folder).glob("*.usage.yaml")) for parent in {item.path.parent for item in session.items}):
+        from pytest_llm_usage.snapshot import hide_from_other_extensions  # noqa: PLC0415 -- imports syrupy
+
+        hide_from_other_extensions(session.config)
 
 
 def _fail(text: str) -> NoReturn:
@@ -437,12 +445,14 @@ def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | No
 
 
 @pytest.fixture
-def usage_snapshot(request: pytest.FixtureRequest) -> SnapshotAssertion:
+def usage_snapshot(request: pytest.FixtureRequest) -> UsageSnapshotAssertion:
     """A syrupy snapshot of usage: `assert llm_usage == usage_snapshot`, with `rel=`, `abs=` or `ratchet=True`."""
+    from pytest_llm_usage.compare import EXACT  # noqa: PLC0415 -- only for tests with a snapshot
     from pytest_llm_usage.snapshot import usage_snapshot_assertion  # noqa: PLC0415 -- imports syrupy
 
+    settings = request.config.stash[_SETTINGS]
     try:
-        return usage_snapshot_assertion(request)
+        return usage_snapshot_assertion(request, settings.tolerance or EXACT, settings.model_names)
     except ConfigurationError as error:
         _fail(str(error))
 
@@ -455,19 +465,65 @@ def pytest_assertrepr_compare(
     explanations = yield
     snapshot = sys.modules.get("pytest_llm_usage.snapshot")
     ours = snapshot.explain_mismatch(config, op, left, right) if snapshot is not None else None
-    return [ours, *explanations] if ours else explanations
+    return [ours] if ours else explanations
+
+
+@pytest.fixture(scope="session")
+def llm_cassette(pytestconfig: pytest.Config) -> Callable[..., AbstractContextManager[None]]:
+    """A factory of cassettes for fixtures of wider scope: call it with a name, and use what it gives in a `with`.
+
+    Its keywords are those of the marker. The name is relative to `cassettes/<module>` beside the file that calls it.
+    What was recorded is saved when the block ends without an error.
+    """
+
+    @contextmanager
+    def open_cassette(name: str, **keywords: Any) -> Iterator[None]:
+        from pytest_llm_usage.tracker import current, users_place  # noqa: PLC0415
+
+        place, tracker = users_place(), current()
+        file = pytestconfig.rootpath / "conftest.py" if place is None else Path(place[0])
+        try:
+            policy = _policy(pytestconfig, CassetteMark.of(name, keywords), file, "pytest")
+        except (ConfigurationError, CassetteError) as error:
+            _fail(str(error))
+        if policy is None or tracker is None:
+            yield
+            return
+        with _replaying(policy, tracker) as cassette:
+            yield
+            cassette.close(save=True)
+
+    return open_cassette
 
 
 @contextmanager
 def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
-    from pytest_llm_usage.cassettes import OpenCassette  # noqa: PLC0415 -- only for tests that replay
-
+    """Opens the cassette of a test; what was recorded is saved once the test has passed."""
     item = request.node
-    policy = _policy(request)
+    own = item.name if request.cls is None else f"{request.cls.__name__}.{item.name}"
+    try:
+        mark = cassette_mark(item)
+        policy = _policy(request.config, mark, item.path, f"pytest {_shell(_typed(item))}", own=own, request=request)
+    except (ConfigurationError, CassetteError) as error:
+        _fail(str(error))
     if policy is None:
         yield
         return
-    tracker = item.stash[_ATTEMPTS][-1]
+    with _replaying(policy, item.stash[_ATTEMPTS][-1]) as cassette:
+        item.stash[_CASSETTE] = cassette
+        try:
+            yield
+        finally:
+            item.stash[_CASSETTE] = None
+            try:
+                cassette.close(save=item.stash[_PASSED])
+            except CassetteError as error:
+                _fail(str(error))
+
+
+@contextmanager
+def _replaying(policy: CassettePolicy, tracker: Tracker) -> Iterator[OpenCassette]:
+    from pytest_llm_usage.cassettes import OpenCassette  # noqa: PLC0415 -- loads vcrpy
 
     def fail(text: str) -> NoReturn:
         tracker.fail(text)
@@ -476,42 +532,52 @@ def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
     def before_send(request: Request) -> None:
         tracker.before_request(request.method, request.uri, request.body or b"", request.headers)
 
-    cassette = OpenCassette(policy, observe=tracker.observe, before_send=before_send, fail=fail)
-    item.stash[_CASSETTE] = cassette
-    with cassette:
-        try:
-            yield
-        finally:
-            item.stash[_CASSETTE] = None
-            cassette.close(save=item.stash[_PASSED])
+    with OpenCassette(policy, observe=tracker.observe, before_send=before_send, fail=fail) as cassette:
+        yield cassette
 
 
-def _policy(request: pytest.FixtureRequest) -> CassettePolicy | None:
-    """How the test's cassette is recorded and matched; None where it has none of ours."""
+def _policy(
+    config: pytest.Config,
+    mark: CassetteMark,
+    file: Path,
+    command: str,
+    *,
+    own: str = "",
+    request: pytest.FixtureRequest | None = None,
+) -> CassettePolicy | None:
+    """How a cassette is recorded and matched; None where there is none.
+
+    Args:
+        config: pytest's.
+        mark: What the marker, or the caller of `llm_cassette`, says.
+        file: The test module, or the file of the caller.
+        command: What records it again, but for the option.
+        own: The name of a cassette that the mark does not name.
+        request: Of the test, for the fixtures of pytest-recording.
+    """
     from pytest_llm_usage.cassettes import CassettePolicy, cassette_path  # noqa: PLC0415 -- only for tests that replay
 
-    item, config = request.node, request.config
     settings = config.stash[_SETTINGS]
-    try:
-        mark = cassette_mark(item)
-    except ConfigurationError as error:
-        _fail(str(error))
     # pytest-recording's own option is followed where it is given.
     record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
-    if record == "off" or item.get_closest_marker("vcr") is not None:
+    if record == "off":
         return None
-    folder = settings.cassette_dir or f"cassettes/{item.path.stem}"
-    values: dict[str, Any] = {} if mark.match_on is None else {"match_on": mark.match_on}
+    folder = Path(settings.cassette_dir or "cassettes") / file.stem
+    vcr_config: Mapping[str, Any] = {}
+    if request is not None:
+        vcr_config = _fixture(request, "vcr_config", {})
+        if settings.cassette_dir is None:
+            folder = Path(_fixture(request, "vcr_cassette_dir", folder))
     return CassettePolicy(
-        path=cassette_path(item.path.parent / folder, getattr(request.cls, "__name__", None), item.name, mark.name),
+        path=cassette_path(file.parent / folder, None, own, mark.name),
         record_mode=cast("RecordMode", record),
-        rerecord_command=f"pytest {_shell(_typed(item))} --llm-usage-record=rewrite",
+        rerecord_command=f"{command} --llm-usage-record=rewrite",
+        match_on=mark.match_on,
         ignore_body=mark.ignore_body,
         ignore_hosts=settings.ignore_hosts,
         json_style=settings.cassette_json,
-        vcr_config=_fixture(request, "vcr_config", {}),
+        vcr_config=vcr_config,
         root=settings.root,
-        **values,
     )
 
 

@@ -7,15 +7,19 @@ win; values are parsed here, and a wrong one is one line that names the option a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
 from pytest_llm_usage.budget import Limits, parse_count, parse_usd
 from pytest_llm_usage.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.compare import Tolerances
 
 __all__ = ["CassetteMark", "Settings", "add_options", "cassette_mark", "limits_of"]
 
@@ -37,6 +41,18 @@ def _one_of(*choices: str) -> Callable[[str], str]:
         raise ConfigurationError(f"{text!r} is not one of {', '.join(choices)}{hint}")
 
     return parse
+
+
+def _tolerances(text: str) -> Tolerances:
+    from pytest_llm_usage.compare import Tolerances  # noqa: PLC0415 -- only where it is set
+
+    return Tolerances.parse(text)
+
+
+def _model_names(text: str) -> Mapping[str, str]:
+    from pytest_llm_usage.compare import parse_model_names  # noqa: PLC0415 -- only where it is set
+
+    return parse_model_names(filter(None, map(str.strip, text.splitlines())))
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -156,6 +172,23 @@ _SETTINGS = (
         help="what reading a count or a cost does while a call's is unknown: error (default), warn or ignore",
     ),
     _Setting(
+        name="unpriced",
+        parse=_one_of("error", "warn", "ignore"),
+        default="error",
+        help="what reading a cost, or limiting it, does while a call has no price: error (default), warn or ignore",
+    ),
+    _Setting(
+        name="tolerance",
+        parse=_tolerances,
+        help="how far usage may be from its snapshot where a test does not say: input:5% output:20 cost:$0.001 ratchet",
+    ),
+    _Setting(
+        name="model_names",
+        parse=_model_names,
+        default=MappingProxyType({}),
+        help="names for models in snapshots, one a line: gpt-4o-* = gpt-4o",
+    ),
+    _Setting(
         name="audit",
         parse=_one_of("warn", "error", "off"),
         default="warn",
@@ -165,7 +198,7 @@ _SETTINGS = (
     _Setting(
         name="cassette_dir",
         parse=str,
-        help="folder of the cassettes, relative to the test file's (default: cassettes/<module>)",
+        help="folder of the cassettes, relative to the test file's (default: cassettes), with a folder a test module",
     ),
     _Setting(
         name="ignore_hosts",
@@ -222,6 +255,9 @@ class Settings:
     report: str
     track: str
     missing: Literal["error", "warn", "ignore"]
+    unpriced: Literal["error", "warn", "ignore"]
+    tolerance: Tolerances | None
+    model_names: Mapping[str, str]
     audit: str
     cassette_dir: str | None
     ignore_hosts: tuple[str, ...]
@@ -312,6 +348,31 @@ class CassetteMark:
     match_on: tuple[str, ...] | None = None
     ignore_body: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, name: object, keywords: Mapping[str, Any]) -> CassetteMark:
+        """The keywords, checked.
+
+        Raises:
+            ConfigurationError: A keyword or value that cannot be read.
+        """
+        values: dict[str, Any] = {"name": name, **keywords}
+        known = cls.__dataclass_fields__
+        for key, value in values.items():
+            if key not in known:
+                raise ConfigurationError(f"llm_cassette: {key!r} is not one of {', '.join(known)}")
+            if value is None:
+                continue
+            if key in ("match_on", "ignore_body"):
+                values[key] = (value,) if isinstance(value, str) else tuple(value)
+            elif not isinstance(value, str):
+                raise ConfigurationError(f"llm_cassette: {key}: {value!r} is not a text")
+        if values.get("record") is not None:
+            try:
+                _one_of(*RECORD_MODES)(values["record"])
+            except ConfigurationError as error:
+                raise ConfigurationError(f"llm_cassette: record: {error}") from None
+        return cls(**{key: value for key, value in values.items() if value is not None})
+
 
 def cassette_mark(item: pytest.Item) -> CassetteMark:
     """What the nearest `llm_cassette` marker says.
@@ -322,20 +383,6 @@ def cassette_mark(item: pytest.Item) -> CassetteMark:
     mark = item.get_closest_marker("llm_cassette")
     if mark is None:
         return CassetteMark()
-    values: dict[str, Any] = dict(mark.kwargs)
-    if mark.args:
-        values.setdefault("name", mark.args[0])
-    known = CassetteMark.__dataclass_fields__
-    for name, value in values.items():
-        if name not in known:
-            raise ConfigurationError(f"@pytest.mark.llm_cassette: {name!r} is not one of {', '.join(known)}")
-        if name in ("match_on", "ignore_body") and value is not None:
-            values[name] = (value,) if isinstance(value, str) else tuple(value)
-        elif value is not None and not isinstance(value, str):
-            raise ConfigurationError(f"@pytest.mark.llm_cassette: {name}: {value!r} is not a text")
-    if values.get("record") is not None:
-        try:
-            _one_of(*RECORD_MODES)(values["record"])
-        except ConfigurationError as error:
-            raise ConfigurationError(f"@pytest.mark.llm_cassette: record: {error}") from None
-    return CassetteMark(**{name: value for name, value in values.items() if value is not None})
+    if len(mark.args) > 1:
+        raise ConfigurationError(f"llm_cassette takes one name, not {', '.join(map(repr, mark.args))}")
+    return CassetteMark.of(mark.args[0] if mark.args else None, mark.kwargs)

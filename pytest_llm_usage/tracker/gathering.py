@@ -152,7 +152,8 @@ class Tracker:
 
     Attributes:
         root: Shown paths are relative to this folder.
-        missing: What reading an unknown number does.
+        missing: What reading a number does that is not known because a call's usage is not.
+        unpriced: What reading a cost does that is not known because a call's price is not.
         phase: pytest's phase that is under way.
         limits: What the test may spend.
         stop: Raises, with the text it is given, to stop a call that a limit forbids; None lets calls go on.
@@ -163,9 +164,10 @@ class Tracker:
         add_reported: LangChain's own sum of two `UsageMetadata`, set with it: nothing is reported before that.
     """
 
-    def __init__(self, *, root: Path | None = None, missing: Missing = "error") -> None:
+    def __init__(self, *, root: Path | None = None, missing: Missing = "error", unpriced: Missing = "error") -> None:
         self.root = root or Path.cwd()
         self.missing: Missing = missing
+        self.unpriced: Missing = unpriced
         self.phase = "setup"
         self.limits: tuple[Limits, ...] = ()
         self.stop: Callable[[str], NoReturn] | None = None
@@ -267,7 +269,8 @@ class Tracker:
     def over_budget(self) -> str | None:
         """The verdict with the table of calls where the limits were exceeded or cannot be shown to hold, else None."""
         calls = self.calls()
-        found = [breach for limits in self.limits for breach in breaches(limits, calls)]
+        unpriced_holds = self.unpriced != "error"
+        found = [breach for limits in self.limits for breach in breaches(limits, calls, unpriced_holds=unpriced_holds)]
         return failure_text(found, calls, self._stopped) if found else None
 
     def _stop_beyond_limits(self, place: Place | None, model: str | None) -> None:

@@ -89,10 +89,30 @@ class LLMUsage:
             PriceUnknownError: A call has no price, or no known usage to price.
         """
         spent = [call for call in self.calls if call.usage is not None or call.is_unknown]
-        unpriced = [call for call in spent if call.cost_usd is None]
-        if unpriced:
-            self._unknown(PriceUnknownError, self._price_unknown(unpriced, len(spent)))
+        unknown = [call for call in spent if call.cost_usd is None]
+        for calls, policy in (
+            ([call for call in unknown if call.usage is None], self._tracker.missing),
+            ([call for call in unknown if call.usage is not None], self._tracker.unpriced),
+        ):
+            if calls:
+                self._unknown(policy, PriceUnknownError, self._price_unknown(calls, len(spent)))
         return sum((call.cost_usd for call in spent if call.cost_usd is not None), Decimal(0))
+
+    def explain_cost(self) -> str:
+        """How the cost came about: tokens × price = amount, by model and kind, with the source of each price.
+
+        The amounts add up to `cost` exactly. Calls without a price are listed with the reason.
+        """
+        from pytest_llm_usage.pricing import Price, explain  # noqa: PLC0415 -- only where it is asked for
+
+        quotes = [(call, self._tracker.quote(call)) for call in self.calls if call.usage is not None and call.is_billed]
+        text = explain(quote for _, quote in quotes if isinstance(quote, Price))
+        unpriced = [
+            f"unpriced: call {call.index + 1}, {call.model}: {quote.reason}"
+            for call, quote in quotes
+            if not isinstance(quote, Price)
+        ]
+        return "\n".join(filter(None, (text, *unpriced)))
 
     @property
     def by_model(self) -> Mapping[str, LLMUsage]:
@@ -183,6 +203,9 @@ class LLMUsage:
             return self.to_dict() == other.to_dict()
         if isinstance(other, Mapping):
             return self.to_dict() == other
+        if type(other).__module__.partition(".")[0] == "syrupy":
+            # A plain snapshot: of the plain data, which its serializers write readably.
+            return bool(other == self.to_dict())
         return NotImplemented
 
     def __repr__(self) -> str:
@@ -199,13 +222,13 @@ class LLMUsage:
         calls = self.calls
         unknown = [call for call in calls if call.is_unknown]
         if unknown:
-            self._unknown(UsageUnknownError, _usage_unknown(name, unknown, len(calls)))
+            self._unknown(self._tracker.missing, UsageUnknownError, _usage_unknown(name, unknown, len(calls)))
         return sum((call.usage for call in calls if call.is_billed and call.usage is not None), TokenUsage())
 
-    def _unknown(self, error: type[Exception], text: str) -> None:
-        if self._tracker.missing == "error":
+    def _unknown(self, policy: Missing, error: type[Exception], text: str) -> None:
+        if policy == "error":
             raise error(text)
-        if self._tracker.missing == "warn":
+        if policy == "warn":
             warnings.warn(text, LLMUsageWarning, stacklevel=4)
 
     def _price_unknown(self, unpriced: Sequence[Call], count: int) -> str:

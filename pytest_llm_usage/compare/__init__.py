@@ -1,0 +1,37 @@
+"""What changed between two usages, or two runs, and whether that is allowed. Pure functions on plain data.
+
+A *usage* is the form of `LLMUsage.to_dict()`: by model, `calls`, `input_tokens`, `output_tokens`, `total_tokens`, the
+details that are not zero, and `cost_usd` as a string; None is unknown (or unpriced). All arithmetic is exact.
+
+Snapshots ask `compare_usage` with `Tolerances`; reports ask `compare_runs` with `Gate`s, and `merge_runs`.
+"""
+
+from pytest_llm_usage.compare.change import FieldChange, ModelChange, compare_usage, is_within
+from pytest_llm_usage.compare.merging import MergedRun, merge_runs
+from pytest_llm_usage.compare.naming import model_name, parse_model_names, with_model_names
+from pytest_llm_usage.compare.runs import Comparison, Gate, Spending, TestChange, compare_runs, parse_gates
+from pytest_llm_usage.compare.tolerance import EXACT, Tolerance, Tolerances
+from pytest_llm_usage.compare.wording import causes, change_lines
+
+__all__ = [
+    "EXACT",
+    "Comparison",
+    "FieldChange",
+    "Gate",
+    "MergedRun",
+    "ModelChange",
+    "Spending",
+    "TestChange",
+    "Tolerance",
+    "Tolerances",
+    "causes",
+    "change_lines",
+    "compare_runs",
+    "compare_usage",
+    "is_within",
+    "merge_runs",
+    "model_name",
+    "parse_gates",
+    "parse_model_names",
+    "with_model_names",
+]

@@ -1,0 +1,39 @@
+"""The form of a usage, and how amounts in it are read, added and written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Context, Decimal
+from typing import Any, TypeAlias
+
+from pytest_llm_usage.errors import ConfigurationError
+
+#: The form of `LLMUsage.to_dict()`.
+Usage: TypeAlias = Mapping[str, Mapping[str, Any]]
+Number: TypeAlias = int | Decimal
+#: None is unknown; text is what a snapshot's `matcher=` put in a number's place.
+Value: TypeAlias = Number | str | None
+
+#: The numbers of a model, in the order of the files.
+FIELDS = ("calls", "calls_without_usage", "input_tokens", "output_tokens", "total_tokens", "cost_usd")
+TOKEN_FIELDS = ("input_tokens", "output_tokens", "total_tokens")
+#: Mappings of details → the count that they are parts of.
+DETAILS = {"input_token_details": "input", "output_token_details": "output"}
+#: Costs are added without rounding, whatever context the code under test has set.
+EXACT_CONTEXT = Context(prec=200)
+#: `$`, the number, `%`.
+AMOUNT = r"(\$?)(\d+(?:\.\d+)?|\.\d+)(%?)"
+
+
+def check_unit(part: str, name: str, *, dollar: bool, share: bool) -> None:
+    """Refuses `part` where its unit does not fit what `name` counts."""
+    if dollar and share:
+        raise ConfigurationError(f"{part!r} has two units, $ and %: write one")
+    if dollar != (name == "cost") and not share:
+        unit = "an amount in USD (cost:$0.01)" if name == "cost" else f"a number ({name}:20)"
+        raise ConfigurationError(f"{part!r}: {name} takes {unit} or a share ({name}:5%)")
+
+
+def plain(amount: Decimal) -> str:
+    """An amount as it is, grouped, without a needless zero."""
+    return f"{amount.normalize():,f}"

@@ -1,0 +1,140 @@
+"""What changed between two usages, number by number, and whether a tolerance allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from pytest_llm_usage.compare.amounts import DETAILS, EXACT_CONTEXT, FIELDS, Number, Usage, Value
+from pytest_llm_usage.compare.tolerance import EXACT, NO_ROOM, Tolerance, Tolerances
+
+#: What follows from the other counts: held to a tolerance of its own only where one is named.
+DERIVED = ("total_tokens", "cost_usd")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One number then and now; None is unknown (for `cost_usd`: unpriced).
+
+    Attributes:
+        name: `calls`, `input_tokens`, `cache_read`, `cost_usd` …
+        was: Before; 0 where it was not there.
+        now: Now; 0 where it is not there.
+        allowed: Whether the tolerance allows the move.
+        tolerance: What it was held to.
+        is_detail: Whether it is a part of the count before it.
+    """
+
+    name: str
+    was: Value
+    now: Value
+    allowed: bool = True
+    tolerance: Tolerance = NO_ROOM
+    is_detail: bool = False
+
+    @property
+    def moved(self) -> bool:
+        """Whether it changed at all."""
+        return self.was != self.now
+
+    @property
+    def by(self) -> Number | None:
+        """How far it moved, or None where that is not known."""
+        if isinstance(self.was, int) and isinstance(self.now, int):
+            return self.now - self.was
+        if isinstance(self.was, int | Decimal) and isinstance(self.now, int | Decimal):
+            return EXACT_CONTEXT.subtract(Decimal(self.now), Decimal(self.was))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """What changed for one model.
+
+    Attributes:
+        model: Its name.
+        status: `same`, `changed`, `new` (it was not called before) or `gone` (it is no longer called).
+        fields: Every number that either side knows, moved or not, in the order of the files.
+    """
+
+    model: str
+    status: Literal["same", "changed", "new", "gone"]
+    fields: tuple[FieldChange, ...]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether every move is within its tolerance."""
+        return all(item.allowed for item in self.fields)
+
+    def __getitem__(self, name: str) -> FieldChange:
+        return next((item for item in self.fields if item.name == name), FieldChange(name, 0, 0))
+
+
+def compare_usage(was: Usage, now: Usage, tolerances: Tolerances = EXACT) -> tuple[ModelChange, ...]:
+    """Model by model, sorted by name, what `now` has that `was` had not, and whether that is allowed."""
+    return tuple(_compare_model(model, was.get(model), now.get(model), tolerances) for model in sorted({*was, *now}))
+
+
+def is_within(changes: Iterable[ModelChange]) -> bool:
+    """Whether every change is allowed."""
+    return all(change.allowed for change in changes)
+
+
+def _compare_model(
+    model: str, was: Mapping[str, Any] | None, now: Mapping[str, Any] | None, tolerances: Tolerances
+) -> ModelChange:
+    status: Literal["same", "changed", "new", "gone"]
+    changes = []
+    for name, group in _field_names(was or {}, now or {}):
+        tolerance, _named = tolerances.of_field(name, group)
+        before, after = _value(was, name, group), _value(now, name, group)
+        allowed = tolerance.allows(before, after) or (group is not None and tolerance.ratchet)
+        changes.append(FieldChange(name, before, after, allowed, tolerance, group is not None))
+    changes = _with_derived(changes, tolerances)
+    if was is None or now is None:
+        status = "new" if was is None else "gone"
+    else:
+        status = "changed" if any(change.moved for change in changes) else "same"
+    return ModelChange(model, status, tuple(changes))
+
+
+def _with_derived(changes: list[FieldChange], tolerances: Tolerances) -> list[FieldChange]:
+    counts = [change for change in changes if change.name not in DERIVED]
+    if not any(change.moved for change in counts) or not all(change.allowed for change in counts):
+        return changes
+
+    def follows(change: FieldChange) -> bool:
+        tolerance, named = tolerances.of_field(change.name)
+        return change.name in DERIVED and not named and not tolerance.ratchet and change.by is not None
+
+    return [
+        FieldChange(c.name, c.was, c.now, allowed=True, tolerance=c.tolerance) if follows(c) else c for c in changes
+    ]
+
+
+def _field_names(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Every number on either side: its name, and for a detail the group (`input`, `output`) it is part of."""
+    names = {*was, *now}
+    for name in (*FIELDS, *sorted(names.difference(FIELDS, DETAILS))):
+        if name in names:
+            yield name, None
+        for container, group in DETAILS.items():
+            if name == f"{group}_tokens":
+                details = {*(was.get(container) or {}), *(now.get(container) or {})}
+                yield from ((detail, group) for detail in sorted(details))
+
+
+def _value(model: Mapping[str, Any] | None, name: str, group: str | None) -> Value:
+    if model is None:
+        return 0
+    source = model if group is None else model.get(f"{group}_token_details") or {}
+    value = source.get(name, 0)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    try:
+        number = Decimal(str(value))
+    except ArithmeticError:
+        return str(value)
+    return number if number.is_finite() else str(value)

@@ -1,0 +1,59 @@
+"""One name for models whose own names change too often to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pytest_llm_usage.compare.amounts import DETAILS, EXACT_CONTEXT, FIELDS, Usage
+from pytest_llm_usage.errors import ConfigurationError
+
+
+def parse_model_names(lines: Iterable[str]) -> dict[str, str]:
+    """Pattern → name, from lines such as `gpt-4o-* = gpt-4o`.
+
+    Raises:
+        ConfigurationError: A line is not of that form.
+    """
+    names: dict[str, str] = {}
+    for line in lines:
+        pattern, separator, name = (part.strip() for part in line.partition("="))
+        if not (pattern and separator and name):
+            raise ConfigurationError(f"{line!r} does not name models (example: gpt-4o-* = gpt-4o)")
+        names[pattern] = name
+    return names
+
+
+def model_name(model: str, names: Mapping[str, str]) -> str:
+    """The name of the first pattern that `model` matches, else its own."""
+    return next((name for pattern, name in names.items() if fnmatchcase(model, pattern)), model)
+
+
+def with_model_names(usage: Usage, names: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """The usage with models under the names that their patterns give them; those of one name are added up."""
+    renamed: dict[str, Mapping[str, Any]] = {}
+    for model, fields in usage.items():
+        name = model_name(model, names)
+        renamed[name] = _added(renamed[name], fields) if name in renamed else fields
+    return renamed
+
+
+_ORDER = (*FIELDS[:-1], *DETAILS, "cost_usd")
+
+
+def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    names = [name for name in _ORDER if name in left or name in right]
+    names += [name for name in dict.fromkeys((*left, *right)) if name not in _ORDER]
+    return {name: _sum(left.get(name, 0), right.get(name, 0)) for name in names}
+
+
+def _sum(left: Any, right: Any) -> Any:
+    if isinstance(left, Mapping) or isinstance(right, Mapping):
+        return _added(left or {}, right or {})
+    if left is None or right is None:
+        return None
+    if isinstance(left, str) or isinstance(right, str):
+        return str(EXACT_CONTEXT.add(Decimal(left), Decimal(right)))
+    return left + right

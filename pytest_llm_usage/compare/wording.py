@@ -1,0 +1,165 @@
+"""Changes as people read them: a table, and a sentence on what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+
+from pytest_llm_usage.compare.amounts import Value, plain
+from pytest_llm_usage.compare.change import DERIVED, FieldChange, ModelChange
+from pytest_llm_usage.compare.tolerance import Tolerance
+from pytest_llm_usage.text import columns, percent, plural, tokens, usd
+
+
+def change_lines(changes: Iterable[ModelChange]) -> list[str]:
+    """A table for each model that changed: was, now, by how much and how many per cent.
+
+    Details are listed where they moved, the total where it is not the sum; the other numbers always. Where a
+    tolerance was exceeded, the line says which. A model in another's place stands against that one.
+    """
+    rows: list[tuple[str, ...]] = []
+    for change in _side_by_side(changes):
+        if change.status != "same":
+            note = {"new": "new", "gone": "no longer called"}.get(change.status, "")
+            rows.append((change.model, "was", "now", "by", "", note))
+            rows.extend(_row(item) for item in change.fields if _is_listed(item, change))
+    return columns(rows, "<>>>><") if rows else []
+
+
+def _swapped(changes: Iterable[ModelChange]) -> tuple[ModelChange, ModelChange] | None:
+    """The model that is gone and the one in its place, where there is one of each."""
+    gone = [change for change in changes if change.status == "gone"]
+    new = [change for change in changes if change.status == "new"]
+    return (gone[0], new[0]) if len(gone) == len(new) == 1 else None
+
+
+def _side_by_side(changes: Iterable[ModelChange]) -> list[ModelChange]:
+    changes = list(changes)
+    swap = _swapped(changes)
+    if swap is None:
+        return changes
+    gone, new = swap
+    names = {item.name: item for item in (*new.fields, *gone.fields)}
+    fields = tuple(
+        FieldChange(
+            name,
+            gone[name].was,
+            new[name].now,
+            tolerance=item.tolerance,
+            is_detail=item.is_detail,
+            allowed=item.tolerance.allows(gone[name].was, new[name].now),
+        )
+        for name, item in names.items()
+    )
+    return [
+        ModelChange(new.model, "changed", fields) if change is new else change
+        for change in changes
+        if change is not gone
+    ]
+
+
+def _is_listed(item: FieldChange, change: ModelChange) -> bool:
+    if item.name == "total_tokens":
+        parts = (change["input_tokens"].by, change["output_tokens"].by)
+        return item.moved and (None in parts or item.by != sum(part for part in parts if part is not None))
+    return item.moved or not item.is_detail
+
+
+def _row(item: FieldChange) -> tuple[str, ...]:
+    name = f"  {'  ' if item.is_detail else ''}{item.name}"
+    was, now = _shown(item, item.was), _shown(item, item.now)
+    if was == now and isinstance(item.was, Decimal) and isinstance(item.now, Decimal) and item.moved:
+        was, now = plain(item.was), plain(item.now)
+    over = (
+        "" if item.allowed or item.tolerance == Tolerance(ratchet=item.tolerance.ratchet) else f"over {item.tolerance}"
+    )
+    return name, was, now, *_signed(item), over
+
+
+def _shown(item: FieldChange, value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    if item.name == "cost_usd":
+        return "0" if value == 0 else usd(None if value is None else Decimal(value))
+    return tokens(value) if value is None or isinstance(value, int) else plain(value)
+
+
+def _signed(item: FieldChange) -> tuple[str, str]:
+    """By how much a number moved, and how many per cent that is: `+678`, `+48 %`; empty where it did not."""
+    by = item.by
+    if not by or not isinstance(item.was, int | Decimal):
+        return "", ""
+    sign = "+" if by > 0 else "-"
+    size = by if by > 0 else -by
+    amount = _shown(item, size)
+    share = f"{sign}{percent(size, item.was)}" if item.was else ""
+    return f"<{sign}{amount[1:]}" if amount.startswith("<") else f"{sign}{amount}", share
+
+
+def causes(
+    changes: Iterable[ModelChange],
+    where: Callable[[str, str], str] = lambda _model, _which: "",
+    prices: tuple[str | None, str | None] = (None, None),
+) -> list[str]:
+    """What happened, a sentence for each model that changed.
+
+    Args:
+        changes: What `compare_usage` found.
+        where: Model and which call (`last`, or that with the largest `input_tokens` or `output_tokens`) → where in the
+            user's code it was made; empty where that is not known.
+        prices: The versions of the price book then and now.
+    """
+    moved = [change for change in changes if change.status != "same"]
+    new = [change.model for change in moved if change.status == "new"]
+    gone = [change.model for change in moved if change.status == "gone"]
+    if _swapped(moved) is not None:
+        sentences = [f"Another model: {new[0]} instead of {gone[0]}"]
+    else:
+        sentences = [f"A model that was not called before: {model}{_at(where(model, 'last'))}" for model in new]
+        sentences += [f"No longer called: {model}" for model in gone]
+    for change in moved:
+        if change.status == "changed":
+            text = "; ".join(_cause(change, where, prices))
+            text = text if len(moved) > 1 else text[:1].upper() + text[1:]
+            sentences.append(f"{change.model}: {text}" if len(moved) > 1 else text)
+    return sentences
+
+
+def _cause(
+    change: ModelChange, where: Callable[[str, str], str], prices: tuple[str | None, str | None]
+) -> Iterator[str]:
+    counts = [item for item in change.fields if item.moved and item.name not in DERIVED]
+    if not counts:
+        yield _price_cause(change, prices)
+        return
+    calls, unknown = change["calls"], change["calls_without_usage"]
+    if isinstance(calls.by, int) and calls.by:
+        more = f" more{_at(where(change.model, 'last'))}" if calls.by > 0 else " fewer"
+        yield plural(abs(calls.by), "call") + more
+    if isinstance(unknown.by, int) and unknown.by > 0:
+        yield f"{plural(unknown.by, 'call')} reported no usage"
+    for name, noun in (("input_tokens", "prompts"), ("output_tokens", "answers")):
+        by = change[name].by
+        if isinstance(by, int) and by and not calls.moved:
+            verb = "grew" if by > 0 else "shrank"
+            place = where(change.model, name) if by > 0 else ""
+            yield f"{noun} {verb} by {plural(abs(by), 'token')}" + (f" (the largest: {place})" if place else "")
+    if all(item.is_detail for item in counts):
+        yield f"the same tokens, split otherwise ({', '.join(item.name for item in counts)})"
+
+
+def _price_cause(change: ModelChange, prices: tuple[str | None, str | None]) -> str:
+    cost = change["cost_usd"]
+    if not cost.moved:
+        return "another total of the same counts"
+    if cost.was is None:
+        return "it has a price now; the tokens are the same"
+    if cost.now is None:
+        return "it has no price any more; the tokens are the same"
+    then, now = prices
+    books = f" (genai-prices {then} then, {now} now)" if then and now and then != now else ""
+    return f"only the price changed, the tokens are the same{books}"
+
+
+def _at(place: str) -> str:
+    return f" ({place})" if place else ""

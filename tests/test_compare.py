@@ -1,0 +1,509 @@
+"""Tolerances, gates, tables and merging, on plain data."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from pytest_llm_usage.compare import (
+    Gate,
+    Spending,
+    Tolerance,
+    Tolerances,
+    causes,
+    change_lines,
+    compare_runs,
+    compare_usage,
+    is_within,
+    merge_runs,
+    parse_gates,
+    parse_model_names,
+    with_model_names,
+)
+from pytest_llm_usage.errors import ConfigurationError
+
+COUNTS = st.integers(0, 10**15)
+COSTS = st.decimals(0, 10**6, places=12)
+COUNTED = st.tuples(COUNTS, COUNTS).map(
+    lambda n: {"input_tokens": n[0], "output_tokens": n[1], "total_tokens": n[0] + n[1]}
+)
+UNCOUNTED = st.just(
+    {"calls_without_usage": 1, "input_tokens": None, "output_tokens": None, "total_tokens": None},
+)
+DETAILS = st.dictionaries(st.sampled_from(["cache_read", "audio", "reasoning"]), st.integers(1, 10**9), max_size=2)
+MODELS = st.builds(
+    lambda calls, tokens, details, cost: {
+        "calls": calls,
+        **tokens,
+        **({"input_token_details": details} if details else {}),
+        "cost_usd": cost,
+    },
+    st.integers(1, 50),
+    COUNTED | UNCOUNTED,
+    DETAILS,
+    COSTS.map("{:f}".format) | st.none(),
+)
+USAGES = st.dictionaries(st.sampled_from(["gpt-4o", "claude", "gemini"]), MODELS, max_size=2)
+
+
+def usage(model="m", *, calls=1, inputs=1000, outputs=100, total=None, cost="0.01", **more):
+    return {
+        model: {
+            "calls": calls,
+            "input_tokens": inputs,
+            "output_tokens": outputs,
+            "total_tokens": inputs + outputs if total is None and None not in (inputs, outputs) else total,
+            **more,
+            "cost_usd": cost,
+        }
+    }
+
+
+class TestTolerance:
+    @given(COUNTS, COUNTS, st.decimals(0, 10, places=6), st.integers(0, 10**9), st.booleans())
+    def test_is_exact(self, was, now, rel, absolute, ratchet):
+        allowed = Tolerance(rel, Decimal(absolute), ratchet).allows(was, now)
+        room = max(Fraction(rel) * was, absolute)
+        assert allowed == ((ratchet and now <= was) or abs(now - was) <= room)
+
+    @given(COSTS.map("{:f}".format))
+    def test_of_a_cost_does_not_depend_on_the_precision_of_the_thread(self, cost):
+        with localcontext() as context:
+            context.prec = 2
+            assert not Tolerance().allows(Decimal(cost), Decimal(f"{cost}1"))
+            change = compare_usage(usage(cost=cost), usage(cost=f"{cost}1"))[0]["cost_usd"]
+        assert Fraction(change.by) == Fraction(f"{cost}1") - Fraction(cost)
+
+    @given(st.none() | COUNTS, st.none() | COUNTS, st.booleans())
+    def test_unknown_is_within_nothing_but_unknown(self, was, now, ratchet):
+        assume(was is None or now is None)
+        assert Tolerance(Decimal(100), Decimal(10**20), ratchet).allows(was, now) == (was is now)
+
+    @pytest.mark.parametrize(
+        ("text", "name", "group", "expected"),
+        [
+            ("input:5%", "input_tokens", None, Tolerance(rel=Decimal("0.05"))),
+            ("input:5%", "output_tokens", None, Tolerance()),
+            ("input:5%", "cache_read", "input", Tolerance(rel=Decimal("0.05"))),
+            ("input:5% cache_read:50%", "cache_read", "input", Tolerance(rel=Decimal("0.5"))),
+            ("tokens:2.5%,output:20", "output_tokens", None, Tolerance(abs=Decimal(20))),
+            ("tokens:2.5%,output:20", "total_tokens", None, Tolerance(rel=Decimal("0.025"))),
+            ("output:10% output:20", "output_tokens", None, Tolerance(Decimal("0.1"), Decimal(20))),
+            ("cost:$0.001", "cost_usd", None, Tolerance(abs=Decimal("0.001"))),
+            ("calls:1", "calls", None, Tolerance(abs=Decimal(1))),
+            ("ratchet", "input_tokens", None, Tolerance(ratchet=True)),
+            ("input:5% ratchet", "input_tokens", None, Tolerance(rel=Decimal("0.05"), ratchet=True)),
+            ("", "calls", None, Tolerance()),
+        ],
+    )
+    def test_is_read_from_text(self, text, name, group, expected):
+        assert Tolerances.parse(text).of_field(name, group)[0] == expected
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("input", "'input' is not a tolerance (examples: input:5%, output:20, cost:$0.001, ratchet)"),
+            ("input:-5%", "'input:-5%' is not a tolerance (examples: input:5%, output:20, cost:$0.001, ratchet)"),
+            ("input:$5", "'input:$5': input takes a number (input:20) or a share (input:5%)"),
+            ("cost:5", "'cost:5': cost takes an amount in USD (cost:$0.01) or a share (cost:5%)"),
+            ("cost:$5%", "'cost:$5%' has two units, $ and %: write one"),
+        ],
+    )
+    def test_of_text_that_is_none(self, text, message):
+        with pytest.raises(ConfigurationError) as raised:
+            Tolerances.parse(text)
+        assert str(raised.value) == message
+
+    @pytest.mark.parametrize("value", [-1, "x", float("nan"), float("inf"), True, object(), {"input": -1}])
+    def test_of_values_that_are_none(self, value):
+        with pytest.raises(ConfigurationError, match="is not a tolerance"):
+            Tolerances.of(rel=value)
+
+    def test_a_float_is_what_was_written(self):
+        assert Tolerances.of(rel=0.1).tokens.rel == Decimal("0.1")
+
+
+class TestCompareUsage:
+    @given(USAGES)
+    def test_the_same_is_within_everything(self, same):
+        changes = compare_usage(same, json.loads(json.dumps(same)))
+        assert is_within(changes)
+        assert {change.status for change in changes} <= {"same"}
+        assert change_lines(changes) == []
+        assert causes(changes) == []
+
+    @given(USAGES, USAGES)
+    def test_exact_is_within_only_where_nothing_moved(self, was, now):
+        changes = compare_usage(was, now)
+        assert is_within(changes) == all(not item.moved for change in changes for item in change.fields)
+
+    @given(USAGES, USAGES, st.floats(0, 100), st.booleans())
+    def test_whatever_changed_can_be_told(self, was, now, rel, ratchet):
+        changes = compare_usage(was, now, Tolerances.of(rel=rel, ratchet=ratchet))
+        lines = change_lines(changes)
+        if any(change.status != "same" for change in changes):
+            assert lines
+            assert all(causes(changes))
+        assert not any(line != line.rstrip() for line in lines)
+
+    @given(USAGES, USAGES, st.decimals(0, 2, places=3))
+    def test_more_tolerance_never_fails_more(self, was, now, rel):
+        if is_within(compare_usage(was, now, Tolerances.of(rel=rel))):
+            assert is_within(compare_usage(was, now, Tolerances.of(rel=rel + 1)))
+
+    @given(USAGES, USAGES)
+    def test_a_ratchet_never_lets_a_sum_rise(self, was, now):
+        changes = compare_usage(was, now, Tolerances.of(ratchet=True))
+        before, after = Spending.of(was), Spending.of(now)
+        unknown = before.is_unknown or after.is_unknown or before.is_unpriced or after.is_unpriced
+        if is_within(changes) and not unknown:
+            assert after.calls <= before.calls
+            assert after.total_tokens <= before.total_tokens
+            assert after.cost_usd <= before.cost_usd
+
+    def test_numbers_compare_by_value_not_by_spelling(self):
+        assert is_within(compare_usage(usage(cost="0.10"), usage(cost="0.1")))
+        assert is_within(compare_usage(usage(cost="1E-7"), usage(cost="0.0000001")))
+        assert is_within(compare_usage(usage(input_token_details={"cache_read": 0}), usage()))
+
+    def test_unpriced_is_not_free(self):
+        changes = compare_usage(usage(cost="0"), usage(cost=None), Tolerances.of(rel=10, abs=10))
+        assert not is_within(changes)
+        assert change_lines(changes)[-1].split()[:3] == ["cost_usd", "0", "unpriced"]
+
+    @pytest.mark.parametrize(
+        ("now", "within"),
+        [
+            (usage(outputs=110, cost="0.02"), True),
+            (usage(outputs=111), False),
+            (usage(cost="0.011"), False),
+            (usage(outputs=110, cost=None), False),
+            (usage(total=2000), False),
+        ],
+        ids=["follows", "too far", "only the price", "unpriced", "only the total"],
+    )
+    def test_total_and_cost_follow_the_counts(self, now, within):
+        assert is_within(compare_usage(usage(), now, Tolerances.parse("output:10%"))) == within
+
+    def test_text_in_a_numbers_place_is_compared_as_text(self):
+        assert is_within(compare_usage(usage(cost="<cost>"), usage(cost="<cost>")))
+        assert not is_within(compare_usage(usage(cost="<cost>"), usage(cost="<other>"), Tolerances.of(rel=10)))
+
+
+class TestModelNames:
+    NAMES = {"gpt-4o-*": "gpt-4o", "*": "others"}  # noqa: RUF012 -- never changed
+
+    def test_models_of_one_name_are_added_up(self):
+        models = (
+            usage("gpt-4o-2024-05-13", input_token_details={"cache_read": 5})
+            | usage("gpt-4o-2024-08-06", cost="0.025", output_token_details={"reasoning": 9})
+            | usage("claude", cost=None)
+        )
+        renamed = with_model_names(models, self.NAMES)
+        assert renamed == {
+            "gpt-4o": {
+                "calls": 2,
+                "input_tokens": 2000,
+                "output_tokens": 200,
+                "total_tokens": 2200,
+                "input_token_details": {"cache_read": 5},
+                "output_token_details": {"reasoning": 9},
+                "cost_usd": "0.035",
+            },
+            "others": models["claude"],
+        }
+        assert list(renamed["gpt-4o"])[-1] == "cost_usd"
+
+    @given(USAGES)
+    def test_nothing_is_lost(self, models):
+        before, after = Spending.of(models), Spending.of(with_model_names(models, {"*": "all"}))
+        assert (after.calls, after.is_unknown, after.is_unpriced) == (
+            before.calls,
+            before.is_unknown,
+            before.is_unpriced,
+        )
+        if not (before.is_unknown or before.is_unpriced):
+            assert after == before
+
+    def test_without_patterns_nothing_changes(self):
+        assert with_model_names(usage(), {}) == usage()
+
+    def test_are_read_from_lines(self):
+        assert parse_model_names(["gpt-4o-* = gpt-4o", "x=y=z"]) == {"gpt-4o-*": "gpt-4o", "x": "y=z"}
+        with pytest.raises(ConfigurationError) as raised:
+            parse_model_names(["gpt-4o-*"])
+        assert str(raised.value) == "'gpt-4o-*' does not name models (example: gpt-4o-* = gpt-4o)"
+
+
+class TestTable:
+    def test_lists_what_counts(self):
+        was = usage(
+            "gpt-4-turbo-2024-04-09", calls=3, inputs=1412, outputs=171, cost="0.01925",
+            output_token_details={"reasoning": 64, "audio": 5},
+        ) | usage("same")  # fmt: skip
+        now = usage(
+            "gpt-4-turbo-2024-04-09", calls=4, inputs=2090, outputs=171, cost="0.02603",
+            output_token_details={"reasoning": 60, "audio": 5},
+        ) | usage("same")  # fmt: skip
+        assert change_lines(compare_usage(was, now)) == [
+            "gpt-4-turbo-2024-04-09      was      now        by",
+            "  calls                       3        4        +1  +33 %",
+            "  input_tokens            1,412    2,090      +678  +48 %",
+            "  output_tokens             171      171",
+            "    reasoning                64       60        -4   -6 %",
+            "  cost_usd              0.01925  0.02603  +0.00678  +35 %",
+        ]
+
+    def test_says_which_tolerance_was_exceeded(self):
+        lines = change_lines(compare_usage(usage(), usage(inputs=1051, outputs=104), Tolerances.of(rel="0.05", abs=10)))
+        assert lines[2].endswith("+51  +5 %  over 5 % or 10")
+        assert lines[3].endswith("+4  +4 %")
+
+    def test_new_gone_and_unknown(self):
+        now = usage("b", inputs=None, outputs=None, cost=None, calls_without_usage=1) | usage("c")
+        assert change_lines(compare_usage(usage("a"), now))[:8] == [
+            "a                          was       now        by          no longer called",
+            "  calls                      1         0        -1  -100 %",
+            "  input_tokens           1,000         0    -1,000  -100 %",
+            "  output_tokens            100         0      -100  -100 %",
+            "  cost_usd             0.01000         0  -0.01000  -100 %",
+            "b                          was       now        by          new",
+            "  calls                      0         1        +1",
+            "  calls_without_usage        0         1        +1",
+        ]
+
+    @pytest.mark.parametrize(
+        ("was", "now", "line"),
+        [
+            ("0.000001", "0.000002", "cost_usd 0.000001 0.000002 <+0.00001 +100 %"),
+            ("0.0000010", "0", "cost_usd <0.00001 0 <-0.00001 -100 %"),
+            ("100", "100.00001", "cost_usd 100.00000 100.00001 +0.00001 +1 %"),
+            ("0", "1234", "cost_usd 0 1,234.00000 +1,234.00000"),
+        ],
+    )
+    def test_no_change_is_shown_as_none(self, was, now, line):
+        assert " ".join(change_lines(compare_usage(usage(cost=was), usage(cost=now)))[-1].split()) == line
+
+    def test_a_total_that_is_not_the_sum(self):
+        lines = change_lines(compare_usage(usage(), usage(total=1200)))
+        assert [line.split()[0] for line in lines][-2:] == ["total_tokens", "cost_usd"]
+
+
+class TestCauses:
+    PRICES = ("0.2.3", "0.2.4")
+
+    @pytest.mark.parametrize(
+        ("was", "now", "sentences"),
+        [
+            (usage(), usage(calls=2, inputs=2000), ["1 call more (last)"]),
+            (usage(calls=3), usage(), ["2 calls fewer"]),
+            (usage(), usage(inputs=1001), ["Prompts grew by 1 token (the largest: input_tokens)"]),
+            (usage(), usage(inputs=999, outputs=200),
+             ["Prompts shrank by 1 token; answers grew by 100 tokens (the largest: output_tokens)"]),
+            (usage(), usage(cost="0.02"),
+             ["Only the price changed, the tokens are the same (genai-prices 0.2.3 then, 0.2.4 now)"]),
+            (usage(cost=None), usage(), ["It has a price now; the tokens are the same"]),
+            (usage(), usage(cost=None), ["It has no price any more; the tokens are the same"]),
+            (usage(), usage(input_token_details={"cache_read": 9}), ["The same tokens, split otherwise (cache_read)"]),
+            (usage(), usage(inputs=None, outputs=None, calls_without_usage=1), ["1 call reported no usage"]),
+            (usage("a"), usage("b", inputs=9), ["Another model: b instead of a"]),
+            (usage("a"), usage("a") | usage("b"), ["A model that was not called before: b (last)"]),
+            (usage("a") | usage("b"), usage("a"), ["No longer called: b"]),
+            (usage("a") | usage("b"), usage("a", outputs=99) | usage("b", calls=2),
+             ["a: answers shrank by 1 token", "b: 1 call more (last)"]),
+            (usage(), usage(total=1200), ["Another total of the same counts"]),
+        ],
+    )  # fmt: skip
+    def test_sentence(self, was, now, sentences):
+        assert causes(compare_usage(was, now), lambda _model, which: which, self.PRICES) == sentences
+
+
+class TestGate:
+    @pytest.mark.parametrize(
+        ("text", "was", "now", "exceeded"),
+        [
+            ("tokens:+5%", usage(inputs=900), usage(inputs=950), False),
+            ("tokens:+5%", usage(inputs=900), usage(inputs=951), True),
+            ("tokens:+5%", usage(inputs=900), usage(inputs=0), False),
+            ("input:+0", usage(), usage(outputs=900), False),
+            ("output:+0", usage(), usage(outputs=101), True),
+            ("calls:+0", usage(), usage(calls=2), True),
+            ("calls:+1", usage(), usage(calls=2), False),
+            ("cost:+$0.01", usage(), usage(cost="0.02"), False),
+            ("cost:+$.01", usage(), usage(cost="0.020000001"), True),
+            ("cost:+100%", usage(cost="0"), usage(cost="0.0000001"), True),
+            ("cost:+5%", usage(), usage(cost=None), True),
+            ("tokens:+5%", usage(), usage(inputs=None, outputs=None), True),
+            ("tokens:+5%", usage(), usage(cost=None), False),
+        ],
+    )
+    def test_holds(self, text, was, now, exceeded):
+        assert Gate.parse(text).is_exceeded(Spending.of(was), Spending.of(now)) == exceeded
+
+    def test_several(self):
+        assert [gate.text for gate in parse_gates("tokens:+5%, cost:+$0.01,calls:+0,")] == [
+            "tokens:+5%",
+            "cost:+$0.01",
+            "calls:+0",
+        ]
+
+    @pytest.mark.parametrize("text", ["tokens:5%", "tokens", "token:+5%", "tokens:+5%%", "tokens:+-5", "cost:+0.01x"])
+    def test_of_text_that_is_none(self, text):
+        with pytest.raises(ConfigurationError) as raised:
+            parse_gates(text)
+        assert str(raised.value) == (
+            f"{text!r} is not a gate (examples: tokens:+5%, cost:+$0.01, calls:+0; "
+            "of tokens, input, output, calls, cost)"
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("cost:+1", "'cost:+1': cost takes an amount in USD (cost:$0.01) or a share (cost:5%)"),
+            ("tokens:+$1", "'tokens:+$1': tokens takes a number (tokens:20) or a share (tokens:5%)"),
+        ],
+    )
+    def test_of_another_unit(self, text, message):
+        with pytest.raises(ConfigurationError) as raised:
+            parse_gates(text)
+        assert str(raised.value) == message
+
+
+def run(**tests):
+    return {"tests": {name: {"usage": data} for name, data in tests.items()}}
+
+
+class TestCompareRuns:
+    def test_finds_what_changed(self):
+        base = run(same=usage(), grew=usage(), gone=usage())
+        head = run(same=usage(), grew=usage(inputs=2000), added=usage(calls=7))
+        result = compare_runs([base], [head], gates=parse_gates("tokens:+5%,calls:+0"))
+        assert [(change.test, change.status) for change in result.changes] == [
+            ("grew", "changed"),
+            ("added", "added"),
+            ("gone", "removed"),
+        ]
+        assert result.unchanged == 1
+        assert [gate.text for gate in result.changes[0].over] == ["tokens:+5%"]
+        assert [gate.text for gate in result.over] == ["tokens:+5%"]
+        assert result.failed
+        assert (result.was.total_tokens, result.now.total_tokens) == (3300, 4300)
+
+    def test_a_gate_holds_for_the_sum_too(self):
+        base = run(**{f"t{i}": usage(cost="0.010") for i in range(3)})
+        head = run(**{f"t{i}": usage(cost="0.015") for i in range(3)})
+        result = compare_runs([base], [head], gates=parse_gates("cost:+$0.01"))
+        assert not any(change.over for change in result.changes)
+        assert [gate.text for gate in result.over] == ["cost:+$0.01"]
+
+    def test_tests_that_one_side_lacks_exceed_nothing(self):
+        result = compare_runs([run(a=usage())], [run(a=usage(), b=usage(calls=9))], gates=parse_gates("calls:+0"))
+        assert not result.failed
+
+    def test_an_unpriced_test_that_did_not_change_exceeds_nothing(self):
+        base = run(a=usage(cost=None), b=usage())
+        assert not compare_runs([base], [base], gates=parse_gates("cost:+0%")).failed
+
+    def test_renamed_tests_are_known_by_their_cassettes(self):
+        base = {"tests": {"old": {"usage": usage(), "cassettes": ["c/x.yaml", "c/y.yaml"]}}}
+        head = {"tests": {"new": {"usage": usage(inputs=1200), "cassettes": ["c/y.yaml", "c/x.yaml"]}}}
+        (change,) = compare_runs([base], [head], gates=parse_gates("tokens:+5%")).changes
+        assert (change.test, change.renamed_from, change.status) == ("new", "old", "renamed")
+        assert change.over
+
+    def test_ambiguous_names_are_not_guessed(self):
+        base = {
+            "tests": {"old": {"usage": usage(), "cassettes": ["c"]}, "other": {"usage": usage(), "cassettes": ["c"]}}
+        }
+        head = {"tests": {"new": {"usage": usage(), "cassettes": ["c"]}}}
+        assert {change.status for change in compare_runs([base], [head]).changes} == {"added", "removed"}
+
+    @pytest.mark.parametrize(("now", "status"), [(1060, "noise"), (1200, "changed")])
+    def test_within_the_spread_of_several_runs_is_noise(self, now, status):
+        base = [run(a=usage(inputs=n)) for n in (1000, 1050, 1100)]
+        head = [run(a=usage(inputs=n)) for n in (now - 10, now, now + 10)]
+        (change,) = compare_runs(base, head, gates=parse_gates("tokens:+0")).changes
+        assert change.status == status
+        assert bool(change.over) == (status == "changed")
+        assert change.was.input_tokens == 1050
+
+    @pytest.mark.parametrize(("now", "status"), [(1020, "noise"), (1021, "changed"), (980, "noise")])
+    def test_below_the_floor_is_noise(self, now, status):
+        (change,) = compare_runs([run(a=usage())], [run(a=usage(inputs=now))], floor_tokens=20).changes
+        assert change.status == status
+
+    def test_another_call_is_never_below_the_floor(self):
+        (change,) = compare_runs([run(a=usage())], [run(a=usage(calls=2))], floor_tokens=10**9).changes
+        assert change.status == "changed"
+
+    @given(st.dictionaries(st.sampled_from("abcdef"), USAGES), st.dictionaries(st.sampled_from("abcdef"), USAGES))
+    def test_sums_are_exact(self, base, head):
+        result = compare_runs([run(**base)], [run(**head)])
+        for side, spent in ((base, result.was), (head, result.now)):
+            models = [model for data in side.values() for model in data.values()]
+            assert spent.calls == sum(model["calls"] for model in models)
+            costs = [Fraction(model["cost_usd"]) for model in models if model["cost_usd"] is not None]
+            assert Fraction(spent.cost_usd) == sum(costs)
+            assert spent.is_unpriced == (len(costs) < len(models))
+        changed = {change.test for change in result.changes}
+        assert len(changed) + result.unchanged == len(base.keys() | head.keys())
+
+    def test_of_twenty_thousand_tests_takes_less_than_three_times_reading_them(self):
+        tests = {
+            f"tests/test_module_{i // 50}.py::TestSomething::test_case[{i}]": {
+                "usage": usage("gpt-4o-mini-2024-07-18", inputs=i, input_token_details={"cache_read": 5})
+                | usage("claude-sonnet-4-5", inputs=2 * i),
+                "cassettes": [f"tests/cassettes/test_module_{i // 50}/test_case[{i}].yaml"],
+            }
+            for i in range(20_000)
+        }
+        text = json.dumps({"tests": tests})
+        start = time.perf_counter()
+        base, head = json.loads(text), json.loads(text)
+        read = time.perf_counter() - start
+        for record in list(head["tests"].values())[::10]:
+            record["usage"]["claude-sonnet-4-5"]["input_tokens"] += 1
+        start = time.perf_counter()
+        result = compare_runs([base], [head], gates=parse_gates("tokens:+5%,cost:+$0.01"))
+        assert time.perf_counter() - start < 3 * read
+        assert len(result.changes) == 2000
+
+
+RECORDS = st.fixed_dictionaries({"usage": USAGES})
+SHARDS = st.lists(st.tuples(st.integers(1, 3), st.just(3)), max_size=2)
+RUNS = st.fixed_dictionaries({"tests": st.dictionaries(st.sampled_from("abcd"), RECORDS), "shards": SHARDS})
+
+
+class TestMerge:
+    @given(st.lists(RUNS, max_size=4), st.randoms(use_true_random=False))
+    def test_order_and_grouping_do_not_matter(self, runs, shuffle: random.Random):
+        together = merge_runs(runs).to_dict()
+        shuffled = shuffle.sample(runs, len(runs))
+        assert merge_runs(shuffled).to_dict() == together
+        cut = shuffle.randint(0, len(runs))
+        parts = [merge_runs(part).to_dict() for part in (shuffled[:cut], shuffled[cut:])]
+        assert json.loads(json.dumps(merge_runs(parts).to_dict())) == together
+
+    @given(RUNS)
+    def test_one_run_stays_what_it_is(self, one):
+        merged = merge_runs([one, one])
+        assert merged.tests == one["tests"]
+        assert not merged.duplicates
+
+    def test_duplicates_are_named(self):
+        merged = merge_runs([run(a=usage(), b=usage()), run(a=usage(inputs=5000))])
+        assert merged.tests["a"]["usage"]["m"]["input_tokens"] == 5000
+        assert [record["usage"]["m"]["input_tokens"] for record in merged.duplicates["a"]] == [1000]
+        assert list(merged.duplicates) == ["a"]
+
+    def test_gaps_are_named(self):
+        shards = [{**run(), "shards": [[index, 4]]} for index in (1, 3)]
+        assert merge_runs(shards).missing_shards == ((2, 4), (4, 4))
+        assert merge_runs([run()]).missing_shards == ()
