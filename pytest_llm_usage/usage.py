@@ -24,6 +24,9 @@ CACHE_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 #: Service tiers that LangChain writes into the detail keys of OpenAI models.
 _PREFIXING_TIERS = ("priority", "flex")
 
+#: More digits than any count has; Python refuses to read some thousands.
+_MOST_DIGITS = 20
+
 _NO_DETAILS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -39,7 +42,7 @@ def count(value: object) -> int | None:
         return value if value >= 0 else None
     if isinstance(value, float):
         return int(value) if value >= 0 and value.is_integer() else None
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and len(value) < _MOST_DIGITS and value.isascii() and value.isdigit():
         return int(value)
     return None
 

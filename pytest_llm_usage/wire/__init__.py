@@ -1,4 +1,10 @@
 """The second book: what the provider's HTTP response says, read without any client library.
 
-`Exchange` (one request with its response) → `framing` (body → JSON events) → `providers` (events → usage) → `WireCall`.
+`Exchange` (one request with its response) → `framing` (body → JSON events) → `providers` (which API, and where it says
+what) → `counts` (its counts in LangChain's terms) → `WireCall`.
 """
+
+from pytest_llm_usage.wire.call import WireCall, is_model_call, read
+from pytest_llm_usage.wire.exchange import Exchange
+
+__all__ = ["Exchange", "WireCall", "is_model_call", "read"]

@@ -1,0 +1,145 @@
+"""How each API writes its token counts, and what they are in LangChain's terms.
+
+A `Form` is a table of paths into a usage object; `Form.read` turns such an object into `TokenUsage`. What an API
+leaves out of its input (cached tokens) or its output (reasoning) is said in the form, once, and nowhere else.
+
+Details are those that LangChain has terms for: reads and writes of a cache, a write's lifetime, audio, reasoning. Other
+breakdowns (text, image and video tokens, accepted and rejected predictions) split counts that are there already.
+
+Paths: `a.b` is a member of a member, `a[].b` the sum over a list, `a[b=c].d` the sum over the items whose `b` is `c`
+(in any case), and a final `a[]` the number of items.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pytest_llm_usage.usage import TokenUsage, count
+
+__all__ = ["Form", "at", "members"]
+
+_STEP = re.compile(r"(?P<key>[^.\[\]]+)(?P<list>\[(?:(?P<item_key>[^=\]]+)=(?P<item_value>[^\]]+))?\])?\.?")
+
+
+def members(data: Any, path: str) -> Iterator[Any]:
+    """Every value that `path` leads to in `data`; a path without lists leads to one at most."""
+    values: list[Any] = [data]
+    for key, is_list, item_key, item_value in _steps(path):
+        values = [value[key] for value in values if isinstance(value, Mapping) and key in value]
+        if is_list:
+            items = [item for value in values if isinstance(value, list) for item in value]
+            values = [item for item in items if not item_key or _is(item, item_key, item_value)]
+    return iter(values)
+
+
+def at(data: Any, path: str) -> Any:
+    """The value at a path without lists, or None."""
+    return next(members(data, path), None)
+
+
+@lru_cache(maxsize=512)
+def _steps(path: str) -> tuple[tuple[str, bool, str, str], ...]:
+    return tuple(
+        (match["key"], bool(match["list"]), match["item_key"] or "", match["item_value"] or "")
+        for match in _STEP.finditer(path)
+    )
+
+
+def _is(item: Any, key: str, value: str) -> bool:
+    found = item.get(key) if isinstance(item, Mapping) else None
+    return isinstance(found, str | int) and str(found).lower() == value
+
+
+def _count_at(data: Mapping[str, Any], path: str) -> int | None:
+    if path.endswith("[]"):
+        found = list(members(data, path))
+        return len(found) if found else None
+    counts = [n for value in members(data, path) if (n := count(value)) is not None]
+    return sum(counts) if counts else None
+
+
+def _first_count(data: Mapping[str, Any], paths: tuple[str, ...]) -> int | None:
+    return next((n for path in paths if (n := _count_at(data, path)) is not None), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """The members of one API's usage object: for each count the paths that may hold it, the best first.
+
+    Attributes:
+        input: Tokens sent.
+        output: Tokens received.
+        total: All tokens.
+        tool_input: Tokens sent besides `input`: what tools gave the model to read.
+        cache_read: Input read from a cache.
+        cache_write: Input written to a cache.
+        cache_write_5m: The part of it kept for five minutes.
+        cache_write_1h: The part of it kept for one hour.
+        audio_input: Input that is audio.
+        audio_output: Output that is audio.
+        reasoning: Output that is reasoning.
+        cache_apart: `input` leaves out what was read from and written to a cache.
+        reasoning_apart: `output` leaves out reasoning.
+        other_units: Counts of work that is billed by another unit than tokens; where one stands, no tokens were used.
+    """
+
+    input: tuple[str, ...]
+    output: tuple[str, ...] = ()
+    total: tuple[str, ...] = ()
+    tool_input: tuple[str, ...] = ()
+    cache_read: tuple[str, ...] = ()
+    cache_write: tuple[str, ...] = ()
+    cache_write_5m: tuple[str, ...] = ()
+    cache_write_1h: tuple[str, ...] = ()
+    audio_input: tuple[str, ...] = ()
+    audio_output: tuple[str, ...] = ()
+    reasoning: tuple[str, ...] = ()
+    cache_apart: bool = False
+    reasoning_apart: bool = False
+    other_units: tuple[str, ...] = ()
+
+    def read(self, data: Any) -> TokenUsage | None:
+        """The usage that `data` states, or None where it states no count."""
+        if not isinstance(data, Mapping):
+            return None
+        sent, received, total = (_first_count(data, paths) for paths in (self.input, self.output, self.total))
+        if (sent, received, total) == (None, None, None) and _first_count(data, self.other_units) is None:
+            return None
+        lifetimes = {
+            "ephemeral_5m_input_tokens": _first_count(data, self.cache_write_5m),
+            "ephemeral_1h_input_tokens": _first_count(data, self.cache_write_1h),
+        }
+        cache_read = _first_count(data, self.cache_read)
+        cache_write = _first_count(data, self.cache_write)
+        if (parts := sum(filter(None, lifetimes.values()))) > (cache_write or 0):
+            cache_write = parts
+        reasoning = _first_count(data, self.reasoning)
+
+        input_tokens = (sent or 0) + (_first_count(data, self.tool_input) or 0)
+        if self.cache_apart:
+            input_tokens += (cache_read or 0) + (cache_write or 0)
+        output_tokens = received or 0
+        # xAI's chat endpoint leaves reasoning out of the completion, under OpenAI's names; only its total tells.
+        is_apart = self.reasoning_apart or total == input_tokens + output_tokens + (reasoning or 0)
+        if is_apart:
+            output_tokens += reasoning or 0
+        return TokenUsage.of(
+            input_tokens,
+            output_tokens,
+            total_tokens=total,
+            input_token_details=_known(
+                cache_read=cache_read,
+                cache_creation=cache_write,
+                **lifetimes,
+                audio=_first_count(data, self.audio_input),
+            ),
+            output_token_details=_known(reasoning=reasoning, audio=_first_count(data, self.audio_output)),
+        )
+
+
+def _known(**details: int | None) -> dict[str, int]:
+    return {key: value for key, value in details.items() if value is not None}

@@ -1,0 +1,398 @@
+"""From a body to its JSON events, whatever the framing: one document, an array, SSE, NDJSON or an AWS event stream.
+
+The bytes decide, not the headers: recordings hold gzip under no header, plain text under `content-encoding: gzip`,
+event streams under `application/json` and redacted content types. Headers are asked only where the bytes do not say
+(brotli and deflate have no signature, a cut AWS frame has no checksum).
+
+Reading is lazy. An event is parsed when it is reached or when it holds a key that is asked for, and the search for the
+key runs over the raw body. That is why no SSE package is used: `httpx-sse`, the well-kept one, imports httpx and hands
+out every event through a Python loop over lines, which alone costs as much as parsing all of them. What is left
+once events are looked up in place (fields, comments, multi-line data, line ends) is the few lines of `_sse_data`,
+after https://html.spec.whatwg.org/multipage/server-sent-events.html.
+
+Nothing here raises, whatever the bytes: what cannot be read is left out, and `Body.problems` says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+from pytest_llm_usage.wire.exchange import Headers
+
+__all__ = ["Body", "Event", "Framing", "decompressed", "header", "parsed"]
+
+Framing: TypeAlias = Literal["json", "json-array", "sse", "ndjson", "aws-eventstream", "empty", "other"]
+
+#: No gzip is inflated beyond this: far above any recording, below what an archive bomb makes of a machine's memory.
+_MAX_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One JSON value of a body: `data`, as parsed."""
+
+    data: Any
+
+
+def header(headers: Headers, name: str) -> str:
+    """The value of a header, several joined by a comma; empty where it is absent."""
+    for key, values in headers.items():
+        if str(key).lower() == name:
+            return values if isinstance(values, str) else ", ".join(str(value) for value in values)
+    return ""
+
+
+def parsed(text: bytes | str) -> Any:
+    """The JSON value that `text` holds, or None where it holds none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+class Body:
+    """A body as its events. Which of them are parsed depends on what is asked for.
+
+    Attributes:
+        framing: How the events are laid out.
+        problems: Why some of the body could not be read, in words; complete once everything asked for was read.
+    """
+
+    def __init__(self, body: bytes, headers: Headers) -> None:
+        self.problems: list[str] = []
+        content, problem = decompressed(body, headers)
+        if problem:
+            self._report(problem)
+        content = content.removeprefix(b"\xef\xbb\xbf")
+        self.framing: Framing = _framing(content, header(headers, "content-type").lower())
+        if self.framing == "sse" and b"\r" in content:
+            content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._content = content
+        self._whole: tuple[Event, ...] | None = None
+        self._aws_text: list[bytes] = []
+
+    def events(self) -> Iterator[Event]:
+        """Every event in order, each parsed when it is reached."""
+        if (whole := self._unframed()) is not None:
+            yield from whole
+            return
+        separator = _SEPARATORS[self.framing]
+        start = 0
+        while start < len(self._content):
+            end = self._content.find(separator, start)
+            end = len(self._content) if end < 0 else end
+            yield from self._between(start, end)
+            start = end + len(separator)
+
+    def last(self) -> Event | None:
+        """The last event that can be read."""
+        if (whole := self._unframed()) is not None:
+            return whole[-1] if whole else None
+        separator = _SEPARATORS[self.framing]
+        end = len(self._content)
+        while end > 0:
+            start = self._content.rfind(separator, 0, end)
+            start = 0 if start < 0 else start + len(separator)
+            if events := self._between(start, end):
+                return events[-1]
+            end = start - len(separator)
+        return None
+
+    def holding(self, keys: Sequence[str], *, backwards: bool = False) -> Iterator[Event]:
+        """The events in which one of `keys` has a value other than null; hardly another event is parsed.
+
+        Args:
+            keys: Names of members, wherever in the event they stand.
+            backwards: The last event first.
+        """
+        if (whole := self._unframed()) is not None:
+            # Parsed already: whether the key is there is for the caller to see.
+            yield from reversed(whole) if backwards else whole
+            return
+        positions = sorted(match.start() for key in keys for match in _member(key).finditer(self._content))
+        separator = _SEPARATORS[self.framing]
+        seen = -1
+        for position in reversed(positions) if backwards else positions:
+            start = self._content.rfind(separator, 0, position)
+            start = 0 if start < 0 else start + len(separator)
+            if start == seen:
+                continue
+            seen = start
+            end = self._content.find(separator, position)
+            events = self._between(start, len(self._content) if end < 0 else end)
+            yield from reversed(events) if backwards else events
+
+    def mentions(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether `pattern` occurs anywhere in the text; AWS events read `event: <type>`, a line feed, their JSON."""
+        if self.framing == "aws-eventstream":
+            self._unframed()
+            text = b"".join(self._aws_text)
+        else:
+            text = self._content
+        # What ends a stream stands at its end, unless the last event is a large one.
+        start = max(0, len(text) - _TAIL_BYTES)
+        return pattern.search(text, start) is not None or pattern.search(text) is not None
+
+    def _report(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _unframed(self) -> tuple[Event, ...] | None:
+        """The events of a framing that can only be read as a whole; None for one that is read in place."""
+        if self.framing in _SEPARATORS:
+            return None
+        if self._whole is None:
+            self._whole = tuple(self._read_whole())
+        return self._whole
+
+    def _read_whole(self) -> Iterator[Event]:
+        if self.framing == "json":
+            if (value := parsed(self._content)) is None:
+                self._report("the body is cut off or garbled")
+            else:
+                yield Event(value)
+        elif self.framing == "json-array":
+            yield from self._array_items()
+        elif self.framing == "aws-eventstream":
+            yield from self._aws_events()
+
+    def _array_items(self) -> Iterator[Event]:
+        """The items of a JSON array; of one that is cut off, those that are whole."""
+        items = parsed(self._content)
+        if isinstance(items, list):
+            yield from (Event(item) for item in items)
+            return
+        self._report("the body is cut off or garbled")
+        text = self._content.decode(errors="replace")
+        position = text.find("[") + 1
+        while (found := _VALUE_AHEAD.match(text, position)) is not None:
+            try:
+                value, position = _DECODER.raw_decode(text, found.end())
+            except (ValueError, RecursionError):
+                return
+            yield Event(value)
+
+    def _aws_events(self) -> Iterator[Event]:
+        """The events of an AWS event stream, decoded by botocore.
+
+        Messages are handed to botocore one by one: its buffer copies all that is left after each message,
+        which takes minutes for a stream of ten megabytes.
+        """
+        try:
+            eventstream = importlib.import_module("botocore.eventstream")
+        except ImportError:
+            self._report("an AWS event stream is decoded by botocore, which is not installed (pip install botocore)")
+            return
+        position = 0
+        while position < len(self._content):
+            head = self._content[position : position + 4]
+            length = struct.unpack(">I", head)[0] if len(head) == 4 else 0
+            message = self._content[position : position + length]
+            if length < _AWS_SMALLEST_MESSAGE or len(message) < length:
+                self._report("the stream is cut off")
+                return
+            position += length
+            buffer = eventstream.EventStreamBuffer()
+            buffer.add_data(message)
+            try:
+                decoded = next(buffer)
+                payload = _aws_payload(decoded.payload)
+            except (eventstream.ParserError, StopIteration, ValueError, struct.error):
+                self._report("the stream is garbled")
+                continue
+            self._aws_text.append(b"event: %s\n%s\n" % (str(decoded.headers.get(":event-type")).encode(), payload))
+            yield Event(parsed(payload))
+
+    def _between(self, start: int, end: int) -> list[Event]:
+        """The events between two positions of a body that is read in place: one, as a rule."""
+        block = self._content[start:end]
+        lines = _sse_data(block) if self.framing == "sse" else [block]
+        lines = [line for line in lines if line.strip() not in (b"", b"[DONE]")]
+        if not lines:
+            return []
+        if (value := parsed(b"\n".join(lines))) is not None:
+            return [Event(value)]
+        # Some servers leave out the blank line between events.
+        values = [parsed(line) for line in lines]
+        if None in values:
+            is_last = end >= len(self._content.rstrip())
+            self._report("the stream is cut off" if is_last else "the stream is garbled")
+        return [Event(value) for value in values if value is not None]
+
+
+_TAIL_BYTES = 2**16
+
+#: What stands between two events of a body that is read in place.
+_SEPARATORS: dict[Framing, bytes] = {"sse": b"\n\n", "ndjson": b"\n"}
+
+_SSE_START = re.compile(rb"\s*(?:(?:data|event|id|retry):|:)")
+_SSE_DATA = re.compile(rb"[\r\n]data:")
+_VALUE_AHEAD = re.compile(r"[\s,]*(?=[^\s,\]])")
+_DECODER = json.JSONDecoder()
+
+#: Prelude (lengths and their checksum) and the message's checksum:
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
+_AWS_SMALLEST_MESSAGE = 16
+_AWS_PRELUDE_BYTES = 12
+
+
+@lru_cache(maxsize=256)
+def _member(key: str) -> re.Pattern[bytes]:
+    # One pattern a key, because only a literal prefix is searched for at the speed of memory. A quotation inside a JSON
+    # string is escaped (`\"usage\":`) and does not match. Possessive, or the lookahead would be tried before the space.
+    return re.compile(rb'"%s"\s*+:\s*+(?!null)' % re.escape(key.encode()))
+
+
+def _framing(content: bytes, content_type: str) -> Framing:
+    start = content[:4096].lstrip()
+    if not start:
+        return "empty" if not content.strip() else "other"
+    if _is_aws_message(content) or "vnd.amazon.eventstream" in content_type:
+        return "aws-eventstream"
+    if start.startswith(b"["):
+        return "json-array"
+    if start.startswith(b"{"):
+        first, _, rest = content.lstrip().partition(b"\n")
+        is_lines = "ndjson" in content_type or "jsonl" in content_type
+        return "ndjson" if is_lines or (rest.strip() and parsed(first) is not None) else "json"
+    if "event-stream" in content_type or _SSE_START.match(start) or _SSE_DATA.search(start):
+        return "sse"
+    return "json" if parsed(content) is not None else "other"
+
+
+def _is_aws_message(content: bytes) -> bool:
+    if len(content) < _AWS_PRELUDE_BYTES:
+        return False
+    return zlib.crc32(content[:8]) == int.from_bytes(content[8:_AWS_PRELUDE_BYTES], "big")
+
+
+def _sse_data(block: bytes) -> list[bytes]:
+    """The data lines of a block of SSE lines; comments and other fields tell nothing that the data does not."""
+    fields = (line.partition(b":") for line in block.split(b"\n"))
+    return [value.removeprefix(b" ") for field, _, value in fields if field == b"data"]
+
+
+def _aws_payload(payload: bytes) -> bytes:
+    """The JSON of a message; Bedrock's invoke wraps the model's own JSON: `{"bytes": "<base64>"}`."""
+    value = parsed(payload)
+    if isinstance(value, dict) and isinstance(value.get("bytes"), str):
+        return base64.b64decode(value["bytes"])
+    return payload
+
+
+def decompressed(body: bytes, headers: Headers) -> tuple[bytes, str]:
+    """The body without its content encoding, and why not, in words (empty where all is well).
+
+    A body that is not what its header says comes back as it is: recorders store decompressed bodies under the
+    header of the compressed one. A body that is cut off gives what can be decompressed.
+    """
+    encodings = [name.strip() for name in header(headers, "content-encoding").lower().split(",")]
+    problem = ""
+    for name in reversed(encodings):
+        if decoder := _DECODERS.get(name):
+            body, problem = decoder(body)
+    # Compressed although no header says so: the recorder dropped it.
+    for signature, decoder in _SIGNATURES.items():
+        if body.startswith(signature):
+            body, problem = decoder(body)
+    return body, problem
+
+
+def _inflated(body: bytes, wbits: int) -> tuple[bytes, str]:
+    parts: list[bytes] = []
+    room = _MAX_BYTES
+    rest = body
+    while rest:
+        stream = zlib.decompressobj(wbits)
+        try:
+            parts.append(stream.decompress(rest, room))
+        except zlib.error:
+            # Not compressed at all, or what follows a compressed member is padding.
+            return (b"".join(parts), "") if parts else (body, "")
+        room -= len(parts[-1])
+        if room <= 0:
+            return b"".join(parts), f"the body is larger than {_MAX_BYTES:,} bytes"
+        if not stream.eof:
+            return b"".join(parts), "the compressed body is cut off"
+        rest = stream.unused_data
+    return b"".join(parts), ""
+
+
+def _gunzipped(body: bytes) -> tuple[bytes, str]:
+    return _inflated(body, zlib.MAX_WBITS | 16) if body.startswith(b"\x1f\x8b") else (body, "")
+
+
+def _undeflated(body: bytes) -> tuple[bytes, str]:
+    if _is_text(body):
+        return body, ""
+    content, problem = _inflated(body, zlib.MAX_WBITS)
+    # "deflate" means zlib's format; some servers send the bare one.
+    return (content, problem) if content is not body else _inflated(body, -zlib.MAX_WBITS)
+
+
+def _unbrotlied(body: bytes) -> tuple[bytes, str]:
+    if _is_text(body):
+        return body, ""
+    module = _installed("brotli", "brotlicffi")
+    if module is None:
+        return body, "the body is compressed with brotli, and no decoder is installed (pip install brotli)"
+    try:
+        return module.decompress(body), ""
+    except module.error:
+        pass
+    stream = module.Decompressor()
+    try:
+        return stream.process(body), "the compressed body is cut off"
+    except module.error:
+        return body, ""
+
+
+def _unzstandarded(body: bytes) -> tuple[bytes, str]:
+    if not body.startswith(b"\x28\xb5\x2f\xfd"):
+        return body, ""
+    if (module := _installed("compression.zstd")) is not None:
+        stream, error = module.ZstdDecompressor(), module.ZstdError
+    elif (module := _installed("zstandard")) is not None:
+        stream, error = module.ZstdDecompressor().decompressobj(), module.ZstdError
+    else:
+        return body, "the body is compressed with zstandard, and no decoder is installed (pip install zstandard)"
+    try:
+        return stream.decompress(body), "" if stream.eof else "the compressed body is cut off"
+    except error:
+        return b"", "the compressed body is garbled"
+
+
+def _installed(*names: str) -> Any:
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
+
+
+def _is_text(body: bytes) -> bool:
+    # A compressed body starts like text by accident only: brotli and deflate have no signature to tell.
+    return _SSE_START.match(body) is not None or body[:64].lstrip()[:1] in (b"{", b"[")
+
+
+_Decoder: TypeAlias = Callable[[bytes], tuple[bytes, str]]
+
+_DECODERS: dict[str, _Decoder] = {
+    "gzip": _gunzipped,
+    "x-gzip": _gunzipped,
+    "deflate": _undeflated,
+    "br": _unbrotlied,
+    "zstd": _unzstandarded,
+}
+
+_SIGNATURES: dict[bytes, _Decoder] = {b"\x1f\x8b": _gunzipped, b"\x28\xb5\x2f\xfd": _unzstandarded}

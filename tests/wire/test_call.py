@@ -1,0 +1,161 @@
+"""What is a call and what is not, and what else a response tells of one."""
+
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+from bodies import exchange, sse
+
+from pytest_llm_usage import wire
+
+CHAT = {"model": "m", "messages": []}
+URL = "https://api.openai.com/v1/chat/completions"
+SPENT = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
+
+
+@pytest.mark.parametrize("status", [0, 100, 301, 400, 401, 404, 429, 500, 503])
+def test_an_answer_that_is_no_success_is_no_call(status):
+    assert wire.read(exchange(URL, CHAT, {"usage": SPENT}, status=status)) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "request_body", "body"),
+    [
+        ("POST", "https://api.anthropic.com/v1/messages/count_tokens", CHAT, {"input_tokens": 9}),
+        ("POST", "https://api.openai.com/v1/responses/input_tokens", CHAT, {"input_tokens": 9}),
+        ("POST", "https://g.example/v1beta/models/g:countTokens", {"contents": []}, {"totalTokens": 9}),
+        ("POST", "https://v.example/v1/publishers/anthropic/models/count-tokens:rawPredict", CHAT, {"input_tokens": 9}),
+        ("POST", "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/count-tokens", {}, {"inputTokens": 9}),
+        ("POST", "https://api.cohere.com/v1/tokenize", {"text": "hi", "model": "m"}, {"tokens": [1, 2]}),
+        ("GET", "https://api.openai.com/v1/models", b"", {"object": "list", "data": [{"id": "m"}]}),
+        ("GET", "https://api.openai.com/v1/chat/completions?limit=9", b"", {"object": "list", "data": []}),
+        ("GET", "https://api.openai.com/v1/responses/resp_1/input_items", b"", {"object": "list", "data": []}),
+        ("DELETE", "https://api.openai.com/v1/responses/resp_1", b"", {"object": "response"}),
+        ("POST", "https://api.openai.com/v1/moderations", {"input": "hi", "model": "m"}, {"results": []}),
+        ("POST", "https://api.openai.com/v1/threads/t/messages", {"role": "user"}, {"object": "thread.message"}),
+        ("POST", "https://api.anthropic.com/v1/messages/batches", {"requests": []}, {"type": "message_batch"}),
+        ("POST", "http://localhost:5000/api/chat", {"message": "to my own server"}, {"reply": "hi"}),
+        ("POST", "http://localhost:5000/messages", {"text": "to my own server"}, {"id": 1}),
+        ("POST", "http://localhost:5000/responses", {"answers": []}, {"id": 1}),
+        ("POST", "http://localhost:5000/predictions", {"input": [1.0]}, {"output": [2.0]}),
+        (
+            "POST",
+            "http://localhost:2024/threads/6f9619ff-8b86/runs",
+            {"assistant_id": "agent", "input": {}},
+            {"run_id": "r"},
+        ),
+        ("GET", "http://localhost:5000/files/7/content", b"", b"text"),
+        ("GET", "http://localhost:5000/responses/7", b"", {"answers": []}),
+        ("POST", "https://api.tavily.com/search", {"query": "hi"}, {"results": [], "usage": {"credits": 1}}),
+        ("GET", "https://example.org/", b"", b"<html>"),
+    ],
+)
+def test_what_is_not_billed_by_a_model_is_no_call(method, url, request_body, body):
+    asked = exchange(url, request_body, body, method=method)
+
+    assert wire.read(asked) is None
+    assert not wire.is_model_call(method, url, asked.request_body, {})
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "request_body"),
+    [
+        ("POST", "http://127.0.0.1:8000/v1/chat/completions", b'{"model": "m", "messages": []}'),
+        ("post", "http://[::1]:8000/v1/chat/completions/", b'{"messages": []}'),
+        ("POST", "http://localhost:8000/v1/chat/completions", b""),
+        ("POST", "http://localhost:11434/api/chat", b'{"model": "m", "messages": []}'),
+        ("POST", "http://localhost:11434/api/chat", b'{"model": "m", "messages": [{"content": "cut o'),
+        ("POST", "http://localhost:11434/api/embed", b'{"model": "m", "input": "hi"}'),
+        ("POST", "http://localhost:8000/v1/embeddings", b'{"input": "hi"}'),
+        ("GET", "http://localhost:8000/v1/responses/resp_abc", b""),
+    ],
+)
+def test_a_local_model_is_asked_like_any_other(method, url, request_body):
+    assert wire.is_model_call(method, url, request_body, {})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object": "chat.completion", "model": "m", "usage": SPENT},
+        sse({"object": "chat.completion.chunk", "model": "m"}, {"object": "", "usage": SPENT}, done=True),
+        {"object": "response", "model": "m", "usage": {"input_tokens": 12, "output_tokens": 3}},
+        {"type": "message", "model": "m", "usage": {"input_tokens": 12, "output_tokens": 3}},
+        {
+            "candidates": [],
+            "modelVersion": "m",
+            "usageMetadata": {"promptTokenCount": 12, "candidatesTokenCount": 3},
+        },
+        {"model": "m", "message": {}, "done": True, "prompt_eval_count": 12, "eval_count": 3},
+    ],
+)
+@pytest.mark.parametrize("url", ["**REDACTED**", "https://proxy.example/llm", "http://[broken/"])
+def test_where_the_path_tells_nothing_the_answer_does(url, body):
+    call = wire.read(exchange(url, b"", body))
+
+    assert (call.usage.input_tokens, call.usage.output_tokens, call.model) == (12, 3, "m")
+    assert call.kind == "call"
+
+
+def test_a_stored_completion_that_is_read_again_is_no_call_of_its_own():
+    stored = {"id": "chatcmpl-1", "object": "chat.completion", "model": "m", "usage": SPENT}
+    call = wire.read(exchange(f"{URL}/chatcmpl-1", b"", stored, method="GET"))
+
+    assert (call.kind, call.retrieved, call.response_id) == ("retrieve", True, "chatcmpl-1")
+
+
+@pytest.mark.parametrize(
+    ("more", "cost"),
+    [
+        ({"cost": 0.00333825}, Decimal("0.00333825")),
+        ({"cost": 1.4e-07}, Decimal("0.00000014")),
+        ({"cost": 0}, Decimal(0)),
+        ({"cost": {"total_cost": 0.00507, "request_cost": 0.005}}, Decimal("0.00507")),
+        ({"cost_in_usd_ticks": 6306000}, Decimal("0.0006306")),
+        ({"cost_in_usd_ticks": 0}, None),
+        ({"cost": None}, None),
+        ({"cost": True}, None),
+        ({"cost": "much"}, None),
+        ({"cost": -1}, None),
+        ({}, None),
+    ],
+)
+def test_a_stated_cost_is_exact(more, cost):
+    assert wire.read(exchange(URL, CHAT, {"usage": SPENT | more})).stated_cost_usd == cost
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "responded_at"),
+    [
+        ({"Date": ["Tue, 03 Mar 2026 03:02:58 GMT"]}, {"created": 1_600_000_000}, 1_772_506_978),
+        ({"date": "**REDACTED**"}, {"created": 1_700_000_000}, 1_700_000_000),
+        ({}, {"created_at": 1_700_000_000.0}, 1_700_000_000),
+        ({}, {"created": 0}, None),
+        ({}, {"created": 1_700_000_000_000}, None),
+        ({"date": "Tue, 99 Mar 99999999999 03:02:58 GMT"}, {}, None),
+        ({}, {}, None),
+    ],
+)
+def test_when_the_provider_answered(headers, body, responded_at):
+    assert wire.read(exchange(URL, CHAT, body, response_headers=headers)).responded_at == responded_at
+
+
+def test_a_tier_may_stand_in_a_header():
+    url = "https://generativelanguage.googleapis.com/v1beta/models/g:generateContent"
+    call = wire.read(exchange(url, {"contents": []}, {}, response_headers={"X-Gemini-Service-Tier": ["priority"]}))
+
+    assert call.service_tier == "priority"
+
+
+def test_a_call_that_names_no_model_says_so():
+    call = wire.read(exchange(URL, {"messages": []}, {"usage": SPENT}))
+
+    assert (call.model, call.requested_model) == ("unknown", None)
+
+
+def test_reading_imports_no_client_library():
+    code = "import sys, pytest_llm_usage.wire; print({'botocore', 'httpx', 'httpx_sse', 'brotli'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert result.stdout == "set()\n"
