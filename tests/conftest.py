@@ -1,0 +1,43 @@
+"""What all tests share: throw-away projects to run pytest in, and how hypothesis looks for examples."""
+
+import importlib
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A run of `pytester` forgets what it imported: what is loaded once here is not loaded again in every one of them.
+for name in ("fakes", "genai_prices", "pytest_llm_usage.cassettes.recorder", "pytest_llm_usage.report"):
+    importlib.import_module(name)
+
+pytest_plugins = ["pytester"]
+
+settings.register_profile("suite", deadline=None, print_blob=True)
+settings.load_profile("suite")
+
+
+#: The plugins that a project of `pytester` loads; others would only cost every process of every test its start.
+PLUGINS = ("llm_usage", "xdist", "rerunfailures", "pytest_asyncio.plugin", "anyio.pytest_plugin")
+
+
+@pytest.fixture
+def pytester(pytester, monkeypatch):
+    """pytest's own, in a project that can import the fakes in every process, and whose settings are its own."""
+    for name in [*os.environ]:
+        if name.startswith("PYTEST_LLM_USAGE_") or name == "GITHUB_STEP_SUMMARY":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    # pytest-asyncio warns where nobody chooses a scope, and warnings are errors here.
+    settings = {"pythonpath": Path(__file__).parent, "asyncio_default_fixture_loop_scope": "function"}
+    monkeypatch.setenv(
+        "PYTEST_ADDOPTS",
+        " ".join([*(f"-p {name}" for name in PLUGINS), *(f"-o {key}='{value}'" for key, value in settings.items())]),
+    )
+    return pytester
+
+
+@pytest.fixture(params=[("-p", "no:xdist"), ("-n", "0"), ("-n", "2")], ids=["no-xdist", "n0", "n2"])
+def plugin_args(request):
+    """Runs a test three times: without xdist, with it in one process, and with two workers."""
+    return request.param

@@ -1,0 +1,76 @@
+"""What starting pytest with the plugin imports: nothing that a suite without model calls has no use for."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+#: Heavy, and each needed only where a test calls a model, replays, or compares.
+HEAVY = ("langchain_core", "vcr", "genai_prices", "syrupy", "yaml", "wrapt", "pydantic", "httpx")
+
+SPY = """
+import json
+import sys
+
+def pytest_unconfigure():
+    with open("modules.json", "w") as file:
+        json.dump(sorted(sys.modules), file)
+"""
+
+
+@pytest.fixture
+def modules_after(pytester, monkeypatch):
+    """What is imported after a run in a process of its own, with nothing loaded but the plugins that are named."""
+    monkeypatch.delenv("PYTEST_ADDOPTS")
+    pytester.makepyfile(spy=SPY)
+
+    def modules_after(source, *args, autoload=False):
+        pytester.makepyfile(test_it=source)
+        environment = dict(os.environ)
+        if autoload:
+            environment.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+        command = [sys.executable, "-m", "pytest", "-p", "spy", "-W", "ignore", *args]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return set(json.loads((pytester.path / "modules.json").read_text()))
+
+    return modules_after
+
+
+def packages(modules):
+    return {module.partition(".")[0] for module in modules}
+
+
+def test_a_suite_without_model_calls_imports_none_of_the_heavy_packages(modules_after):
+    modules = modules_after("def test_it(): pass", "-p", "llm_usage", "--max-tokens=5000", "--max-cost=0.02")
+
+    assert "pytest_llm_usage.plugin" in modules
+    assert packages(modules).isdisjoint(HEAVY)
+
+
+def test_beside_other_plugins_it_adds_nothing_but_itself(modules_after):
+    source = "def test_it(): pass"
+    without = modules_after(source, "-p", "no:llm_usage", autoload=True)
+    beside = modules_after(source, autoload=True)
+
+    added = packages(beside - without) - sys.stdlib_module_names
+    assert "pytest_llm_usage" in packages(beside)
+    assert added == {"pytest_llm_usage"}
+    # syrupy brings itself, as a plugin; nothing more of it than without us.
+    assert {module for module in beside if module.startswith("syrupy")} <= without
+
+
+def test_asking_for_usage_without_calling_a_model_imports_no_langchain(modules_after):
+    modules = modules_after("def test_it(llm_usage): assert llm_usage.total_tokens == 0", "-p", "llm_usage")
+
+    assert packages(modules).isdisjoint({"langchain_core", "genai_prices", "syrupy"})
+
+
+@pytest.mark.parametrize("module", ["pytest_llm_usage", "pytest_llm_usage.plugin", "pytest_llm_usage.tracker"])
+def test_importing_the_package_is_cheap(module):
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert packages(done.stdout.split()).isdisjoint(HEAVY)

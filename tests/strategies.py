@@ -1,0 +1,84 @@
+"""What hypothesis makes of the package's values: usages, calls, and limits as people write them."""
+
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from pytest_llm_usage.ledger import STATUSES, Call, Ledger, Part
+from pytest_llm_usage.usage import TokenUsage
+
+counts = st.integers(min_value=0, max_value=10**12)
+detail_names = st.sampled_from(["cache_read", "cache_creation", "audio", "reasoning", "image", "a b", "größe"])
+details = st.dictionaries(detail_names, counts, max_size=4)
+names = st.text(min_size=1, max_size=20)
+usd = st.decimals(min_value=0, max_value=1_000, allow_nan=False, allow_infinity=False, places=12)
+
+usages = st.builds(
+    lambda sent, received, more, inputs, outputs: TokenUsage(sent, received, sent + received + more, inputs, outputs),
+    counts,
+    counts,
+    st.sampled_from([0, 0, 0, 7]),
+    details,
+    details,
+)
+
+parts = st.builds(Part, kind=names, model=names, usage=usages)
+
+
+@st.composite
+def calls(draw, index=0, models=names):
+    """A call that says nothing it could not: only a call that went well or a cached one has usage."""
+    status = draw(st.sampled_from(STATUSES))
+    cost_usd = draw(st.none() | usd) if status == "ok" else None
+    return Call(
+        index=index,
+        source=draw(st.sampled_from(["langchain", "http"])),
+        provider=draw(st.none() | names),
+        model=draw(models),
+        requested_model=draw(st.none() | names),
+        usage=draw(usages) if status in ("ok", "cached") else None,
+        status=status,
+        service_tier=draw(st.none() | names),
+        parts=tuple(draw(st.lists(parts, max_size=2))),
+        response_id=draw(st.none() | names),
+        streamed=draw(st.booleans()),
+        node=draw(st.none() | names),
+        tags=tuple(draw(st.lists(names, max_size=3))),
+        started_at=draw(st.floats(min_value=0, max_value=2**40)),
+        duration_s=draw(st.none() | st.floats(min_value=0, max_value=10**6)),
+        priced_at=draw(st.none() | st.floats(min_value=0, max_value=2**40)),
+        phase=draw(st.sampled_from(["setup", "call", "teardown"])),
+        where=draw(st.none() | names),
+        sections=tuple(draw(st.lists(names, max_size=2))),
+        stated_cost_usd=draw(st.none() | usd),
+        note=draw(st.just("") | names),
+        pricer=lambda _call: cost_usd,
+    )
+
+
+@st.composite
+def ledgers(draw, models=names, max_size=3):
+    """Calls in order, each at its own index."""
+    size = draw(st.integers(0, max_size))
+    return Ledger(tuple(draw(calls(index=index, models=models)) for index in range(size)))
+
+
+@st.composite
+def written_counts(draw):
+    """A number as people write it, and what it is."""
+    value = draw(st.integers(0, 10**9))
+    form = draw(st.sampled_from(["plain", "grouped", "scaled"]))
+    if form == "plain":
+        return str(value), value
+    if form == "grouped":
+        return f"{value:_}", value
+    suffix, scale = draw(st.sampled_from([("k", 1_000), ("K", 1_000), ("m", 1_000_000), ("M", 1_000_000)]))
+    return f"{Decimal(value) / scale:f}{suffix}", value
+
+
+@st.composite
+def written_amounts(draw):
+    """An amount in USD as people write it, and what it is."""
+    amount = draw(usd)
+    text = draw(st.sampled_from(["{}", "${}", "$ {}", "{} USD", " {} "]))
+    return text.format(f"{amount:f}"), amount

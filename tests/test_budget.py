@@ -1,0 +1,290 @@
+"""Limits: how they are read, when they are exceeded, what is said then."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from strategies import ledgers, written_amounts, written_counts
+
+from pytest_llm_usage.budget import Limits, breaches, failure_text, must_stop, parse_count, parse_usd, spending
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.usage import TokenUsage
+
+MODELS = st.sampled_from(["gpt-4o", "gpt-4o-mini", "claude-sonnet-4"])
+LIMITS = ["max_tokens", "max_input_tokens", "max_output_tokens", "max_cost", "max_calls"]
+
+
+def call(tokens=15, *, model="gpt-4o", cost="0.01", **values):
+    return Call(
+        index=values.pop("index", 0),
+        model=model,
+        usage=None if tokens is None else TokenUsage.of(tokens, 0),
+        status=values.pop("status", "ok" if tokens is not None else "no_usage"),
+        pricer=lambda _: None if cost is None or tokens is None else Decimal(cost),
+        **values,
+    )
+
+
+# -- numbers as people write them --------------------------------------------------------------------------------
+
+
+@given(written_counts())
+def test_a_count_is_what_was_written(written):
+    text, value = written
+    assert parse_count(text, "tokens") == value
+    assert parse_count(f" {text} ", "tokens") == value
+
+
+@given(st.integers(min_value=0))
+def test_an_int_is_a_count(value):
+    assert parse_count(value, "tokens") == value
+
+
+@given(written_amounts())
+def test_an_amount_is_exactly_what_was_written(written):
+    text, amount = written
+    assert parse_usd(text) == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("0.02", "0.02"),
+        ("$0.02", "0.02"),
+        (".5", "0.5"),
+        ("1_000", "1000"),
+        (5, "5"),
+        (Decimal("0.1"), "0.1"),
+        ("0", "0"),
+    ],
+)
+def test_amounts_in_every_spelling(text, amount):
+    assert parse_usd(text) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", " ", "abc", "-3", "1.5", "0.0001k", "1__000", "1_00", "_1", "1_", "5kk", "5 000", "5,000", "0x10", "1e3"),
+        *("nan", "inf", "٣", "５", "½"),
+        *(-1, 1.5, 5000.0, float("nan"), float("inf"), True, None, Decimal(5), [5]),
+    ],
+    ids=repr,
+)
+def test_anything_else_is_no_count(value):
+    with pytest.raises(ConfigurationError) as refused:
+        parse_count(value, "tokens")
+    assert str(refused.value) == f"{value!r} is not a number of tokens (examples: 5000, 5_000, 5k, 1.5M)"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "cheap", "-0.01", "$", "$-1", "1,50", "1.5.2", "1.", "1e3", "nan", "inf", "€5", "5 EUR", "٣"),
+        *(-1, True, None, [5], Decimal(-1), Decimal("NaN"), Decimal("Infinity")),
+    ],
+    ids=repr,
+)
+def test_anything_else_is_no_amount(value):
+    with pytest.raises(ConfigurationError) as refused:
+        parse_usd(value)
+    assert str(refused.value) == f"{value!r} is not an amount in USD (examples: 0.02, $0.02, 1_000)"
+
+
+@pytest.mark.parametrize("value", [0.1, 0.0, -1.0, float("nan")])
+def test_a_float_is_refused_as_an_amount_whatever_it_is(value):
+    with pytest.raises(ConfigurationError, match="is a float, which is not exact"):
+        parse_usd(value)
+
+
+@given(st.text(max_size=8) | st.floats() | st.integers() | st.decimals() | st.none())
+@example("1" * 40 + "k")
+def test_reading_gives_a_sound_value_or_says_what_is_wrong_in_one_line(value):
+    for parse in (lambda value: parse_count(value, "tokens"), parse_usd):
+        try:
+            read = parse(value)
+        except ConfigurationError as error:
+            assert "\n" not in str(error)
+        else:
+            assert read >= 0
+
+
+# -- limits ------------------------------------------------------------------------------------------------------
+
+
+def test_limits_are_read_from_a_markers_keywords():
+    limits = Limits.parse({"max_tokens": "5k", "max_cost": "$0.02", "max_calls": 2, "model": "gpt-4o*"}, origin="here")
+
+    assert (limits.max_tokens, limits.max_cost, limits.max_calls, limits.model) == (
+        5_000,
+        Decimal("0.02"),
+        2,
+        "gpt-4o*",
+    )
+    assert limits.origins == {"max_tokens": "here", "max_cost": "here", "max_calls": "here", "model": "here"}
+
+
+def test_a_keyword_of_none_limits_nothing():
+    assert not Limits.parse({"max_tokens": None, "max_cost": None}, origin="here")
+    assert not Limits()
+    assert Limits(max_tokens=0)
+
+
+def test_a_misspelt_keyword_is_named_with_the_one_that_was_meant():
+    with pytest.raises(ConfigurationError) as refused:
+        Limits.parse({"max_token": 1}, origin="@pytest.mark.llm_budget")
+
+    assert str(refused.value) == "@pytest.mark.llm_budget: 'max_token' is not a limit; did you mean 'max_tokens'?"
+
+
+def test_a_keyword_like_no_other_is_answered_with_all_of_them():
+    with pytest.raises(ConfigurationError) as refused:
+        Limits.parse({"zzz": 1}, origin="here")
+
+    assert all(name in str(refused.value) for name in (*LIMITS, "model"))
+
+
+def test_the_nearer_limits_win_limit_by_limit():
+    near = Limits(max_tokens=1, origins={"max_tokens": "near"})
+    far = Limits(max_tokens=2, max_calls=3, origins={"max_tokens": "far", "max_calls": "far"})
+
+    merged = near.over(far)
+    assert (merged.max_tokens, merged.max_calls) == (1, 3)
+    assert merged.origins == {"max_tokens": "near", "max_calls": "far"}
+
+
+def test_a_limit_of_nothing_is_a_limit_and_wins():
+    assert Limits(max_tokens=0).over(Limits(max_tokens=5)).max_tokens == 0
+
+
+# -- when they are exceeded --------------------------------------------------------------------------------------
+
+
+@given(ledgers(models=MODELS), st.sampled_from(LIMITS))
+def test_a_limit_at_what_was_spent_holds_and_one_below_does_not(ledger, name):
+    billed = [call for call in ledger.calls if call.is_billed]
+    assume(not any(call.is_unknown for call in billed))
+    assume(name != "max_cost" or all(call.cost_usd is not None for call in billed if call.usage is not None))
+    ((_, _, spent, _),) = spending(Limits(**{name: 0}), ledger.calls)
+
+    assert breaches(Limits(**{name: spent}), ledger.calls) == []
+    smallest = Decimal("1e-12") if name == "max_cost" else 1
+    if spent:
+        (breach,) = breaches(Limits(**{name: spent - smallest}), ledger.calls)
+        assert (breach.name, breach.spent, breach.limit, breach.unknown) == (name, spent, spent - smallest, 0)
+
+
+@given(ledgers(models=MODELS), st.sampled_from(LIMITS))
+def test_a_limit_over_what_nobody_knows_never_holds(ledger, name):
+    assume(any(call.is_unknown for call in ledger.calls))
+
+    found = breaches(Limits(**{name: 10**15}), ledger.calls)
+
+    assert bool(found) == (name != "max_calls")
+
+
+@given(ledgers(models=MODELS))
+def test_limits_of_a_model_see_its_calls_alone(ledger):
+    mine = [call for call in ledger.calls if call.model.startswith("gpt-4o")]
+    limits = Limits(max_calls=0, model="gpt-4o*")
+
+    assert bool(breaches(limits, ledger.calls)) == any(call.is_billed for call in mine)
+    assert must_stop(limits, ledger.calls, "claude-sonnet-4") is None
+    assert must_stop(limits, ledger.calls, "gpt-4o-mini") is not None
+
+
+@given(ledgers(models=MODELS), st.sampled_from(LIMITS), st.integers(0, 10**12))
+def test_what_is_exceeded_stops_the_next_call_and_what_is_not_does_not(ledger, name, limit):
+    limits = Limits(**{name: limit})
+    exceeded = any(breach.spent > breach.limit for breach in breaches(limits, ledger.calls))
+    ((_, _, spent, _),) = spending(limits, ledger.calls)
+    another_exceeds = limit == 0 or (name == "max_calls" and spent + 1 > limit)
+
+    assert (must_stop(limits, ledger.calls, "gpt-4o") is not None) == (exceeded or another_exceeds)
+
+
+def test_a_price_is_looked_up_only_where_a_cost_is_limited():
+    def price(_call):
+        raise AssertionError("asked for a price")
+
+    spent = Call(index=0, usage=TokenUsage.of(10, 5), pricer=price)
+
+    assert breaches(Limits(max_tokens=15, max_calls=1), [spent]) == []
+
+
+# -- what is said ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "calls", "verdict"),
+    [
+        ({"max_tokens": 5_000}, [call(5_001)], "LLM budget exceeded: 5,001 tokens, limit 5,000 (here)"),
+        ({"max_tokens": 0}, [call(1)], "LLM budget exceeded: 1 token, limit 0 (here)"),
+        ({"max_calls": 1}, [call(), call(index=1)], "LLM budget exceeded: 2 calls, limit 1 (here)"),
+        ({"max_input_tokens": 1}, [call(2)], "LLM budget exceeded: 2 input tokens, limit 1 (here)"),
+        ({"max_cost": "0.005"}, [call()], "LLM budget exceeded: $0.01, limit $0.005 (here)"),
+        ({"max_cost": "0"}, [call(cost="1E-9")], "LLM budget exceeded: $0.000000001, limit $0 (here)"),
+        ({"max_cost": "100"}, [call(cost="1000")], "LLM budget exceeded: $1,000, limit $100 (here)"),
+        (
+            {"max_tokens": 10},
+            [call(15), call(None, index=1)],
+            "LLM budget exceeded: at least 15 tokens, limit 10 (here)",
+        ),
+        (
+            {"max_tokens": 100},
+            [call(15), call(None, index=1)],
+            "LLM budget cannot be shown to hold: 15 tokens and 1 call of unknown usage, limit 100 (here)",
+        ),
+        (
+            {"max_cost": "1"},
+            [call(), call(cost=None, index=1), call(cost=None, index=2)],
+            "LLM budget cannot be shown to hold: $0.01 and 2 calls of unknown price, limit $1 (here)",
+        ),
+        (
+            {"max_tokens": 10, "model": "gpt-4*"},
+            [call(15)],
+            "LLM budget exceeded of gpt-4*: 15 tokens, limit 10 (here)",
+        ),
+    ],
+)
+def test_the_verdict_is_one_line(limits, calls, verdict):
+    (breach,) = breaches(Limits.parse(limits, origin="here"), calls)
+
+    assert breach.verdict == verdict
+    assert failure_text([breach], calls).splitlines()[0] == verdict
+
+
+def test_the_table_marks_the_largest_and_says_what_was_stopped():
+    calls = [
+        call(876, index=0, where="agent.py:41 in plan"),
+        call(5_244, index=1, where="agent.py:57 in act"),
+        call(None, index=2, where="agent.py:58 in act"),
+    ]
+    limits = Limits(max_tokens=5_000, origins={"max_tokens": "--max-tokens"})
+
+    lines = failure_text(breaches(limits, calls), calls, ["agent.py:57 in act"]).splitlines()
+
+    assert lines[1:] == [
+        "",
+        "  #  model   input  output  total  where",
+        "  1  gpt-4o    876       0    876  agent.py:41 in plan",
+        "  2  gpt-4o  5,244       0  5,244  agent.py:57 in act   <- largest",
+        "  3  gpt-4o      ?       ?      ?  agent.py:58 in act",
+        "  4  stopped before it was sent    agent.py:57 in act",
+    ]
+
+
+def test_of_two_largest_calls_none_is_marked():
+    calls = [call(10), call(10, index=1)]
+
+    assert "largest" not in failure_text(breaches(Limits(max_tokens=1), calls), calls)
+
+
+def test_an_unpriced_model_is_named_with_what_to_do():
+    calls = [call(cost=None, model="acme-1"), call(cost=None, model="acme-1", index=1)]
+
+    text = failure_text(breaches(Limits(max_cost=Decimal(1)), calls), calls)
+
+    assert text.splitlines()[-1].strip() == "No price is known for acme-1: name it in the file of llm_usage_prices"

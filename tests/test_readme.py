@@ -1,0 +1,187 @@
+"""The README: its files are written, its commands are run, and what it shows is what they print.
+
+A fenced block's first line says what becomes of it:
+
+* a language and a path (```python test_birds.py) is a file; a test file must pass, unless a command shows otherwise;
+* `console` is commands (`$ …`) with what they print; a line `...` stands for any number of lines. What records is
+  led to the emulator of the examples.
+
+The blocks of one section (`## …`) share a folder with the application's modules of the examples and their recordings.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+sys.path.insert(0, str(EXAMPLES))
+import record  # noqa: E402 -- the examples' script, which is no package
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+BLOCK = re.compile(r"^```(?P<language>\w*)(?: (?P<path>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTIONS = {
+    text.partition("\n")[0]: text for text in re.split(r"^## ", README, flags=re.MULTILINE) if BLOCK.search(text)
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and the lines that it prints."""
+
+    line: str
+    expected: list[str]
+
+
+def commands_of(text):
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        line, *expected = part.rstrip("\n").split("\n")
+        yield Command(line, expected)
+
+
+#: What is never the same twice: times, the rules whose length goes with them, releases.
+VARYING = re.compile(r"\d+\.\d\ds\b|={4,}|-{4,}|\b\d+\.\d+\.\d+\b")
+
+
+def without_varying(line):
+    """A line of which only what is always the same is left."""
+    return VARYING.sub("~", line.rstrip())
+
+
+def assert_prints(printed, expected):
+    """Assert that the lines `expected` were printed one after the other, with gaps only where `...` stands."""
+    lines = [without_varying(line) for line in printed.splitlines()]
+    at, is_gap = 0, True
+    for line in expected:
+        if line.strip() == "...":
+            is_gap = True
+            continue
+        wanted = without_varying(line)
+        found = next((i for i in range(at, len(lines)) if lines[i] == wanted), None)
+        assert found is not None, f"not printed: {line!r}\n\n{printed}"
+        assert is_gap or found == at, f"printed before {line!r}: {lines[at]!r}\n\n{printed}"
+        at, is_gap = found + 1, False
+
+
+class Project:
+    """A folder with the application of the examples, in which a section's blocks are written and run."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.untried = set()
+        for name in ("quickstart/chat.py", "agent/birds.py", "agent/conftest.py"):
+            shutil.copy(EXAMPLES / name, directory)
+
+    def write(self, path, text):
+        file = self.directory / path
+        file.write_text(text, encoding="utf-8")
+        if file.name.startswith("test_"):
+            self.untried.add(path)
+            self.lend_recordings(file.stem, text)
+
+    def lend_recordings(self, module, text):
+        """Give a test the recording of the example's test of that name."""
+        for name in re.findall(r"def (test_\w+)", text):
+            for recording in EXAMPLES.glob(f"*/cassettes/*/{name}*.yaml"):
+                folder = self.directory / "cassettes" / module
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy(recording, folder)
+
+    def run(self, line):
+        """What a command prints."""
+        arguments = shlex.split(line)
+        match arguments:
+            case ["pip", "install", folder]:
+                # This suite runs in an environment into which the clone was installed just so.
+                assert (ROOT / folder / "pyproject.toml").is_file()
+                return ""
+            case ["make", target]:
+                subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+                return ""
+            case ["cat", path]:
+                return (self.directory / path).read_text(encoding="utf-8")
+            case ["pytest", file, *_]:
+                self.untried.discard(file)
+                if "--llm-usage-record=once" in arguments:
+                    # There would be nothing to record.
+                    shutil.rmtree(self.directory / "cassettes", ignore_errors=True)
+                if any(argument.startswith("--llm-usage-record=") for argument in arguments):
+                    with record.emulator_environment() as environment:
+                        return self.run_python("-m", *arguments, "-p", "recording.redirect", **environment).stdout
+                return self.run_python("-m", *arguments).stdout
+            case _:
+                pytest.fail(f"README.md: a command that no test runs: {line}")
+
+    def run_python(self, *arguments, **environment):
+        """A finished process of this Python, in an environment without keys."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PYTEST_"))}
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.directory,
+            # No other plugins than those shown, whatever is installed, and no warnings of other packages.
+            env=own
+            | environment
+            | {
+                "COLUMNS": "80",
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "PYTEST_ADDOPTS": "-p llm_usage -p syrupy -p recording -p no:warnings",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_section_does_what_it_shows(section, tmp_path):
+    project = Project(tmp_path)
+    for block in BLOCK.finditer(SECTIONS[section]):
+        if block["language"] == "console":
+            for command in commands_of(block["text"]):
+                assert_prints(project.run(command.line), command.expected)
+        else:
+            assert block["path"], f"README.md: a block that no test runs:\n{block[0]}"
+            project.write(block["path"], block["text"])
+    for path in sorted(project.untried):
+        result = project.run_python("-m", "pytest", path)
+        assert result.returncode == 0, result.stdout
+
+
+CONFIGURATION = re.search(r"^## Configuration\n(.*?)^## ", README, flags=re.MULTILINE | re.DOTALL)[1]
+
+
+@pytest.fixture(scope="module")
+def help_text():
+    command = [sys.executable, "-m", "pytest", "--help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_every_setting_is_listed_and_no_other(help_text):
+    declared = set(re.findall(r"^  (llm_usage_\w+) \(", help_text, flags=re.MULTILINE))
+    assert declared
+    assert set(re.findall(r"^\| .*?\| `(llm_usage_\w+)` \|", CONFIGURATION, flags=re.MULTILINE)) == declared
+
+
+def test_every_listed_option_exists(help_text):
+    listed = re.findall(r"^\| `(--[\w-]+)=", CONFIGURATION, flags=re.MULTILINE)
+    assert listed
+    assert [option for option in listed if not re.search(rf"{option}[ =,]", help_text)] == []
+
+
+@pytest.mark.parametrize("marker", ["llm_budget", "llm_cassette"])
+def test_every_keyword_of_a_marker_is_listed(marker):
+    command = [sys.executable, "-m", "pytest", "--markers"]
+    declared = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    keywords = re.search(rf"^@pytest.mark.{marker}\((.*?)\):", declared, flags=re.MULTILINE)[1]
+    listed = re.search(rf"^\| `{marker}\((.*?)\)`", CONFIGURATION, flags=re.MULTILINE)[1]
+    assert re.findall(r"\w+(?==)", listed) == re.findall(r"(\w+)=", keywords)

@@ -1,0 +1,93 @@
+"""Numbers and tables as people read them."""
+
+import re
+from decimal import Decimal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pytest_llm_usage.text import columns, percent, plural, tokens, usd
+
+amounts = st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(None, "?"), (0, "0"), (999, "999"), (1_412, "1,412"), (1_500_000, "1,500,000")]
+)
+def test_tokens_are_grouped(count, text):
+    assert tokens(count) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (None, "unpriced"),
+        ("0", "0.00000"),
+        ("0.00056", "0.00056"),
+        ("0.01925", "0.01925"),
+        ("1234.5", "1,234.50000"),
+        ("0.00001", "0.00001"),
+        ("0.000009999", "<0.00001"),
+        ("1E-30", "<0.00001"),
+    ],
+)
+def test_amounts_are_shown_to_a_thousandth_of_a_cent(amount, text):
+    assert usd(None if amount is None else Decimal(amount)) == text
+
+
+@given(amounts)
+@example(Decimal("0.0000000001"))
+def test_what_was_paid_never_prints_as_nothing_nor_far_from_what_it_is(amount):
+    text = usd(amount)
+
+    if amount == 0:
+        assert Decimal(text) == 0
+    elif text.startswith("<"):
+        assert 0 < amount < Decimal(text[1:])
+    else:
+        assert Decimal(text.replace(",", "")) > 0
+        assert abs(Decimal(text.replace(",", "")) - amount) <= Decimal("0.000005")
+
+
+@given(st.integers(0, 10**9), st.integers(1, 10**9))
+@example(999_999, 1_000_000)
+@example(1_000_001, 1_000_000)
+@example(1, 10**9)
+def test_a_share_is_a_hundred_or_nothing_only_where_it_is(part, whole):
+    shown = int(percent(part, whole).removesuffix(" %").replace(",", ""))
+
+    assert (shown == 100) == (part == whole)
+    assert (shown == 0) == (part == 0)
+    assert abs(shown - Decimal(part) * 100 / whole) <= 1
+
+
+def test_a_share_of_nothing():
+    assert percent(0, 0) == "0 %"
+    assert percent(1, 0) == "over 0"
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 calls"), (1, "1 call"), (2, "2 calls"), (1_000, "1,000 calls")])
+def test_a_noun_follows_its_number(count, text):
+    assert plural(count, "call") == text
+
+
+@given(
+    st.integers(1, 4).flatmap(
+        lambda size: st.lists(
+            st.lists(st.from_regex(r"\w{0,9}", fullmatch=True), min_size=size, max_size=size), min_size=1
+        )
+    )
+)
+def test_columns_are_aligned_and_nothing_is_lost(rows):
+    left = columns(rows, "<" * len(rows[0]))
+    right = columns(rows, ">" * len(rows[0]))
+
+    assert [line.split() for line in left] == [line.split() for line in right] == [[*filter(None, row)] for row in rows]
+    assert all(line == line.rstrip() for line in left)
+    ends = [
+        [match.end() for match in re.finditer(r"\S+", line)]
+        for line in right
+        if line and len(line.split()) == len(rows[0])
+    ]
+    assert len({tuple(end) for end in ends}) <= 1
