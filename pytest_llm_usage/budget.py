@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.text import columns, plural, tokens
+from pytest_llm_usage.text import columns, plural, shortened, tokens, width
 
 if TYPE_CHECKING:  # settings loads this module at every start of pytest
     from pytest_llm_usage.ledger import Call
@@ -32,9 +32,9 @@ __all__ = [
     "spending",
 ]
 
-_COUNT = re.compile(r"(\d{1,3}(?:_\d{3})+|\d+)(?:\.(\d+))?\s*([kKmM]?)")
+_COUNT = re.compile(r"([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)(?:\.([0-9]+))?\s*([kKmM]?)")
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000}
-_USD = re.compile(r"\$?\s*(\d{1,3}(?:_\d{3})+|\d+|(?=\.\d))(\.\d+)?\s*(?:USD)?")
+_USD = re.compile(r"\$?\s*([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+|(?=\.[0-9]))(\.[0-9]+)?\s*(?:USD)?")
 
 
 def parse_count(value: object, unit: str) -> int:
@@ -266,32 +266,40 @@ def must_stop(limits: Limits, calls: Sequence[Call], model: str) -> Breach | Non
     return None
 
 
-def call_lines(calls: Sequence[Call], stopped: Sequence[str] = (), *, mark: str = "total_tokens") -> list[str]:
+def call_lines(
+    calls: Sequence[Call], stopped: Sequence[str] = (), *, mark: str | None = "total_tokens", columns_most: int = 0
+) -> list[str]:
     """A table of calls, one line each: model, tokens and where it was made, the largest marked.
 
     Args:
         calls: The calls, in order.
         stopped: Where calls were stopped before they were sent; listed behind the others.
-        mark: The kind of tokens (or `cost_usd`) by which the largest is found.
+        mark: The kind of tokens (or `cost_usd`) by which the largest is found; None marks none.
+        columns_most: The columns there are, where there is a limit: models, then places are cut in their middle to fit.
     """
     rows = [("#", "model", "input", "output", "total", "where")]
-    sizes = [(call.cost_usd or 0) if mark == "cost_usd" else getattr(call.usage, mark, 0) for call in calls]
+    sizes = [(call.cost_usd or 0) if mark == "cost_usd" else getattr(call.usage, mark or "", 0) for call in calls]
     largest = max(sizes, default=0)
-    if sizes.count(largest) > 1:
-        largest = 0
     for call, size in zip(calls, sizes, strict=True):
-        where = call.where or ""
-        if largest and size == largest and len(calls) > 1:
-            where = f"{where}   <- largest".lstrip()
+        is_largest = largest and size == largest and len(calls) > 1 and sizes.count(largest) == 1
+        where = (call.where or "") + ("   <- largest" if is_largest else "")
         rows.append((str(call.index + 1), call.model, *_counts(call), where))
+    if columns_most:
+        room = columns_most - sum(max(width(row[i]) for row in rows) + 2 for i in (0, 2, 3, 4)) - 2
+        place_width = min(max(width(row[5]) for row in rows), max(room - _NARROWEST, _NARROWEST))
+        model_width = max(room - place_width, _NARROWEST)
+        rows = [(row[0], shortened(row[1], model_width), *row[2:5], shortened(row[5], place_width)) for row in rows]
     table = columns(rows, "><>>><")
-    if stopped:
-        at = table[0].index("where")
-        number = max((call.index + 1 for call in calls), default=0)
-        head = len(rows[-1][0]) if len(rows) > 1 else 1
-        for i, where in enumerate(stopped, start=1):
-            table.append(f"{str(number + i).rjust(head)}  stopped before it was sent".ljust(at) + where)
-    return table
+    number = max((call.index + 1 for call in calls), default=0)
+    behind, edge = table[0].index("where"), len(rows[-1][0])
+    return table + [
+        f"{str(number + i).rjust(edge)}  stopped before it was sent".ljust(behind - 2) + f"  {where}"
+        for i, where in enumerate(stopped, start=1)
+    ]
+
+
+#: No name is cut shorter.
+_NARROWEST = 12
 
 
 def _counts(call: Call) -> tuple[str, str, str]:

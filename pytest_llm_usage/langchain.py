@@ -11,12 +11,16 @@ raises is raised in the caller, so that a budget can stop a call before it is se
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple, cast
+from types import FrameType
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.globals import get_llm_cache
+from langchain_core.language_models import BaseLanguageModel
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import LLMResult
@@ -27,6 +31,9 @@ from pytest_llm_usage.tracker import OpenCall, Place, Tracker, current, current_
 from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
 
 __all__ = ["UsageHandler", "attach"]
+
+#: `UsageMetadata`, response metadata, `llm_output`, generation info and the message's id.
+_Kept: TypeAlias = tuple[dict[str, Any] | None, dict[str, Any], dict[str, Any], dict[str, Any], object]
 
 #: What ends a call from outside rather than by a failure of its own.
 _ABORTS = (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)
@@ -125,7 +132,8 @@ class UsageHandler(BaseCallbackHandler):
         about = partial(_begun, tags, metadata or {}, kwargs.get("invocation_params") or {})
         # The runs of one `generate` share the very object that holds their options.
         batch = kwargs.get("options") if kwargs.get("batch_size", 1) > 1 else None
-        call = self._calls[run_id] = self._tracker.start(run_id, place, about, batch)
+        call = self._tracker.start(run_id, place, about, batch, may_be_cached=_may_be_cached)
+        self._calls[run_id] = call
         current_call.set(call)
 
     on_llm_start = on_chat_model_start  # type: ignore[assignment] # the same for completion models
@@ -147,11 +155,11 @@ class UsageHandler(BaseCallbackHandler):
         call = self._calls.pop(run_id, None)
         if call is None:
             return
-        told = _Told.of(response)
-        if call.batch is not None and told.usage() is None and self._is_part_of_batch(response, call):
+        kept = _kept(response)
+        if call.batch is not None and _usage_of(kept) is None and self._is_part_of_batch(response, call):
             self._tracker.drop(call)
         else:
-            self._tracker.end(call, told.values)
+            self._tracker.end(call, partial(_values, kept))
 
     def _is_part_of_batch(self, response: LLMResult, call: OpenCall) -> bool:
         """Whether the usage of this prompt was told with another's.
@@ -181,6 +189,20 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _may_be_cached() -> bool:
+    """Whether the model that is starting a run will look for the answer in a cache before it asks its provider.
+
+    LangChain tells of a run before it looks, and does not say so; only its own frame knows the model.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
+    while frame is not None:
+        model = frame.f_locals.get("self")
+        if isinstance(model, BaseLanguageModel):
+            return bool(get_llm_cache() is not None if model.cache is None else model.cache)
+        frame = frame.f_back
+    return get_llm_cache() is not None
+
+
 def _begun(tags: list[str] | None, metadata: Mapping[str, Any], invocation: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `Call` that the start of a run tells."""
     requested = (
@@ -195,73 +217,70 @@ def _begun(tags: list[str] | None, metadata: Mapping[str, Any], invocation: Mapp
     }
 
 
-class _Told(NamedTuple):
-    """What the end of a run told, copied: what the code under test does with its message afterwards changes nothing.
-
-    Reading it is put off, so that the code under test does not wait for it.
-    """
-
-    reported: dict[str, Any] | None
-    metadata: dict[str, Any]
-    llm_output: dict[str, Any]
-    generation_info: dict[str, Any]
-    message_id: object
-
-    @classmethod
-    def of(cls, response: LLMResult) -> _Told:
-        generation = response.generations[0][0] if response.generations and response.generations[0] else None
-        message = getattr(generation, "message", None)
-        reported = message.usage_metadata if isinstance(message, AIMessage) else None
-        return cls(
-            _copied(reported) if reported else None,
-            _copied(getattr(message, "response_metadata", None)),
-            _copied(response.llm_output),
-            _copied(getattr(generation, "generation_info", None)),
-            getattr(message, "id", None),
-        )
-
-    def values(self) -> dict[str, Any]:
-        """The fields of `Call` that this tells."""
-        told = (self.metadata, self.llm_output, self.generation_info)
-        model = next(filter(None, (_first(place, "model_name", "model", "model_id") for place in told)), None)
-        usage = self.metadata.get("usage")
-        places = (self.metadata, self.llm_output, usage if isinstance(usage, dict) else {})
-        tier = next(filter(None, (_first(place, "service_tier") for place in places)), None)
-        values: dict[str, Any] = {
-            "response_id": self._response_id(),
-            "service_tier": tier,
-            "usage": self.usage(),
-        }
-        if model:
-            values["model"] = model  # else what was asked for stands
-        status: Status = "ok" if values["usage"] is not None else "no_usage"
-        if self.reported is not None:
-            values["reported"] = self.reported
-            values["reported_model"] = _text(self.metadata.get("model_name"))
-            values["service_tier"] = TokenUsage.from_langchain(self.reported)[1] or tier
-            if self.reported.get("total_cost") == 0:
-                # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
-                status = "cached"
-        return values | {"status": status}
-
-    def usage(self) -> TokenUsage | None:
-        """The tokens, from wherever the integration put them."""
-        if self.reported is not None:
-            return TokenUsage.from_langchain(self.reported)[0]
-        return _usage_elsewhere(self.metadata, self.llm_output, self.generation_info)
-
-    def _response_id(self) -> str | None:
-        own = _first(self.metadata, "id")
-        if own:
-            return own
-        # LangChain makes up an id from the run's where the provider gave none.
-        given = _text(self.message_id)
-        return given if given and not given.startswith(("run-", "lc_run-")) else None
+def _kept(response: LLMResult) -> _Kept:
+    """What the end of a run told, copied: what the code under test does with its message afterwards changes nothing."""
+    generation = response.generations[0][0] if response.generations and response.generations[0] else None
+    message = getattr(generation, "message", None)
+    reported = message.usage_metadata if isinstance(message, AIMessage) else None
+    # Usage may stand in nested mappings where it is not in `usage_metadata`; those are copied only then.
+    copied = dict if reported else _copied
+    return (
+        _copied(reported) if reported else None,
+        copied(getattr(message, "response_metadata", None) or {}),
+        copied(response.llm_output or {}),
+        copied(getattr(generation, "generation_info", None) or {}),
+        getattr(message, "id", None),
+    )
 
 
-def _copied(told: Any) -> dict[str, Any]:
+def _copied(told: Mapping[str, Any]) -> dict[str, Any]:
     """A copy as deep as usage goes: `copy.deepcopy` takes longer than all the rest."""
-    return {key: _copied(value) if isinstance(value, dict) else value for key, value in told.items()} if told else {}
+    return {key: _copied(value) if isinstance(value, dict) else value for key, value in told.items()}
+
+
+def _values(kept: _Kept) -> dict[str, Any]:
+    """The fields of `Call` that the end of a run told."""
+    reported, metadata, llm_output, generation_info, message_id = kept
+    places = (metadata, llm_output, generation_info)
+    model = next(filter(None, (_first(place, "model_name", "model", "model_id") for place in places)), None)
+    usage_there = metadata.get("usage")
+    tier = next(
+        filter(None, (_first(place, "service_tier") for place in (*places, usage_there) if isinstance(place, dict))),
+        None,
+    )
+    values: dict[str, Any] = {
+        "response_id": _response_id(metadata, message_id),
+        "service_tier": tier,
+        "usage": _usage_of(kept),
+    }
+    if model:
+        values["model"] = model  # else what was asked for stands
+    status: Status = "ok" if values["usage"] is not None else "no_usage"
+    if reported is not None:
+        values["reported"] = reported
+        values["reported_model"] = _text(metadata.get("model_name"))
+        values["service_tier"] = TokenUsage.from_langchain(reported)[1] or tier
+        if reported.get("total_cost") == 0:
+            # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
+            status = "cached"
+    return values | {"status": status}
+
+
+def _usage_of(kept: _Kept) -> TokenUsage | None:
+    """The tokens, from wherever the integration put them."""
+    reported, *places, _ = kept
+    if reported is not None:
+        return TokenUsage.from_langchain(reported)[0]
+    return _usage_elsewhere(*places)
+
+
+def _response_id(metadata: Mapping[str, Any], message_id: object) -> str | None:
+    own = _first(metadata, "id")
+    if own:
+        return own
+    # LangChain makes up an id from the run's where the provider gave none.
+    given = _text(message_id)
+    return given if given and not given.startswith(("run-", "lc_run-")) else None
 
 
 def _first(told: Mapping[str, Any], *keys: str) -> str | None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from unicodedata import category, combining, east_asian_width
 
-__all__ = ["columns", "percent", "plural", "tokens", "usd"]
+__all__ = ["columns", "percent", "plural", "shortened", "tokens", "usd", "width"]
 
 _SMALLEST_USD = Decimal("0.00001")
 
@@ -46,11 +47,39 @@ def plural(count: int, noun: str) -> str:
 def columns(rows: Iterable[Sequence[str]], align: str) -> list[str]:
     """Rows as lines of aligned columns, two spaces apart. `align` has `<` or `>` for each column."""
     table = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*table, strict=True)]
     return [
         "  ".join(
-            cell.rjust(width) if side == ">" else cell.ljust(width)
-            for cell, width, side in zip(row, widths, align, strict=True)
+            " " * (wide - width(cell)) + cell if side == ">" else cell + " " * (wide - width(cell))
+            for cell, wide, side in zip(row, widths, align, strict=True)
         ).rstrip()
         for row in table
     ]
+
+
+def width(text: str) -> int:
+    """The columns that `text` takes in a terminal: two for a wide character, none for one that combines."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if combining(char) or category(char) in ("Mn", "Me", "Cf") else 2 if east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
+def shortened(text: str, columns: int) -> str:
+    """`text` in `columns` columns, without its middle where it is longer: both ends tell names apart."""
+    if width(text) <= columns:
+        return text
+    tail = (columns - 1) // 2
+    head = columns - 1 - tail
+    start, end = "", ""
+    for char in text:
+        if width(start + char) > head:
+            break
+        start += char
+    for char in reversed(text):
+        if width(char + end) > tail:
+            break
+        end = char + end
+    return f"{start}…{end}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_llm_usage.text import columns, percent, plural, tokens, usd
+from pytest_llm_usage.text import columns, percent, plural, tokens, usd, width
 
 amounts = st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False)
 
@@ -86,7 +86,7 @@ def test_columns_are_aligned_and_nothing_is_lost(rows):
     assert [line.split() for line in left] == [line.split() for line in right] == [[*filter(None, row)] for row in rows]
     assert all(line == line.rstrip() for line in left)
     ends = [
-        [match.end() for match in re.finditer(r"\S+", line)]
+        [width(line[: match.end()]) for match in re.finditer(r"\S+", line)]
         for line in right
         if line and len(line.split()) == len(rows[0])
     ]

@@ -54,6 +54,7 @@ class TestRecord:
         earlier: The calls of attempts before it (reruns); spent all the same.
         budget: How much of its limits the last attempt used.
         discrepancies: What LangChain and the provider disagree on in the last attempt.
+        cassettes: The paths of the cassettes it opened, relative to pytest's root directory.
     """
 
     __test__ = False  # not a test class, whatever its name
@@ -63,6 +64,7 @@ class TestRecord:
     earlier: Ledger = field(default_factory=Ledger)
     budget: tuple[Spent, ...] = ()
     discrepancies: tuple[Discrepancy, ...] = ()
+    cassettes: tuple[str, ...] = ()
 
     @property
     def total_tokens(self) -> int:
@@ -70,8 +72,8 @@ class TestRecord:
         return sum(call.usage.total_tokens for call in self.ledger.calls if call.is_billed and call.usage is not None)
 
 
-def record(attempts: Iterable[Tracker]) -> dict[str, Any]:
-    """A test as plain JSON-able data: the calls of each of its attempts, and what the last used of its limits."""
+def record(attempts: Iterable[Tracker], cassettes: Iterable[str] = ()) -> dict[str, Any]:
+    """A test as plain JSON-able data: the calls of each of its attempts, what the last used of its limits, its cassettes."""
     *_, last = trackers = list(attempts)
     budget = [
         {"name": name, "limit": str(limit), "spent": str(spent), "origin": origin}
@@ -82,6 +84,7 @@ def record(attempts: Iterable[Tracker]) -> dict[str, Any]:
         "attempts": [tracker.ledger().to_list() for tracker in trackers],
         "budget": budget,
         "discrepancies": [found.to_dict() for found in last.discrepancies()],
+        "cassettes": sorted(cassettes),
     }
 
 
@@ -106,7 +109,9 @@ class Run:
                 for item in data["budget"]
             )
             discrepancies = tuple(map(Discrepancy.from_dict, data["discrepancies"]))
-            self.tests[nodeid, worker] = TestRecord(nodeid, last, sum(earlier, Ledger()), budget, discrepancies)
+            self.tests[nodeid, worker] = TestRecord(
+                nodeid, last, sum(earlier, Ledger()), budget, discrepancies, tuple(data["cassettes"])
+            )
         if "shared" in data:
             self.shared += Ledger.from_list(data["shared"])
 
@@ -125,5 +130,8 @@ class Run:
 
     def breached(self, limits: Limits) -> str | None:
         """The verdict where the run spent more than `limits`, else None."""
-        found = [breach for breach in breaches(limits, self.calls) if breach.spent > breach.limit]
-        return found[0].verdict if found else None
+        return next((breach.verdict for breach in breaches(limits, self.calls) if breach.spent > breach.limit), None)
+
+    def unproven(self, limits: Limits) -> str | None:
+        """The verdict where `limits` cannot be shown to hold because usage or a price is not known, else None."""
+        return next((breach.verdict for breach in breaches(limits, self.calls) if breach.unknown), None)

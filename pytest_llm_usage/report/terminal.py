@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from textwrap import wrap
 
 from pytest_llm_usage.budget import call_lines
 from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.report.cells import model_rows, notes, usage_cells
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
-from pytest_llm_usage.text import columns, percent, plural, tokens, usd
-from pytest_llm_usage.usage import TokenUsage
+from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width
 
 __all__ = ["section_lines"]
 
 #: Tests above this share of a limit are listed beside those over it.
 _NEAR = Decimal("0.8")
 _WIDTH = 80
+#: No name is cut shorter, however wide the numbers are.
+_NARROWEST = 12
 _BAR_WIDTH = 13
 
 
@@ -34,7 +36,7 @@ def section_lines(run: Run, detail: str, *, bar: str = "#", audit: bool = True) 
         return []
     lines = _models(calls)
     if run.shared.calls:
-        lines += ["", f"shared fixtures: {_summary(run.shared.calls)}, in the total, in no test"]
+        lines += ["", *wrap(f"shared fixtures: {_summary(run.shared.calls)}, in the total, in no test", _WIDTH)]
     if detail in ("tests", "calls"):
         lines += ["", *_tests(run.records, detail == "calls")]
     lines += _budgets(run.records, bar)
@@ -49,73 +51,17 @@ _HEAD = ("model", "calls", "input", "cached", "output", "reason.", "USD")
 
 
 def _models(calls: Sequence[Call]) -> list[str]:
-    groups: dict[str, list[Call]] = {}
-    for call in calls:
-        name = f"{call.model} (http)" if call.source == "http" else call.model
-        groups.setdefault(name, []).append(call)
-    rows = [_HEAD, *((name, *_row(group)) for name, group in sorted(groups.items())), ("total", *_row(calls))]
+    rows = [_HEAD, *model_rows(calls)]
     taken = sum(max(len(row[i]) for row in rows) + 2 for i in range(1, len(_HEAD)))
-    rows = [(_shortened(row[0], _WIDTH - taken), *row[1:]) for row in rows]
+    rows = [(shortened(row[0], max(_WIDTH - taken, _NARROWEST)), *row[1:]) for row in rows]
     lines = columns(rows, "<>>>>>>")
-    notes = _notes(calls)
-    return lines + [note.rjust(min(_WIDTH, max(map(len, lines)))) for note in notes]
-
-
-def _row(calls: Sequence[Call]) -> tuple[str, ...]:
-    billed = [call for call in calls if call.is_billed]
-    usage = sum((call.usage for call in billed if call.usage is not None), TokenUsage())
-    unknown = sum(call.is_unknown for call in billed)
-    known = any(call.usage is not None for call in billed)
-
-    def shown(value: int) -> str:
-        if unknown:
-            return f">={tokens(value)}" if known else "?"
-        return tokens(value) if value else "-"
-
-    costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
-    priced = [cost for cost in costs if cost is not None]
-    price = "-" if not costs else usd(sum(priced, Decimal(0))) if priced else "?" if unknown else "unpriced"
-    if priced and len(priced) < len(costs):
-        price = f">={price}"
-    return (
-        tokens(len(billed)),
-        shown(usage.input_tokens),
-        tokens(usage.input_token_details.get("cache_read", 0) or None).replace("?", "-"),
-        shown(usage.output_tokens),
-        tokens(usage.output_token_details.get("reasoning", 0) or None).replace("?", "-"),
-        price,
-    )
-
-
-def _notes(calls: Sequence[Call]) -> Iterable[str]:
-    unpriced = [call for call in calls if call.usage is not None and call.is_billed and call.cost_usd is None]
-    unknown = [call for call in calls if call.is_unknown]
-    cached = [call for call in calls if not call.is_billed]
-    if unpriced:
-        yield f"and {plural(len(unpriced), 'unpriced call')}"
-    if unknown:
-        yield f"and {plural(len(unknown), 'call')} of unknown usage: {_where(unknown)}"
-    if cached:
-        yield f"and {plural(len(cached), 'answer')} of LangChain's cache, not counted"
-
-
-def _where(calls: Sequence[Call]) -> str:
-    places = list(dict.fromkeys(call.where or call.model for call in calls))
-    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    return f"{places[0]}{more}"
-
-
-def _shortened(name: str, width: int) -> str:
-    """`name` in `width` columns, without its middle where it is longer: both ends tell models apart."""
-    width = max(width, 12)
-    if len(name) <= width:
-        return name
-    tail = (width - 1) // 2
-    return f"{name[: width - 1 - tail]}…{name[-tail:]}"
+    edge = min(_WIDTH, max(map(width, lines)))
+    remarks = [line for note in notes(calls) for line in wrap(note, _WIDTH)]
+    return lines + [" " * (edge - width(note)) + note for note in remarks]
 
 
 def _summary(calls: Sequence[Call]) -> str:
-    row = _row(calls)
+    row = usage_cells(calls)
     return f"{row[0]} {'call' if row[0] == '1' else 'calls'}, {row[1]} input, {row[3]} output, {row[5]} USD"
 
 
@@ -125,16 +71,16 @@ def _summary(calls: Sequence[Call]) -> str:
 def _tests(records: Sequence[TestRecord], with_calls: bool) -> list[str]:
     rows = [("test", "calls", "input", "output", "USD")]
     for test in records:
-        row = _row(test.ledger.calls)
+        row = usage_cells(test.ledger.calls)
         rows.append((test.nodeid, row[0], row[1], row[3], row[5]))
     taken = sum(max(len(row[i]) for row in rows) + 2 for i in range(1, 5))
-    rows = [(_shortened(row[0], _WIDTH - taken), *row[1:]) for row in rows]
+    rows = [(shortened(row[0], max(_WIDTH - taken, _NARROWEST)), *row[1:]) for row in rows]
     head, *lines = columns(rows, "<>>>>")
     if not with_calls:
         return [head, *lines]
     detailed = [head]
     for test, line in zip(records, lines, strict=True):
-        detailed += [line, *(f"    {call}" for call in call_lines(test.ledger.calls))]
+        detailed += [line, *call_lines(test.ledger.calls, mark=None, columns_most=_WIDTH)]
     return detailed
 
 
@@ -178,7 +124,7 @@ def _budgets(records: Sequence[TestRecord], bar: str) -> list[str]:
             for line in columns(
                 [
                     (
-                        _shortened(test.nodeid, 40),
+                        shortened(test.nodeid, 40),
                         amount(spent.spent),
                         bar * max(1, round(_BAR_WIDTH * spent.share / most)),
                         percent(spent.spent, spent.limit),

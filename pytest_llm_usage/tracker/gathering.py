@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from pytest_llm_usage.budget import Limits, breaches, failure_text, must_stop
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
-from pytest_llm_usage.tracker.joining import Candidate, Discrepancy, completed, difference, joined, pair, wire_fields
+from pytest_llm_usage.tracker.joining import (
+    Candidate,
+    Discrepancy,
+    completed,
+    difference,
+    joined,
+    pair,
+    unnamed,
+    wire_fields,
+)
 from pytest_llm_usage.tracker.place import Place, shown, users_place
 from pytest_llm_usage.tracker.view import LLMUsage, Missing
 from pytest_llm_usage.wire import WireCall, is_model_call, read
@@ -41,6 +50,7 @@ class OpenCall:
     """A call under way: what is known of it so far, read only when it is asked for.
 
     Attributes:
+        tracker: Where it is gathered.
         run_id: LangChain's id of the run.
         about: Fields of `Call` that its start told, or what reads them.
         batch: An object that the calls of one batch share; None for a call of its own.
@@ -62,11 +72,20 @@ class OpenCall:
         "started_s",
         "streamed",
         "told",
+        "tracker",
     )
 
     def __init__(
-        self, run_id: object, phase: str, place: Place | None, sections: tuple[Section, ...], about: Told, batch: object
+        self,
+        tracker: Tracker,
+        run_id: object,
+        phase: str,
+        place: Place | None,
+        sections: tuple[Section, ...],
+        about: Told,
+        batch: object,
     ) -> None:
+        self.tracker = tracker
         self.run_id = run_id
         self.phase = phase
         self.place = place
@@ -80,10 +99,20 @@ class OpenCall:
         self.started_at = time.time()
         self.started_s = time.perf_counter()
 
+    @property
+    def context(self) -> object:
+        """What it has in common with the requests made for it: a batch is sent from the context of its last call."""
+        return self if self.batch is None else self.batch
+
 
 #: The LangChain call under way in this context: an HTTP request made now is made for it. An event cannot reset a
 #: variable of the context it was started in (async ends run in a task of their own), so what ended says so itself.
 current_call: ContextVar[OpenCall | None] = ContextVar("llm_usage_call", default=None)
+
+
+def _run() -> OpenCall | None:
+    run = current_call.get()
+    return run if run is not None and run.ended is None else None
 
 
 @dataclass(slots=True, eq=False)
@@ -154,6 +183,7 @@ class Tracker:
         root: Shown paths are relative to this folder.
         missing: What reading a number does that is not known because a call's usage is not.
         unpriced: What reading a cost does that is not known because a call's price is not.
+        is_run: Whether it gathers what is no test's.
         phase: pytest's phase that is under way.
         limits: What the test may spend.
         stop: Raises, with the text it is given, to stop a call that a limit forbids; None lets calls go on.
@@ -164,7 +194,14 @@ class Tracker:
         add_reported: LangChain's own sum of two `UsageMetadata`, set with it: nothing is reported before that.
     """
 
-    def __init__(self, *, root: Path | None = None, missing: Missing = "error", unpriced: Missing = "error") -> None:
+    def __init__(
+        self,
+        *,
+        root: Path | None = None,
+        missing: Missing = "error",
+        unpriced: Missing = "error",
+    ) -> None:
+        self.is_run = False
         self.root = root or Path.cwd()
         self.missing: Missing = missing
         self.unpriced: Missing = unpriced
@@ -191,14 +228,31 @@ class Tracker:
 
     # -- gathering ---------------------------------------------------------------------------------------------
 
-    def start(self, run_id: object, place: Place | None, about: Told, batch: object = None) -> OpenCall:
-        """Notes that a call is about to be sent. Where a limit forbids it, `stop` raises instead and there is none."""
+    def start(
+        self,
+        run_id: object,
+        place: Place | None,
+        about: Told,
+        batch: object = None,
+        *,
+        may_be_cached: Callable[[], bool] = lambda: False,
+    ) -> OpenCall:
+        """Notes that a call is about to be sent. Where a limit forbids it, `stop` raises instead and there is none.
+
+        Args:
+            run_id: LangChain's id of the run.
+            place: Where the user's code made it.
+            about: Fields of `Call` that the start tells.
+            batch: An object that the calls of one batch share.
+            may_be_cached: Whether LangChain will look into a cache first, where an answer costs nothing: then only a
+                limit that is exceeded already stops it, not one that it may yet keep.
+        """
         if place is None and threading.get_ident() != self._thread_id:
             # A thread of a library's: the test waits for it, at the line that started it.
             place = users_place(self._thread_id)
         if self.stop is not None and self.limits:
-            self._stop_beyond_limits(place, _read(about).get("requested_model"))
-        call = OpenCall(run_id, self.phase, place, self._open_sections(), about, batch)
+            self._stop_beyond_limits(place, _read(about).get("requested_model"), spent_only=may_be_cached())
+        call = OpenCall(self, run_id, self.phase, place, self._open_sections(), about, batch)
         self._opened.append(call)
         return call
 
@@ -217,21 +271,35 @@ class Tracker:
         return [other for other in self._opened.copy() if other.batch is call.batch and other is not call]
 
     def before_request(self, method: str, url: str, body: bytes, headers: Headers) -> None:
-        """Stops a request to a model that a limit forbids and that no LangChain call stands behind."""
-        if self.stop is None or not self.limits or self._run() is not None:
-            return
-        if is_model_call(method, url, body, headers):
+        """Stops a request to a model that a limit forbids and that no LangChain call waits for."""
+        run = _run()
+        tracker = run.tracker if run is not None else current() or self
+        if tracker.limits and is_model_call(method, url, body, headers):
+            tracker.check_request(run)
+
+    def check_request(self, run: OpenCall | None) -> None:
+        """Stops a request made while `run` was under way where a limit forbids it; one that `run` waits for goes on."""
+        if self.stop is not None and (run is None or not self._awaits_answer(run)):
             self._stop_beyond_limits(users_place(), None)
 
     def observe(self, exchange: Exchange) -> None:
-        """Takes in what a cassette recorded or replayed."""
-        self._responses.append(
-            _Response(exchange, self._run(), self.phase, users_place(), self._open_sections()),
-        )
+        """Takes in what a cassette recorded or replayed.
 
-    def _run(self) -> OpenCall | None:
-        run = current_call.get()
-        return run if run is not None and run.ended is None else None
+        It belongs to whoever made the request: a cassette of wider scope stays open while tests call models.
+        """
+        run = _run()
+        tracker = run.tracker if run is not None else current() or self
+        tracker.take_in(exchange, run)
+
+    def take_in(self, exchange: Exchange, run: OpenCall | None) -> None:
+        """Notes what went over the wire while `run` was under way in the context of the request."""
+        self._responses.append(_Response(exchange, run, self.phase, users_place(), self._open_sections()))
+
+    def _awaits_answer(self, run: OpenCall) -> bool:
+        """Whether the calls made in the context of `run` are more than the answers that have come for them."""
+        calls = sum(call.context is run.context for call in self._opened.copy())
+        answers = (of for of in self._responses.copy() if of.run is not None and of.run.context is run.context)
+        return calls > sum(response.wire() is not None for response in answers)
 
     def fail(self, text: str) -> None:
         """Notes a reason for which the test must fail; the first one stays."""
@@ -263,7 +331,10 @@ class Tracker:
         calls = self.calls()
         kept = {id(opened) for opened in open_calls}
         ended = tuple(call for call, origin in zip(calls, self._origins, strict=True) if id(origin.opened) not in kept)
-        self._opened, self._responses = open_calls, []
+        self._responses = [
+            origin.response for origin in self._origins if id(origin.opened) in kept and origin.response is not None
+        ]
+        self._opened = open_calls
         return Ledger() + Ledger(ended)
 
     def over_budget(self) -> str | None:
@@ -273,9 +344,14 @@ class Tracker:
         found = [breach for limits in self.limits for breach in breaches(limits, calls, unpriced_holds=unpriced_holds)]
         return failure_text(found, calls, self._stopped) if found else None
 
-    def _stop_beyond_limits(self, place: Place | None, model: str | None) -> None:
+    def _stop_beyond_limits(self, place: Place | None, model: str | None, *, spent_only: bool = False) -> None:
         calls = self.calls()
-        found = [breach for limits in self.limits if (breach := must_stop(limits, calls, model or UNKNOWN_MODEL))]
+        if spent_only:
+            found = [
+                breach for limits in self.limits for breach in breaches(limits, calls) if breach.spent > breach.limit
+            ]
+        else:
+            found = [breach for limits in self.limits if (breach := must_stop(limits, calls, model or UNKNOWN_MODEL))]
         if found and self.stop is not None:
             self._stopped.append(shown(place, self.root) or "")
             self.fail(failure_text(found, calls, self._stopped))
@@ -312,16 +388,15 @@ class Tracker:
             return known[1]
         fields: dict[str, Any] = {"source": "http"}
         if origin.opened is not None:
-            fields = {"model": UNKNOWN_MODEL, **_told(origin.opened)}
-            if fields["model"] == UNKNOWN_MODEL:
-                fields["model"] = fields.get("requested_model") or UNKNOWN_MODEL
-            fields |= {"duration_s": origin.opened.duration_s}
+            fields = {**_told(origin.opened), "duration_s": origin.opened.duration_s}
             fields.setdefault("streamed", origin.opened.streamed)
         if origin.wire is not None and origin.response is not None:
             fields = joined(fields, origin.wire) if origin.opened is not None else fields | wire_fields(origin.wire)
             if fields.get("priced_at") is None and origin.response.exchange.replayed:
                 # A recording that does not say when it was made: the newest price known, whatever the day is.
                 fields["priced_at"] = math.inf
+        if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
+            fields["model"] = fields.get("requested_model") or UNKNOWN_MODEL
         source = origin.opened or cast("_Response", origin.response)
         call = Call(
             index=index,
@@ -423,11 +498,22 @@ _running: list[Tracker] = []
 
 
 def current() -> Tracker | None:
-    """The tracker that an event happening now belongs to: the context's while it runs, else the innermost running."""
-    tracker = _of_context.get()
-    if tracker is not None and tracker in _running:
-        return tracker
-    return _running[-1] if _running else None
+    """The tracker that an event happening now belongs to.
+
+    The context's, where that is a test's: one that has ended left something behind that still runs, which is the run's
+    and not the next test's. Else the innermost that is running; the run's own counts by context only while a fixture of
+    wider scope is set up or torn down, since loops that such a fixture starts keep its context and serve every test.
+    """
+    if not _running:
+        return None
+    innermost, of_context = _running[-1], _of_context.get()
+    if of_context is innermost or of_context is None or of_context.is_run:
+        return innermost
+    run = next((tracker for tracker in reversed(_running) if tracker.is_run), innermost)
+    if of_context not in _running:
+        return run
+    # A test that runs pytest in its own process is no test of that inner run.
+    return of_context if of_context in _running[_running.index(run) :] else innermost
 
 
 class running:  # noqa: N801 -- a context manager, used as a function
@@ -471,13 +557,23 @@ def _candidate(call: OpenCall) -> Candidate[OpenCall]:
     told = _told(call)
     ended_at = math.inf if call.duration_s is None else call.started_at + call.duration_s
     models = frozenset(filter(None, (told.get("requested_model"), told.get("model"))))
-    return Candidate(call, None, models, told.get("response_id"), told.get("usage"), call.started_at, ended_at)
+    return Candidate(
+        call,
+        call.context,
+        models,
+        told.get("response_id"),
+        told.get("usage"),
+        call.started_at,
+        ended_at,
+        failed=told.get("status") == "error",
+    )
 
 
 def _answer(response: _Response, wire: WireCall) -> Candidate[_Response]:
     models = frozenset(filter(None, (wire.requested_model, wire.model)))
     started_at = response.started_at
-    return Candidate(response, response.run, models, wire.response_id, wire.usage, started_at, started_at)
+    context = response.run.context if response.run is not None else None
+    return Candidate(response, context, models, wire.response_id, wire.usage, started_at, started_at)
 
 
 def _discrepancy(call: Call, origin: _Origin) -> Discrepancy | None:
@@ -487,6 +583,8 @@ def _discrepancy(call: Call, origin: _Origin) -> Discrepancy | None:
     if told["status"] in ("error", "aborted") and told.get("usage") is None:
         return None  # LangChain does not claim to know
     reason = difference(told.get("usage"), origin.wire.usage)
+    if not reason and told.get("reported") is not None and told.get("reported_model") is None:
+        reason = unnamed(origin.wire.usage)
     if not reason:
         return None
     return Discrepancy(

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from pytest_llm_usage.ledger import UNKNOWN_MODEL
 from pytest_llm_usage.usage import TokenUsage
 from pytest_llm_usage.wire import WireCall
 
-__all__ = ["Candidate", "Discrepancy", "completed", "difference", "joined", "pair", "wire_fields"]
+__all__ = ["Candidate", "Discrepancy", "completed", "difference", "joined", "pair", "unnamed", "wire_fields"]
 
 _T = TypeVar("_T")
 _W = TypeVar("_W")
@@ -85,6 +84,11 @@ def difference(langchain: TokenUsage | None, wire: TokenUsage) -> str:
     return ", ".join(parts)
 
 
+def unnamed(wire: TokenUsage) -> str:
+    """What LangChain's own callback makes of usage in a message that names no model, in words."""
+    return f"LangChain's callback drops what names no model, the provider counted {_counts(wire)}"
+
+
 def _counts(usage: TokenUsage) -> str:
     return f"{usage.input_tokens:,} input and {usage.output_tokens:,} output tokens"
 
@@ -98,75 +102,107 @@ class Candidate(Generic[_T]):
 
     Attributes:
         item: What it stands for.
-        run: For a response, the call under way in the context that the request was made in.
+        context: An object that a call has in common with the requests made for it: the call itself, or the batch that
+            it is part of. For a response None where nothing tells what it was asked for.
         models: The names it goes by: asked for, and answered.
         response_id: The provider's id.
         usage: The tokens it tells of.
         started_at: Seconds since the epoch.
         ended_at: Seconds since the epoch; infinite while it is under way.
+        failed: Whether it is a call that raised, most often for want of an answer.
     """
 
     item: _T
-    run: object | None
+    context: object | None
     models: frozenset[str]
     response_id: str | None
     usage: TokenUsage | None
     started_at: float
     ended_at: float
+    failed: bool = False
+
+    def shares_id(self, other: Candidate[Any]) -> bool:
+        """Whether both name the same response."""
+        return self.response_id is not None and self.response_id == other.response_id
+
+    def shares_usage(self, other: Candidate[Any]) -> bool:
+        """Whether both tell of the same tokens."""
+        return self.usage is not None and self.usage == other.usage
 
     def shares_model(self, other: Candidate[Any]) -> bool:
         """Whether both may be of one model; a name that is not known may be any."""
         named, theirs = self.models - {UNKNOWN_MODEL}, other.models - {UNKNOWN_MODEL}
         return not named or not theirs or bool(named & theirs)
 
+    def may_have_made(self, response: Candidate[Any]) -> bool:
+        """Whether a request that no context tells of may have been made for this call.
+
+        One that failed most often got no answer.
+        """
+        if response.context is not None or self.failed:
+            return False
+        return self.started_at <= response.started_at <= self.ended_at and self.shares_model(response)
+
 
 def pair(calls: Sequence[Candidate[_T]], responses: Sequence[Candidate[_W]]) -> list[tuple[_T, _W]]:
     """Pairs of a call and the response that answered it; each stands in one pair at most.
 
-    In this order: the request was made while the call was under way in the same context; the provider's response id;
-    then, within one model and while the call was under way, the same usage, and the order of start.
+    First among what was done in the same context, then by the provider's response id, then, of requests that no context
+    tells of (a client's own threads), within one model and while the call was under way: the same usage, and the order
+    of start.
     """
-    open_calls = {id(call): call for call in calls}
-    open_responses = {id(response): response for response in responses}
-    pairs: list[tuple[_T, _W]] = []
-
-    def take(call: Candidate[_T], response: Candidate[_W]) -> None:
-        del open_calls[id(call)], open_responses[id(response)]
-        pairs.append((call.item, response.item))
-
     made_in: dict[int, list[Candidate[_W]]] = {}
     for response in responses:
-        if response.run is not None:
-            made_in.setdefault(id(response.run), []).append(response)
+        if response.context is not None:
+            made_in.setdefault(id(response.context), []).append(response)
+    called_in: dict[int, list[Candidate[_T]]] = {}
     for call in calls:
-        made = made_in.get(id(call.item))
-        if made:
-            # More than one: a retry that was billed as well, or another client used while a stream was open.
-            take(call, max(made, key=partial(_fit, call)))
-    rules: tuple[Callable[[Candidate[_T], Candidate[_W]], bool], ...] = (
-        lambda call, response: call.response_id is not None and call.response_id == response.response_id,
-        lambda call, response: _overlap(call, response) and call.usage is not None and call.usage == response.usage,
-        _overlap,
+        if id(call.context) in made_in:
+            called_in.setdefault(id(call.context), []).append(call)
+    pairs = [
+        found
+        for context, called in called_in.items()
+        # More responses than calls: a retry that was billed as well, or another client used while a stream was open.
+        for found in _matched(called, made_in[context], _IN_CONTEXT)
+    ]
+    taken = {id(side) for found in pairs for side in found}
+    pairs += _matched(
+        [call for call in calls if id(call) not in taken],
+        [response for response in responses if id(response) not in taken],
+        _ANYWHERE,
     )
+    return [(call.item, response.item) for call, response in pairs]
+
+
+_Rule: TypeAlias = Callable[[Candidate[Any], Candidate[Any]], bool]
+
+#: What tells that a response answered a call, the surest first.
+_IN_CONTEXT: tuple[_Rule, ...] = (
+    lambda call, response: call.shares_id(response),
+    lambda call, response: call.shares_model(response) and call.shares_usage(response),
+    lambda call, response: call.shares_model(response),
+    lambda call, response: call.context is response.context,
+)
+_ANYWHERE: tuple[_Rule, ...] = (
+    lambda call, response: call.shares_id(response),
+    lambda call, response: call.may_have_made(response) and call.shares_usage(response),
+    lambda call, response: call.may_have_made(response),
+)
+
+
+def _matched(
+    calls: Sequence[Candidate[_T]], responses: Sequence[Candidate[_W]], rules: Sequence[_Rule]
+) -> list[tuple[Candidate[_T], Candidate[_W]]]:
+    """Rule by rule, the first response that is left for each call that is left."""
+    pairs = []
     for fits in rules:
-        for call in [*open_calls.values()]:
-            found = next((response for response in open_responses.values() if fits(call, response)), None)
+        for call in calls:
+            found = next((response for response in responses if fits(call, response)), None)
             if found is not None:
-                take(call, found)
+                pairs.append((call, found))
+                calls = [other for other in calls if other is not call]
+                responses = [other for other in responses if other is not found]
     return pairs
-
-
-def _fit(call: Candidate[Any], response: Candidate[Any]) -> tuple[bool, bool, bool]:
-    """How well a response made in a call's own context fits it; `max` keeps the first of equals."""
-    return (
-        call.response_id is not None and call.response_id == response.response_id,
-        call.shares_model(response),
-        call.usage is not None and call.usage == response.usage,
-    )
-
-
-def _overlap(call: Candidate[Any], response: Candidate[Any]) -> bool:
-    return call.started_at <= response.started_at <= call.ended_at and call.shares_model(response)
 
 
 # -- one call of two -------------------------------------------------------------------------------------------
@@ -184,8 +220,7 @@ def joined(told: Mapping[str, Any], wire: WireCall) -> dict[str, Any]:
         fields["usage"] = wire.usage
         if fields.get("status") == "no_usage":
             fields["status"] = "ok"
-    elif wire.note and fields.get("usage") is None:
-        fields["note"] = wire.note
+    fields["note"] = fields.get("note") or wire.note
     fields["provider"] = wire.provider or fields.get("provider")
     if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
         fields["model"] = wire.model

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_llm_usage.budget import Limits, breaches, failure_text
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError
-from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.ledger import Call, usage_by_model
 from pytest_llm_usage.text import columns, plural
 from pytest_llm_usage.usage import TokenUsage
 
@@ -188,12 +188,7 @@ class LLMUsage:
 
         What is not known is None, with `calls_without_usage` beside it; never 0.
         """
-        data = {}
-        for model, view in sorted(self.by_model.items()):
-            calls = [call for call in view.calls if call.is_billed]
-            if calls:
-                data[model] = _model_dict(calls)
-        return data
+        return usage_by_model(self.calls)
 
     # What it compares by changes.
     __hash__ = None  # type: ignore[assignment]
@@ -257,17 +252,3 @@ def _usage_unknown(name: str, unknown: Sequence[Call], count: int) -> str:
         )
     lines.append("To count what is known:  llm_usage_missing = warn   in the pytest section of pyproject.toml")
     return "\n".join(lines)
-
-
-def _model_dict(calls: Sequence[Call]) -> dict[str, Any]:
-    unknown = sum(call.is_unknown for call in calls)
-    usage = sum((call.usage for call in calls if call.usage is not None), TokenUsage())
-    data: dict[str, Any] = {"calls": len(calls)}
-    if unknown:
-        data |= {"calls_without_usage": unknown, "input_tokens": None, "output_tokens": None, "total_tokens": None}
-    else:
-        data |= usage.to_dict()
-    costs = [call.cost_usd for call in calls if call.usage is not None or call.is_unknown]
-    # As digits: `str` of a small Decimal is 2E-8.
-    data["cost_usd"] = None if None in costs else f"{sum((cost for cost in costs if cost is not None), Decimal(0)):f}"
-    return data
