@@ -218,6 +218,9 @@ class Tracker:
         self._stopped: list[str] = []
         self._sections: list[Section] = []
         self._origins: tuple[_Origin, ...] = ()
+        #: Another object after every event, so that an answer that no event came behind is given again.
+        self._state = object()
+        self._answer: tuple[object, tuple[Call, ...]] = (None, ())
         self._made: dict[int, tuple[_Origin, Call]] = {}
         self._quotes: dict[int, tuple[Call, Price | Unpriced]] = {}
 
@@ -254,6 +257,7 @@ class Tracker:
             self._stop_beyond_limits(place, _read(about).get("requested_model"), spent_only=may_be_cached())
         call = OpenCall(self, run_id, self.phase, place, self._open_sections(), about, batch)
         self._opened.append(call)
+        self._state = object()
         return call
 
     def end(self, call: OpenCall, told: Told) -> None:
@@ -261,10 +265,12 @@ class Tracker:
         if call.ended is None:
             call.duration_s = time.perf_counter() - call.started_s
             call.ended = told
+            self._state = object()
 
     def drop(self, call: OpenCall) -> None:
         """Forgets a call that turned out to be part of another one's request."""
         self._opened.remove(call)
+        self._state = object()
 
     def siblings(self, call: OpenCall) -> list[OpenCall]:
         """The calls that LangChain started as one batch with `call`."""
@@ -294,6 +300,7 @@ class Tracker:
     def take_in(self, exchange: Exchange, run: OpenCall | None) -> None:
         """Notes what went over the wire while `run` was under way in the context of the request."""
         self._responses.append(_Response(exchange, run, self.phase, users_place(), self._open_sections()))
+        self._state = object()
 
     def _awaits_answer(self, run: OpenCall) -> bool:
         """Whether the calls made in the context of `run` are more than the answers that have come for them."""
@@ -310,8 +317,13 @@ class Tracker:
 
     def calls(self) -> tuple[Call, ...]:
         """All calls so far, in the order in which they started; those under way have no usage yet."""
-        self._origins = self._joined()
-        return tuple(self._call(index, origin) for index, origin in enumerate(self._origins))
+        state = self._state
+        known, calls = self._answer
+        if known is not state:
+            self._origins = self._joined()
+            calls = tuple(self._call(index, origin) for index, origin in enumerate(self._origins))
+            self._answer = state, calls
+        return calls
 
     def discrepancies(self) -> tuple[Discrepancy, ...]:
         """The calls of which LangChain and the wire say different things."""
@@ -335,6 +347,7 @@ class Tracker:
             origin.response for origin in self._origins if id(origin.opened) in kept and origin.response is not None
         ]
         self._opened = open_calls
+        self._state = object()
         return Ledger() + Ledger(ended)
 
     def over_budget(self) -> str | None:
