@@ -49,12 +49,27 @@ def _steps(path: str) -> tuple[tuple[str, bool, str, str], ...]:
     )
 
 
+@lru_cache(maxsize=512)
+def _keys(path: str) -> tuple[str, ...]:
+    """The keys of a path without lists; none of another."""
+    return () if "[" in path else tuple(key for key, *_ in _steps(path))
+
+
 def _is(item: Any, key: str, value: str) -> bool:
     found = item.get(key) if isinstance(item, Mapping) else None
     return isinstance(found, str | int) and str(found).lower() == value
 
 
 def _count_at(data: Mapping[str, Any], path: str) -> int | None:
+    keys = _keys(path)
+    if keys:
+        # The way of nearly every path, some dozens for a usage object.
+        value: Any = data
+        for key in keys:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(key)
+        return None if value is None else count(value)
     if path.endswith("[]"):
         found = list(members(data, path))
         return len(found) if found else None

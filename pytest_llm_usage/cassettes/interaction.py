@@ -1,0 +1,77 @@
+"""`Interaction`: one HTTP request with its response, as a cassette holds it. Plain values, no HTTP library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeAlias
+
+__all__ = ["Headers", "Interaction", "Request", "Response", "header", "recording_dates"]
+
+#: Header names as they came (any case), each with its values in order.
+Headers: TypeAlias = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the client made it or as a cassette holds it.
+
+    Attributes:
+        method: The HTTP method, upper case.
+        uri: The whole URL; in recordings that others made it may be redacted.
+        headers: See `Headers`.
+        body: The bytes that were sent, content-encoding included; None where there was no body.
+    """
+
+    method: str
+    uri: str
+    headers: Headers = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response.
+
+    Attributes:
+        status: The HTTP status code.
+        reason: The reason phrase; empty where none is known.
+        headers: See `Headers`.
+        body: The bytes that were received, content-encoding included.
+    """
+
+    status: int
+    reason: str = ""
+    headers: Headers = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One request with the response that it got."""
+
+    request: Request
+    response: Response
+
+
+def header(headers: Headers, name: str) -> str:
+    """The first value of the header `name` (any case), or an empty string."""
+    values = headers.get(name)
+    if values is None:
+        name = name.lower()
+        values = next((found for key, found in headers.items() if key.lower() == name), ())
+    return values[0] if values else ""
+
+
+def recording_dates(interactions: Iterable[Interaction]) -> list[datetime]:
+    """When the answers were recorded, as far as their `date` headers tell."""
+    dates = []
+    for interaction in interactions:
+        try:
+            date = parsedate_to_datetime(header(interaction.response.headers, "date"))
+        except ValueError:
+            continue
+        dates.append(date if date.tzinfo is not None else date.replace(tzinfo=UTC))
+    return dates

@@ -1,0 +1,291 @@
+"""Cassettes looked at as files: which there are, what is in them, which hold secrets, and taking those out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from pytest_llm_usage import wire
+from pytest_llm_usage.cassettes import layout, storage
+from pytest_llm_usage.cassettes.content import decoded
+from pytest_llm_usage.cassettes.interaction import Headers, Interaction, recording_dates
+from pytest_llm_usage.cassettes.leaks import Leak, credentials_in, find_leaks, patterns_of, texts_in
+from pytest_llm_usage.cassettes.matching import is_placeholder
+from pytest_llm_usage.cassettes.redaction import REDACTED, Redaction, answers_a_model
+from pytest_llm_usage.errors import CassetteError
+from pytest_llm_usage.wire.exchange import Exchange
+
+__all__ = ["Summary", "audit", "find_cassettes", "find_orphans", "redact", "show", "summarize"]
+
+_ENDINGS = (".yaml", ".yml", ".yaml.gz")
+_MAX_SHOWN_CHARACTERS = 300
+
+
+def find_cassettes(places: Iterable[Path]) -> list[Path]:
+    """The cassettes in some places, sorted: a file is taken as it is, a folder is searched.
+
+    In a folder, cassettes are the YAML files in folders called `cassettes`; all YAML files, if the folder is (in) one.
+    """
+    found: set[Path] = set()
+    for place in places:
+        if place.is_file():
+            found.add(place)
+            continue
+        is_one = "cassettes" in place.resolve().parts
+        for path in place.rglob("*"):
+            is_in_one = is_one or "cassettes" in path.relative_to(place).parts[:-1]
+            if is_in_one and path.name.endswith(_ENDINGS) and path.is_file():
+                found.add(path)
+    return sorted(found)
+
+
+def find_orphans(folders: Iterable[Path], owned: Iterable[Path]) -> list[Path]:
+    """The cassettes in some folders that belong to no test, sorted.
+
+    Args:
+        folders: Folders of test modules of which every test is known, also those that are not run.
+        owned: The cassettes that belong to those tests, whether they exist or not.
+    """
+    names = {path for own in owned for path in (own, own.with_name(own.name + ".gz"))}
+    return sorted(
+        path
+        for folder in set(folders)
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.name.endswith(_ENDINGS) and path not in names
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What is in one cassette.
+
+    Attributes:
+        path: The file.
+        size_bytes: On the disk.
+        interactions: How many requests were recorded.
+        model_calls: How many of them are calls to a model that were answered.
+        hosts: Where they went, in order of appearance.
+        models: Which models answered, in order of appearance.
+        recorded_from: The earliest date in it, or None where it has none.
+        recorded_to: The latest date in it.
+        problem: Why it cannot be read; empty where it can.
+    """
+
+    path: Path
+    size_bytes: int = 0
+    interactions: int = 0
+    model_calls: int = 0
+    hosts: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    recorded_from: datetime | None = None
+    recorded_to: datetime | None = None
+    problem: str = ""
+
+
+def summarize(path: Path) -> Summary:
+    """What is in the cassette `path`. One that cannot be read has a `problem`; nothing is raised."""
+    try:
+        interactions = storage.load(path)
+    except CassetteError as error:
+        return Summary(path=path, size_bytes=path.stat().st_size if path.exists() else 0, problem=str(error))
+    calls = [call for call in map(_call, interactions) if call is not None]
+    dates = recording_dates(interactions)
+    return Summary(
+        path=path,
+        size_bytes=path.stat().st_size,
+        interactions=len(interactions),
+        model_calls=len(calls),
+        hosts=tuple(dict.fromkeys(filter(None, (_host(found.request.uri) for found in interactions)))),
+        models=tuple(dict.fromkeys(call.model for call in calls)),
+        recorded_from=min(dates, default=None),
+        recorded_to=max(dates, default=None),
+    )
+
+
+def _host(uri: str) -> str:
+    try:
+        return urlsplit(uri).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+
+
+def _call(interaction: Interaction) -> wire.WireCall | None:
+    request, response = interaction.request, interaction.response
+    return wire.read(
+        Exchange(
+            method=request.method,
+            url=request.uri,
+            request_headers=request.headers,
+            request_body=request.body or b"",
+            status=response.status,
+            response_headers=response.headers,
+            response_body=response.body,
+        )
+    )
+
+
+def show(path: Path) -> str:
+    """A cassette as text to read: each request with what was answered, shortened, and the usage that it tells of.
+
+    Raises:
+        CassetteError: It cannot be read.
+    """
+    lines = []
+    interactions = storage.load(path)
+    for number, interaction in enumerate(interactions, 1):
+        request, response = interaction.request, interaction.response
+        lines.append(f"{number}/{len(interactions)}  {request.method} {request.uri}")
+        lines += _shown_body(">", request.headers, request.body)
+        lines.append(f"   {response.status} {response.reason}".rstrip())
+        lines += _shown_body("<", response.headers, response.body)
+        call = _call(interaction)
+        if call is not None:
+            usage = call.usage
+            counts = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out" if usage is not None else "no usage"
+            lines.append(f"   {call.model}: {counts}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _shown_body(mark: str, headers: Headers, body: bytes | None) -> list[str]:
+    if not body:
+        return []
+    plain = decoded(headers, body)
+    if plain is None:
+        return [f"   {mark} ({len(body):,} bytes)"]
+    try:
+        text = " ".join(plain.decode().split())
+    except UnicodeDecodeError:
+        return [f"   {mark} ({len(plain):,} bytes)"]
+    cut = len(text) - _MAX_SHOWN_CHARACTERS
+    return [f"   {mark} {text[:_MAX_SHOWN_CHARACTERS]}" + (f"… and {cut:,} characters more" if cut > 0 else "")]
+
+
+@dataclass(frozen=True)
+class _Noting(Redaction):
+    """A redaction that notes what it replaces by what, placeholders excepted."""
+
+    replaced: dict[str, str] = field(default_factory=dict)
+
+    def hide(self, value: str, placeholder: str = REDACTED) -> str:
+        if value not in ("", placeholder) and not is_placeholder(value.removeprefix("Bearer ").strip()):
+            self.replaced[value] = placeholder
+        return super().hide(value, placeholder)
+
+
+def _noting(redaction: Redaction) -> _Noting:
+    return _Noting(redaction.header_names, redaction.query_names, redaction.field_names, redaction.patterns)
+
+
+def audit(path: Path, redaction: Redaction | None = None, environment: Mapping[str, str] = os.environ) -> list[Leak]:
+    """The secrets in a cassette that exists, by the rules that a recording is written by, in the order of the file.
+
+    Args:
+        path: The file.
+        redaction: The user's own rules.
+        environment: Where credentials are looked up whose values must not be in it.
+
+    Raises:
+        CassetteError: It cannot be read.
+    """
+    rules = redaction or Redaction()
+    credentials = credentials_in(environment)
+    return [
+        replace(leak, place=f"interaction {number}, {leak.place}")
+        for number, interaction in enumerate(storage.load(path), 1)
+        for leak in (*_misplaced(interaction, rules), *find_leaks(rules.interaction(interaction), credentials))
+    ]
+
+
+def _misplaced(interaction: Interaction, redaction: Redaction) -> Iterator[Leak]:
+    """What a recording would have replaced."""
+    for place, text, apply in _parts(interaction):
+        rules = _noting(redaction)
+        apply(rules)
+        for where in dict.fromkeys(_path_of(value, text) for value in rules.replaced):
+            yield Leak(place + where, "a credential or an account id")
+
+
+_Part: TypeAlias = tuple[str, str, Callable[[Redaction], object]]
+
+
+def _parts(interaction: Interaction) -> Iterator[_Part]:
+    """The parts of an interaction that are redacted: where, its text if it is a body, and how."""
+    request, response = interaction.request, interaction.response
+    yield "request URL", "", lambda rules: rules.uri(request.uri)
+    for side, headers in (("request", request.headers), ("response", response.headers)):
+        for name in headers:
+            yield f"{side} header {name!r}", "", partial(_redact_header, name, headers[name])
+    is_made_up = answers_a_model(interaction)
+    yield "request body", _text(request.headers, request.body), lambda rules: rules.body(request.headers, request.body)
+    yield (
+        "response body",
+        _text(response.headers, response.body),
+        lambda rules: rules.body(response.headers, response.body, is_made_up=is_made_up),
+    )
+
+
+def _redact_header(name: str, values: Sequence[str], rules: Redaction) -> None:
+    rules.headers({name: values})
+
+
+def _text(headers: Headers, body: bytes | None) -> str:
+    return (decoded(headers, body or b"") or b"").decode("utf-8", "replace")
+
+
+def _path_of(value: str, text: str) -> str:
+    """Where in a body a value stands, to be put behind the body's name."""
+    if not text:
+        return ""
+    with contextlib.suppress(ValueError):
+        value = json.loads(f'"{value}"')
+    return next((f", {path}" for path, found in texts_in(text) if value in found), "")
+
+
+def redact(path: Path, redaction: Redaction | None = None, environment: Mapping[str, str] = os.environ) -> list[Leak]:
+    """Take the secrets out of a cassette that exists, in place; nothing else in the file changes where that can be.
+
+    What is replaced by a recording is replaced here, and so is text that looks like a credential. The file is replaced
+    in one step, and only if it still says the same but for that.
+
+    Args:
+        path: The file.
+        redaction: The user's own rules.
+        environment: Where credentials are looked up whose values must not be in it.
+
+    Returns:
+        What is left: credentials inside of something encoded, to be recorded again.
+
+    Raises:
+        CassetteError: It cannot be read or written.
+    """
+    rules = redaction or Redaction()
+    credentials = credentials_in(environment)
+    noting = _noting(replace(rules, patterns=(*rules.patterns, *patterns_of(credentials))))
+    clean = [noting.interaction(interaction) for interaction in storage.load(path)]
+    if noting.replaced:
+        edited = _with_replaced(storage.read(path), noting.replaced, clean)
+        storage.write(path, edited or layout.render(clean, indent_json=False))
+    return audit(path, rules, environment)
+
+
+def _with_replaced(data: bytes, replaced: Mapping[str, str], clean: Sequence[Interaction]) -> bytes | None:
+    """The text of the file with values replaced where they stand; None where it would then say something else."""
+    text = data.decode("utf-8-sig")
+    for value in sorted(replaced, key=len, reverse=True):
+        quoted = json.dumps(value, ensure_ascii=False)[1:-1]
+        for spelling in dict.fromkeys((value, quoted, value.replace("'", "''"))):
+            text = text.replace(spelling, replaced[value])
+    try:
+        return text.encode() if layout.parse(text.encode()) == clean else None
+    except CassetteError:
+        return None

@@ -1,0 +1,363 @@
+"""Which recording answers a request. Works on plain requests; knows neither files nor HTTP libraries.
+
+What is compared, by the names that vcrpy has for it: `method`, `scheme`, `host`, `port`, `path`, `query` (in any
+order), `uri` or `url` (those five), `headers` (without volatile ones), `raw_body` (bytes) and `body`: JSON by value
+(key order, white space and `1` against `1.0` do not matter), forms by their fields, multipart by its parts (the
+boundary between them does not matter), anything else byte for byte.
+
+A recording is compared by what it still says. Owners filter their recordings, so these match anything:
+
+- a body that was not recorded at all (`null`, empty) where the request has one;
+- a URL that is a placeholder such as `**REDACTED**` or `<URL>`, or starts with one (`<API_BASE>/chat`), and a
+  placeholder that is a part of a host or path;
+- a query value or a JSON string that is nothing but a placeholder.
+
+A recording that says everything is preferred to one that leaves something out. Each recording answers once; equal
+requests get their recordings in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from pytest_llm_usage.cassettes.content import BodyValue, body_value
+from pytest_llm_usage.cassettes.interaction import Request
+from pytest_llm_usage.cassettes.redaction import Redaction
+from pytest_llm_usage.cassettes.volatile import lasting_request_headers
+from pytest_llm_usage.errors import ConfigurationError
+
+__all__ = [
+    "DEFAULT_MATCH_ON",
+    "MATCHERS",
+    "JsonPath",
+    "Recordings",
+    "Subject",
+    "agrees",
+    "canonical_json",
+    "is_placeholder",
+    "is_same_scalar",
+]
+
+DEFAULT_MATCH_ON = ("method", "host", "path", "query", "body")
+_URI_PARTS = ("scheme", "host", "port", "path", "query")
+#: The names of vcrpy's matchers, each with the parts of a `Subject` that it compares.
+MATCHERS: Mapping[str, tuple[str, ...]] = {
+    **{name: (name,) for name in ("method", *_URI_PARTS, "headers", "raw_body", "body")},
+    "uri": _URI_PARTS,
+    "url": _URI_PARTS,
+}
+
+_WORDS = "REDACTED|FILTERED|SCRUBBED|SANITIZED|PLACEHOLDER|MASKED|HIDDEN|REMOVED|DUMMY|XXXX+|xxxx+|\\*{3,}"
+_PLACEHOLDER = re.compile(
+    rf"\*{{0,3}}[<\[{{(]{{0,2}}(?:[A-Z]+[_ -])*(?:{_WORDS}|scrubbed)(?:[_ -][A-Z]+)*[>\]}})]{{0,2}}\*{{0,3}}"
+    r"|[<\[{(*]+redacted[>\]})*]+|<[A-Z][A-Z0-9_ -]*>|\{\{[A-Z][A-Z0-9_]*\}\}|\$\{[A-Z][A-Z0-9_]*\}"
+)
+_URL_FRAGMENT = re.compile(
+    rf"<[A-Za-z0-9_ -]+>|\*\*?[A-Za-z]+\*\*?|\{{\{{?\w+\}}\}}?|(?<![A-Za-z])(?:{_WORDS})(?![A-Za-z])"
+)
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether the text is nothing but a mark that something was taken out, such as `**REDACTED**` or `<API_KEY>`."""
+    return len(text) <= 80 and _PLACEHOLDER.fullmatch(text) is not None
+
+
+class JsonPath:
+    """A place in a JSON value: `metadata.session_id`, `messages[*].id`, `tools[0]["odd.name"]`, `*.id`.
+
+    Raises:
+        ConfigurationError: The text is not such a path.
+    """
+
+    _STEP = re.compile(
+        r"""\.?(?P<name>[^.\[\]"'*\s]+)|\.?(?P<any>\*)|\[(?P<index>\d+|\*)\]|\[(?P<quote>["'])(?P<quoted>.*?)(?P=quote)\]"""
+    )
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        steps: list[str | int | None] = []
+        rest = text.strip().removeprefix("$").removeprefix(".")
+        position = 0
+        while position < len(rest):
+            step = self._STEP.match(rest, position)
+            if step is None:
+                break
+            position = step.end()
+            if step["index"] is not None:
+                steps.append(None if step["index"] == "*" else int(step["index"]))
+            else:
+                steps.append(None if step["any"] else step["name"] or step["quoted"])
+        if position < len(rest) or not steps:
+            raise ConfigurationError(
+                f"{text!r} is not a path in a JSON body (examples: metadata.session_id, messages[*].id)"
+            )
+        self._steps: tuple[str | int | None, ...] = tuple(steps)
+
+    def without(self, value: Any) -> Any:
+        """The value less what stands at this path; the value itself is not changed."""
+        return _without(value, self._steps)
+
+
+def _without(value: Any, steps: tuple[str | int | None, ...]) -> Any:
+    step, rest = steps[0], steps[1:]
+    if isinstance(value, dict) and (step is None or isinstance(step, str)):
+        chosen = value.keys() if step is None else ({step} & value.keys())
+        if not chosen:
+            return value
+        if not rest:
+            return {key: part for key, part in value.items() if key not in chosen}
+        return {key: _without(part, rest) if key in chosen else part for key, part in value.items()}
+    if isinstance(value, list) and (step is None or isinstance(step, int)):
+        if not rest:
+            return [] if step is None else [part for index, part in enumerate(value) if index != step]
+        return [_without(part, rest) if step in (None, index) else part for index, part in enumerate(value)]
+    return value
+
+
+class Subject:
+    """The parts of a request that can be compared, each worked out when it is first asked for.
+
+    Args:
+        request: As it was made or recorded.
+        redaction: Applied to what is compared, so that a redacted recording still matches.
+        ignore_body: What to leave out of JSON and form bodies.
+    """
+
+    def __init__(self, request: Request, redaction: Redaction, ignore_body: Sequence[JsonPath] = ()) -> None:
+        self._request = request
+        self._redaction = redaction
+        self._ignore_body = ignore_body
+
+    @property
+    def method(self) -> str:
+        return self._request.method.upper()
+
+    @cached_property
+    def uri(self) -> str:
+        """The whole URL, redacted."""
+        return self._redaction.uri(self._request.uri)
+
+    @cached_property
+    def _url(self) -> SplitResult | None:
+        try:
+            return urlsplit(self.uri)
+        except ValueError:
+            return None
+
+    @property
+    def is_url_unknown(self) -> bool:
+        """Whether the whole URL is a placeholder."""
+        return is_placeholder(self.uri)
+
+    @property
+    def scheme(self) -> str:
+        return self._url.scheme if self._url else ""
+
+    @cached_property
+    def host(self) -> str:
+        netloc = self._url.netloc if self._url else ""
+        host = netloc.rpartition("@")[2]
+        if host.startswith("["):
+            return host.partition("]")[0][1:].lower()
+        name = host.partition(":")[0].rstrip(".")
+        return name if _URL_FRAGMENT.search(name) else name.lower()
+
+    @property
+    def port(self) -> int | None:
+        try:
+            port = self._url.port if self._url else None
+        except ValueError:
+            return None
+        return port if port is not None else _DEFAULT_PORTS.get(self.scheme)
+
+    @cached_property
+    def path(self) -> str:
+        return unquote(self._url.path if self._url else "") or "/"
+
+    @cached_property
+    def query(self) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted(parse_qsl(self._url.query if self._url else "")))
+
+    @cached_property
+    def headers(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        headers = self._redaction.headers(lasting_request_headers(self._request.headers))
+        return tuple(sorted((name.lower(), tuple(values)) for name, values in headers.items()))
+
+    @cached_property
+    def raw_body(self) -> bytes:
+        return self._redaction.body(self._request.headers, self._request.body) or b""
+
+    @cached_property
+    def body_value(self) -> BodyValue:
+        """The kind of the body and its value, without what is to be ignored."""
+        kind, value = body_value(self._request.headers, self.raw_body)
+        if self._ignore_body and kind == "json":
+            for path in self._ignore_body:
+                value = path.without(value)
+        elif self._ignore_body and kind == "form":
+            names = {path.text for path in self._ignore_body}
+            value = tuple(pair for pair in value if pair[0] not in names)
+        return kind, value
+
+    @cached_property
+    def body(self) -> Hashable:
+        kind, value = self.body_value
+        return (kind, canonical_json(value)) if kind == "json" else (kind, value)
+
+    @cached_property
+    def has_gaps(self) -> bool:
+        """Whether something was taken out, so that it must be compared piece by piece."""
+        if self.is_url_unknown or _URL_FRAGMENT.search(self.uri) or is_placeholder(self.method):
+            return True
+        kind, value = self.body_value
+        if kind == "empty":
+            return self.method not in _BODILESS
+        if kind == "form":
+            return any(is_placeholder(part) for _, part in value)
+        return kind == "json" and any(is_placeholder(text) for text in _strings(value))
+
+
+def canonical_json(value: Any) -> str:
+    """One text for equal JSON values: sorted keys, no white space, integral floats as integers."""
+    return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {key: _canonical(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_canonical(part) for part in value]
+    return value
+
+
+def _strings(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strings(part)
+
+
+def _json_agrees(recorded: Any, made: Any) -> bool:
+    if isinstance(recorded, str) and is_placeholder(recorded):
+        return True
+    if isinstance(recorded, dict) and isinstance(made, dict):
+        return recorded.keys() == made.keys() and all(_json_agrees(part, made[key]) for key, part in recorded.items())
+    if isinstance(recorded, list) and isinstance(made, list):
+        return len(recorded) == len(made) and all(map(_json_agrees, recorded, made))
+    return is_same_scalar(recorded, made)
+
+
+def is_same_scalar(one: Any, other: Any) -> bool:
+    """Whether two JSON values that are no containers are the same: `1` is `1.0`, but not `true`."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return one == other
+    return type(one) is type(other) and bool(one == other)
+
+
+def _text_agrees(recorded: str, made: str) -> bool:
+    """Whether the texts agree where each placeholder in the recorded one stands for something."""
+    if not _URL_FRAGMENT.search(recorded):
+        return recorded == made
+    pattern = ".*".join(re.escape(piece) for piece in _URL_FRAGMENT.split(recorded))
+    return re.fullmatch(pattern, made, re.IGNORECASE | re.DOTALL) is not None
+
+
+def agrees(part: str, recorded: Subject, made: Subject) -> bool:
+    """Whether a recorded request agrees in one part (see `MATCHERS`) with one that is made now."""
+    if part in _URI_PARTS and recorded.is_url_unknown:
+        return True
+    if part in ("scheme", "host", "port") and not recorded.scheme:
+        return True
+    if part == "method":
+        return recorded.method == made.method or is_placeholder(recorded.method)
+    if part in ("host", "path"):
+        return _text_agrees(getattr(recorded, part), getattr(made, part))
+    if part == "query":
+        return len(recorded.query) == len(made.query) and all(
+            name == made_name and (value == made_value or is_placeholder(value) or _text_agrees(value, made_value))
+            for (name, value), (made_name, made_value) in zip(recorded.query, made.query, strict=True)
+        )
+    if part == "body":
+        kind, value = recorded.body_value
+        made_kind, made_value = made.body_value
+        if kind == "empty":
+            return True
+        if kind == "json" and made_kind == "json":
+            return _json_agrees(value, made_value)
+        if kind == "form" and made_kind == "form":
+            return len(value) == len(made_value) and all(
+                name == made_name and (one == other or is_placeholder(one))
+                for (name, one), (made_name, other) in zip(value, made_value, strict=True)
+            )
+        return recorded.body == made.body
+    if part == "raw_body":
+        return not recorded.raw_body or recorded.raw_body == made.raw_body
+    return bool(getattr(recorded, part) == getattr(made, part))
+
+
+class Recordings:
+    """The requests of a cassette, each to be replayed once.
+
+    Args:
+        subjects: The recorded requests, in recorded order.
+        match_on: Names of `MATCHERS`.
+        repeat: Let the last recording of a request answer again when all of them were replayed
+            (vcrpy's `allow_playback_repeats`).
+    """
+
+    def __init__(self, subjects: Sequence[Subject], match_on: Sequence[str], *, repeat: bool = False) -> None:
+        self.subjects = subjects
+        self.parts = tuple(dict.fromkeys(part for name in match_on for part in MATCHERS[name]))
+        self._repeat = repeat
+        self._exact: dict[tuple[Hashable, ...], list[int]] = defaultdict(list)
+        self._with_gaps: list[int] = []
+        self.played: set[int] = set()
+        for index, subject in enumerate(subjects):
+            if subject.has_gaps:
+                self._with_gaps.append(index)
+            if not subject.is_url_unknown:
+                self._exact[self._key(subject)].append(index)
+
+    def _key(self, subject: Subject) -> tuple[Hashable, ...]:
+        return tuple(getattr(subject, part) for part in self.parts)
+
+    def matching(self, made: Subject) -> Iterable[int]:
+        """The positions of all recordings of this request, the ones that say everything first."""
+        exact = self._exact.get(self._key(made), ())
+        yield from exact
+        for index in self._with_gaps:
+            if index not in exact and all(agrees(part, self.subjects[index], made) for part in self.parts):
+                yield index
+
+    def take(self, made: Subject, also: Callable[[int], bool] | None = None) -> int | None:
+        """The position of the recording that answers this request; None where none is left.
+
+        Args:
+            made: The request.
+            also: A further condition on a position, such as matchers of the user's own.
+        """
+        last = None
+        for index in self.matching(made):
+            if also is not None and not also(index):
+                continue
+            if index not in self.played:
+                self.played.add(index)
+                return index
+            last = index
+        return last if self._repeat else None

@@ -1,0 +1,233 @@
+"""What to tell somebody whose request is not in the cassette: the closest recording, what changed, the way out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pytest_llm_usage.cassettes.interaction import Interaction
+from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, canonical_json, is_same_scalar
+from pytest_llm_usage.cassettes.policy import CassettePolicy
+
+__all__ = ["Difference", "differences", "explain_age", "explain_miss", "explain_no_recording", "explain_unplayed"]
+
+_MAX_DIFFERENCES = 6
+_MAX_VALUE_CHARACTERS = 100
+_MAX_LISTED_REQUESTS = 8
+#: LangChain's approximate counter (`count_tokens_approximately`): characters per token, and tokens per message.
+_CHARACTERS_PER_TOKEN = 4
+_TOKENS_PER_MESSAGE = 3
+#: The value of a place that is not there.
+_ABSENT: Any = type("_Absent", (), {"__repr__": lambda _: "(absent)"})()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place in which two values differ. `was` or `now` is `(absent)` where the place is not there."""
+
+    path: str
+    was: Any
+    now: Any
+
+
+def differences(was: Any, now: Any, path: str = "") -> Iterator[Difference]:
+    """Where two JSON values differ, outermost places first; lists are aligned, so that one insertion is one place."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in [*was, *(key for key in now if key not in was)]:
+            here = f"{path}.{key}" if path else str(key)
+            yield from differences(was.get(key, _ABSENT), now.get(key, _ABSENT), here)
+    elif isinstance(was, list) and isinstance(now, list):
+        yield from _list_differences(was, now, path)
+    elif not is_same_scalar(was, now):
+        yield Difference(path, was, now)
+
+
+def _list_differences(was: list[Any], now: list[Any], path: str) -> Iterator[Difference]:
+    keys, new_keys = [canonical_json(part) for part in was], [canonical_json(part) for part in now]
+    for tag, start, end, new_start, new_end in difflib.SequenceMatcher(
+        None, keys, new_keys, autojunk=False
+    ).get_opcodes():
+        if tag == "equal":
+            continue
+        shared = min(end - start, new_end - new_start)
+        for offset in range(shared):
+            yield from differences(was[start + offset], now[new_start + offset], f"{path}[{new_start + offset}]")
+        for index in range(start + shared, end):
+            yield Difference(f"{path}[{index}]", was[index], _ABSENT)
+        for index in range(new_start + shared, new_end):
+            yield Difference(f"{path}[{index}]", _ABSENT, now[index])
+
+
+def explain_no_recording(policy: CassettePolicy, made: Subject) -> str:
+    """The message for a request where there is no cassette at all."""
+    command = policy.rerecord_command
+    if command.endswith("=rewrite"):
+        command = command.removesuffix("rewrite") + "once"
+    return "\n".join(
+        [
+            f"No recording: {policy.shown_path} does not exist",
+            f"{made.method} {made.uri}",
+            f"Record it:  {command}",
+        ]
+    )
+
+
+def explain_miss(policy: CassettePolicy, recordings: Recordings, made: Subject) -> str:
+    """The message for a request that the cassette does not hold, or does not hold any more."""
+    path, total = policy.shown_path, len(recordings.subjects)
+    request = f"{made.method} {made.uri}"
+    again = f"Record again:  {policy.rerecord_command}"
+    replayed = list(recordings.matching(made))
+    if replayed:
+        times = "once" if len(replayed) == 1 else f"{len(replayed)} times"
+        return "\n".join(
+            [
+                f"Recording used up: {path}: this request was recorded {times}, and already replayed as often",
+                request,
+                again,
+            ]
+        )
+    closest = _closest(recordings, made)
+    if closest is None:
+        listed = [f"  {subject.method} {subject.uri}" for subject in recordings.subjects]
+        hidden = len(listed) - _MAX_LISTED_REQUESTS
+        if hidden > 0:
+            listed[_MAX_LISTED_REQUESTS:] = [f"  and {hidden} more"]
+        return "\n".join(
+            [f"Recording does not match: {path} has no such request", request, "It has:", *listed, again]
+            if listed
+            else [f"Recording does not match: {path} has no requests", request, again]
+        )
+    lines = [f"Recording does not match: {path}, request {closest + 1} of {total}", request]
+    lines += _changes(recordings, recordings.subjects[closest], made)
+    return "\n".join([*lines, again])
+
+
+def explain_age(policy: CassettePolicy, recorded_at: datetime, age_days: int) -> str:
+    """The message for a cassette that is older than it may be."""
+    age = f"was recorded on {recorded_at.date()}, {age_days:,} days ago (llm_usage_max_age = {policy.max_age_days:,} days)"
+    return f"Recording too old: {policy.shown_path} {age}\nRecord again:  {policy.rerecord_command}"
+
+
+def explain_unplayed(policy: CassettePolicy, unplayed: Sequence[Interaction], total: int) -> str:
+    """The message for recordings that the test did not ask for."""
+    listed = [f"  {found.request.method} {policy.redaction.uri(found.request.uri)}" for found in unplayed]
+    hidden = len(listed) - _MAX_LISTED_REQUESTS
+    if hidden > 0:
+        listed[_MAX_LISTED_REQUESTS:] = [f"  and {hidden} more"]
+    return "\n".join(
+        [
+            f"Recording not played: {policy.shown_path}, {len(unplayed)} of {total} requests were not made",
+            *listed,
+            f"Record again:  {policy.rerecord_command}",
+        ]
+    )
+
+
+def _closest(recordings: Recordings, made: Subject) -> int | None:
+    """The recording of the same endpoint that differs least; one that was not replayed yet rather than one that was."""
+    best, best_score = None, (0.0, 0.0, 0.0)
+    for index, recorded in enumerate(recordings.subjects):
+        if not (agrees("method", recorded, made) and agrees("path", recorded, made)):
+            continue
+        agreeing = sum(agrees(part, recorded, made) for part in recordings.parts if part not in ("body", "raw_body"))
+        score = (float(agreeing), float(index not in recordings.played), _likeness(recorded, made))
+        if best is None or score > best_score:
+            best, best_score = index, score
+    return best
+
+
+def _likeness(recorded: Subject, made: Subject) -> float:
+    one, other = str(recorded.body), str(made.body)
+    matcher = difflib.SequenceMatcher(None, one[:2000], other[:2000], autojunk=False)
+    # The head of a conversation is what grows; its tail tells two turns of it apart.
+    return matcher.quick_ratio() - abs(len(one) - len(other)) / (len(one) + len(other) + 1)
+
+
+def _changes(recordings: Recordings, recorded: Subject, made: Subject) -> Sequence[str]:
+    lines: list[str] = []
+    for part in recordings.parts:
+        if part not in ("body", "raw_body") and not agrees(part, recorded, made):
+            lines += _change(part, _shown_part(recorded, part), _shown_part(made, part))
+    if not {"body", "raw_body"} & set(recordings.parts):
+        return lines
+    (kind, was), (made_kind, now) = recorded.body_value, made.body_value
+    if kind == made_kind == "json":
+        return [*lines, *_json_changes(was, now)]
+    if kind != made_kind:
+        return [*lines, f"  body   was {kind}, is {made_kind}"]
+    if was != now:
+        lines += _change("body", was, now)
+    return lines
+
+
+def _shown_part(subject: Subject, part: str) -> Any:
+    value = getattr(subject, part)
+    return "&".join(f"{name}={text}" for name, text in value) if part == "query" else value
+
+
+def _json_changes(was: Any, now: Any) -> list[str]:
+    found = list(differences(was, now))
+    lines: list[str] = []
+    for difference in found[:_MAX_DIFFERENCES]:
+        lines += _change(difference.path or "body", difference.was, difference.now)
+    if len(found) > _MAX_DIFFERENCES:
+        lines.append(f"  and {len(found) - _MAX_DIFFERENCES} more places")
+    tokens = sum(_tokens(difference.now) - _tokens(difference.was) for difference in found)
+    if tokens:
+        lines.append(f"  about {abs(tokens):,} input tokens {'more' if tokens > 0 else 'fewer'} (estimate)")
+    return lines
+
+
+def _tokens(value: Any) -> int:
+    """How many tokens a JSON value is, roughly, as LangChain's approximate counter would have it."""
+    if value is _ABSENT:
+        return 0
+    if isinstance(value, str):
+        return math.ceil(len(value) / _CHARACTERS_PER_TOKEN)
+    if isinstance(value, dict):
+        return sum(map(_tokens, value.values())) + (_TOKENS_PER_MESSAGE if "role" in value else 0)
+    if isinstance(value, list):
+        return sum(map(_tokens, value))
+    return 0
+
+
+def _change(name: str, was: Any, now: Any) -> list[str]:
+    shown_was, shown_now = _shown_pair(was, now)
+    margin = f"  {name}   "
+    if len(margin) > 40:
+        return [f"  {name}", f"       {shown_was}", f"    -> {shown_now}"]
+    return [f"{margin}{shown_was}", f"{' ' * (len(margin) - 3)}-> {shown_now}"]
+
+
+def _shown_pair(was: Any, now: Any) -> tuple[str, str]:
+    """Both values as text, cut to the part that changed where they are long."""
+    one, other = _as_text(was), _as_text(now)
+    if max(len(one), len(other)) <= _MAX_VALUE_CHARACTERS:
+        return one, other
+    same = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    start = max(0, same - 30)
+    return _cut(one, start), _cut(other, start)
+
+
+def _as_text(value: Any) -> str:
+    if value is _ABSENT:
+        return "(absent)"
+    if isinstance(value, str):
+        return repr(value)
+    if isinstance(value, bytes):
+        return f"({len(value):,} bytes)"
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except TypeError:
+        return repr(value)
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + _MAX_VALUE_CHARACTERS
+    return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")

@@ -1,0 +1,251 @@
+"""`NetworkGuard`: while a cassette replays, nothing else reaches the network unnoticed.
+
+vcrpy intercepts HTTP libraries one by one. A client that moves to another one, or to gRPC or a websocket, would go live
+silently: its calls cost money, and its numbers change from run to run.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import ipaddress
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from types import FrameType, TracebackType
+from typing import Any, NoReturn, Self
+
+__all__ = ["HostPatterns", "NetworkGuard", "is_loopback"]
+
+#: Packages that only pass a connection on: the library that wanted it is further out.
+_PLUMBING = frozenset({"asyncio", "socket", "ssl", "concurrent", "threading", "anyio", "sniffio", "trio", "contextlib"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own loopback."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback or address.is_unspecified
+
+
+class HostPatterns:
+    """Hosts by name or pattern (`*.internal`), with `:port` where only that port is meant."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        # Brackets are those of an IPv6 address, no set of characters.
+        self._patterns = tuple(pattern.strip().lower().replace("[", "[[]") for pattern in patterns)
+
+    def match(self, host: str, port: int | None) -> bool:
+        """Whether one of the patterns names the host."""
+        host = host.lower().rstrip(".")
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return any(
+            fnmatch.fnmatchcase(host, pattern) or fnmatch.fnmatchcase(shown, pattern) for pattern in self._patterns
+        )
+
+
+class NetworkGuard(AbstractContextManager["NetworkGuard"]):
+    """Refuses connections of this process to anything but loopback, for as long as it is entered.
+
+    Guards nest, and the innermost decides: a test that records inside a replaying session cassette may connect.
+    What they see: Python's sockets, and the calls of grpcio. Libraries that bring a network stack of their own
+    (libcurl, uvloop, Rust) are out of their reach.
+
+    Args:
+        allowed: Hosts that may be reached.
+        refuse: Called with the message; it raises. None to refuse nothing.
+        cassette: The path of the cassette, for the message.
+    """
+
+    def __init__(self, allowed: HostPatterns, refuse: Callable[[str], NoReturn] | None, cassette: str) -> None:
+        self._allowed = allowed
+        self._refuse = refuse
+        self._cassette = cassette
+        self._let_through: set[str] = set()
+        self._addresses: set[str] = set()
+
+    def let_through(self, host: str) -> None:
+        """Allow one more host, because a request to it was let pass."""
+        self._let_through.add(host.lower())
+
+    def __enter__(self) -> Self:
+        """Start to refuse."""
+        _watch.add(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop to refuse."""
+        _watch.remove(self)
+
+    def check_lookup(self, host: str, port: Any) -> None:
+        """Refuse to look up a host that must not be reached; the lookup alone would leave the machine."""
+        if not is_loopback(host) and not _is_address(host) and not _is_own_name(host):
+            self.check(host, port)
+
+    def resolved(self, addresses: Iterable[str]) -> None:
+        """Allow the addresses that an allowed name turned out to have."""
+        self._addresses.update(addresses)
+
+    def check(self, host: str, port: Any, library: str | None = None) -> None:
+        """Refuse a connection, unless it may be made."""
+        if self._refuse is None or is_loopback(host) or host in self._addresses:
+            return
+        if host.lower() in self._let_through or self._allowed.match(host, port):
+            return
+        library = library or _calling_library(sys._getframe(1))  # noqa: SLF001 - the cheap way to the caller
+        came_from = f" made by {library}" if library else ""
+        self._refuse(
+            f"Not replayed: a connection to {host}:{port}{came_from} goes past the cassette {self._cassette}\n"
+            "Only httpx, httpx2, requests, urllib3, urllib, aiohttp, boto3, httplib2 and tornado are recorded and "
+            "replayed; this would have gone live.\n"
+            f"If it is meant to:  llm_usage_ignore_hosts = {host}   in the pytest section of pyproject.toml"
+        )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_own_name(host: str) -> bool:
+    return host.lower() in (socket.gethostname().lower(), os.environ.get("HOSTNAME", "").lower())
+
+
+def _calling_library(frame: FrameType | None) -> str | None:
+    """The package that wanted the connection, as far as the stack tells."""
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in _PLUMBING and package != __name__.partition(".")[0]:
+            return package
+        frame = frame.f_back
+    return None
+
+
+class _Watch:
+    """The process-wide wrappers round sockets and gRPC calls. They ask the innermost guard; without one they do nothing.
+
+    Sockets are wrapped while there is a guard. gRPC has sockets of its own, below Python, so its calls are looked at:
+    wrapped once for the process, as soon as grpc is there.
+    """
+
+    def __init__(self) -> None:
+        self._guards: list[NetworkGuard] = []
+        self._lock = threading.Lock()
+        self._wrapped: list[tuple[Any, str, Any, Any]] = []
+        self._knows_grpc = False
+
+    @property
+    def _guard(self) -> NetworkGuard | None:
+        guards = self._guards
+        return guards[-1] if guards else None
+
+    def add(self, guard: NetworkGuard) -> None:
+        with self._lock:
+            self._guards.append(guard)
+            if len(self._guards) == 1:
+                self._wrap(socket, "getaddrinfo", self._watched_lookup)
+                self._wrap(socket.socket, "connect", self._watched_connect)
+                self._wrap(socket.socket, "connect_ex", self._watched_connect)
+            if self._knows_grpc:
+                return
+            self._knows_grpc = True
+        import wrapt  # noqa: PLC0415 - loaded with vcrpy, not with pytest
+
+        for module in ("grpc._channel", "grpc.aio._channel"):
+            wrapt.when_imported(module)(self._wrap_grpc)
+
+    def remove(self, guard: NetworkGuard) -> None:
+        with self._lock:
+            self._guards.remove(guard)
+            while not self._guards and self._wrapped:
+                owner, name, original, wrapper = self._wrapped.pop()
+                # Whoever wrapped it since keeps our wrapper below; it does nothing without a guard.
+                if getattr(owner, name) is wrapper:
+                    setattr(owner, name, original)
+
+    def _wrap(self, owner: Any, name: str, watched: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        original = vars(owner).get(name, getattr(owner, name))
+        wrapper = functools.wraps(original)(watched(original))
+        self._wrapped.append((owner, name, original, wrapper))
+        setattr(owner, name, wrapper)
+
+    def _watched_lookup(self, lookup: Callable[..., Any]) -> Callable[..., Any]:
+        def getaddrinfo(host: Any, port: Any = None, *args: Any, **kwargs: Any) -> Any:
+            guard = self._guard
+            if guard is None or not host:
+                return lookup(host, port, *args, **kwargs)
+            guard.check_lookup(host.decode("idna") if isinstance(host, bytes) else str(host), port)
+            found = lookup(host, port, *args, **kwargs)
+            if not _is_address(str(host)):
+                guard.resolved(str(entry[4][0]) for entry in found)
+            return found
+
+        return getaddrinfo
+
+    def _watched_connect(self, connect: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(sock: socket.socket, address: Any, *args: Any, **kwargs: Any) -> Any:
+            guard = self._guard
+            if guard is not None and sock.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+                try:
+                    guard.check(str(address[0]), address[1])
+                except BaseException:
+                    # Callers close it on errors of the network only.
+                    sock.close()
+                    raise
+            return connect(sock, address, *args, **kwargs)
+
+        return watched
+
+    def _wrap_grpc(self, module: Any) -> None:
+        for name, multi_callable in list(vars(module).items()):
+            if not (isinstance(multi_callable, type) and name.endswith("MultiCallable")):
+                continue
+            for method in ("__call__", "with_call", "future"):
+                original = vars(multi_callable).get(method)
+                if original is not None:
+                    setattr(multi_callable, method, self._watched_call(original))
+
+    def _watched_call(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def call(multi_callable: Any, *args: Any, **kwargs: Any) -> Any:
+            guard = self._guard
+            if guard is not None:
+                host, port = _grpc_target(multi_callable)
+                if host:
+                    guard.check(host, port, "grpc")
+            return original(multi_callable, *args, **kwargs)
+
+        return call
+
+
+_watch = _Watch()
+
+
+def _grpc_target(multi_callable: Any) -> tuple[str, str]:
+    """The host and port of a call's channel; empty for what is no network (`unix:`, in-process)."""
+    channel = getattr(multi_callable, "_channel", None)
+    target = getattr(channel, "target", None)
+    address = target() if callable(target) else target
+    text = address.decode() if isinstance(address, bytes) else str(address or "")
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        text = rest.rpartition("/")[2] if scheme == "dns" else rest
+    text = text.removeprefix("dns:").lstrip("/")
+    if text.startswith(("unix:", "unix-abstract:", "inproc:")):
+        return "", ""
+    host, _, port = text.rpartition(":")
+    return (host.strip("[]"), port) if host else (text, "")

@@ -1,0 +1,64 @@
+"""`CassettePolicy`: everything that decides how one cassette is used, gathered by whoever opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pytest_llm_usage.cassettes.redaction import Redaction
+
+__all__ = ["RECORD_MODES", "CassettePolicy", "JsonStyle", "RecordMode"]
+
+RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite", "off"]
+RECORD_MODES: tuple[RecordMode, ...] = ("none", "once", "new_episodes", "all", "rewrite", "off")
+JsonStyle: TypeAlias = Literal["indented", "verbatim"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CassettePolicy:
+    """How one cassette is used.
+
+    Attributes:
+        path: The cassette; a file with `.gz` after that name is read as well.
+        record_mode: `none` replays and fails on a request that is not there; `once` records where there is no
+            cassette and replays otherwise; `new_episodes` replays and records what is missing; `all` asks again and
+            keeps recordings of requests that were not made; `rewrite` asks again and keeps nothing; `off` uses no
+            cassette at all.
+        rerecord_command: The command that records this cassette again, as error messages show it.
+        match_on: Names of vcrpy's matchers. None for those of `vcr_config`, else
+            `pytest_llm_usage.cassettes.DEFAULT_MATCH_ON`.
+        ignore_body: Paths in JSON request bodies that are not compared (see `matching.JsonPath`).
+        ignore_hosts: Hosts that are neither recorded nor replayed nor refused: names or patterns such as
+            `*.internal`, with `:port` where only that port is meant.
+        json_style: How JSON bodies are written: `indented`, or `verbatim` for the very bytes.
+        vcr_config: Keyword arguments of vcrpy's `use_cassette`, as pytest-recording's fixture gives them.
+        configure_vcr: Called with the `vcr.VCR` that reads `vcr_config`, so that matchers can be registered.
+        redaction: What is replaced before anything is written, besides what always is.
+        max_age_days: How old a recording may be, in days, by the dates in it; None for any age.
+        fail_unplayed: Whether a recording that the test did not ask for fails it.
+        root: Paths in messages are shown relative to it.
+    """
+
+    path: Path
+    record_mode: RecordMode = "none"
+    rerecord_command: str = "pytest --llm-usage-record=rewrite"
+    match_on: tuple[str, ...] | None = None
+    ignore_body: tuple[str, ...] = ()
+    ignore_hosts: tuple[str, ...] = ()
+    json_style: JsonStyle = "indented"
+    vcr_config: Mapping[str, Any] = field(default_factory=dict)
+    configure_vcr: Callable[[Any], object] | None = None
+    redaction: Redaction = field(default_factory=Redaction)
+    max_age_days: int | None = None
+    fail_unplayed: bool = False
+    root: Path = field(default_factory=Path.cwd)
+
+    @property
+    def shown_path(self) -> str:
+        """The path as messages show it."""
+        try:
+            return self.path.relative_to(self.root).as_posix()
+        except ValueError:
+            return str(self.path)

@@ -1,0 +1,202 @@
+"""Cassettes as files: where they are, reading them whole or not at all, replacing them in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import os
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from pytest_llm_usage.cassettes import layout
+from pytest_llm_usage.cassettes.content import MAX_BYTES, inflate
+from pytest_llm_usage.cassettes.interaction import Interaction
+from pytest_llm_usage.errors import CassetteError
+
+__all__ = ["cassette_path", "find_recording", "load", "read", "save", "write"]
+
+_T = TypeVar("_T")
+_SUFFIX = ".yaml"
+_GZIP_MAGIC = b"\x1f\x8b"
+#: What pytest-recording replaces in names, so that its cassettes are found.
+_FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
+_MAX_NAME_BYTES = 255
+#: What is kept in memory once it was read.
+_SMALL = 1_000_000
+#: No save takes this long: a temporary file of this age belongs to a process that was killed.
+_ABANDONED_AFTER_S = 600
+
+
+def cassette_path(directory: Path, test_class: str | None, test_name: str, name: str | None = None) -> Path:
+    """Where the cassette of a test is: pytest-recording's naming, inside `directory`.
+
+    Args:
+        directory: The folder of the test module's cassettes.
+        test_class: The name of the test's class, or None.
+        test_name: The name of the test with its parameters, such as `test_bird[en]`.
+        name: The name that a marker gives, relative to `directory` or absolute, with or without `.yaml`; None for the
+            test's own.
+
+    Raises:
+        CassetteError: A relative `name` leads out of `directory`.
+    """
+    if name is None:
+        own = f"{test_class}.{test_name}" if test_class else test_name
+        return directory / (_shortened(own.translate(_FORBIDDEN).replace("\0", "-")) + _SUFFIX)
+    path = directory / (name if name.endswith((_SUFFIX, ".yml", ".json", _SUFFIX + ".gz")) else name + _SUFFIX)
+    if not Path(name).is_absolute() and not _is_inside(path, directory):
+        raise CassetteError(
+            f"llm_cassette: {name!r} leads out of the cassette folder {directory} (an absolute path may lead anywhere)"
+        )
+    return path
+
+
+def _shortened(name: str) -> str:
+    if len(name) + len(_SUFFIX) <= _MAX_NAME_BYTES and len(os.fsencode(name + _SUFFIX)) <= _MAX_NAME_BYTES:
+        return name
+    digest = hashlib.md5(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+    # Cut as pytest-recording does, which counts characters; cut further where the file system counts bytes.
+    kept = name[: _MAX_NAME_BYTES - len(_SUFFIX) - len(digest) - 3]
+    while len(os.fsencode(f"{kept}...{digest}{_SUFFIX}")) > _MAX_NAME_BYTES:
+        kept = kept[:-1]
+    return f"{kept}...{digest}"
+
+
+def _is_inside(path: Path, directory: Path) -> bool:
+    base = os.path.normpath(os.path.abspath(directory))  # noqa: PTH100 - links may lead anywhere, names may not
+    return os.path.commonpath([base, os.path.normpath(os.path.abspath(path))]) == base  # noqa: PTH100
+
+
+def find_recording(path: Path) -> Path | None:
+    """The file that holds the cassette `path`: itself, or itself with `.gz`; None where neither exists."""
+    for candidate in (path, path.with_name(path.name + ".gz")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def load(path: Path) -> list[Interaction]:
+    """The interactions of the cassette in the file `path`, `.gz` or not.
+
+    Raises:
+        CassetteError: The file cannot be read or is no cassette. It is never changed.
+    """
+    return list(_read(path, _parsed))
+
+
+def _parsed(content: bytes) -> Sequence[Interaction]:
+    # Parametrised tests and those that name a cassette share one; reading its YAML is most of what a replay costs.
+    return _parsed_before(content) if len(content) < _SMALL else layout.parse(content)
+
+
+@lru_cache(maxsize=16)
+def _parsed_before(content: bytes) -> Sequence[Interaction]:
+    return tuple(layout.parse(content))
+
+
+def _read(path: Path, parse: Callable[[bytes], _T]) -> _T:
+    try:
+        return parse(_content(path))
+    except zlib.error as error:
+        problem = f"it is not whole ({error})"
+    except OSError as error:
+        problem = f"{error.strerror or error}"
+    except CassetteError as error:
+        problem = str(error)
+    raise CassetteError(f"Cassette cannot be read: {path}: {problem}. The file was left as it is")
+
+
+def _content(path: Path) -> bytes:
+    if path.stat().st_size > MAX_BYTES:
+        raise CassetteError(f"it has more than {MAX_BYTES:,} bytes")
+    data = path.read_bytes()
+    return inflate(data) if data.startswith(_GZIP_MAGIC) else data
+
+
+def save(path: Path, interactions: Sequence[Interaction], *, indent_json: bool = True) -> None:
+    """Replace the cassette `path` in one step; whoever reads meanwhile sees the old one or the new one, whole.
+
+    A temporary file in the same folder takes its place once it is on the disk. Those of writers that were killed are
+    removed by the next one.
+
+    Raises:
+        CassetteError: It could not be written. The old file is as it was.
+    """
+    write(path, layout.render(interactions, indent_json=indent_json))
+
+
+def read(path: Path) -> bytes:
+    """The content of a cassette's file, decompressed.
+
+    Raises:
+        CassetteError: The file cannot be read.
+    """
+    return _read(path, lambda data: data)
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace the file `path` in one step, as `save` does; a name that ends in `.gz` is compressed.
+
+    Raises:
+        CassetteError: It could not be written. The old file is as it was.
+    """
+    if path.suffix == ".gz":
+        data = gzip.compress(data, mtime=0)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        handle, temporary = tempfile.mkstemp(prefix=_temporary_prefix(path), suffix=".tmp", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _mode(path))  # noqa: PTH101 - mkstemp's 0600 is for secrets, cassettes are shared
+        os.replace(temporary, path)  # noqa: PTH105
+        temporary = None
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise CassetteError(
+            f"Cassette not saved: {path}: {error.strerror or error}. The old one was left as it is"
+        ) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+
+
+def _temporary_prefix(path: Path) -> str:
+    return f".{hashlib.md5(os.fsencode(path.name), usedforsecurity=False).hexdigest()[:12]}."
+
+
+def _remove_abandoned(path: Path) -> None:
+    oldest = time.time() - _ABANDONED_AFTER_S
+    for temporary in path.parent.glob(f"{_temporary_prefix(path)}*.tmp"):
+        with contextlib.suppress(OSError):
+            if temporary.stat().st_mtime < oldest:
+                temporary.unlink()
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself survive a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

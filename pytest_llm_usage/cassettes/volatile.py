@@ -1,0 +1,71 @@
+"""What differs from recording to recording although the conversation is the same, and is left out of cassettes.
+
+Client versions, time stamps, request ids, rate limits, traces, transport details: a re-recording without them is a diff
+of what changed. Kept is whatever a client acts on (content types, API versions, retry hints, token counts).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from email.utils import format_datetime, parsedate_to_datetime
+
+from pytest_llm_usage.cassettes.interaction import Headers, Interaction
+
+__all__ = ["lasting_request_headers", "tidied"]
+
+_IN_BOTH = (
+    r"connection|keep-alive|transfer-encoding|te|trailer|traceparent|tracestate|traceresponse|baggage|b3|sentry-trace"
+    r"|x-b3-.*|x-datadog-.*|x-cloud-trace-context|x-amzn-trace-id|x-debug-trace-id|x-ds-trace-id"
+    r"|(?:x-)?(?:[a-z]+-)?request-?id|(?:x-)?(?:[a-z]+-)?correlation-id|x-ms-client-request-id"
+)
+_REQUEST = re.compile(
+    rf"(?:{_IN_BOTH}|user-agent|x-openai-client-user-agent|x-together-client-user-agent|accept-encoding|host|date"
+    r"|content-length|x-stainless-.*|x-fern-.*|amz-sdk-.*|x-amz-date|x-amz-content-sha256|x-amz-user-agent"
+    r"|x-goog-api-client|x-goog-request-params|(?:x-)?idempotency-key|x-client-data|x-crewai-version)"
+)
+_RESPONSE = re.compile(
+    rf"(?:{_IN_BOTH}|server|via|age|expires|alt-svc|nel|report-to|reporting-endpoints|server-timing|cf-.*|x-cache.*"
+    r"|x-served-by|x-timer|x-amz-cf-.*|x-amz-id-2|x-envoy-.*|x-kong-.*|x-runtime|x-powered-by|x-build-.*"
+    r"|(?:x-|anthropic-)?ratelimit-.*|x-codex-.*|x-metrics-.*|x-generation-id|inference-id|x-.*-(?:time|accepted-at)"
+    r"|(?:req|resp)-.*-time|x-request-time-secs|.*-latency|(?!retry-after).*-ms|x-trial-endpoint-call-.*"
+    r"|x-endpoint-.*-limit|strict-transport-security|access-control-expose-headers|content-security-policy)"
+)
+
+
+def lasting_request_headers(headers: Headers) -> Headers:
+    """The request headers that the next recording will have as well, names in lower case."""
+    return _lasting(headers, _REQUEST)
+
+
+def tidied(interaction: Interaction) -> Interaction:
+    """The interaction without volatile headers, names in lower case.
+
+    Of the response's date the day is kept, which decides the price.
+    """
+    response = interaction.response
+    headers = dict(_lasting(response.headers, _RESPONSE))
+    if "date" in headers:
+        headers["date"] = [_day(value) for value in headers["date"]]
+    return Interaction(
+        replace(interaction.request, headers=lasting_request_headers(interaction.request.headers)),
+        replace(response, headers=headers),
+    )
+
+
+def _lasting(headers: Headers, volatile: re.Pattern[str]) -> Mapping[str, list[str]]:
+    lasting: dict[str, list[str]] = {}
+    for name, values in headers.items():
+        lower = name.lower()
+        if not volatile.fullmatch(lower):
+            lasting.setdefault(lower, []).extend(values)
+    return lasting
+
+
+def _day(date: str) -> str:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return date
+    return format_datetime(moment.replace(hour=0, minute=0, second=0), usegmt=moment.utcoffset() is not None)
