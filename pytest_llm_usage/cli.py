@@ -1,1 +1,332 @@
-"""The command `pytest-llm-usage`."""
+"""The command `pytest-llm-usage`: compare runs, merge shards, look up prices, look after cassettes.
+
+Exit statuses: 0, all is well; 1, a gate is exceeded, a shard is missing or a cassette holds a secret; 2, the command or a
+file cannot be used as it is.
+"""
+
+# ruff: noqa: T201 -- a command prints
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pytest_llm_usage.budget import parse_count
+from pytest_llm_usage.cassettes import inventory
+from pytest_llm_usage.cassettes.leaks import Leak
+from pytest_llm_usage.compare import parse_gates
+from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError
+from pytest_llm_usage.pricing import PriceBook
+from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
+from pytest_llm_usage.report.data import RunData, merged_data, read_run, rendered
+from pytest_llm_usage.report.files import STDOUT, shown_path, write_report
+from pytest_llm_usage.report.html import page
+from pytest_llm_usage.report.markdown import markdown
+from pytest_llm_usage.text import columns, plural
+
+__all__ = ["main"]
+
+OK, FAILED, UNUSABLE = 0, 1, 2
+
+_MOST_NAMED = 20
+
+_T = TypeVar("_T")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; gives the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # argparse forgets where the `--` stood.
+    after = words[words.index("--") + 1 :] if "--" in words else None
+    options = _parser().parse_args(words if after is None else words[: words.index("--")])
+    if after is not None and options.run is not _compare:
+        options.error("-- is for compare alone")
+    options.after = after
+    try:
+        status: int = options.run(options)
+    except LLMUsageError as error:
+        print(f"pytest-llm-usage: {error}", file=sys.stderr)
+        return UNUSABLE
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; what Python still flushes on its way out goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pytest-llm-usage", description="Token usage and cost of model calls in tests."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, epilog: str = ""
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=epilog, allow_abbrev=False
+        )
+        added.set_defaults(run=run, error=added.error)
+        return added
+
+    compare = command(
+        "compare",
+        _compare,
+        "compare runs that --llm-usage-json wrote",
+        "Several runs a side (BASE... -- HEAD...) are compared by their medians, and a change within their spread is called "
+        "noise. Exit status: 0, or 1 where a gate is exceeded, or 2 where a file or an option cannot be used.",
+    )
+    compare.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="BASE HEAD, or BASE... -- HEAD...")
+    compare.add_argument(
+        "--fail-on",
+        type=_of(parse_gates),
+        default=(),
+        metavar="GATES",
+        help="how much usage may rise, of a test and of all together: tokens:+5%%,cost:+$0.01,calls:+0",
+    )
+    compare.add_argument(
+        "--floor",
+        type=_of(_tokens),
+        default=0,
+        metavar="N",
+        help="call a change of at most N tokens noise (default: 0)",
+    )
+    _add_reports(compare)
+
+    merge = command(
+        "merge",
+        _merge,
+        "put the shards of a run together",
+        "Tests that several shards ran, and shards that are missing (--llm-usage-shard=2/4), are named. Exit status: 0, or 1 where "
+        "a shard is missing, or 2 where a file cannot be used.",
+    )
+    merge.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="files that --llm-usage-json wrote")
+    merge.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="where to write the merged run; - is the standard output",
+    )
+    _add_reports(merge)
+
+    prices = command(
+        "prices",
+        _prices,
+        "show what a model costs, and where that price is from",
+        "Exit status: 0, or 1 where no price is known, or 2 where a file or an option cannot be used.",
+    )
+    prices.add_argument("model", metavar="MODEL", help="as the provider's response names it")
+    prices.add_argument("--provider", metavar="NAME", help="who sells it (openai, azure, amazon_bedrock, ...)")
+    prices.add_argument("--prices", type=Path, metavar="PATH", help="your own prices (TOML), asked first")
+    prices.add_argument(
+        "--on", type=_of(_day), metavar="DAY", help="the price of a day (2026-01-31) instead of today's"
+    )
+
+    cassettes = commands.add_parser("cassettes", help="look after recordings", description="Look after recordings.")
+    actions = cassettes.add_subparsers(metavar="ACTION", required=True)
+    for name, run, text in (
+        ("list", _list_cassettes, "what each holds: requests, model calls, dates, models"),
+        ("show", _show_cassettes, "the requests and answers, shortened, and the usage they tell of"),
+        ("audit", _audit_cassettes, "the secrets that stand in them; exit status 1 where there are any"),
+        ("redact", _redact_cassettes, "take the secrets out; exit status 1 where some are left"),
+    ):
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        action.set_defaults(run=run, error=action.error)
+        action.add_argument(
+            "paths",
+            nargs="+" if name == "show" else "*",
+            type=Path,
+            default=[Path()],
+            metavar="PATH",
+            help="cassettes, or folders in which to look for them",
+        )
+    return parser
+
+
+def _add_reports(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--md", type=Path, metavar="PATH", help="write Markdown for a comment; - is the standard output"
+    )
+    parser.add_argument("--html", type=Path, metavar="PATH", help="write one self-contained page with charts")
+
+
+def _of(parse: Callable[[str], _T]) -> Callable[[str], _T]:
+    """`parse` for argparse, which shows the message of no other error."""
+
+    def parsed(text: str) -> _T:
+        try:
+            return parse(text)
+        except ConfigurationError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
+
+
+def _tokens(text: str) -> int:
+    return parse_count(text, "tokens")
+
+
+def _day(text: str) -> float:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise ConfigurationError(f"{text!r} is not a day (example: 2026-01-31)") from None
+
+
+# -- runs ------------------------------------------------------------------------------------------------------
+
+
+def _compare(options: argparse.Namespace) -> int:
+
+    base, head = options.runs, [Path(name) for name in options.after or ()]
+    if options.after is None:
+        if len(base) != 2:
+            options.error("two runs are compared (BASE HEAD), or several a side (BASE... -- HEAD...)")
+        base, head = base[:1], base[1:]
+    elif not head:
+        options.error("a run to compare with those before -- is missing behind it")
+    name = str(base[0]) if len(base) == 1 else f"{len(base)} runs"
+    comparison = RunComparison(
+        [read_run(path) for path in base],
+        [read_run(path) for path in head],
+        base_name=name,
+        gates=options.fail_on,
+        floor_tokens=options.floor,
+    )
+    if STDOUT not in (options.md, options.html):
+        print("\n".join(comparison_lines(comparison)))
+    _write_reports(options, comparison.head[-1], comparison)
+    return FAILED if comparison.failed else OK
+
+
+def _merge(options: argparse.Namespace) -> int:
+
+    contents: dict[bytes, Path] = {}
+    runs = []
+    for path in options.runs:
+        run = read_run(path)
+        first = contents.setdefault(path.read_bytes(), path)
+        if first is path:
+            runs.append(run)
+        else:
+            _say(f"{path} is {first} again, and counted once")
+    data, merged = merged_data(runs)
+    differing = [test for test, records in merged.duplicates.items() if _differ(merged.tests[test], records)]
+    for test in differing[:_MOST_NAMED]:
+        _say(
+            f"{test}: {len(merged.duplicates[test]) + 1} runs, with different usage; the largest is taken for comparisons"
+        )
+    if len(differing) > _MOST_NAMED:
+        _say(f"... and {plural(len(differing) - _MOST_NAMED, 'test')} more with different usage")
+    if same := len(merged.duplicates) - len(differing):
+        _say(f"{plural(same, 'test')} in several runs, with the same usage in each")
+    gaps = merged.missing_shards
+    for number, count in gaps:
+        _say(f"shard {number}/{count} is missing")
+    line = write_report("JSON", options.output, rendered(data))
+    if line is not None:
+        print(f"{line}: {len(merged.tests):,} tests of {len(runs)} runs")
+    _write_reports(options, data, None)
+    return FAILED if gaps else OK
+
+
+def _differ(record: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> bool:
+    return any(other["usage"] != record["usage"] for other in others)
+
+
+def _write_reports(options: argparse.Namespace, data: RunData, comparison: RunComparison | None) -> None:
+    # Where a report goes to the standard output, it is alone there.
+    messages = sys.stderr if STDOUT in (options.md, options.html) else sys.stdout
+    for kind, path, render in (("Markdown", options.md, markdown), ("HTML", options.html, page)):
+        if path is not None:
+            line = write_report(kind, path, render(data, comparison))
+            if line is not None:
+                print(line, file=messages)
+
+
+# -- prices ----------------------------------------------------------------------------------------------------
+
+
+def _prices(options: argparse.Namespace) -> int:
+
+    book = PriceBook() if options.prices is None else PriceBook.of(options.prices)
+    print(book.describe(options.model, provider=options.provider, at=options.on))
+    return OK
+
+
+# -- cassettes -------------------------------------------------------------------------------------------------
+
+
+def _list_cassettes(options: argparse.Namespace) -> int:
+    rows = [("cassette", "requests", "model calls", "recorded", "models")]
+    unreadable = []
+    for path in _cassettes(options):
+        found = inventory.summarize(path)
+        if found.problem:
+            unreadable.append(found.problem)
+            continue
+        days = dict.fromkeys(day.date().isoformat() for day in (found.recorded_from, found.recorded_to) if day)
+        rows.append(
+            (
+                shown_path(path),
+                f"{found.interactions:,}",
+                f"{found.model_calls:,}",
+                " to ".join(days) or "?",
+                ", ".join(found.models),
+            )
+        )
+    print("\n".join(columns(rows, "<>><<")))
+    for problem in unreadable:
+        _say(problem)
+    return UNUSABLE if unreadable else OK
+
+
+def _show_cassettes(options: argparse.Namespace) -> int:
+    for path in _cassettes(options):
+        print(f"{shown_path(path)}\n\n{inventory.show(path)}")
+    return OK
+
+
+def _audit_cassettes(options: argparse.Namespace) -> int:
+    return _leaks(options, inventory.audit, "none holds a secret")
+
+
+def _redact_cassettes(options: argparse.Namespace) -> int:
+    return _leaks(options, inventory.redact, "none holds a secret any more")
+
+
+def _leaks(options: argparse.Namespace, look: Callable[[Path], list[Leak]], all_is_well: str) -> int:
+    paths = _cassettes(options)
+    count = 0
+    for path in paths:
+        leaks = look(path)
+        count += len(leaks)
+        for leak in leaks:
+            print(f"{shown_path(path)}: {leak}")
+    print(f"{plural(len(paths), 'cassette')}, {plural(count, 'secret') if count else all_is_well}")
+    return FAILED if count else OK
+
+
+def _cassettes(options: argparse.Namespace) -> list[Path]:
+    for place in options.paths:
+        if not place.exists():
+            raise CassetteError(f"{place}: no such file or folder")
+    paths = inventory.find_cassettes(options.paths)
+    if not paths:
+        raise CassetteError(f"no cassettes in {', '.join(map(str, options.paths))}")
+    return paths
+
+
+def _say(text: str) -> None:
+    print(f"pytest-llm-usage: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,7 +6,8 @@ Nothing here knows where a call came from (LangChain's callbacks or the wire); t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["STATUSES", "UNKNOWN_MODEL", "Call", "Ledger", "Part", "Source", "Status"]
+__all__ = ["STATUSES", "UNKNOWN_MODEL", "Call", "Ledger", "Part", "Source", "Status", "summed_usage", "usage_by_model"]
 
 Source: TypeAlias = Literal["langchain", "http"]
 
@@ -72,7 +73,8 @@ class Call:
         tags: LangChain's tags of the run.
         started_at: Seconds since the epoch.
         duration_s: Seconds from the request to the last piece of the answer.
-        priced_at: Seconds since the epoch that decide the price: the recording's date, else `started_at`.
+        priced_at: Seconds since the epoch that decide the price: the recording's date, else `started_at`; `math.inf` for a
+            recording that does not say when it was made.
         phase: pytest's phase in which it started: `setup`, `call` or `teardown`.
         where: `file:line in function` of the user's code that made the call.
         sections: The sections (`llm_usage.section(name)`) that were open when it started, outermost first.
@@ -131,7 +133,7 @@ class Call:
         for name in _PLAIN_FIELDS:
             value = getattr(self, name)
             if value not in (None, "", ()):
-                data[name] = list(value) if isinstance(value, tuple) else value
+                data[name] = _thawed(value)
         if self.usage is not None:
             data["usage"] = self.usage.to_dict()
         if self.parts:
@@ -151,6 +153,8 @@ class Call:
         for name in ("tags", "sections"):
             if name in values:
                 values[name] = tuple(values[name])
+        if values.get("priced_at") == _INFINITE:
+            values["priced_at"] = math.inf
         if "usage" in data:
             values["usage"] = TokenUsage.from_dict(data["usage"])
         if "parts" in data:
@@ -167,10 +171,18 @@ _STRUCTURED_FIELDS = ("usage", "parts", "reported", "stated_cost_usd", "pricer")
 _PLAIN_FIELDS = tuple(f.name for f in fields(Call) if f.name not in _STRUCTURED_FIELDS)
 
 
+#: JSON has no infinite numbers.
+_INFINITE = str(math.inf)
+
+
 def _thawed(value: Any) -> Any:
-    """`value` without read-only mappings, so that `json` takes it."""
+    """`value` as JSON has it: without read-only mappings, tuples and numbers that are not finite."""
     if isinstance(value, Mapping):
         return {key: _thawed(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value
 
 
@@ -199,3 +211,30 @@ class Ledger:
     def from_list(cls, data: list[Mapping[str, Any]]) -> Ledger:
         """The inverse of `to_list`."""
         return cls(tuple(Call.from_dict(item) for item in data))
+
+
+def usage_by_model(calls: Iterable[Call]) -> dict[str, dict[str, Any]]:
+    """Plain JSON-able data by model, sorted by name: `summed_usage` of its calls. Answers of a cache are left out."""
+    groups: dict[str, list[Call]] = {}
+    for call in calls:
+        if call.is_billed:
+            groups.setdefault(call.model, []).append(call)
+    return {model: summed_usage(groups[model]) for model in sorted(groups)}
+
+
+def summed_usage(calls: Iterable[Call]) -> dict[str, Any]:
+    """Plain JSON-able data: calls, tokens, details that are not zero, cost in USD as a string.
+
+    What is not known is None, with `calls_without_usage` beside it; never 0. Answers of a cache count nothing.
+    """
+    billed = [call for call in calls if call.is_billed]
+    unknown = sum(call.is_unknown for call in billed)
+    data: dict[str, Any] = {"calls": len(billed)}
+    if unknown:
+        data |= {"calls_without_usage": unknown, "input_tokens": None, "output_tokens": None, "total_tokens": None}
+    else:
+        data |= sum((call.usage for call in billed if call.usage is not None), TokenUsage()).to_dict()
+    costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
+    # As digits: `str` of a small Decimal is 2E-8.
+    data["cost_usd"] = None if None in costs else f"{sum((cost for cost in costs if cost is not None), Decimal(0)):f}"
+    return data

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pytest_llm_usage.cassettes.interaction import Request
     from pytest_llm_usage.pricing import PriceBook, PriceSource
     from pytest_llm_usage.report import Run
+    from pytest_llm_usage.report.data import RunData
+    from pytest_llm_usage.report.delivery import Delivery
     from pytest_llm_usage.snapshot import UsageSnapshotAssertion
     from pytest_llm_usage.tracker import LLMUsage, Tracker
 
@@ -39,6 +41,7 @@ _CLOSERS: pytest.StashKey[ExitStack] = pytest.StashKey()
 _ATTEMPTS: pytest.StashKey[list[Tracker]] = pytest.StashKey()
 _ATTEMPT: pytest.StashKey[ExitStack] = pytest.StashKey()
 _CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
+_CASSETTES: pytest.StashKey[set[str]] = pytest.StashKey()
 _PASSED: pytest.StashKey[bool] = pytest.StashKey()
 
 
@@ -58,12 +61,12 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = config.stash[_SETTINGS] = Settings.of(config)
         if settings.prices is not None:
             _price_book(config, settings.prices)
+        if not hasattr(config, "workerinput"):
+            config.pluginmanager.register(_Gatherer(config), "llm_usage_gatherer")
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[_CLOSERS] = ExitStack()
     _AttachOnImport.install(config)
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_Gatherer(config), "llm_usage_gatherer")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -78,6 +81,7 @@ def _shared(config: pytest.Config) -> Tracker:
         from pytest_llm_usage.tracker import running  # noqa: PLC0415 -- at the first test, or when LangChain is imported
 
         shared = config.stash[_SHARED] = _tracker(config)
+        shared.is_run = True
         config.stash[_CLOSERS].enter_context(running(shared))
     return config.stash[_SHARED]
 
@@ -179,8 +183,22 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     attempt = item.stash[_ATTEMPT] = ExitStack()
     attempt.enter_context(running(tracker))
     _set_limits(item, tracker)
-    with _decisive_failure(tracker):
-        return (yield)
+    try:
+        with _decisive_failure(tracker):
+            return (yield)
+    except pytest.fail.Exception:
+        if tracker.failure is None:
+            raise
+        # It is the test that fails, not its set-up: its call phase says so (`pytest_runtest_call_of_failed_setup`).
+        return None
+
+
+@pytest.hookimpl(specname="pytest_runtest_call", tryfirst=True)
+def pytest_runtest_call_of_failed_setup(item: pytest.Item) -> None:
+    """Keeps a test from running whose budget was spent, or whose request no cassette held, in its fixtures already."""
+    failure = item.stash[_ATTEMPTS][-1].failure
+    if failure is not None:
+        _fail(failure)
 
 
 def _set_limits(item: pytest.Item, tracker: Tracker) -> None:
@@ -217,7 +235,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     tracker = item.stash[_ATTEMPTS][-1]
     tracker.phase = "call"
     with _decisive_failure(tracker):
-        result = yield
+        try:
+            result = yield
+        except pytest.skip.Exception:
+            _check_budget(item, tracker)  # what was spent is spent
+            raise
     _check_budget(item, tracker)
     if item.config.stash[_SETTINGS].audit == "error" and (found := tracker.discrepancies()):
         lines = (f"  {call.call_index + 1}  {call.model}  {call.where or ''}\n     {call.reason}" for call in found)
@@ -288,17 +310,18 @@ def pytest_runtest_makereport(
         data = _spent(item)
         if data:
             report.llm_usage = data  # type: ignore[attr-defined]
-            report.user_properties.extend(_properties(item.stash[_ATTEMPTS][-1]))
+            report.user_properties.extend(_properties(item))
     return report
 
 
 def _spent(item: pytest.Item) -> dict[str, Any]:
     data: dict[str, Any] = {}
-    attempts = item.stash[_ATTEMPTS]
+    attempts = item.stash.get(_ATTEMPTS, [])  # none where another plugin's set-up failed before ours began
     if _is_tracked(item, item.config.stash[_SETTINGS]) and any(tracker.calls() for tracker in attempts):
         from pytest_llm_usage.report.run import record  # noqa: PLC0415 -- only for tests that called a model
 
-        data = record(attempts)
+        cassettes = item.stash.get(_CASSETTES, set())
+        data = record(attempts, cassettes)
     return data | _spent_by_no_test(item.config)
 
 
@@ -308,9 +331,9 @@ def _spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
     return {"shared": shared.to_list()} if shared is not None and shared.calls else {}
 
 
-def _properties(tracker: Tracker) -> Iterator[tuple[str, str]]:
+def _properties(item: pytest.Item) -> Iterator[tuple[str, str]]:
     """What JUnit reports show of a test; what is not known is left out, never 0."""
-    calls = tracker.calls()
+    calls = item.stash[_ATTEMPTS][-1].calls() if _ATTEMPTS in item.stash else ()
     yield "llm_calls", str(sum(call.is_billed for call in calls))
     if not any(call.is_unknown for call in calls):
         usages = [call.usage for call in calls if call.is_billed and call.usage is not None]
@@ -332,12 +355,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["llm_usage"] = _spent_by_no_test(session.config)
 
 
+def _baseline(path: Path | None) -> RunData | None:
+    if path is None:
+        return None
+    from pytest_llm_usage.report.delivery import read_baseline  # noqa: PLC0415 -- only where it is asked for
+
+    return read_baseline(path)
+
+
 class _Gatherer:
     """Adds up what rides on the reports, in the process that prints: the only one, or xdist's controller."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._run: Run | None = None
+        self._baseline = _baseline(config.stash[_SETTINGS].compare)
+        self._delivery: Delivery | None = None
+        self._printed: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -383,10 +417,46 @@ class _Gatherer:
         """Remembers the session, to be able to end it."""
         self._session = session
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Prints the section `LLM usage`; nothing where no model was called."""
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Compares and writes the reports that are asked for; fails the run where a gate is exceeded."""
         if data := _spent_by_no_test(self._config):
             self._gathered().add("", "", data)
+        settings = self._config.stash[_SETTINGS]
+        if settings.session_limits and settings.mode == "fail" and session.exitstatus == pytest.ExitCode.OK:
+            unproven = self._gathered().unproven(settings.session_limits)
+            if unproven is not None:
+                self._printed.append(unproven)
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        wanted = (settings.json, settings.md, settings.html, settings.compare)
+        if self._config.option.collectonly or not (any(wanted) or (settings.step_summary and self._run)):
+            return
+        from pytest_llm_usage.report.delivery import Reports  # noqa: PLC0415 -- only where it is asked for
+
+        reports = Reports(
+            json=settings.json,
+            markdown=settings.md,
+            html=settings.html,
+            step_summary=settings.step_summary if settings.report != "off" else None,
+            compare=settings.compare,
+            baseline=self._baseline,
+            fail_on=settings.fail_on,
+            shard=settings.shard,
+            root=settings.root,
+        )
+        self._delivery = reports.deliver(
+            self._gathered(),
+            exit_status=exitstatus,
+            prices=lambda: _price_book(self._config, settings.prices).name,
+            print_text=self._printed.append,
+        )
+        if self._delivery.failed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Prints the section `LLM usage`; nothing where no model was called and nothing was asked for."""
+        for text in self._printed:
+            terminalreporter.write_line(text)
         if self._run is None:
             return
         from pytest_llm_usage.report import section_lines  # noqa: PLC0415
@@ -395,6 +465,8 @@ class _Gatherer:
         bar = "█" if unicode and terminalreporter.isatty else "#"
         settings = self._config.stash[_SETTINGS]
         lines = section_lines(self._run, settings.report, bar=bar, audit=settings.audit != "off")
+        if self._delivery is not None and self._delivery.lines:
+            lines += ["", *self._delivery.lines] if lines else self._delivery.lines
         if lines:
             terminalreporter.section("LLM usage")
             for line in lines:
@@ -509,6 +581,7 @@ def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
     if policy is None:
         yield
         return
+    item.stash.setdefault(_CASSETTES, set()).add(policy.shown_path)
     with _replaying(policy, item.stash[_ATTEMPTS][-1]) as cassette:
         item.stash[_CASSETTE] = cassette
         try:

@@ -7,7 +7,7 @@ win; values are parsed here, and a wrong one is one line that names the option a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from pytest_llm_usage.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pytest_llm_usage.compare import Tolerances
+    from pytest_llm_usage.report.comparison import FailOn
 
 __all__ = ["CassetteMark", "Settings", "add_options", "cassette_mark", "limits_of"]
 
@@ -55,6 +56,25 @@ def _model_names(text: str) -> Mapping[str, str]:
     return parse_model_names(filter(None, map(str.strip, text.splitlines())))
 
 
+def _path(text: str) -> Path:
+    if not text.strip():
+        raise ConfigurationError("the name of a file is missing")
+    return Path(text.strip())
+
+
+def _fail_on(text: str) -> FailOn:
+    from pytest_llm_usage.report.comparison import FailOn  # noqa: PLC0415 -- only where it is set
+
+    return FailOn.parse(text)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.strip().isdecimal() and count.strip().isdecimal() and 0 < int(number) <= int(count)):
+        raise ConfigurationError(f"{text!r} is not a part of a run (example: 1/4, 2/4, 3/4 and 4/4)")
+    return int(number), int(count)
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
@@ -85,6 +105,14 @@ class _Setting:
     def key(self) -> str:
         """The ini key."""
         return f"{_PREFIX}{self.name}"
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The option, as it is best typed first."""
+        spellings = (f"--llm-usage-{self.flag}".rstrip("-"),)
+        if self.short is None or os.environ.get("PYTEST_LLM_USAGE_SHORT_OPTIONS") == "0":
+            return spellings
+        return (self.short, *spellings)
 
     @property
     def variable(self) -> str:
@@ -160,6 +188,51 @@ _SETTINGS = (
         help="the section at the end of the run: models (default), tests, calls or off",
     ),
     _Setting(
+        name="json",
+        parse=_path,
+        flag="json",
+        metavar="PATH",
+        help="write the run as data (its JSON Schema is in the package); - is the standard output",
+    ),
+    _Setting(
+        name="md",
+        parse=_path,
+        flag="md",
+        metavar="PATH",
+        help="write the run, or the comparison, as Markdown for a comment on a pull request; - is the standard output. "
+        "In GitHub Actions it is added to the step's summary as well",
+    ),
+    _Setting(
+        name="html",
+        parse=_path,
+        flag="html",
+        metavar="PATH",
+        help="write the run as one self-contained page with charts",
+    ),
+    _Setting(
+        name="compare",
+        parse=_path,
+        flag="compare",
+        metavar="PATH",
+        help="compare with an earlier run, a file that --llm-usage-json wrote; where there is none yet, the run says so",
+    ),
+    _Setting(
+        name="fail_on",
+        parse=_fail_on,
+        flag="fail-on",
+        metavar="GATES",
+        help="with --llm-usage-compare: fail the run where usage rose by more, of a test or of all together "
+        "(tokens:+5%, cost:+$0.01, calls:+0; of tokens, input, output, calls, cost), or where there is nothing to "
+        "compare with (no-baseline); separated by commas",
+    ),
+    _Setting(
+        name="shard",
+        parse=_shard,
+        flag="shard",
+        metavar="I/N",
+        help="which part of a divided run this is (2/4), so that pytest-llm-usage merge can name the missing ones",
+    ),
+    _Setting(
         name="track",
         parse=_one_of("all", "requested"),
         default="all",
@@ -226,13 +299,15 @@ def add_options(parser: pytest.Parser) -> None:
     `PYTEST_LLM_USAGE_SHORT_OPTIONS=0` leaves out the short spellings, for suites that declare `--max-tokens` themselves.
     """
     group = parser.getgroup("llm-usage", "token usage and cost of model calls")
-    short_options = os.environ.get("PYTEST_LLM_USAGE_SHORT_OPTIONS", "1") != "0"
     for setting in _SETTINGS:
         if setting.flag is not None:
-            spellings = [f"--llm-usage-{setting.flag}".rstrip("-")]
-            if setting.short and short_options:
-                spellings.insert(0, setting.short)
-            group.addoption(*spellings, dest=setting.key, default=None, metavar=setting.metavar, help=setting.help)
+            group.addoption(
+                *setting.spellings,
+                dest=setting.key,
+                default=None,
+                metavar=setting.metavar,
+                help=setting.help.replace("%", "%%"),
+            )
         parser.addini(setting.key, setting.help, default=None)
 
 
@@ -246,6 +321,11 @@ class Settings:
         record: The record mode, or None where nobody chose one.
         prices: The file of the user's own prices, absolute.
         root: pytest's root directory.
+        json: Where the run is written to as data, absolute, or `-`; likewise `md` and `html`.
+        compare: The file of the run to compare with, absolute.
+        fail_on: What fails the run in that comparison.
+        shard: Which part of a divided run this is, from 1, and of how many.
+        step_summary: The file to which GitHub Actions wants Markdown to be added.
     """
 
     limits: Limits
@@ -264,6 +344,13 @@ class Settings:
     cassette_json: Literal["indented", "verbatim"]
     prices: Path | None
     root: Path
+    json: Path | None
+    md: Path | None
+    html: Path | None
+    compare: Path | None
+    fail_on: FailOn | None
+    shard: tuple[int, int] | None
+    step_summary: Path | None
 
     @classmethod
     def of(cls, config: pytest.Config) -> Settings:
@@ -280,24 +367,33 @@ class Settings:
         session = {name: values.pop(f"session_{name}") for name in ("max_tokens", "max_cost")}
         if values["prices"] is not None:
             values["prices"] = config.rootpath / values["prices"]
+        for name in ("json", "md", "html", "compare"):
+            if values[name] not in (None, Path("-")):
+                # Relative to where it was written down.
+                is_ini = origins[name] == f"{_PREFIX}{name}"
+                values[name] = (config.rootpath if is_ini else config.invocation_params.dir) / values[name]
+        if values["compare"] is None and origins["fail_on"].startswith("--"):
+            raise ConfigurationError(f"{origins['fail_on']}: nothing to compare with; add --llm-usage-compare=PATH")
+        step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
         return cls(
             limits=Limits(**limits, origins={name: origins[name] for name in limits}),
             session_limits=Limits(**session, origins={name: origins[f"session_{name}"] for name in session}),
             root=config.rootpath,
+            step_summary=Path(step_summary) if step_summary else None,
             **values,
         )
 
 
 def _value(config: pytest.Config, setting: _Setting) -> tuple[Any, str]:
     """The value of a setting and where it was set."""
-    option = setting.short or f"--llm-usage-{setting.flag}".rstrip("-")
     sources = (
-        (config.getoption(setting.key, None) if setting.flag is not None else None, option),
-        (os.environ.get(setting.variable), setting.variable),
-        (config.getini(setting.key), setting.key),
+        (config.getoption(setting.key, None) if setting.flag is not None else None, setting.spellings[0]),
+        # Set to nothing is not set: how CI systems pass on a variable they do not have.
+        (os.environ.get(setting.variable) or None, setting.variable),
+        (config.getini(setting.key) or None, setting.key),
     )
     for text, origin in sources:
-        if text not in (None, ""):
+        if text is not None:
             try:
                 return setting.parse(cast("str", text)), origin
             except ConfigurationError as error:
@@ -318,6 +414,16 @@ _CASSETTE_MARKER = (
 MARKERS = (_BUDGET_MARKER, _CASSETTE_MARKER)
 
 
+def _marks(item: pytest.Item, name: str) -> Iterator[pytest.Mark]:
+    """The markers of a name, the nearest first: a parameter's before its function's, which pytest has behind it."""
+    callspec = getattr(item, "callspec", None)
+    of_parameter = [mark for mark in getattr(callspec, "marks", ()) if mark.name == name]
+    yield from (getattr(mark, "mark", mark) for mark in of_parameter)
+    for mark in item.iter_markers(name):
+        if not any(getattr(other, "mark", other) is mark for other in of_parameter):
+            yield mark
+
+
 def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
     """What a test may spend: one set for all models, and one for each marker with a `model`.
 
@@ -328,7 +434,7 @@ def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
     """
     general = Limits()
     of_models = []
-    for mark in item.iter_markers("llm_budget"):
+    for mark in _marks(item, "llm_budget"):
         if mark.args:
             raise ConfigurationError(f"@pytest.mark.llm_budget takes keywords only, not {mark.args[0]!r}")
         limits = Limits.parse(mark.kwargs, origin="@pytest.mark.llm_budget")
@@ -380,7 +486,7 @@ def cassette_mark(item: pytest.Item) -> CassetteMark:
     Raises:
         ConfigurationError: A keyword or value that cannot be read.
     """
-    mark = item.get_closest_marker("llm_cassette")
+    mark = next(_marks(item, "llm_cassette"), None)
     if mark is None:
         return CassetteMark()
     if len(mark.args) > 1:

@@ -7,6 +7,8 @@ A fenced block's first line says what becomes of it:
   led to the emulator of the examples.
 
 The blocks of one section (`## …`) share a folder with the application's modules of the examples and their recordings.
+
+Run as a script (`make readme`), it pastes what the commands print now into the README.
 """
 
 import os
@@ -15,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,3 +188,37 @@ def test_every_keyword_of_a_marker_is_listed(marker):
     keywords = re.search(rf"^@pytest.mark.{marker}\((.*?)\):", declared, flags=re.MULTILINE)[1]
     listed = re.search(rf"^\| `{marker}\((.*?)\)`", CONFIGURATION, flags=re.MULTILINE)[1]
     assert re.findall(r"\w+(?==)", listed) == re.findall(r"(\w+)=", keywords)
+
+
+def abridged(command, printed):
+    """What the README shows of what a command printed."""
+    lines = [line.rstrip() for line in printed.splitlines()]
+    if not command.line.startswith("pytest"):
+        return lines
+    if command.expected[:1] == ["..."]:
+        return ["...", lines[-1]]
+    start = next(number for number, line in enumerate(lines) if line.startswith("collected "))
+    return [lines[0], "...", *lines[start:]]
+
+
+def with_fresh_output(section):
+    """The text of a section with what its commands print now."""
+    with tempfile.TemporaryDirectory() as directory:
+        project = Project(Path(directory))
+
+        def fresh(block):
+            if block["language"] != "console":
+                project.write(block["path"], block["text"])
+                return block[0]
+            lines = []
+            for command in commands_of(block["text"]):
+                lines += [f"$ {command.line}", *abridged(command, project.run(command.line))]
+            return "\n".join(["```console", *lines, "```"])
+
+        return BLOCK.sub(fresh, section)
+
+
+if __name__ == "__main__":
+    for text in SECTIONS.values():
+        README = README.replace(text, with_fresh_output(text))
+    (ROOT / "README.md").write_text(README, encoding="utf-8")

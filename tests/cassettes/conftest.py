@@ -10,8 +10,8 @@ from loopback import Provider, refuse
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
 
 
-@pytest.fixture(scope="session", autouse=True)
-def provider_names():
+@pytest.fixture(autouse=True)
+def provider_names(monkeypatch):
     """Names under `.test` lead to loopback, in this process, for every way to look a name up."""
     lookup = socket.getaddrinfo
 
@@ -19,9 +19,7 @@ def provider_names():
         name = host.decode() if isinstance(host, bytes) else host
         return lookup("127.0.0.1" if name and name.endswith(".test") else host, *args, **kwargs)
 
-    socket.getaddrinfo = getaddrinfo
-    yield
-    socket.getaddrinfo = lookup
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
 @pytest.fixture

@@ -215,7 +215,7 @@ def raw_google(url, streamed):
     models = client.models
     if streamed:
         return [
-            part.to_json_dict() for part in models.generate_content_stream(model="gemini-2.5-flash", contents=PROMPT)
+            _without_headers(part) for part in models.generate_content_stream(model="gemini-2.5-flash", contents=PROMPT)
         ]
     return [_without_headers(models.generate_content(model="gemini-2.5-flash", contents=PROMPT))]
 

@@ -6,17 +6,19 @@ import gzip
 import http.client
 import json
 import threading
+import time
 import urllib.request
 
 import httpx
 import pytest
 import requests
 import vcr
+import vcr.filters
 from loopback import HOST, Refused, refuse
 
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, Redaction, layout, observing_vcrpy, storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
-from pytest_llm_usage.errors import CassetteError, ConfigurationError, SecretError
+from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError, SecretError
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -624,6 +626,41 @@ def test_matchers_of_the_user_s_own(provider, cassette, path):
             ask(provider.url, {"n": 3})
 
 
+@pytest.mark.skipif(not hasattr(vcr.filters, "sensitive_data_hooks"), reason="vcrpy 9 brought it")
+def test_sensitive_data_of_vcr_config(provider, cassette, path):
+    config = {"filter_sensitive_data": {"<TENANT>": "acme-corp"}}
+    with cassette("once", vcr_config=config):
+        ask(provider.url, {"tenant": "acme-corp"}, path="/acme-corp/chat")
+    assert "acme-corp" not in path.read_text()
+    with cassette(vcr_config=config):
+        ask(provider.url, {"tenant": "acme-corp"}, path="/acme-corp/chat")
+    with cassette(vcr_config=config), pytest.raises(Refused):
+        ask(provider.url, {"tenant": "other"}, path="/acme-corp/chat")
+
+
+def test_concurrent_calls_are_written_in_the_order_in_which_they_were_made(provider, cassette, path):
+    async def ask_all():
+        async with httpx.AsyncClient() as client:
+            posts = [client.post(provider.url + "/v1/chat/completions", json={"n": number}) for number in range(8)]
+            await asyncio.gather(*posts)
+
+    delays = iter([0.05, 0.03, 0.0, 0.02, 0.01, 0.04, 0.0, 0.0])
+    answer = (200, {"content-type": "application/json"}, b"{}")
+
+    class Slow(list):
+        def pop(self, index):
+            time.sleep(next(delays))
+            return answer
+
+        def __bool__(self):
+            return True
+
+    provider.answers = Slow()
+    with cassette("once"):
+        asyncio.run(ask_all())
+    assert [body["n"] for body in bodies(path)] == list(range(8))
+
+
 def test_allow_playback_repeats(provider, cassette, path):
     write(path, recorded(provider.url, CHAT, {"old": 1}), recorded(provider.url, CHAT, {"old": 2}))
     with cassette(vcr_config={"allow_playback_repeats": True}):
@@ -688,3 +725,54 @@ def test_layout_is_the_one_of_this_project(provider, cassette, path):
     with cassette("once"):
         ask(provider.url)
     assert layout.render(storage.load(path)) == path.read_bytes()
+
+
+# Age, and recordings that nobody plays ----------------------------------------------------------------------------------
+
+
+def test_a_recording_that_is_too_old(provider, cassette, path):
+    write(path, recorded(provider.url, CHAT, {"old": 1}, date=["Sat, 01 Feb 2025 00:00:00 GMT"]))
+    with cassette(max_age_days=100_000):
+        ask(provider.url)
+    with cassette(max_age_days=30), pytest.raises(Refused) as refused:
+        ask(provider.url)
+    first, last = str(refused.value).splitlines()
+    assert first.startswith("Recording too old: cassettes/test_agent/test_bird.yaml was recorded on 2025-02-01, ")
+    assert first.endswith(" days ago (llm_usage_max_age = 30 days)")
+    assert last.endswith("--llm-usage-record=rewrite")
+    with cassette("rewrite", max_age_days=30):
+        ask(provider.url)
+    with cassette(max_age_days=30):
+        ask(provider.url)
+
+
+def test_a_recording_without_a_date_has_no_age(provider, cassette, path):
+    write(path, recorded(provider.url, CHAT, {"old": 1}))
+    with cassette(max_age_days=0):
+        ask(provider.url)
+
+
+@pytest.mark.parametrize("asks", [0, 1])
+def test_recordings_that_are_not_played_fail_where_that_is_minded(provider, cassette, path, asks):
+    write(path, recorded(provider.url, CHAT, {}), recorded(provider.url, {"n": 2}, {}))
+    with pytest.raises(RecordingMismatchError) as error, cassette(fail_unplayed=True):
+        for _ in range(asks):
+            ask(provider.url)
+    assert str(error.value).splitlines() == [
+        f"Recording not played: cassettes/test_agent/test_bird.yaml, {2 - asks} of 2 requests were not made",
+        *[f"  POST {provider.url}/v1/chat/completions"] * (2 - asks),
+        'Record again:  pytest "tests/test_agent.py::test_bird" --llm-usage-record=rewrite',
+    ]
+
+
+def test_recordings_that_are_all_played_do_not(provider, cassette, path):
+    write(path, recorded(provider.url, CHAT, {}))
+    with cassette(fail_unplayed=True):
+        ask(provider.url)
+    with cassette("rewrite", fail_unplayed=True):
+        ask(provider.url, {"n": 2})
+
+
+def test_no_cassette_has_nothing_unplayed(cassette):
+    with cassette(fail_unplayed=True):
+        pass

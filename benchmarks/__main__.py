@@ -1,0 +1,35 @@
+"""Run all comparisons and print their ratios; exit status 1 when a target is missed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks import calls, replay, startup, wire_reading
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--tests", type=int, default=10_000, metavar="N", help="tests in the long suite (default: 10,000)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="runs of each side of the long suite (default: 3)"
+    )
+    options = parser.parse_args()
+    print(f"{'':<56} {'ours':>10} {'other':>10} {'ratio':>7}   target")
+    comparisons = []
+    for measured in (
+        lambda: startup.compare(rounds=7 * options.rounds),
+        lambda: replay.compare(tests=100, rounds=2 * options.rounds),
+        lambda: wire_reading.compare(rounds=options.rounds),
+        lambda: calls.compare(tests=options.tests, rounds=options.rounds),
+    ):
+        lines = measured()
+        comparisons += lines
+        print(*lines, sep="\n", flush=True)
+    return 0 if all(comparison.is_met for comparison in comparisons) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

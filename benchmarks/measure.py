@@ -1,0 +1,112 @@
+"""Runs of two sides in turn, and what is said about them.
+
+Both sides of a comparison run in one session of the benchmarks, alternately and in processes of their own, so that a busy
+machine slows both. A figure is the median over the runs (of starts the least, which other work on the machine touches
+least): of wall time for single calls, of processor time for suites and starts.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+SUITES = Path(__file__).parent / "suites"
+
+#: What a run of one side measured: seconds by what was measured.
+Seconds = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One line of the report.
+
+    Attributes:
+        what: What was measured.
+        ours_s: Seconds with pytest-llm-usage.
+        other_s: Seconds with what it is compared with.
+        most_ratio: The highest ratio that meets the target, or None.
+        most_extra_s: The most seconds more that meet the target, or None.
+    """
+
+    what: str
+    ours_s: float
+    other_s: float
+    most_ratio: float | None = None
+    most_extra_s: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Our time as a share of the other's."""
+        return self.ours_s / self.other_s
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the targets are met, where there are any."""
+        return (self.most_ratio is None or self.ratio <= self.most_ratio) and (
+            self.most_extra_s is None or self.ours_s - self.other_s <= self.most_extra_s
+        )
+
+    def __str__(self) -> str:
+        line = f"{self.what:<56} {duration(self.ours_s)} {duration(self.other_s)} {self.ratio:7.2f}"
+        targets = []
+        if self.most_ratio is not None:
+            targets.append(f"at most {self.most_ratio:.2f}")
+        if self.most_extra_s is not None:
+            targets.append(f"at most {duration(self.most_extra_s).strip()} more")
+        return f"{line}   {' and '.join(targets)}{'' if self.is_met else '  MISSED'}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """`seconds` in the unit that suits it, ten characters wide."""
+    if seconds >= 1:
+        return f"{seconds:8.2f} s"
+    if seconds >= 1e-3:
+        return f"{seconds * 1e3:7.1f} ms"
+    return f"{seconds * 1e6:7.1f} µs"
+
+
+def alternate(
+    sides: Mapping[str, Callable[[], Seconds]], rounds: int, figure: Callable[[list[float]], float] = median
+) -> dict[str, dict[str, float]]:
+    """Each side `rounds` times in turn, after a first round that is thrown away; the figure by side and by measurement."""
+    runs: dict[str, list[Seconds]] = {side: [] for side in sides}
+    for number in range(rounds + 1):
+        for side, run in sides.items():
+            measured = run()
+            if number:
+                runs[side].append(measured)
+    return {
+        side: {what: figure([run[what] for run in measured]) for what in measured[0]} for side, measured in runs.items()
+    }
+
+
+def run_pytest(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> str:
+    """What pytest prints, in a process of its own and without the settings of this repository.
+
+    Raises:
+        SystemExit: It failed; what it printed is shown.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-qx",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(directory),
+        *arguments,
+    ]
+    done = subprocess.run(
+        command, cwd=directory, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    # 5: no tests, which is what an empty suite is about.
+    if done.returncode not in (0, 5):
+        raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done.stdout

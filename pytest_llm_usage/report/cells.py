@@ -1,0 +1,68 @@
+"""What reports say of calls, cell by cell: counts and amounts as people read them, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+
+from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.text import plural, tokens, usd
+from pytest_llm_usage.usage import TokenUsage
+
+__all__ = ["model_rows", "notes", "usage_cells"]
+
+
+def model_rows(calls: Sequence[Call]) -> Iterator[tuple[str, ...]]:
+    """A row for each model, and one for all: the name and its `usage_cells`."""
+    groups: dict[str, list[Call]] = {}
+    for call in calls:
+        name = f"{call.model} (http)" if call.source == "http" else call.model
+        groups.setdefault(name, []).append(call)
+    yield from ((name, *usage_cells(group)) for name, group in sorted(groups.items()))
+    yield "total", *usage_cells(calls)
+
+
+def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
+    """Calls, input, cached, output, reasoning, USD; `>=` before a sum of which a part is not known."""
+    billed = [call for call in calls if call.is_billed]
+    usage = sum((call.usage for call in billed if call.usage is not None), TokenUsage())
+    unknown = sum(call.is_unknown for call in billed)
+    known = any(call.usage is not None for call in billed)
+
+    def shown(value: int) -> str:
+        if unknown:
+            return f">={tokens(value)}" if known else "?"
+        return tokens(value) if value else "-"
+
+    costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
+    priced = [cost for cost in costs if cost is not None]
+    price = "-" if not costs else usd(sum(priced, Decimal(0))) if priced else "?" if unknown else "unpriced"
+    if priced and len(priced) < len(costs):
+        price = f">={price}" if price[0] != "<" else ">0"
+    return (
+        tokens(len(billed)),
+        shown(usage.input_tokens),
+        tokens(usage.input_token_details.get("cache_read", 0) or None).replace("?", "-"),
+        shown(usage.output_tokens),
+        tokens(usage.output_token_details.get("reasoning", 0) or None).replace("?", "-"),
+        price,
+    )
+
+
+def notes(calls: Sequence[Call]) -> Iterable[str]:
+    """What the numbers of these calls do not contain."""
+    unpriced = [call for call in calls if call.usage is not None and call.is_billed and call.cost_usd is None]
+    unknown = [call for call in calls if call.is_unknown]
+    cached = [call for call in calls if not call.is_billed]
+    if unpriced:
+        yield f"and {plural(len(unpriced), 'unpriced call')}"
+    if unknown:
+        yield f"and {plural(len(unknown), 'call')} of unknown usage: {_where(unknown)}"
+    if cached:
+        yield f"and {plural(len(cached), 'answer')} of LangChain's cache, not counted"
+
+
+def _where(calls: Sequence[Call]) -> str:
+    places = list(dict.fromkeys(call.where or call.model for call in calls))
+    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    return f"{places[0]}{more}"

@@ -1,0 +1,314 @@
+"""A run beside an earlier one: what every report of a comparison shows, and the verdict of its gates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from textwrap import wrap
+from typing import Any, Literal, TypeAlias
+
+from pytest_llm_usage.compare import (
+    Comparison,
+    Gate,
+    Spending,
+    TestChange,
+    causes,
+    compare_runs,
+    compare_usage,
+    parse_gates,
+)
+from pytest_llm_usage.report.data import RunData
+from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width
+
+__all__ = ["FailOn", "Row", "RunComparison", "comparison_lines"]
+
+_Status: TypeAlias = Literal["changed", "renamed", "added", "removed"]
+
+#: The word among the gates that makes a missing baseline a failure.
+NO_BASELINE = "no-baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class FailOn:
+    """What `--llm-usage-fail-on` says.
+
+    Attributes:
+        gates: What must not rise by more.
+        no_baseline: Whether the run also fails where there is nothing to compare it with.
+    """
+
+    gates: tuple[Gate, ...] = ()
+    no_baseline: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> FailOn:
+        """Gates separated by commas, and `no-baseline`.
+
+        Raises:
+            ConfigurationError: One of them cannot be read.
+        """
+        words = [word.strip() for word in text.split(",")]
+        return cls(parse_gates(",".join(word for word in words if word != NO_BASELINE)), NO_BASELINE in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A gate that a test, or all together, did not pass.
+
+    Attributes:
+        gate: As it was written.
+        amounts: Before and now, where these are not the tokens that every row shows; may be empty.
+        is_known: Whether both are known; otherwise it cannot be shown to hold.
+    """
+
+    gate: str
+    amounts: str
+    is_known: bool
+
+    def text(self, quoted: Callable[[str], str] = str) -> str:
+        """In words. `quoted` makes of the gate's text what the report shows."""
+        what = f"over {quoted(self.gate)}" if self.is_known else f"{quoted(self.gate)} cannot be shown to hold"
+        return f"{what} ({self.amounts})" if self.amounts else what
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One test, or all together, as a report shows it.
+
+    Attributes:
+        name: The test's node id.
+        was: Tokens before; `-` where it was not there.
+        now: Tokens now; `-` where it is not there.
+        by: The difference in per cent, with its sign; empty where there is none.
+        over: The gates it does not pass.
+        notes: What happened, a sentence or two.
+        renamed_from: The name it had.
+    """
+
+    name: str
+    was: str
+    now: str
+    by: str = ""
+    over: tuple[Exceeded, ...] = ()
+    notes: tuple[str, ...] = ()
+    renamed_from: str | None = None
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """The runs of `head` beside those of `base`.
+
+    Attributes:
+        base: Earlier runs.
+        head: Later runs.
+        base_name: What the earlier ones are called.
+        gates: What must not rise by more.
+        floor_tokens: A change of no more tokens, and no more calls, is called noise.
+    """
+
+    base: Sequence[RunData]
+    head: Sequence[RunData]
+    base_name: str
+    gates: tuple[Gate, ...] = ()
+    floor_tokens: int = 0
+
+    @cached_property
+    def result(self) -> Comparison:
+        """The comparison itself."""
+        return compare_runs(self.base, self.head, gates=self.gates, floor_tokens=self.floor_tokens)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a gate is exceeded."""
+        return self.result.failed
+
+    def verdict(self, quoted: Callable[[str], str] = str) -> str:
+        """What the gates say, in a line; empty where there is none.
+
+        Args:
+            quoted: Makes of a gate's text what the report shows.
+        """
+        if not self.gates:
+            return ""
+        parts = []
+        for gate in self.gates:
+            found = [_exceeded(gate, change.was, change.now) for change in self.result.changes if gate in change.over]
+            together = [_exceeded(gate, self.result.was, self.result.now)] if gate in self.result.over else []
+            for is_known in (True, False):
+                count = sum(item.is_known == is_known for item in found)
+                who = [plural(count, "test")] if count else []
+                who += ["all tests together" for item in together if item.is_known == is_known]
+                if who:
+                    what = Exceeded(gate.text, "", is_known).text(quoted)
+                    parts.append(f"{' and '.join(who)}{' ' if is_known else ': '}{what}")
+        return "; ".join(parts) or f"within {', '.join(quoted(gate.text) for gate in self.gates)}"
+
+    @property
+    def summary(self) -> str:
+        """How many tests changed, in a line."""
+        counts = Counter(change.status for change in self.result.changes if change.status != "noise")
+        words: dict[_Status, str] = {
+            "changed": "changed",
+            "renamed": "renamed",
+            "added": "new",
+            "removed": "not in this run",
+        }
+        said = [f"{counts[status]:,} {word}" for status, word in words.items() if counts[status]]
+        said += [f"{self.noise:,} changed within the noise"] if self.noise else []
+        said += [f"{self.unchanged:,} unchanged"] if self.unchanged else []
+        return ", ".join(said) or "no test called a model"
+
+    @cached_property
+    def noise(self) -> int:
+        """How many tests moved no further than several runs of them do by themselves, or less than the floor."""
+        return sum(change.status == "noise" and change.was != change.now for change in self.result.changes)
+
+    @property
+    def unchanged(self) -> int:
+        """How many tests are the same (with several runs a side: in their medians)."""
+        steady = sum(change.status == "noise" for change in self.result.changes) - self.noise
+        return self.result.unchanged + steady
+
+    def rows(self, most: int) -> tuple[list[Row], int]:
+        """At most so many of the tests that changed beyond noise, and how many more there are.
+
+        Those over a gate come first, then the largest changes.
+        """
+        shown = [change for change in self.result.changes if change.status != "noise"]
+        shown.sort(key=lambda change: (not change.over, -abs(_by(change.was, change.now))))
+        return [self._row(change) for change in shown[:most]], max(0, len(shown) - most)
+
+    @property
+    def total(self) -> Row:
+        """All tests together; the note is what they cost."""
+        was, now = self.result.was, self.result.now
+        cost, cost_now = _cost(was), _cost(now)
+        note = cost if was == now or cost == cost_now else f"{cost} -> {cost_now}"
+        over = tuple(_exceeded(gate, was, now) for gate in self.result.over)
+        return Row("all", _tokens(was), _tokens(now), _share(was, now), over, (note,))
+
+    def _row(self, change: TestChange) -> Row:
+        over = tuple(_exceeded(gate, change.was, change.now) for gate in change.over)
+        row = (change.test, _tokens(change.was), _tokens(change.now), _share(change.was, change.now), over)
+        return Row(*row, tuple(self._notes(change)), change.renamed_from)
+
+    def _notes(self, change: TestChange) -> Iterator[str]:
+        if change.status in ("added", "removed"):
+            yield {"added": "new", "removed": "not in this run"}[change.status]
+        elif change.was is not None and change.now is not None and change.was != change.now:
+            if len(self.base) == len(self.head) == 1:
+                yield from self._causes(change)
+            elif change.was.calls != change.now.calls:
+                yield f"{change.was.calls} -> {plural(change.now.calls, 'call')}"
+
+    def _causes(self, change: TestChange) -> list[str]:
+        was = self.base[0]["tests"][change.renamed_from or change.test]
+        now = self.head[0]["tests"][change.test]
+        books = tuple(run["environment"].get("genai-prices") for run in (*self.base, *self.head))
+        prices = (books[0], books[1]) if all(isinstance(book, str) for book in books) else (None, None)
+        return causes(compare_usage(was["usage"], now["usage"]), lambda model, which: _where(now, model, which), prices)
+
+
+def _where(record: Mapping[str, Any], model: str, which: str) -> str:
+    """Where the last call of a model was made, or that with the largest count of a name."""
+    calls = [call for call in record["calls"] if call.get("model", "unknown") == model]
+    if which != "last":
+        calls.sort(key=lambda call: call.get("usage", {}).get(which, 0))
+    return str(calls[-1].get("where", "")) if calls else ""
+
+
+def _by(was: Spending | None, now: Spending | None) -> int:
+    return (now.total_tokens if now else 0) - (was.total_tokens if was else 0)
+
+
+def _tokens(spent: Spending | None) -> str:
+    if spent is None:
+        return "-"
+    if spent.is_unknown:
+        return f">={tokens(spent.total_tokens)}" if spent.total_tokens else "?"
+    return tokens(spent.total_tokens)
+
+
+def _cost(spent: Spending) -> str:
+    if spent.is_unpriced:
+        return f">=${usd(spent.cost_usd)}" if spent.cost_usd else "unpriced"
+    amount = usd(spent.cost_usd)
+    return f"<${amount[1:]}" if amount.startswith("<") else f"${amount}"
+
+
+def _share(was: Spending | None, now: Spending | None) -> str:
+    by = _by(was, now)
+    if was is None or now is None or was.is_unknown or now.is_unknown or not by:
+        return ""
+    sign = "+" if by > 0 else "-"
+    return f"{sign}{percent(abs(by), was.total_tokens)}" if was.total_tokens else f"{sign}{tokens(abs(by))}"
+
+
+def _exceeded(gate: Gate, was: Spending | None, now: Spending | None) -> Exceeded:
+    if was is None or now is None:
+        return Exceeded(gate.text, "", is_known=True)
+    is_known = was.amount(gate.metric) is not None and now.amount(gate.metric) is not None
+    amounts = "" if gate.metric == "tokens" else f"{_amount(gate, was)} -> {_amount(gate, now)}"
+    return Exceeded(gate.text, amounts, is_known)
+
+
+def _amount(gate: Gate, spent: Spending) -> str:
+    if gate.metric == "cost":
+        return _cost(spent)
+    amount = spent.amount(gate.metric)
+    return "?" if amount is None else tokens(int(amount))
+
+
+# -- in a terminal ---------------------------------------------------------------------------------------------
+
+_WIDTH = 80
+_MOST_ROWS = 20
+_LONGEST_NAME = 44
+
+
+def comparison_lines(comparison: RunComparison) -> list[str]:
+    """The comparison in 80 columns: what it is with, the tests that changed, all together, and the verdict."""
+    lines = _wrapped(f"compared with {comparison.base_name}: {comparison.summary}")
+    rows, more = comparison.rows(_MOST_ROWS)
+    total = comparison.total
+    if rows or total.over or total.was != total.now:
+        table = columns(
+            [
+                ("test", "before", "now", ""),
+                *((shortened(row.name, _LONGEST_NAME), row.was, row.now, row.by) for row in (*rows, total)),
+            ],
+            "<>>>",
+        )
+        lines.append(f"  {table[0]}")
+        for row, line in zip((*rows, total), table[1:], strict=True):
+            if row is total and more:
+                lines.append(f"  and {more:,} more")
+            lines += _with_notes(line, row)
+    if verdict := comparison.verdict():
+        lines += _wrapped(f"{'FAILED: ' if comparison.failed else ''}{verdict}")
+    return lines
+
+
+def _with_notes(line: str, row: Row) -> list[str]:
+    notes = [item.text() for item in row.over]
+    notes += [f"renamed from {row.renamed_from}"] if row.renamed_from else []
+    notes += row.notes
+    if not notes:
+        return [f"  {line}"]
+    beside = f"  {line}  {'; '.join(notes)}"
+    if width(beside) <= _WIDTH:
+        return [beside]
+    return [f"  {line}", *(text for note in notes for text in _wrapped(note, "      "))]
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

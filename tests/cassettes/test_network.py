@@ -1,0 +1,206 @@
+"""While a cassette replays, whatever vcrpy does not intercept is stopped before it leaves the machine."""
+
+import asyncio
+import socket
+import threading
+
+import pytest
+from loopback import HOST, Refused, refuse
+
+from pytest_llm_usage.cassettes import storage
+from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
+from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard, is_loopback
+
+INTERCEPTED = "httpx, httpx2, requests, urllib3, urllib, aiohttp, boto3, httplib2 and tornado"
+
+
+@pytest.fixture
+def guard():
+    with NetworkGuard(HostPatterns(["allowed.test", "*.wild.test", "port.test:1"]), refuse, "tests/c.yaml") as guard:
+        yield guard
+
+
+def connect(host, port):
+    socket.create_connection((host, port), timeout=1).close()
+
+
+def test_the_message(guard):
+    with pytest.raises(Refused) as refused:
+        connect("wss.provider.test", 443)
+    assert str(refused.value).splitlines() == [
+        "Not replayed: a connection to wss.provider.test:443 made by test_network goes past the cassette tests/c.yaml",
+        f"Only {INTERCEPTED} are recorded and replayed; this would have gone live.",
+        "If it is meant to:  llm_usage_ignore_hosts = wss.provider.test   in the pytest section of pyproject.toml",
+    ]
+
+
+@pytest.mark.parametrize("address", [("192.0.2.1", 443), ("2001:db8::1", 443, 0, 0)])
+@pytest.mark.parametrize("method", ["connect", "connect_ex"])
+def test_addresses_are_refused(guard, address, method):
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family) as client, pytest.raises(Refused, match=r"192\.0\.2\.1:443|2001:db8::1:443"):
+        getattr(client, method)(address)
+
+
+def test_loopback_and_unix_sockets_are_free(guard, provider, tmp_path):
+    for host in ("127.0.0.1", "localhost"):
+        connect(host, provider.port)
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        client.connect(str(tmp_path / "s"))
+
+
+def test_hosts_that_may_be_reached(guard, provider):
+    connect("allowed.test", provider.port)
+    connect("deep.wild.test", provider.port)
+    with pytest.raises(ConnectionRefusedError):
+        connect("port.test", 1)
+    with pytest.raises(Refused):
+        connect("port.test", provider.port)
+    guard.let_through("later.test")
+    connect("later.test", provider.port)
+
+
+def test_the_machine_s_own_name(guard):
+    assert socket.getaddrinfo(socket.gethostname(), 80)
+
+
+def test_asyncio(guard, provider):
+    async def open_and_close(host):
+        _, writer = await asyncio.open_connection(host, provider.port)
+        writer.close()
+        await writer.wait_closed()
+
+    asyncio.run(open_and_close("127.0.0.1"))
+    with pytest.raises(Refused, match=r"a connection to wss.provider.test:"):
+        asyncio.run(open_and_close("wss.provider.test"))
+    with pytest.raises(Refused, match=r"a connection to 192.0.2.1:.* made by test_network"):
+        asyncio.run(open_and_close("192.0.2.1"))
+
+
+def test_websockets(guard):
+    from websockets.sync.client import connect as connect_websocket
+
+    with pytest.raises(Refused, match="made by websockets"):
+        connect_websocket("wss://api.openai.com/v1/realtime")
+
+
+def test_grpc(guard):
+    grpc = pytest.importorskip("grpc")
+    from grpc import aio
+
+    with grpc.insecure_channel("api.provider.test:443") as channel:
+        for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
+            request = b"" if kind.startswith("unary") else iter([b""])
+            with pytest.raises(Refused, match=r"a connection to api\.provider.test:443 made by grpc"):
+                getattr(channel, kind)("/service/method")(request, timeout=1)
+    with grpc.insecure_channel("127.0.0.1:1") as channel, pytest.raises(grpc.RpcError):
+        channel.unary_unary("/service/method")(b"", timeout=1)
+
+    async def call():
+        async with aio.insecure_channel("dns:///api.provider.test:443") as channel:
+            await channel.unary_unary("/service/method")(b"")
+
+    with pytest.raises(Refused, match=r"a connection to api\.provider.test:443 made by grpc"):
+        asyncio.run(call())
+
+
+def test_threads(guard):
+    refused = []
+
+    def run():
+        try:
+            connect("wss.provider.test", 443)
+        except Refused as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert refused
+
+
+def test_without_a_guard_nothing_is_wrapped(provider):
+    before = (socket.getaddrinfo, socket.socket.connect, socket.socket.connect_ex)
+    with NetworkGuard(HostPatterns([]), refuse, "a"):
+        assert socket.getaddrinfo is not before[0]
+        with NetworkGuard(HostPatterns([]), None, "b"):
+            connect("anything.test", provider.port)
+        with pytest.raises(Refused):
+            connect("anything.test", provider.port)
+    assert before == (socket.getaddrinfo, socket.socket.connect, socket.socket.connect_ex)
+    connect("anything.test", provider.port)
+
+
+def test_whoever_wraps_sockets_meanwhile_keeps_their_wrapper(provider, monkeypatch):
+    calls = []
+    with NetworkGuard(HostPatterns([]), refuse, "a"):
+        ours = socket.socket.connect
+
+        def theirs(self, address):
+            calls.append(address)
+            return ours(self, address)
+
+        monkeypatch.setattr(socket.socket, "connect", theirs)
+    assert socket.socket.connect is theirs
+    connect("anything.test", provider.port)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("0.0.0.0", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("app.localhost", True),
+        ("10.0.0.1", False),
+        ("192.168.1.1", False),
+        ("localhost.example.com", False),
+        ("127.0.0.1.example.com", False),
+        ("example.com", False),
+        ("", False),
+    ],
+)
+def test_what_is_loopback(host, local):
+    assert is_loopback(host) is local
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "port", "matches"),
+    [
+        ("api.test", "api.test", 443, True),
+        ("API.test", "api.TEST.", 443, True),
+        ("api.test:443", "api.test", 443, True),
+        ("api.test:443", "api.test", 80, False),
+        ("*.test", "api.test", 443, True),
+        ("*.test", "test", 443, False),
+        ("[::1]:80", "::1", 80, True),
+        ("::1", "::1", 80, True),
+        ("api.test", "other.test", 443, False),
+        ("10.*", "10.1.2.3", 5432, True),
+    ],
+)
+def test_patterns_of_hosts(pattern, host, port, matches):
+    assert HostPatterns([pattern]).match(host, port) is matches
+
+
+# In a cassette ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_replaying_cassette_guards_and_a_recording_one_does_not(provider, cassette, path):
+    for mode in ("once", "all", "rewrite", "new_episodes", "off"):
+        with cassette(mode):
+            connect(HOST, provider.port)
+    for mode in ("none", "once"):
+        storage.save(path, [Interaction(Request("GET", "http://x.test/"), Response(200))])
+        with cassette(mode) as opened, pytest.raises(Refused):
+            connect(HOST, provider.port)
+        assert opened.failure.startswith(f"Not replayed: a connection to {HOST}:{provider.port} made by test_network")
+    with cassette(ignore_hosts=(HOST,)):
+        connect(HOST, provider.port)

@@ -1,0 +1,225 @@
+"""Model providers on loopback that count as they are told: `fastest bird? [812 64]` is answered with that usage.
+
+Bedrock, Groq, Mistral, Ollama and OpenAI's chat completions, streamed and not, each stating its usage where its provider
+does. `Provider.asked` is what was sent, so that a test can tell a replayed call from one that reached the server.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import struct
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+MODEL = "gpt-4o-mini-2024-07-18"
+_TEXT = "The peregrine falcon."
+_TOLD = re.compile(r"\[(\d+) (\d+)\]")
+
+
+class Question(NamedTuple):
+    """A request: the usage it asks for is that of the last `[input output]` in it."""
+
+    path: str
+    body: dict[str, Any]
+    sent: int
+    received: int
+
+
+class Provider(ThreadingHTTPServer):
+    """The server; `asked` holds every request, in order."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[Question] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that leave without a word are none."""
+
+
+@contextmanager
+def serving() -> Iterator[Provider]:
+    """A provider, running."""
+    with Provider() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        text = self.rfile.read(int(self.headers["content-length"])).decode()
+        sent, received = map(int, _TOLD.findall(text)[-1])
+        question = Question(self.path, json.loads(text), sent, received)
+        self.server.asked.append(question)
+        refusals = text.count("refuse") - sum(asked == question for asked in self.server.asked[:-1])
+        if refusals > 0:
+            self._answer(429, "application/json", json.dumps({"error": {"message": "too many requests"}}).encode())
+        else:
+            answer = next(answer for part, answer in _ANSWERS.items() if part in self.path)
+            self._answer(200, *answer(question))
+
+    def _answer(self, status: int, content_type: str, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", content_type)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+_Answer = tuple[str, bytes]
+
+
+def _json(value: Any) -> _Answer:
+    return "application/json", json.dumps(value).encode()
+
+
+def _openai_usage(question: Question) -> dict[str, int]:
+    total = question.sent + question.received
+    return {"prompt_tokens": question.sent, "completion_tokens": question.received, "total_tokens": total}
+
+
+def _openai(question: Question) -> _Answer:
+    """https://platform.openai.com/docs/api-reference/chat/object and …/chat-streaming/streaming"""
+    body, usage = question.body, _openai_usage(question)
+    model = MODEL if body["model"].startswith("gpt") else body["model"]
+    named = {"id": f"chatcmpl-{question.sent}-{question.received}", "created": 1_760_000_000, "model": model}
+    if not body.get("stream"):
+        message = {"role": "assistant", "content": _TEXT}
+        choices = [{"index": n, "message": message, "finish_reason": "stop"} for n in range(body.get("n") or 1)]
+        return _json({**named, "object": "chat.completion", "choices": choices, "usage": usage})
+    named["object"] = "chat.completion.chunk"
+    delta = {"role": "assistant", "content": _TEXT}
+    last = {**named, "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]}
+    chunks = [{**named, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}, last]
+    if model.startswith("mistral"):  # https://docs.mistral.ai/api/#tag/chat
+        last["usage"] = usage
+    elif "/openai/v1/" in question.path:  # https://console.groq.com/docs/api-reference#chat-create
+        last["x_groq"] = {"id": "req_1", "usage": usage}
+    elif (body.get("stream_options") or {}).get("include_usage"):
+        chunks.append({**named, "choices": [], "usage": usage})
+    events = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    return "text/event-stream", f"{events}data: [DONE]\n\n".encode()
+
+
+def _completions(question: Question) -> _Answer:
+    """https://platform.openai.com/docs/api-reference/completions/object"""
+    prompts = question.body["prompt"]
+    choices = [{"index": n, "text": _TEXT, "finish_reason": "stop"} for n in range(len(prompts))]
+    named = {
+        "id": f"cmpl-{question.sent}",
+        "object": "text_completion",
+        "created": 1_760_000_000,
+        "model": "davinci-002",
+    }
+    return _json({**named, "choices": choices, "usage": _openai_usage(question)})
+
+
+def _ollama(question: Question) -> _Answer:
+    """https://github.com/ollama/ollama/blob/main/docs/api.md#generate-a-chat-completion"""
+    named = {"model": question.body["model"], "created_at": "2025-10-09T08:53:20Z"}
+    counts = {"prompt_eval_count": question.sent, "eval_count": question.received}
+    message = {"role": "assistant", "content": _TEXT}
+    last = {**named, "message": message, "done": True, "done_reason": "stop", **counts}
+    if question.body.get("stream") is False:
+        return _json(last)
+    lines = [{**named, "message": message, "done": False}, {**last, "message": {**message, "content": ""}}]
+    return "application/x-ndjson", "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def _converse(question: Question) -> _Answer:
+    """https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html"""
+    total = question.sent + question.received
+    usage = {"inputTokens": question.sent, "outputTokens": question.received, "totalTokens": total}
+    metrics = {"latencyMs": 1}
+    message = {"role": "assistant", "content": [{"text": _TEXT}]}
+    return _json({"output": {"message": message}, "stopReason": "end_turn", "usage": usage, "metrics": metrics})
+
+
+def _converse_stream(question: Question) -> _Answer:
+    """https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html"""
+    whole = json.loads(_converse(question)[1])
+    return _aws_stream(
+        ("messageStart", {"role": "assistant"}),
+        ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": _TEXT}}),
+        ("contentBlockStop", {"contentBlockIndex": 0}),
+        ("messageStop", {"stopReason": "end_turn"}),
+        ("metadata", {"usage": whole["usage"], "metrics": whole["metrics"]}),
+    )
+
+
+def _invoke(question: Question) -> _Answer:
+    """https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html"""
+    usage = {"input_tokens": question.sent, "output_tokens": question.received}
+    return _json({**_CLAUDE, "content": [{"type": "text", "text": _TEXT}], "stop_reason": "end_turn", "usage": usage})
+
+
+def _invoke_stream(question: Question) -> _Answer:
+    begun = {
+        **_CLAUDE,
+        "content": [],
+        "stop_reason": None,
+        "usage": {"input_tokens": question.sent, "output_tokens": 1},
+    }
+    metrics = {"inputTokenCount": question.sent, "outputTokenCount": question.received}
+    ended = {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": question.received}}
+    events = (
+        {"type": "message_start", "message": begun},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": _TEXT}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", **ended},
+        {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics},
+    )
+    coded = (base64.b64encode(json.dumps(event).encode()).decode() for event in events)
+    return _aws_stream(*(("chunk", {"bytes": chunk}) for chunk in coded))
+
+
+_CLAUDE = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-3-haiku-20240307"}
+
+
+def _aws_stream(*events: tuple[str, Mapping[str, Any]]) -> _Answer:
+    """https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html#streaming-event-stream"""
+    return "application/vnd.amazon.eventstream", b"".join(_aws_message(*event) for event in events)
+
+
+def _aws_message(event_type: str, event: Mapping[str, Any]) -> bytes:
+    named = {":event-type": event_type, ":content-type": "application/json", ":message-type": "event"}
+    headers = b"".join(
+        struct.pack("!B", len(name)) + name.encode() + struct.pack("!BH", 7, len(value)) + value.encode()
+        for name, value in named.items()
+    )
+    payload = json.dumps(event).encode()
+    prelude = struct.pack("!II", 16 + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack("!I", zlib.crc32(prelude)) + headers + payload
+    return message + struct.pack("!I", zlib.crc32(message))
+
+
+#: By what the path holds; the first that fits.
+_ANSWERS = {
+    "/chat/completions": _openai,
+    "/completions": _completions,
+    "/api/chat": _ollama,
+    "/converse-stream": _converse_stream,
+    "/converse": _converse,
+    "/invoke-with-response-stream": _invoke_stream,
+    "/invoke": _invoke,
+}

@@ -1,0 +1,281 @@
+"""The options that write and compare, in a run of pytest."""
+
+import json
+import xml.etree.ElementTree as ET
+from importlib.resources import files
+
+import pytest
+from jsonschema import Draft202012Validator
+
+SCHEMA = json.loads((files("pytest_llm_usage.report") / "run.schema.json").read_text(encoding="utf-8"))
+
+SUITE = """
+    import os
+
+    import pytest
+    from fakes import FakeChatModel
+
+    SENT = int(os.environ.get("SENT", "1000"))
+
+    @pytest.fixture(scope="session")
+    def shared():
+        FakeChatModel(usage=(7, 0)).invoke("set-up")
+
+    @pytest.mark.parametrize("number", range(4))
+    def test_same(shared, number):
+        FakeChatModel(usage=(100, number)).invoke("one")
+
+    @pytest.mark.llm_budget(max_tokens=5000)
+    def test_bird(llm_usage):
+        FakeChatModel(usage=(SENT, 20)).invoke("one")
+
+    def test_without_a_call():
+        pass
+"""
+
+
+@pytest.fixture
+def suite(pytester):
+    pytester.makepyfile(test_birds=SUITE)
+    return pytester
+
+
+def read(pytester, name="run.json"):
+    data = json.loads((pytester.path / name).read_text())
+    Draft202012Validator(SCHEMA).validate(data)
+    return data
+
+
+def without_times(data):
+    return json.loads(
+        json.dumps(data),
+        object_hook=lambda found: {
+            name: value for name, value in found.items() if name not in ("started_at", "duration_s")
+        },
+    )
+
+
+class TestJson:
+    def test_has_the_run(self, suite):
+        result = suite.runpytest("--llm-usage-json=out/run.json")
+
+        assert result.ret == 0
+        result.stdout.fnmatch_lines(["Wrote JSON report to out/run.json"])
+        data = read(suite, "out/run.json")
+        assert list(data["tests"]) == [
+            "test_birds.py::test_bird",
+            *(f"test_birds.py::test_same[{number}]" for number in range(4)),
+        ]
+        bird = data["tests"]["test_birds.py::test_bird"]
+        # 1,000 × 0.15 and 20 × 0.60 USD per million tokens.
+        assert bird["usage"] == {
+            "gpt-4o-mini-2024-07-18": {
+                "calls": 1,
+                "input_tokens": 1000,
+                "output_tokens": 20,
+                "total_tokens": 1020,
+                "cost_usd": "0.000162",
+            }
+        }
+        assert bird["budget"] == [
+            {"name": "max_tokens", "limit": "5000", "spent": "1020", "origin": "@pytest.mark.llm_budget"}
+        ]
+        assert bird["calls"][0]["where"] == "test_birds.py:18 in test_bird"
+        assert data["shared"]["usage"]["gpt-4o-mini-2024-07-18"]["input_tokens"] == 7
+        assert (data["totals"]["calls"], data["totals"]["total_tokens"]) == (6, 1_433)
+        assert {"pytest", "langchain-core", "genai-prices", "pytest-llm-usage"} <= data["environment"].keys()
+
+    def test_is_the_same_whatever_the_workers(self, suite, plugin_args):
+        suite.runpytest("--llm-usage-json=one.json", "-p", "no:xdist")
+        suite.runpytest("--llm-usage-json=run.json", *plugin_args)
+
+        one, run = without_times(read(suite, "one.json")), without_times(read(suite))
+        # A session's fixture is set up once in every worker.
+        calls = run["shared"]["calls"]
+        assert len(calls) == (2 if plugin_args == ("-n", "2") else 1)
+        assert run["tests"] == one["tests"]
+
+    def test_of_every_worker_that_ran_a_test(self, suite):
+        suite.runpytest("--llm-usage-json=run.json", "--tx=2*popen", "--dist=each")
+
+        data = read(suite)
+        assert list(data["duplicates"]) == list(data["tests"])
+        assert data["totals"]["total_tokens"] == 2 * 1_433
+
+    def test_of_reruns(self, pytester):
+        pytester.makepyfile("""
+            from fakes import FakeChatModel
+
+            attempts = []
+
+            def test_it():
+                attempts.append(1)
+                FakeChatModel(usage=(100 * len(attempts), 0)).invoke("one")
+                assert len(attempts) == 3
+        """)
+        pytester.runpytest("--llm-usage-json=run.json", "--reruns=2")
+
+        data = read(pytester)
+        (test,) = data["tests"].values()
+        assert test["usage"]["gpt-4o-mini-2024-07-18"]["input_tokens"] == 300
+        assert [call["usage"]["input_tokens"] for call in test["earlier_calls"]] == [100, 200]
+        assert data["totals"]["input_tokens"] == 600
+
+    def test_without_calls_is_written_all_the_same(self, pytester):
+        pytester.makepyfile("def test_it(): pass")
+        result = pytester.runpytest("--llm-usage-json=run.json")
+        result.stdout.fnmatch_lines(["*= LLM usage =*", "Wrote JSON report to run.json"])
+        assert read(pytester)["tests"] == {}
+
+    def test_a_hyphen_is_the_standard_output(self, suite):
+        result = suite.runpytest("--llm-usage-json=-", "-q")
+        lines = result.stdout.lines
+        text = "\n".join(lines[lines.index("{") : lines.index("}") + 1])
+        Draft202012Validator(SCHEMA).validate(json.loads(text))
+
+    def test_says_that_the_run_failed(self, pytester):
+        pytester.makepyfile("def test_it(): assert False")
+        pytester.runpytest("--llm-usage-json=run.json")
+        assert read(pytester)["exit_status"] == 1
+
+    def test_collecting_alone_writes_nothing(self, suite):
+        suite.runpytest("--llm-usage-json=run.json", "--collect-only")
+        assert not (suite.path / "run.json").exists()
+
+    def test_what_cannot_be_written_fails_the_run_with_a_line(self, suite):
+        (suite.path / "run.json").mkdir()
+        result = suite.runpytest("--llm-usage-json=run.json")
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        result.stdout.fnmatch_lines(["FAILED: JSON report not written: run.json: Is a directory"])
+
+    def test_a_path_in_the_ini_file_is_relative_to_it(self, suite):
+        suite.makeini("[pytest]\nllm_usage_json = out/run.json")
+        (suite.path / "below").mkdir()
+        (suite.path / "below" / "test_it.py").write_text("def test_it(): pass")
+        suite.chdir()
+        suite.run("true")
+        result = suite.runpytest_subprocess("below")
+        assert result.ret == 0
+        assert (suite.path / "out" / "run.json").exists()
+
+    def test_names_the_cassettes(self, suite):
+        folder = suite.path / "cassettes" / "test_birds"
+        folder.mkdir(parents=True)
+        (folder / "test_bird.yaml").write_text("interactions: []\nversion: 1\n")
+        suite.runpytest("--llm-usage-json=run.json")
+        tests = read(suite)["tests"]
+        assert list(tests["test_birds.py::test_bird"]["cassettes"]) == ["cassettes/test_birds/test_bird.yaml"]
+        assert "cassettes" not in tests["test_birds.py::test_same[0]"]
+
+
+class TestCompare:
+    @pytest.fixture
+    def base(self, suite):
+        suite.runpytest("--llm-usage-json=base.json")
+        return suite
+
+    @pytest.mark.parametrize(
+        ("sent", "status", "workers"), [("1051", 0, "0"), ("1052", 1, "0"), ("1051", 0, "2"), ("1052", 1, "2")]
+    )
+    def test_a_gate_decides_the_exit_status(self, base, monkeypatch, sent, status, workers):
+        """1,020 tokens were used, and 5 % more is 1,071."""
+        monkeypatch.setenv("SENT", sent)
+        result = base.runpytest("--llm-usage-compare=base.json", "--llm-usage-fail-on=tokens:+5%", "-n", workers)
+        result.assert_outcomes(passed=6)
+        assert result.ret == status
+
+    def test_prints_what_changed(self, base, monkeypatch):
+        monkeypatch.setenv("SENT", "2000")
+        result = base.runpytest("--llm-usage-compare=base.json", "--llm-usage-fail-on=tokens:+5%")
+        result.stdout.fnmatch_lines(
+            [
+                "compared with base.json: 1 changed, 4 unchanged",
+                "  test                      before    now",
+                "  test_birds.py::test_bird   1,020  2,020  +98 %",
+                "      over tokens:+5%",
+                "      Prompts grew by 1,000 tokens (the largest: test_birds.py:18 in test_bird)",
+                "  all                        1,426  2,426  +70 %",
+                "      over tokens:+5%",
+                "      $0.00023 -> $0.00038",
+                "FAILED: 1 test and all tests together over tokens:+5%",
+            ]
+        )
+
+    def test_without_a_baseline_the_first_run_is_no_failure(self, suite):
+        result = suite.runpytest("--llm-usage-compare=base.json", "--llm-usage-fail-on=tokens:+5%")
+        assert result.ret == 0
+        result.stdout.fnmatch_lines(
+            ["nothing to compare with: there is no base.json", "  to make it:  --llm-usage-json=base.json"]
+        )
+
+    def test_without_a_baseline_it_fails_where_that_is_asked_for(self, suite):
+        result = suite.runpytest("--llm-usage-compare=base.json", "--llm-usage-fail-on=no-baseline")
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(["FAILED: nothing to compare with: there is no base.json"])
+
+    def test_a_baseline_moves_on_only_with_a_run_that_passed(self, base, monkeypatch):
+        arguments = ("--llm-usage-json=base.json", "--llm-usage-compare=base.json", "--llm-usage-fail-on=tokens:+5%")
+        before = (base.path / "base.json").read_bytes()
+
+        monkeypatch.setenv("SENT", "2000")
+        result = base.runpytest(*arguments)
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(["Kept base.json as it was, because the run failed"])
+        assert (base.path / "base.json").read_bytes() == before
+
+        monkeypatch.setenv("SENT", "900")
+        assert base.runpytest(*arguments).ret == 0
+        assert read(base, "base.json")["totals"]["total_tokens"] == 1_333
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--llm-usage-fail-on=tokens:+5%"], "--llm-usage-fail-on: nothing to compare with; add --llm-usage-compare=PATH"),
+            (["--llm-usage-compare=x", "--llm-usage-fail-on=tokens"], "--llm-usage-fail-on: 'tokens' is not a gate (*"),
+            (["--llm-usage-compare=test_birds.py"], "--llm-usage-compare: *test_birds.py: not JSON (*"),
+            (["--llm-usage-compare=new.json"], "--llm-usage-compare: *new.json: format 99 is of a later pytest-llm-usage*"),
+            (["--llm-usage-json="], "--llm-usage-json: the name of a file is missing"),
+            (["--llm-usage-shard=5/4"], "--llm-usage-shard: '5/4' is not a part of a run (example: 1/4, *"),
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_used_is_a_line_before_anything_runs(self, suite, arguments, message):
+        (suite.path / "new.json").write_text('{"format": 99}')
+        result = suite.runpytest(*arguments)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: {message}"])
+        assert len(result.errlines) <= 2
+
+
+class TestMarkdownAndPage:
+    def test_are_written(self, suite):
+        result = suite.runpytest("--llm-usage-md=out/comment.md", "--llm-usage-html=out/page.html")
+        result.stdout.fnmatch_lines(["Wrote Markdown report to out/comment.md", "Wrote HTML report to out/page.html"])
+        assert "| `test_birds.py::test_bird` | 1 | 1,000 |" in (suite.path / "out/comment.md").read_text()
+        assert (suite.path / "out/page.html").read_text().startswith("<!doctype html>")
+
+    def test_githubs_summary_is_added_to(self, suite, monkeypatch, tmp_path):
+        summary = tmp_path / "summary.md"
+        summary.write_text("# Before\n")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+        suite.runpytest()
+        assert summary.read_text().startswith("# Before\n<!-- pytest-llm-usage -->\n### LLM usage\n")
+
+    def test_githubs_summary_says_nothing_of_runs_without_calls(self, pytester, monkeypatch, tmp_path):
+        pytester.makepyfile("def test_it(): pass")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+        assert pytester.runpytest().ret == 0
+        assert not (tmp_path / "summary.md").exists()
+
+
+def test_junit_and_the_reports_agree(suite):
+    suite.runpytest("--llm-usage-json=run.json", "--junit-xml=junit.xml")
+    usage = read(suite)["tests"]["test_birds.py::test_bird"]["usage"]["gpt-4o-mini-2024-07-18"]
+    cases = ET.parse(suite.path / "junit.xml").iter("testcase")
+    properties = {
+        item.get("name"): item.get("value")
+        for case in cases
+        if case.get("name") == "test_bird"
+        for item in case.iter("property")
+    }
+    assert properties["llm_total_tokens"] == str(usage["total_tokens"])
+    assert properties["llm_cost_usd"] == usage["cost_usd"]

@@ -1,0 +1,114 @@
+"""The page: whole, self-contained, and with nothing of the run read as markup."""
+
+import re
+from decimal import Decimal
+from html.parser import HTMLParser
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_llm_usage.compare import parse_gates
+from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.report.comparison import RunComparison
+from pytest_llm_usage.report.data import run_data
+from pytest_llm_usage.report.html import page
+from pytest_llm_usage.report.run import Run, TestRecord
+from pytest_llm_usage.usage import TokenUsage
+
+VOID = {"meta", "input", "rect", "br"}
+#: Their ends may be left out, and are.
+IMPLIED = {"td", "th", "tr", "li", "tbody", "thead", "p"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text, and whether every tag that must be closed is."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.words, self.open = [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID | IMPLIED:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID | IMPLIED:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def call(index=0, model="gpt-4o-mini", sent=1_000, received=100, cost: str | None = "0.25", **fields):
+    usage = TokenUsage.of(
+        sent, received, input_token_details={"cache_read": 400}, output_token_details={"reasoning": 60}
+    )
+    return Call(
+        index=index, model=model, usage=usage, pricer=lambda _: None if cost is None else Decimal(cost), **fields
+    )
+
+
+def run(**tests):
+    records = {(name, ""): TestRecord(name, Ledger(tuple(calls))) for name, calls in tests.items()}
+    return run_data(Run(tests=records), environment={"commit": "ab" * 20, "prices": "genai-prices 0.2.3"})
+
+
+def test_fetches_nothing():
+    data = run(a=[call()])
+    text = page(data, RunComparison([data], [data], base_name="base.json"))
+
+    assert not {"link", "img", "iframe", "object", "embed"} & set(Page(text).tags)
+    assert not {"src", "href", "action", "xlink:href"} & {name for name, _ in Page(text).attributes}
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert "default-src 'none'" in text
+
+
+def test_shows_totals_models_and_tests():
+    parsed = Page(page(run(small=[call(sent=500)], large=[call(), call(1, "claude", cost=None, where="agent.py:7")])))
+    words = [word.strip() for word in parsed.words if word.strip()]
+
+    assert words[words.index("tokens") - 1] == "2,800"
+    assert "≥ 0.50000" in words
+    assert words.index("large") < words.index("small")
+    assert {"gpt-4o-mini", "claude", "agent.py:7", "unpriced", "and 1 unpriced call"} <= set(words)
+    assert "commit abababababab" in " ".join(words)
+    assert parsed.open == []
+
+
+def test_bars_are_as_long_as_their_share():
+    text = page(run(a=[call()]))
+    (bar, *_) = re.findall(r'<svg viewBox="0 0 100 10".*?</svg>', text)
+    pieces = re.findall(r'class="(\w+)" x="([\d.]+)" width="([\d.]+)"', bar)
+
+    assert [name for name, _, _ in pieces] == ["input", "cached", "output", "reasoning"]
+    assert [round(float(width) * 11) for _, _, width in pieces] == [600, 400, 40, 60]
+    assert 'aria-label="1,100 tokens"' in bar
+
+
+def test_shows_what_changed():
+    base, head = run(a=[call()], b=[call()]), run(a=[call(sent=3_000)], b=[call()])
+    text = page(head, RunComparison([base], [head], base_name="base.json", gates=parse_gates("tokens:+5%")))
+
+    assert "Compared with base.json" in text
+    assert "1 test and all tests together over tokens:+5%" in text
+    assert "+182 %" in text
+
+
+@settings(max_examples=25)
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_nothing_of_the_run_is_read_as_markup(name, word):
+    hostile = f"<script>alert(1)</script>{word}</style>\"'>"
+    data = run(**{f"{name}{hostile}": [call(model=hostile, where=hostile, node=hostile, note=hostile)]})
+    parsed = Page(page(data, RunComparison([run()], [data], base_name=hostile)))
+
+    assert parsed.tags.count("script") == 1
+    assert parsed.tags.count("style") == 1
+    assert parsed.open == []
+
+
+def test_of_a_run_without_calls():
+    assert Page(page(run())).open == []

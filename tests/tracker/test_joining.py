@@ -1,0 +1,564 @@
+"""One book of two: which response answered which call, and what one call of both says."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from decimal import Decimal
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.caches import InMemoryCache
+from langchain_openai import ChatOpenAI, OpenAI
+from loopback import MODEL, serving
+from openai import AsyncOpenAI
+from openai import OpenAI as OpenAIClient
+from strategies import usages
+
+from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
+from pytest_llm_usage.ledger import Part
+from pytest_llm_usage.tracker import Tracker, current
+from pytest_llm_usage.tracker.joining import Candidate, completed, difference, joined, pair, wire_fields
+from pytest_llm_usage.usage import TokenUsage
+from pytest_llm_usage.wire import Exchange, WireCall
+
+USAGE, OTHER = TokenUsage.of(10, 5), TokenUsage.of(20, 7)
+
+
+def candidate(item, *, context=None, models=(MODEL,), response_id=None, usage=None, at=0.0, until=None, failed=False):
+    return Candidate(
+        item, context, frozenset(models), response_id, usage, at, at if until is None else until, failed=failed
+    )
+
+
+# -- pairs -----------------------------------------------------------------------------------------------------
+
+
+def test_the_context_of_a_request_says_whose_it_is():
+    one, other = object(), object()
+    calls = [candidate("one", context=one), candidate("other", context=other)]
+    responses = [candidate("of other", context=other), candidate("of one", context=one)]
+
+    assert sorted(pair(calls, responses)) == [("one", "of one"), ("other", "of other")]
+
+
+@pytest.mark.parametrize(
+    ("mine", "foreign"),
+    [
+        ({"response_id": "a"}, {"response_id": "b", "usage": USAGE}),
+        ({"models": ["gpt-4o"]}, {"models": ["claude-haiku-4-5"], "usage": USAGE}),
+        ({"usage": USAGE}, {"usage": OTHER}),
+    ],
+    ids=["by id", "by model", "by usage"],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_two_responses_in_one_context_the_one_that_fits_is_taken(mine, foreign, swapped):
+    context = object()
+    call = candidate("call", context=context, models=["gpt-4o"], response_id="a", usage=USAGE)
+    responses = [
+        candidate("mine", **{"context": context, "models": ["gpt-4o"], **mine}),
+        candidate("foreign", **{"context": context, "models": ["gpt-4o"], **foreign}),
+    ]
+
+    assert pair([call], responses[::-1] if swapped else responses) == [("call", "mine")]
+
+
+def test_calls_of_one_batch_take_their_responses_in_order_where_nothing_else_tells():
+    batch = object()
+    calls = [candidate(number, context=batch) for number in range(3)]
+    responses = [candidate(f"answer {number}", context=batch) for number in range(3)]
+
+    assert pair(calls, responses) == [(0, "answer 0"), (1, "answer 1"), (2, "answer 2")]
+
+
+def test_calls_of_one_batch_take_their_responses_by_usage_before_order():
+    batch = object()
+    calls = [candidate("one", context=batch, usage=USAGE), candidate("other", context=batch, usage=OTHER)]
+    responses = [candidate("of other", context=batch, usage=OTHER), candidate("of one", context=batch, usage=USAGE)]
+
+    assert sorted(pair(calls, responses)) == [("one", "of one"), ("other", "of other")]
+
+
+def test_a_request_without_context_is_known_by_its_id():
+    calls = [candidate("one", response_id="a"), candidate("other", response_id="b")]
+
+    assert pair(calls, [candidate("answer", response_id="b", at=99.0)]) == [("other", "answer")]
+
+
+def test_a_request_without_context_belongs_to_a_call_of_its_model_that_was_under_way():
+    calls = [
+        candidate("before", at=0.0, until=1.0),
+        candidate("other model", models=["claude-haiku-4-5"], at=1.0, until=3.0),
+        candidate("under way", at=1.0, until=3.0),
+    ]
+
+    assert pair(calls, [candidate("answer", at=2.0)]) == [("under way", "answer")]
+
+
+def test_parallel_calls_without_context_are_told_by_usage_then_by_order():
+    calls = [candidate(number, usage=usage, at=0.0, until=9.0) for number, usage in enumerate([USAGE, None, OTHER])]
+    responses = [candidate(usage, usage=usage, at=1.0) for usage in (OTHER, TokenUsage.of(1, 1), USAGE)]
+
+    assert dict(pair(calls, responses)) == {0: USAGE, 1: TokenUsage.of(1, 1), 2: OTHER}
+
+
+def test_a_call_that_failed_takes_no_answer_of_a_neighbour():
+    call = candidate("refused", at=0.0, until=9.0, failed=True)
+
+    assert pair([call], [candidate("of a raw client", at=1.0)]) == []
+
+
+def test_a_response_of_another_call_is_nobody_elses():
+    context = object()
+    calls = [candidate("one", context=context), candidate("in another thread", at=0.0, until=9.0)]
+    responses = [candidate("first", context=context, at=1.0), candidate("second", context=context, at=2.0)]
+
+    assert pair(calls, responses) == [("one", "first")]
+
+
+def test_a_name_that_is_not_known_may_be_any():
+    assert pair([candidate("call", models=["unknown"], until=9.0)], [candidate("answer", at=1.0)]) == [
+        ("call", "answer")
+    ]
+
+
+contexts = st.sampled_from([object() for _ in range(3)])
+sides = st.lists(
+    st.builds(
+        Candidate,
+        st.uuids(),
+        st.none() | contexts,
+        st.frozensets(st.sampled_from(["gpt-4o", "o3", "unknown"]), max_size=2),
+        st.none() | st.sampled_from("abc"),
+        st.none() | st.sampled_from([USAGE, OTHER]),
+        st.floats(0, 5),
+        st.floats(5, 10),
+        st.booleans(),
+    ),
+    max_size=6,
+)
+
+
+@given(sides, sides)
+def test_each_stands_in_one_pair_at_most(calls, responses):
+    pairs = pair(calls, responses)
+
+    assert len({call for call, _ in pairs}) == len({response for _, response in pairs}) == len(pairs)
+    assert {call for call, _ in pairs} <= {call.item for call in calls}
+    assert {response for _, response in pairs} <= {response.item for response in responses}
+
+
+@given(sides, sides)
+def test_nobody_goes_without_where_the_context_tells(calls, responses):
+    pairs = pair(calls, responses)
+    paired_calls, paired_responses = {call for call, _ in pairs}, {response for _, response in pairs}
+
+    for response in responses:
+        if response.context is not None and response.item not in paired_responses:
+            waiting = [call for call in calls if call.context is response.context and call.item not in paired_calls]
+            assert not waiting
+
+
+# -- what differs ----------------------------------------------------------------------------------------------
+
+
+@given(usages, usages)
+def test_a_difference_is_told_exactly_where_there_is_one(langchain, wire):
+    assert bool(difference(langchain, wire)) == (langchain != wire)
+
+
+@given(usages)
+def test_usage_that_langchain_lost_is_told_whatever_it_is(wire):
+    reason = difference(None, wire)
+
+    assert reason.startswith("LangChain reported no usage, the provider ")
+    assert f"{wire.input_tokens:,} input and {wire.output_tokens:,} output tokens" in reason
+
+
+def test_a_difference_names_each_count_with_both_numbers():
+    langchain = TokenUsage.of(0, 29, output_token_details={"reasoning": 9})
+    wire = TokenUsage.of(1_049, 29, input_token_details={"cache_read": 1_024}, output_token_details={"reasoning": 9})
+
+    assert difference(langchain, wire) == "input 0 against 1,049, total 29 against 1,078, cache_read 0 against 1,024"
+
+
+# -- one call of two -------------------------------------------------------------------------------------------
+
+WIRE = WireCall(
+    provider="openai",
+    flavour="openai-chat",
+    model=MODEL,
+    requested_model="gpt-4o-mini",
+    usage=OTHER,
+    service_tier="flex",
+    parts=(Part("compaction", MODEL, USAGE),),
+    response_id="chatcmpl-1",
+    stated_cost_usd=Decimal("0.01"),
+    responded_at=1_760_000_000.0,
+)
+
+
+def test_the_wires_numbers_count():
+    fields = joined({"usage": USAGE, "model": "gpt-4o-mini", "status": "ok", "provider": None}, WIRE)
+
+    assert (fields["usage"], fields["provider"], fields["parts"]) == (OTHER, "openai", WIRE.parts)
+    assert (fields["service_tier"], fields["stated_cost_usd"], fields["priced_at"]) == (
+        "flex",
+        Decimal("0.01"),
+        1_760_000_000.0,
+    )
+
+
+def test_the_model_is_langchains_where_it_names_one():
+    assert joined({"model": "named"}, WIRE)["model"] == "named"
+    assert joined({"model": "unknown"}, WIRE)["model"] == joined({}, WIRE)["model"] == MODEL
+
+
+@pytest.mark.parametrize(
+    ("told", "status"), [("no_usage", "ok"), ("ok", "ok"), ("error", "error"), ("aborted", "aborted")]
+)
+def test_usage_on_the_wire_makes_unknown_usage_known_and_errors_stay_errors(told, status):
+    fields = joined({"status": told, "usage": None}, WIRE)
+
+    assert (fields["status"], fields["usage"]) == (status, OTHER)
+
+
+def test_a_response_without_usage_takes_nothing_away():
+    wire = WireCall(provider=None, flavour="openai-chat", status="no_usage", note="the response states no usage")
+
+    fields = joined({"status": "ok", "usage": USAGE, "provider": "openai", "service_tier": "flex"}, wire)
+    assert (fields["usage"], fields["provider"], fields["service_tier"]) == (USAGE, "openai", "flex")
+
+    assert joined({"status": "no_usage", "usage": None}, wire)["note"] == "the response states no usage"
+
+
+# -- answers that are asked for again --------------------------------------------------------------------------
+
+
+def answered(response_id, usage=None, *, kind="call"):
+    status = "no_usage" if usage is None else "ok"
+    return WireCall(
+        provider="openai",
+        flavour="openai-responses",
+        kind=kind,
+        usage=usage,
+        status=status,
+        response_id=response_id,
+        note="" if usage else "the response is queued: its usage comes when it is retrieved",
+    )
+
+
+def test_a_background_response_has_the_usage_of_its_last_retrieval():
+    begun, waiting = answered("a"), answered("a", kind="retrieve")
+    ready = answered("a", USAGE, kind="retrieve")
+
+    call, *retrieved = completed([begun, waiting, ready, ready])
+
+    assert (call.usage, call.status, call.note) == (USAGE, "ok", "")
+    assert retrieved == [None, None, None]
+
+
+def test_a_retrieval_of_what_is_known_or_was_begun_elsewhere_is_no_call():
+    known = answered("a", USAGE)
+
+    assert completed([known, answered("a", USAGE, kind="retrieve")]) == [known, None]
+    assert completed([answered("b", USAGE, kind="retrieve")]) == [None]
+
+
+def test_retrievals_complete_their_own_call():
+    one, other = completed(
+        [answered("a"), answered("b"), answered("b", OTHER, kind="retrieve"), answered("a", USAGE, kind="retrieve")]
+    )[:2]
+
+    assert (one.usage, other.usage) == (USAGE, OTHER)
+
+
+@given(st.sampled_from([USAGE, None]), st.sampled_from(["ok", "aborted"]))
+def test_a_call_of_the_wire_alone_says_ok_where_its_usage_is_known(usage, status):
+    wire = WireCall(provider=None, flavour="openai-chat", usage=usage, status=status if usage else "no_usage")
+
+    assert wire_fields(wire)["status"] == ("ok" if usage else "no_usage")
+
+
+# -- the two books, live ---------------------------------------------------------------------------------------
+#
+# LangChain's and OpenAI's own clients on a server that counts as it is told, with a cassette that records.
+
+
+@pytest.fixture
+def provider():
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def observed(tmp_path, provider):
+    """The wire of everything in the test; its cassette is recorded to nowhere."""
+    policy = CassettePolicy(path=tmp_path / "cassette.yaml", record_mode="all")
+    with OpenCassette(policy, observe=current().observe, fail=pytest.fail):
+        yield
+
+
+@pytest.fixture
+def options(provider):
+    return {"base_url": f"{provider.url}/v1", "api_key": "dummy-key", "max_retries": 0}
+
+
+@pytest.fixture
+def model(options):
+    return ChatOpenAI(model="gpt-4o-mini", stream_usage=True, **options)
+
+
+def told(llm_usage):
+    return [
+        (call.source, call.usage and (call.usage.input_tokens, call.usage.output_tokens)) for call in llm_usage.calls
+    ]
+
+
+def ask(client, question, **more):
+    messages = [{"role": "user", "content": question}]
+    return client.chat.completions.create(model="gpt-4o-mini", messages=messages, **more)
+
+
+def live(test):
+    """A test whose wire is observed, whose clients are left for the interpreter to close."""
+    for mark in (
+        pytest.mark.usefixtures("observed"),
+        pytest.mark.llm_cassette(record="off"),
+        pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed"),
+    ):
+        mark(test)
+    return test
+
+
+@live
+def test_a_refused_request_is_no_call_and_its_retry_is_one(options, provider, llm_usage):
+    ChatOpenAI(model="gpt-4o-mini", **options | {"max_retries": 2}).invoke("refuse once [10 5]")
+
+    assert len(provider.asked) == 2
+    assert told(llm_usage) == [("langchain", (10, 5))]
+    assert llm_usage.discrepancies == ()
+
+
+@live
+def test_a_call_that_was_refused_is_an_error_that_cost_nothing(model, llm_usage):
+    with pytest.raises(Exception, match="too many requests"):
+        model.invoke("refuse [10 5]")
+
+    assert [(call.source, call.status, call.usage) for call in llm_usage.calls] == [("langchain", "error", None)]
+    assert llm_usage.total_tokens == 0
+
+
+@live
+def test_the_sdk_while_a_stream_is_open_is_a_call_of_its_own(model, options, llm_usage):
+    stream = model.stream("fastest bird? [10 5]")
+    next(stream)
+    ask(OpenAIClient(**options), "fastest fish? [20 7]")
+    list(stream)
+
+    assert told(llm_usage) == [("langchain", (10, 5)), ("http", (20, 7))]
+    assert llm_usage.discrepancies == ()
+
+
+@live
+def test_the_sdk_after_a_stream_that_was_left_open(model, options, llm_usage):
+    stream = model.stream("fastest bird? [10 5]")
+    next(stream)
+    ask(OpenAIClient(**options), "fastest fish? [20 7]")
+    stream.close()
+
+    (first, second) = llm_usage.calls
+    assert (first.source, first.status, first.usage) == ("langchain", "aborted", USAGE)
+    assert (second.source, second.usage) == ("http", OTHER)
+    assert llm_usage.discrepancies == ()
+
+
+@live
+def test_parallel_calls_keep_their_own_numbers(model, options, llm_usage):
+    async def all_at_once():
+        client = AsyncOpenAI(**options)
+        try:
+            await asyncio.gather(
+                *(model.ainvoke(f"bird {n}? [{100 + n} {10 + n}]") for n in range(8)),
+                *(ask(client, f"fish {n}? [{200 + n} {20 + n}]") for n in range(8)),
+            )
+        finally:
+            await client.close()
+
+    asyncio.run(all_at_once())
+
+    expected = [("langchain", (100 + n, 10 + n)) for n in range(8)] + [("http", (200 + n, 20 + n)) for n in range(8)]
+    assert sorted(told(llm_usage)) == sorted(expected)
+    assert llm_usage.discrepancies == ()
+
+
+@live
+def test_interleaved_streams_keep_their_own_numbers(model, llm_usage):
+    streams = [model.stream(f"bird {n}? [{100 + n} {10 + n}]") for n in range(4)]
+    while streams:
+        streams = [stream for stream in streams if next(stream, None) is not None]
+
+    assert told(llm_usage) == [("langchain", (100 + n, 10 + n)) for n in range(4)]
+    assert llm_usage.discrepancies == ()
+
+
+@live
+def test_a_batch_is_as_many_calls(model, llm_usage):
+    model.batch([f"bird {n}? [{100 + n} {10 + n}]" for n in range(6)])
+
+    assert sorted(told(llm_usage)) == [("langchain", (100 + n, 10 + n)) for n in range(6)]
+    assert llm_usage.discrepancies == ()
+
+
+@live
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_several_prompts_of_one_generate(model, llm_usage, asynchronous):
+    prompts = [f"bird {n}? [{100 + n} {10 + n}]" for n in range(4)]
+    messages = [[("user", prompt)] for prompt in prompts]
+    converted = [model._convert_input(each).to_messages() for each in messages]
+    if asynchronous:
+        asyncio.run(model.agenerate(converted))
+    else:
+        model.generate(converted)
+
+    assert told(llm_usage) == [("langchain", (100 + n, 10 + n)) for n in range(4)]
+    assert llm_usage.discrepancies == ()
+
+
+@live
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_several_prompts_of_one_request_are_one_call(options, llm_usage, asynchronous):
+    model = OpenAI(model="davinci-002", **options)
+    if asynchronous:
+        asyncio.run(model.agenerate(["fastest bird?", "fastest fish? [20 7]"]))
+    else:
+        model.generate(["fastest bird?", "fastest fish? [20 7]"])
+
+    assert told(llm_usage) == [("langchain", (20, 7))]
+    assert llm_usage.discrepancies == ()
+
+
+@live
+def test_several_answers_of_one_request_are_one_call(options, llm_usage):
+    ChatOpenAI(model="gpt-4o-mini", n=3, **options).invoke("fastest bird? [10 5]")
+
+    assert told(llm_usage) == [("langchain", (10, 5))]
+    (found,) = llm_usage.discrepancies
+    assert found.reason == (
+        "LangChain's callback drops what names no model, the provider counted 10 input and 5 output tokens"
+    )
+
+
+@live
+def test_answers_of_langchains_cache_take_no_response(options, llm_usage):
+    model = ChatOpenAI(model="gpt-4o-mini", cache=InMemoryCache(), **options)
+    model.invoke("fastest bird? [10 5]")
+    model.invoke("fastest bird? [10 5]")
+    ask(OpenAIClient(**options), "fastest bird? [10 5]")
+
+    assert [(call.source, call.status) for call in llm_usage.calls] == [
+        ("langchain", "ok"),
+        ("langchain", "cached"),
+        ("http", "ok"),
+    ]
+    assert llm_usage.total_tokens == 30
+
+
+@live
+def test_a_response_that_langchain_could_not_read_was_billed(options, llm_usage):
+    class Picky(ChatOpenAI):
+        def _create_chat_result(self, *args, **kwargs):
+            raise ValueError("not what was expected")
+
+    with pytest.raises(ValueError, match="not what was expected"):
+        Picky(model="gpt-4o-mini", **options).invoke("fastest bird? [10 5]")
+
+    assert [(call.source, call.status, call.usage) for call in llm_usage.calls] == [("langchain", "error", USAGE)]
+    assert llm_usage.total_tokens == 15
+    assert llm_usage.discrepancies == ()  # LangChain claims nothing
+
+
+@live
+def test_clients_in_plain_threads(model, options, llm_usage):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(model.invoke, [f"bird {n}? [{100 + n} {10 + n}]" for n in range(4)]))
+        list(pool.map(lambda n: ask(OpenAIClient(**options), f"fish {n}? [{200 + n} 1]"), range(4)))
+
+    expected = [("http", (200 + n, 1)) for n in range(4)] + [("langchain", (100 + n, 10 + n)) for n in range(4)]
+    assert sorted(told(llm_usage)) == expected
+
+
+class OfAThread(ChatOpenAI):
+    """Its requests are made in a thread that knows nothing of who asked, as those of a client's own pool."""
+
+    def _generate(self, *args, **kwargs):
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(super(OfAThread, self)._generate(*args, **kwargs)))
+        thread.start()
+        thread.join()
+        return answers[0]
+
+
+@live
+def test_a_client_with_threads_of_its_own_is_counted_once(options, llm_usage):
+    OfAThread(model="gpt-4o-mini", **options).invoke("fastest bird? [10 5]")
+
+    assert told(llm_usage) == [("langchain", (10, 5))]
+
+
+@live
+def test_a_refused_call_beside_one_of_the_sdk_are_two(model, options, llm_usage):
+    async def both():
+        client = AsyncOpenAI(**options)
+        with suppress(Exception):
+            await asyncio.gather(
+                model.ainvoke("refuse [30 3]"), ask(client, "fastest bird? [10 5]"), return_exceptions=True
+            )
+        await client.close()
+
+    asyncio.run(both())
+
+    assert sorted(told(llm_usage)) == [("http", (10, 5)), ("langchain", None)]
+
+
+@live
+def test_a_section_has_the_calls_of_both_books(model, options, llm_usage):
+    with llm_usage.section("inside") as inside:
+        model.invoke("fastest bird? [10 5]")
+        ask(OpenAIClient(**options), "fastest fish? [20 7]")
+    ask(OpenAIClient(**options), "slowest fish? [1 1]")
+
+    assert told(inside) == [("langchain", (10, 5)), ("http", (20, 7))]
+    assert len(llm_usage.calls) == 3
+
+
+@live
+def test_what_is_not_a_call_to_a_model_is_none(provider, llm_usage):
+    with suppress(httpx.HTTPError, KeyError):
+        httpx.post(f"{provider.url}/v1/chat/completions/refuse", json={"messages": "refuse [1 1]"})
+
+    assert llm_usage.calls == ()
+
+
+def test_a_call_under_way_keeps_its_response_when_the_run_is_drained():
+    tracker = Tracker()
+    call = tracker.start("run", None, {"requested_model": MODEL})
+    tracker.take_in(chat_exchange(10, 5), call)
+    tracker.take_in(chat_exchange(1, 1), None)
+
+    assert [drained.source for drained in tracker.drain().calls] == ["http"]
+    tracker.end(call, {"status": "no_usage", "usage": None})
+    assert [(drained.source, drained.usage) for drained in tracker.drain().calls] == [("langchain", USAGE)]
+
+
+def chat_exchange(sent, received):
+    usage = f'{{"prompt_tokens": {sent}, "completion_tokens": {received}, "total_tokens": {sent + received}}}'
+    return Exchange(
+        "POST",
+        "https://api.openai.com/v1/chat/completions",
+        request_body=b'{"model": "gpt-4o-mini", "messages": []}',
+        response_headers={"content-type": "application/json"},
+        response_body=f'{{"id": "chatcmpl-{sent}", "model": "{MODEL}", "usage": {usage}}}'.encode(),
+    )
