@@ -35,6 +35,7 @@ class Provider(ThreadingHTTPServer):
     """The server; `asked` holds every request, in order."""
 
     daemon_threads = True
+    request_queue_size = 64  # clients that start all at once
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

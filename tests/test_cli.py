@@ -1,25 +1,36 @@
-"""The command `pytest-llm-usage`, in a process of its own."""
+"""The command `pytest-llm-usage`."""
 
 import json
+import os
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from pytest_llm_usage.cli import main
 from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.data import rendered, run_data
 from pytest_llm_usage.report.run import Run, TestRecord
 from pytest_llm_usage.usage import TokenUsage
 
+#: Where this Python's commands are.
+ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
 
 @pytest.fixture
-def command(tmp_path):
+def command(tmp_path, monkeypatch, capsys):
     """Runs the command in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
 
     def command(*arguments):
-        line = [sys.executable, "-m", "pytest_llm_usage.cli", *arguments]
-        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        try:
+            status = main(arguments)
+        except SystemExit as ended:  # how argparse ends
+            status = ended.code
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, status, out, err)
 
     return command
 
@@ -273,6 +284,13 @@ def test_a_command_that_is_none_is_status_2(command, words):
     done = command(*words)
     assert done.returncode == 2
     assert lines(done.stderr)[0].startswith("usage: pytest-llm-usage")
+
+
+def test_the_command_is_installed():
+    done = subprocess.run(
+        ["pytest-llm-usage", "--help"], capture_output=True, text=True, check=True, timeout=60, env=ENVIRONMENT
+    )
+    assert done.stdout.startswith("usage: pytest-llm-usage [-h] COMMAND")
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path, write):

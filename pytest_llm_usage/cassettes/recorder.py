@@ -173,17 +173,34 @@ def _belongs_to_others(patcher: Any) -> bool:
 
 
 def _repairs() -> Iterator[Any]:
-    """Patches of vcrpy itself.
+    """Patches of vcrpy itself: its version 8 breaks streams of aiohttp.
 
-    Before 9, a replayed response of aiohttp gives a new stream each time it is asked for one: a client that reads it
-    line by line, as google-genai does, gets the first line for ever.
+    A replayed response gives a new stream each time it is asked for one (google-genai, which asks for each line, gets
+    the first line for ever), and a response that was just recorded gives an empty one.
     """
-    stubs = sys.modules.get("vcr.stubs.aiohttp_stubs")
-    content = vars(stubs.MockClientResponse).get("content") if stubs is not None else None
-    if isinstance(content, property):
-        only_stream: Any = functools.cached_property(content.fget)
-        only_stream.__set_name__(stubs.MockClientResponse, "content")
-        yield mock.patch.object(stubs.MockClientResponse, "content", only_stream)
+    stubs: Any = sys.modules.get("vcr.stubs.aiohttp_stubs")
+    if stubs is None or not isinstance(vars(stubs.MockClientResponse).get("content"), property):
+        return
+    build_response, record_response = stubs.build_response, stubs.record_response
+
+    def give_stream(response: Any) -> None:
+        body = response._body or b""  # noqa: SLF001 - what was read of it, without reading
+        response.content = stubs.MockStream(limit=max(len(body), 2**16))
+        response.content.feed_data(body)
+        response.content.feed_eof()
+
+    def build_readable_response(*args: Any) -> Any:
+        response = build_response(*args)
+        give_stream(response)
+        return response
+
+    async def record_readable_response(cassette: Any, request: Any, response: Any) -> None:
+        await record_response(cassette, request, response)
+        give_stream(response)
+
+    yield mock.patch.object(stubs.MockClientResponse, "content", None)
+    yield mock.patch.object(stubs, "build_response", build_readable_response)
+    yield mock.patch.object(stubs, "record_response", record_readable_response)
 
 
 def _package(thing: Any) -> str:
@@ -442,7 +459,12 @@ def _body_bytes(request: Any) -> bytes | None:
         return content.encode() if isinstance(content, str) else bytes(content)
     if isinstance(body, dict | list | int | float):
         return json.dumps(body).encode()
-    return b"".join(part.encode() if isinstance(part, str) else bytes(part) for part in body)
+    try:
+        return b"".join(part.encode() if isinstance(part, str) else bytes(part) for part in body)
+    except TypeError:
+        raise CassetteError(
+            f"{request.method} {request.uri}: a body of type {type(body).__name__} can be neither recorded nor replayed"
+        ) from None
 
 
 def _exchange(request: Request, response: Response, started_at: float, *, replayed: bool) -> Exchange:

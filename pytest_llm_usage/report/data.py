@@ -267,6 +267,8 @@ def _is_call(call: Mapping[str, Any]) -> bool:
 
 _TEXTS = ("source", "model", "status", "provider", "where", "node", "note", "cost_usd", "stated_cost_usd")
 _CALL_TYPES: Mapping[str, Any] = {"index": int, "started_at": int | float, **dict.fromkeys(_TEXTS, str)}
+
+
 def _is_counts(details: object) -> bool:
     return isinstance(details, dict) and all(isinstance(value, int) for value in details.values())
 

@@ -110,9 +110,10 @@ class OpenCall:
 current_call: ContextVar[OpenCall | None] = ContextVar("llm_usage_call", default=None)
 
 
-def _run() -> OpenCall | None:
+def _run_of(tracker: Tracker) -> OpenCall | None:
+    # A stream that another test left open stays in the context.
     run = current_call.get()
-    return run if run is not None and run.ended is None else None
+    return run if run is not None and run.ended is None and run.tracker is tracker else None
 
 
 @dataclass(slots=True, eq=False)
@@ -278,10 +279,9 @@ class Tracker:
 
     def before_request(self, method: str, url: str, body: bytes, headers: Headers) -> None:
         """Stops a request to a model that a limit forbids and that no LangChain call waits for."""
-        run = _run()
-        tracker = run.tracker if run is not None else current() or self
+        tracker = current() or self
         if tracker.limits and is_model_call(method, url, body, headers):
-            tracker.check_request(run)
+            tracker.check_request(_run_of(tracker))
 
     def check_request(self, run: OpenCall | None) -> None:
         """Stops a request made while `run` was under way where a limit forbids it; one that `run` waits for goes on."""
@@ -293,9 +293,8 @@ class Tracker:
 
         It belongs to whoever made the request: a cassette of wider scope stays open while tests call models.
         """
-        run = _run()
-        tracker = run.tracker if run is not None else current() or self
-        tracker.take_in(exchange, run)
+        tracker = current() or self
+        tracker.take_in(exchange, _run_of(tracker))
 
     def take_in(self, exchange: Exchange, run: OpenCall | None) -> None:
         """Notes what went over the wire while `run` was under way in the context of the request."""
@@ -544,8 +543,9 @@ class running:  # noqa: N801 -- a context manager, used as a function
         return self._tracker
 
     def __exit__(self, *_: object) -> None:
-        _sections.reset(self._sections)
-        _of_context.reset(self._token)
+        with suppress(ValueError):  # left in another context than it was entered in
+            _sections.reset(self._sections)
+            _of_context.reset(self._token)
         # The innermost: the run's tracker may stand in the list more than once.
         del _running[len(_running) - 1 - _running[::-1].index(self._tracker)]
 

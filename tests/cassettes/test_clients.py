@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -13,10 +14,13 @@ import pytest
 from langchain_clients import Endpoint, chat_model
 
 from pytest_llm_usage import wire
+from pytest_llm_usage.errors import CassetteError
 
 sys.path.append(str(Path(__file__).parents[1] / "wire"))
 from bodies import aws_stream, ndjson, sse
 
+#: The first that can read what an asynchronous generator gives.
+VCRPY_9 = version("vcrpy") >= "9"
 WORDS = ["Peregrine", " falcons", " dive", " at", " 389 km/h", " – é", "."]
 PROMPT = "fastest bird?"
 
@@ -572,6 +576,21 @@ def test_uploads_replay(provider, cassette, library):
         assert upload() == number
 
 
+def test_a_body_that_cannot_be_recorded(provider, cassette):
+    import aiohttp
+
+    async def post():
+        form = aiohttp.FormData({"a": "1"})
+        async with aiohttp.ClientSession() as session:
+            await session.post(provider.url + "/x", data=form)
+
+    with (
+        cassette("once"),
+        pytest.raises(CassetteError, match=r"/x: a body of type FormData can be neither recorded nor"),
+    ):
+        asyncio.run(post())
+
+
 def test_aiohttp_bodies_of_every_kind_replay(provider, cassette):
     import aiohttp
 
@@ -588,7 +607,7 @@ def test_aiohttp_bodies_of_every_kind_replay(provider, cassette):
         lambda: {"data": {"a": "1", "b": "2"}},
         lambda: {"data": b"\x00\xff"},
         lambda: {"data": "text"},
-        lambda: {"data": chunks()},
+        *([lambda: {"data": chunks()}] if VCRPY_9 else []),
         dict,
     ):
         with cassette("rewrite"):

@@ -367,7 +367,7 @@ def test_the_message_says_where(monkeypatch):
         ("TOKENIZERS_PARALLELISM", "false-or-true"),
         ("KEYBOARD_LAYOUT", "de-latin1-nodeadkeys"),
         ("AUTHOR_NAME", "somebody with a name 1"),
-        ("HOME", "/root/some-long-path-1"),
+        ("HOME", "/home/user/some-long-path-1"),
         ("SESSION_TOKEN_COUNT", "12345678901"),
     ],
 )

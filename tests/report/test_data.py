@@ -185,7 +185,7 @@ class TestReading:
         assert str(raised.value).startswith(f"{path}: {reason}")
         assert "\n" not in str(raised.value)
 
-    @settings(max_examples=3000)
+    @settings(max_examples=50)
     @given(shards(), st.data())
     def test_whatever_is_broken_in_a_run_is_one_line(self, tmp_path_factory, data, draw):
         """Any value of it replaced by any other: it is read, or refused, and what is read can be worked with."""
