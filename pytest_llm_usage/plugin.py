@@ -417,6 +417,19 @@ class _Gatherer:
         """Remembers the session, to be able to end it."""
         self._session = session
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Adds columns to the table of pytest-html, before its links."""
+        cells[-1:-1] = ["<th>Tokens</th>", "<th>USD</th>"]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        """Fills those columns, of the row of the test itself."""
+        from pytest_llm_usage.report.html import table_cells  # noqa: PLC0415 -- only beside pytest-html
+
+        test = (report.nodeid, getattr(report, "worker_id", "")) if report.when == "call" else None
+        cells[-1:-1] = table_cells(self._run.tests.get(test) if self._run is not None and test is not None else None)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Compares and writes the reports that are asked for; fails the run where a gate is exceeded."""
@@ -509,7 +522,7 @@ def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | No
     if instance is not None and not hasattr(instance, "llm_usage"):
         # unittest classes ask through usefixtures and have no arguments.
         instance.llm_usage = tracker.usage
-    if request.node.stash.get(_CASSETTE, None) is not None:
+    if request.node.stash.get(_CASSETTE, None) is not None or request.node.get_closest_marker("vcr") is not None:
         yield tracker.usage
         return
     with _open_cassette(request):
@@ -552,18 +565,18 @@ def llm_cassette(pytestconfig: pytest.Config) -> Callable[..., AbstractContextMa
     def open_cassette(name: str, **keywords: Any) -> Iterator[None]:
         from pytest_llm_usage.tracker import current, users_place  # noqa: PLC0415
 
-        place, tracker = users_place(), current()
+        place, tracker = users_place(), current() or _shared(pytestconfig)
         file = pytestconfig.rootpath / "conftest.py" if place is None else Path(place[0])
         try:
             policy = _policy(pytestconfig, CassetteMark.of(name, keywords), file, "pytest")
         except (ConfigurationError, CassetteError) as error:
             _fail(str(error))
-        if policy is None or tracker is None:
-            yield
-            return
         with _replaying(policy, tracker) as cassette:
             yield
-            cassette.close(save=True)
+            try:
+                cassette.close(save=True)
+            except CassetteError as error:
+                _fail(str(error))
 
     return open_cassette
 
@@ -578,10 +591,8 @@ def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
         policy = _policy(request.config, mark, item.path, f"pytest {_shell(_typed(item))}", own=own, request=request)
     except (ConfigurationError, CassetteError) as error:
         _fail(str(error))
-    if policy is None:
-        yield
-        return
-    item.stash.setdefault(_CASSETTES, set()).add(policy.shown_path)
+    if policy.record_mode != "off":
+        item.stash.setdefault(_CASSETTES, set()).add(policy.shown_path)
     with _replaying(policy, item.stash[_ATTEMPTS][-1]) as cassette:
         item.stash[_CASSETTE] = cassette
         try:
@@ -617,8 +628,8 @@ def _policy(
     *,
     own: str = "",
     request: pytest.FixtureRequest | None = None,
-) -> CassettePolicy | None:
-    """How a cassette is recorded and matched; None where there is none.
+) -> CassettePolicy:
+    """How a cassette is recorded and matched.
 
     Args:
         config: pytest's.
@@ -633,8 +644,6 @@ def _policy(
     settings = config.stash[_SETTINGS]
     # pytest-recording's own option is followed where it is given.
     record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
-    if record == "off":
-        return None
     folder = Path(settings.cassette_dir or "cassettes") / file.stem
     vcr_config: Mapping[str, Any] = {}
     if request is not None:

@@ -313,6 +313,7 @@ class TestCauses:
             (usage(), usage(cost=None), ["It has no price any more; the tokens are the same"]),
             (usage(), usage(input_token_details={"cache_read": 9}), ["The same tokens, split otherwise (cache_read)"]),
             (usage(), usage(inputs=None, outputs=None, calls_without_usage=1), ["1 call reported no usage"]),
+            (usage(inputs=None, outputs=None, calls_without_usage=1), usage(), ["1 call fewer without usage"]),
             (usage("a"), usage("b", inputs=9), ["Another model: b instead of a"]),
             (usage("a"), usage("a") | usage("b"), ["A model that was not called before: b (last)"]),
             (usage("a") | usage("b"), usage("a"), ["No longer called: b"]),
@@ -417,6 +418,12 @@ class TestCompareRuns:
         (change,) = compare_runs([base], [head], gates=parse_gates("tokens:+5%")).changes
         assert (change.test, change.renamed_from, change.status) == ("new", "old", "renamed")
         assert change.over
+
+    def test_renamed_tests_are_known_by_what_their_cassettes_hold(self):
+        base = {"tests": {"old": {"usage": usage(), "cassettes": {"c/old.yaml": "sha256:1"}}}}
+        head = {"tests": {"new": {"usage": usage(), "cassettes": {"c/new.yaml": "sha256:1"}}}}
+        (change,) = compare_runs([base], [head]).changes
+        assert (change.test, change.renamed_from) == ("new", "old")
 
     def test_ambiguous_names_are_not_guessed(self):
         base = {

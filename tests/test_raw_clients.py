@@ -196,8 +196,8 @@ def test_calls_of_wider_fixtures_belong_to_the_run_whatever_recorded_them(projec
         assert any(line.startswith("shared fixtures: 3 calls, 7,000 input, 7 output") for line in section(result))
 
 
-def test_without_a_cassette_and_without_langchain_nothing_is_seen(project, provider):
-    """What `off` cannot do; the README says so."""
+def test_live_calls_are_measured_without_a_cassette(project, provider):
+    """`off` records nothing and replays nothing, but what goes over the wire is read all the same."""
     project.makepyfile("""
         from asking import ask
 
@@ -209,7 +209,23 @@ def test_without_a_cassette_and_without_langchain_nothing_is_seen(project, provi
     result = run(project, "--llm-usage-record=off", "-s")
 
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*seen: 0*"])
+    result.stdout.fnmatch_lines(["*seen: 1*"])
+    assert not list(project.path.rglob("cassettes"))
+
+
+def test_calls_of_a_test_that_does_not_ask_cannot_be_seen(project, provider):
+    """Nothing is patched, and no callback tells: nobody knows of these calls."""
+    project.makepyfile("""
+        from asking import ask
+
+        def test_it():
+            ask("fastest bird? [812 64]")
+    """)
+
+    result = run(project)
+
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*LLM usage*")
 
 
 # -- frameworks on top of the SDKs -----------------------------------------------------------------------------

@@ -86,7 +86,8 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         policy: How to use it.
         observe: Called once for each response that is replayed or recorded, in the context of whoever made the
             request, before the response reaches the client.
-        before_send: Called with each request before it is replayed or sent; what it raises reaches the client.
+        before_send: Called with each request that concerns the cassette, before it is replayed or sent; what it raises
+            reaches the client.
         fail: Called with the message when a request must not be answered. It raises something that no `except
             Exception` of a client catches.
 
@@ -303,11 +304,19 @@ class _Cassette:
         return decision
 
     def _decide(self, request: Any) -> _Decision:
-        plain, started_at = _plain_request(request), time.time()
-        filtered = None if self._is_ignored(plain) else self._config.filtered_request(request)
+        started_at = time.time()
+        url = urlsplit(request.uri)
+        host = url.hostname or ""
+        filtered = None if self._ignored.match(host, url.port) else self._config.filtered_request(request)
         if filtered is None:
-            return self._passing(plain, started_at)
-        is_local = is_loopback(urlsplit(plain.uri).hostname or "") and not _is_model_call(plain)
+            return self._passing(request, host, started_at)
+        try:
+            plain = _plain_request(request)
+        except CassetteError as error:
+            if not is_loopback(host):
+                self._refuse(str(error))
+            return self._passing(request, host, started_at)
+        is_local = is_loopback(host) and not _is_model_call(plain)
         if self._before_send is not None and not is_local:
             self._before_send(plain)
         mode = self._policy.record_mode
@@ -321,7 +330,7 @@ class _Cassette:
         if index is not None:
             return _Decision(_Fate.REPLAY, plain, started_at, index)
         if is_local:
-            return self._passing(plain, started_at)
+            return self._passing(request, host, started_at)
         if is_recording or mode == "new_episodes":
             # What a mock will answer is not recorded, unless it can only be a model's answer.
             is_mocked = _is_mocked_below() and not _is_model_call(plain)
@@ -332,15 +341,12 @@ class _Cassette:
                 if self._is_new
                 else explain_miss(self._policy, recordings, subject)
             )
-        return self._passing(plain, started_at)
+        # The mock answers. Should it send the request on, the network guard is in the way.
+        return _Decision(_Fate.PASS, plain, started_at)
 
-    def _passing(self, request: Request, started_at: float) -> _Decision:
-        self.network_guard.let_through(urlsplit(request.uri).hostname or "")
-        return _Decision(_Fate.PASS, request, started_at)
-
-    def _is_ignored(self, request: Request) -> bool:
-        url = urlsplit(request.uri)
-        return self._ignored.match(url.hostname or "", url.port)
+    def _passing(self, request: Any, host: str, started_at: float) -> _Decision:
+        self.network_guard.let_through(host)
+        return _Decision(_Fate.PASS, Request(request.method, request.uri), started_at)
 
     def _subject(self, request: Request) -> Subject:
         return Subject(request, self._policy.redaction, self._ignore_body)

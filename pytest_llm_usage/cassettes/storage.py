@@ -49,7 +49,7 @@ def cassette_path(directory: Path, test_class: str | None, test_name: str, name:
     if name is None:
         own = f"{test_class}.{test_name}" if test_class else test_name
         return directory / (_shortened(own.translate(_FORBIDDEN).replace("\0", "-")) + _SUFFIX)
-    path = directory / (name if name.endswith((_SUFFIX, ".yml", ".json", _SUFFIX + ".gz")) else name + _SUFFIX)
+    path = directory / (name if name.endswith((_SUFFIX, ".yml", _SUFFIX + ".gz")) else name + _SUFFIX)
     if not Path(name).is_absolute() and not _is_inside(path, directory):
         raise CassetteError(
             f"llm_cassette: {name!r} leads out of the cassette folder {directory} (an absolute path may lead anywhere)"

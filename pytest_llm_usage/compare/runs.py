@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median_high
@@ -192,7 +192,8 @@ def compare_runs(
     """The runs of `head` against those of `base`, one or several a side.
 
     Args:
-        base: Earlier runs. Of each, `tests` is read: node id → `usage`, and `cassettes` (paths) where there are any.
+        base: Earlier runs. Of each, `tests` is read: node id → `usage`, and `cassettes` (paths, or path → digest) where
+            there are any.
         head: Later runs, in the same form.
         gates: What must not rise by more.
         floor_tokens: A change of no more tokens than this, and no more calls, is called noise.
@@ -282,20 +283,34 @@ def _is_noise(
 def _renamed(
     old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], gone: Sequence[str], added: Sequence[str]
 ) -> dict[str, str]:
-    """The new name → the old one, of tests that alone replay the same cassettes."""
-    before, after = _by_cassettes(old, gone), _by_cassettes(new, added)
-    return {
-        names[0]: before[cassettes][0]
-        for cassettes, names in after.items()
-        if len(names) == 1 and len(before.get(cassettes, ())) == 1
-    }
+    """The new name → the old one, of tests that alone replay the same cassettes: of the same name, or else content."""
+    renamed: dict[str, str] = {}
+    for known_by in (_names, _contents):
+        before = _by_cassettes(old, (test for test in gone if test not in renamed.values()), known_by)
+        after = _by_cassettes(new, (test for test in added if test not in renamed), known_by)
+        renamed |= {
+            tests[0]: before[cassettes][0]
+            for cassettes, tests in after.items()
+            if len(tests) == 1 and len(before.get(cassettes, ())) == 1
+        }
+    return renamed
 
 
-def _by_cassettes(runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
+def _by_cassettes(
+    runs: Sequence[Mapping[str, Any]], tests: Iterable[str], known_by: Callable[[Any], Iterable[str]]
+) -> dict[tuple[str, ...], list[str]]:
     found: dict[tuple[str, ...], list[str]] = {}
-    for test in names:
+    for test in tests:
         record = next(run[test] for run in runs if test in run)
-        cassettes = tuple(sorted(record.get("cassettes") or ()))
+        cassettes = tuple(sorted(known_by(record.get("cassettes") or ())))
         if cassettes:
             found.setdefault(cassettes, []).append(test)
     return found
+
+
+def _names(cassettes: Iterable[str]) -> Iterable[str]:
+    return cassettes
+
+
+def _contents(cassettes: Iterable[str]) -> Iterable[str]:
+    return cassettes.values() if isinstance(cassettes, Mapping) else ()

@@ -136,8 +136,9 @@ def _cause(
     if isinstance(calls.by, int) and calls.by:
         more = f" more{_at(where(change.model, 'last'))}" if calls.by > 0 else " fewer"
         yield plural(abs(calls.by), "call") + more
-    if isinstance(unknown.by, int) and unknown.by > 0:
-        yield f"{plural(unknown.by, 'call')} reported no usage"
+    if isinstance(unknown.by, int) and unknown.by:
+        count = plural(abs(unknown.by), "call")
+        yield f"{count} reported no usage" if unknown.by > 0 else f"{count} fewer without usage"
     for name, noun in (("input_tokens", "prompts"), ("output_tokens", "answers")):
         by = change[name].by
         if isinstance(by, int) and by and not calls.moved:

@@ -266,6 +266,7 @@ def _amount(gate: Gate, spent: Spending) -> str:
 _WIDTH = 80
 _MOST_ROWS = 20
 _LONGEST_NAME = 44
+_SHORTEST_NAME = 12
 
 
 def comparison_lines(comparison: RunComparison) -> list[str]:
@@ -274,13 +275,11 @@ def comparison_lines(comparison: RunComparison) -> list[str]:
     rows, more = comparison.rows(_MOST_ROWS)
     total = comparison.total
     if rows or total.over or total.was != total.now:
-        table = columns(
-            [
-                ("test", "before", "now", ""),
-                *((shortened(row.name, _LONGEST_NAME), row.was, row.now, row.by) for row in (*rows, total)),
-            ],
-            "<>>>",
-        )
+        cells = [("before", "now", ""), *((row.was, row.now, row.by) for row in (*rows, total))]
+        taken = sum(max(map(width, column)) + 2 for column in zip(*cells, strict=True))
+        longest = max(_SHORTEST_NAME, min(_LONGEST_NAME, _WIDTH - 2 - taken))
+        names = ["test", *(shortened(row.name, longest) for row in (*rows, total))]
+        table = columns([(name, *rest) for name, rest in zip(names, cells, strict=True)], "<>>>")
         lines.append(f"  {table[0]}")
         for row, line in zip((*rows, total), table[1:], strict=True):
             if row is total and more:

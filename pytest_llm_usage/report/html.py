@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
 from typing import Any
 
-from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.ledger import Call, summed_usage
 from pytest_llm_usage.report.cells import model_rows, notes, usage_cells
 from pytest_llm_usage.report.comparison import Row, RunComparison
 from pytest_llm_usage.report.data import RunData, calls_in, calls_of
+from pytest_llm_usage.report.run import TestRecord
 from pytest_llm_usage.text import percent, plural, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["page"]
+__all__ = ["page", "table_cells"]
 
 #: Browsers grow slow with more; the run as data has all of them.
 _MOST_TESTS = 2_000
@@ -40,6 +42,16 @@ def page(data: RunData, comparison: RunComparison | None = None) -> str:
         *_disagreements(data),
     ]
     return _PAGE.format(style=_STYLE, body="\n".join(body), script=_SCRIPT)
+
+
+def table_cells(test: TestRecord | None) -> tuple[str, str]:
+    """Tokens and USD of the last attempt at a test, as cells for the table of pytest-html; empty where it made no call."""
+    if test is None or not test.ledger.calls:
+        return "<td></td>", "<td></td>"
+    spent = summed_usage(test.ledger.calls)
+    cost_usd = spent["cost_usd"]
+    amount = usd(None if cost_usd is None else Decimal(cost_usd))
+    return f"<td>{tokens(spent['total_tokens'])}</td>", f"<td>{escape(amount)}</td>"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from html import unescape
 from importlib.resources import files
 
 import pytest
@@ -279,3 +280,15 @@ def test_junit_and_the_reports_agree(suite):
     }
     assert properties["llm_total_tokens"] == str(usage["total_tokens"])
     assert properties["llm_cost_usd"] == usage["cost_usd"]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_pytest_html_has_columns(suite, workers):
+    pytest.importorskip("pytest_html")
+    plugins = ("-p", "pytest_metadata.plugin", "-p", "pytest_html.plugin", "-W", "ignore::DeprecationWarning")
+    result = suite.runpytest(*plugins, "--html=report.html", "-n", workers)
+    assert result.ret == 0
+    page = unescape((suite.path / "report.html").read_text())
+    assert "<th>Tokens</th>" in page
+    assert page.count("<td>1,020</td>") == 1
+    assert page.count("<td>0.00016</td>") == 1
