@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import calls, replay, startup, wire_reading
+from benchmarks import calls, compare_runs, replay, startup, wire_reading
 
 
 def main() -> int:
@@ -20,9 +20,10 @@ def main() -> int:
     print(f"{'':<56} {'ours':>10} {'other':>10} {'ratio':>7}   target")
     comparisons = []
     for measured in (
-        lambda: startup.compare(rounds=7 * options.rounds),
+        lambda: startup.compare(rounds=10 * options.rounds),
         lambda: replay.compare(tests=100, rounds=2 * options.rounds),
         lambda: wire_reading.compare(rounds=options.rounds),
+        lambda: compare_runs.compare(rounds=options.rounds),
         lambda: calls.compare(tests=options.tests, rounds=options.rounds),
     ):
         lines = measured()

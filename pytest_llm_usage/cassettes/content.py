@@ -37,13 +37,18 @@ def inflate(data: bytes, *, wbits: int = zlib.MAX_WBITS | 32) -> bytes:
     size = 0
     while data:
         stream = zlib.decompressobj(wbits)
-        parts.append(stream.decompress(data, MAX_BYTES - size + 1))
+        try:
+            parts.append(stream.decompress(data, MAX_BYTES - size + 1))
+        except zlib.error:
+            if not parts:
+                raise
+            break  # What follows compressed data is padding.
         size += len(parts[-1])
         if size > MAX_BYTES:
             raise CassetteError(f"compressed data of more than {MAX_BYTES:,} bytes")
         if not stream.eof:
             raise zlib.error("compressed data ends early")
-        data = stream.unused_data.lstrip(b"\0")
+        data = stream.unused_data
     return b"".join(parts)
 
 
@@ -65,12 +70,12 @@ def _brotli(data: bytes) -> bytes:
 
 
 def _zstandard(data: bytes) -> bytes:
-    try:
-        return bytes(importlib.import_module("compression.zstd").decompress(data))
-    except ImportError:
-        module = importlib.import_module("zstandard")
+    module = importlib.import_module("zstandard")
     with module.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-        return bytes(reader.read(MAX_BYTES))
+        plain = bytes(reader.read(MAX_BYTES + 1))
+    if len(plain) > MAX_BYTES:
+        raise CassetteError(f"compressed data of more than {MAX_BYTES:,} bytes")
+    return plain
 
 
 _DECODERS: dict[str, Callable[[bytes], bytes]] = {

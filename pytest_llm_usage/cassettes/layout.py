@@ -1,12 +1,13 @@
 """The text of a cassette: reads every layout in the wild, writes one that a reviewer can read and plain vcrpy loads.
 
-Read are vcrpy's own layout (any version, YAML or JSON), the columns of langchain-tests (`requests:` and `responses:`),
-bodies stored parsed (`parsed_body`), the layout of early httpx recorders (`content`, `status_code`), and header names
-that were written as Python objects. No YAML tag ever makes a Python object that is not plain data.
+Read are vcrpy's own layout (any version, YAML or JSON), the one of Ruby's VCR (`http_interactions`), the columns of
+langchain-tests (`requests:` and `responses:`), bodies stored parsed (`parsed_body`), the layout of early httpx
+recorders (`content`, `status_code`), and header names that were written as Python objects. No YAML tag ever makes a Python object that is not plain data.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,11 @@ def _joined_parts(loader: Any, node: yaml.Node) -> Any:
     return b"".join(part.encode() if isinstance(part, str) else bytes(part) for part in arguments[0])
 
 
+# What looks like a date is text: in headers, and in bodies that were stored parsed.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _BaseLoader.yaml_implicit_resolvers.items()
+}
 _PYTHON = "tag:yaml.org,2002:python/"
 _OBJECT_TAGS = (f"{_PYTHON}object/apply:", f"{_PYTHON}object/new:")
 for _tag, _constructor in {
@@ -84,13 +90,15 @@ def parse(data: bytes) -> list[Interaction]:
     except UnicodeDecodeError as error:
         raise CassetteError(f"it is not UTF-8 text (byte {error.start:,})") from None
     document = _document(text)
-    if isinstance(document, Mapping) and isinstance(document.get("interactions"), list):
-        pairs = [(_part(item, "request"), _part(item, "response")) for item in document["interactions"]]
-    elif isinstance(document, Mapping) and isinstance(document.get("requests"), list):
-        responses = document.get("responses")
-        if not isinstance(responses, list) or len(responses) != len(document["requests"]):
+    columns = document if isinstance(document, Mapping) else {}
+    rows = columns.get("interactions", columns.get("http_interactions"))
+    requests, responses = columns.get("requests"), columns.get("responses")
+    if isinstance(rows, list):
+        pairs = [(_part(row, "request"), _part(row, "response")) for row in rows]
+    elif isinstance(requests, list):
+        if not isinstance(responses, list) or len(responses) != len(requests):
             raise CassetteError("it has not as many responses as requests")
-        pairs = list(zip(document["requests"], responses, strict=True))
+        pairs = list(zip(requests, responses, strict=True))
     else:
         raise CassetteError("it has neither 'interactions' nor 'requests' and 'responses'")
     return [_interaction(number, request, response) for number, (request, response) in enumerate(pairs, 1)]
@@ -167,18 +175,17 @@ def _request(data: Mapping[str, Any]) -> Request:
 
 def _response(data: Mapping[str, Any]) -> Response:
     status = data.get("status", data.get("status_code"))
+    code: Any
     code, reason = (status.get("code"), status.get("message")) if isinstance(status, Mapping) else (status, None)
-    if not isinstance(code, int):
-        raise TypeError(f"status {code!r}")
-    return Response(code, str(reason or ""), _headers(data.get("headers")), _body(data) or b"")
+    return Response(int(code), str(reason or ""), _headers(data.get("headers")), _body(data) or b"")
 
 
 def _body(data: Mapping[str, Any]) -> bytes | None:
     if "parsed_body" in data:
         return _encoded(data["parsed_body"])
     body = data.get("body", data.get("content"))
-    if isinstance(body, Mapping) and set(body) <= {"string", "encoding", "base64_string"} and body:
-        body = body.get("string")
+    if isinstance(body, Mapping) and body and set(body) <= {"string", "encoding", "base64_string"}:
+        return base64.b64decode(body["base64_string"]) if "base64_string" in body else _encoded(body.get("string"))
     return _encoded(body)
 
 
@@ -187,7 +194,7 @@ def _encoded(body: Any) -> bytes | None:
         return body
     if isinstance(body, str):
         return body.encode("utf-8", "surrogatepass")
-    return json.dumps(body, ensure_ascii=False).encode()
+    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _headers(data: Any) -> dict[str, list[str]]:
@@ -344,8 +351,6 @@ def _quoted_lines(key: str, text: str, margin: str) -> list[str]:
 
 
 def _base64_lines(body: bytes, margin: str) -> list[str]:
-    import base64  # noqa: PLC0415 - only binary bodies need it
-
     text = base64.b64encode(body).decode()
     return [f"{margin}  {text[start : start + 100]}" for start in range(0, len(text), 100)]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from pytest_llm_usage.cassettes.interaction import Headers, Interaction
 from pytest_llm_usage.cassettes.matching import is_placeholder
 from pytest_llm_usage.cassettes.redaction import REDACTED
 
-__all__ = ["Leak", "credentials_in", "find_leaks", "patterns_of", "texts_in"]
+__all__ = ["Leak", "credentials_in", "find_leaks", "masked", "patterns_of", "texts_in"]
 
 _START = r"(?<![A-Za-z0-9_-])"
 #: The shapes of keys that can be told from other text: what it is, text that it always holds (quick to look for), and
@@ -146,6 +147,13 @@ def patterns_of(credentials: Mapping[str, str]) -> tuple[re.Pattern[str], ...]:
     """What finds leaks in plain text: the values themselves, and the shape of each known key."""
     values = sorted(credentials, key=len, reverse=True)
     return (*(re.compile(re.escape(value)) for value in values), *(shape for _, _, shape in _SHAPES))
+
+
+def masked(text: str) -> str:
+    """A text to print, without the credentials of this process and without text of the shape of a known key."""
+    for pattern in patterns_of(credentials_in(os.environ)):
+        text = pattern.sub("***", text)
+    return text
 
 
 def find_leaks(interaction: Interaction, credentials: Mapping[str, str]) -> Iterator[Leak]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from pytest_llm_usage.cassettes.interaction import Interaction
+from pytest_llm_usage.cassettes.leaks import masked
 from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, canonical_json, is_same_scalar
 from pytest_llm_usage.cassettes.policy import CassettePolicy
 
@@ -207,7 +208,7 @@ def _change(name: str, was: Any, now: Any) -> list[str]:
 
 def _shown_pair(was: Any, now: Any) -> tuple[str, str]:
     """Both values as text, cut to the part that changed where they are long."""
-    one, other = _as_text(was), _as_text(now)
+    one, other = masked(_as_text(was)), masked(_as_text(now))
     if max(len(one), len(other)) <= _MAX_VALUE_CHARACTERS:
         return one, other
     same = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from loopback import Provider, refuse
+from provider_server import Provider, refuse
 
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from langchain_clients import Endpoint, chat_model
-from loopback import Refused
+from provider_server import Refused
 
 from pytest_llm_usage import wire
 

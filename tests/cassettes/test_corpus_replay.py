@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 from corpus import ROOT, needs_corpus
-from loopback import refuse
+from provider_server import refuse
 
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, storage
 from pytest_llm_usage.cassettes.content import decoded

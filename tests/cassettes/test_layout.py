@@ -85,6 +85,32 @@ def test_columns_of_requests_and_responses():
     assert (second.request.body, second.response.body) == (b"two", b"second")
 
 
+def test_ruby_s_layout():
+    (interaction,) = parsed("""
+        http_interactions:
+        - request: {method: post, uri: 'https://h/', headers: {Accept: ['*/*']}, body: {encoding: UTF-8, string: '{}'}}
+          response: {status: {code: 200, message: OK}, headers: {}, http_version: null,
+                     body: {encoding: ASCII-8BIT, base64_string: 'AP8='}}
+          recorded_at: Fri, 01 Mar 2024 10:00:00 GMT
+        recorded_with: VCR 6.2.0
+        """)
+    assert (interaction.request.method, interaction.request.body) == ("POST", b"{}")
+    assert interaction.response.body == b"\x00\xff"
+
+
+def test_what_yaml_takes_for_something_else_is_text():
+    (interaction,) = parsed("""
+        interactions:
+        - request: {method: GET, uri: 'https://h/', headers: {anthropic-version: [2023-06-01], x: 5}, body: null}
+          response: {status: {code: '200', message: null}, headers: {date: 2024-01-01},
+                     parsed_body: {at: 2024-01-01T00:00:00Z}}
+        """)
+    assert interaction.request.headers == {"anthropic-version": ["2023-06-01"], "x": ["5"]}
+    assert interaction.response.headers == {"date": ["2024-01-01"]}
+    assert json.loads(interaction.response.body) == {"at": "2024-01-01T00:00:00Z"}
+    assert (interaction.response.status, interaction.response.reason) == (200, "")
+
+
 def test_header_names_and_bodies_that_were_written_as_python_objects():
     (interaction,) = parsed("""
         interactions:

@@ -167,6 +167,12 @@ def test_nothing_that_is_redacted_is_shown():
     assert "hunter" not in explained([recorded], chat("b", api_key="hunter3hunter3"))
 
 
+def test_no_key_is_printed(monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "value-without-a-shape-1")
+    message = explained([chat("a")], chat("sk-ant-" + "x1" * 20 + " and value-without-a-shape-1"))
+    assert "-> '*** and ***'" in message
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=4), children, max_size=4),

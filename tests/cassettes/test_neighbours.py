@@ -7,7 +7,7 @@ import aiohttp
 import httpx
 import pytest
 import requests
-from loopback import HOST, Refused
+from provider_server import HOST, Refused
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 URL = "/v1/chat/completions"

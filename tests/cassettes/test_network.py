@@ -5,7 +5,7 @@ import socket
 import threading
 
 import pytest
-from loopback import HOST, Refused, refuse
+from provider_server import HOST, Refused, refuse
 
 from pytest_llm_usage.cassettes import storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response

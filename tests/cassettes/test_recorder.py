@@ -14,7 +14,7 @@ import pytest
 import requests
 import vcr
 import vcr.filters
-from loopback import HOST, Refused, refuse
+from provider_server import HOST, Refused, refuse
 
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, Redaction, layout, observing_vcrpy, storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
