@@ -56,7 +56,7 @@ clean:
 	$(call install,.venv,--group dev --upgrade)
 
 .venv-langchain-tests/installed: pyproject.toml
-	$(call install,.venv-langchain-tests,--group test "vcrpy>=8.2.1$(comma)<9" "syrupy>=5$(comma)<6")
+	$(call install,.venv-langchain-tests,--group test --group providers "vcrpy>=8.2.1$(comma)<9" "syrupy>=5$(comma)<6")
 
 .venv-lowest/installed: pyproject.toml
 	$(call install,.venv-lowest,--group test --resolution lowest-direct)

@@ -85,6 +85,11 @@ def alternate(
     }
 
 
+def _environment() -> dict[str, str]:
+    """This process's, with compiled modules kept from one start to the next, as they are everywhere else."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run_pytest(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> str:
     """What pytest prints, in a process of its own and without the settings of this repository.
 
@@ -104,7 +109,7 @@ def run_pytest(arguments: Sequence[str], directory: Path, environment: Mapping[s
         *arguments,
     ]
     done = subprocess.run(
-        command, cwd=directory, env=os.environ | environment, capture_output=True, text=True, check=False
+        command, cwd=directory, env=_environment() | environment, capture_output=True, text=True, check=False
     )
     # 5: no tests, which is what an empty suite is about.
     if done.returncode not in (0, 5):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provider_server import serving
+from counting_server import serving
 
 AIMOCK = "@copilotkit/aimock@1.43.0"
 INSTALLED = Path(__file__).parents[1] / "build" / "aimock"

@@ -4,8 +4,8 @@ from importlib.util import find_spec
 
 import langchain_openai  # noqa: F401 -- a run inside this process forgets what it imported first, and clients with it
 import pytest
+from counting_server import serving
 from plugin.printed import section, totals
-from provider_server import serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed")
 

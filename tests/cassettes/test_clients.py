@@ -3,9 +3,11 @@ usage, and not one request more in the server's log.
 """
 
 import asyncio
+import gc
 import gzip
 import json
 import sys
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -456,6 +458,15 @@ CLIENTS = {
     "aiohttp": (library_aiohttp, openai_chat),
     **{f"{name} {how}": (through(build, how), flavour) for name, (build, flavour) in MODELS.items() for how in ("sync", "async")},
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leftovers_of_the_clients():
+    """Connections that the SDKs leave open are collected here, and not in the middle of another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from decimal import Decimal
 
 import httpx
 import pytest
+from counting_server import MODEL, serving
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.caches import InMemoryCache
 from langchain_openai import ChatOpenAI, OpenAI
 from openai import AsyncOpenAI
 from openai import OpenAI as OpenAIClient
-from provider_server import MODEL, serving
 from strategies import usages
 
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
