@@ -30,7 +30,7 @@ from pytest_llm_usage.ledger import Status
 from pytest_llm_usage.tracker import OpenCall, Place, Tracker, current, current_call, users_place
 from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
 
-__all__ = ["UsageHandler", "attach"]
+__all__ = ["UsageHandler"]
 
 #: `UsageMetadata`, response metadata, `llm_output`, generation info and the message's id.
 _Kept: TypeAlias = tuple[dict[str, Any] | None, dict[str, Any], dict[str, Any], dict[str, Any], object]
@@ -52,17 +52,6 @@ class _CurrentHandler:
             tracker.handler = UsageHandler(tracker)
             tracker.add_reported = _added
         return cast("UsageHandler", tracker.handler)
-
-
-def attach() -> None:
-    """Registers the hook, once for the process."""
-    global _attached  # noqa: PLW0603 -- LangChain's list of hooks is the process's too, and has no way to ask or remove
-    if not _attached:
-        _attached = True
-        register_configure_hook(cast("Any", _CurrentHandler()), inheritable=True)
-
-
-_attached = False
 
 
 def _added(left: Any, right: Any) -> Any:
@@ -336,3 +325,7 @@ def _details(told: object, **keys: str) -> dict[str, int]:
     if not isinstance(told, Mapping):
         return {}
     return {name: value for name, key in keys.items() if (value := count(told.get(key))) is not None}
+
+
+# Once for the process: LangChain's list of hooks has no way to ask or to remove. Importing this module is what attaches.
+register_configure_hook(cast("Any", _CurrentHandler()), inheritable=True)

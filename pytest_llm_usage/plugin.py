@@ -6,6 +6,7 @@ attaches when the code under test imports LangChain (`_AttachOnImport`), the res
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shlex
@@ -146,10 +147,8 @@ class _AttachOnImport:
         return spec
 
     def _attach(self) -> None:
-        from pytest_llm_usage.langchain import attach  # noqa: PLC0415 -- imports langchain_core
-
         _shared(self._config)
-        attach()
+        importlib.import_module("pytest_llm_usage.langchain")
 
 
 # -- a test ----------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import yaml
 
 from pytest_llm_usage.wire.exchange import Exchange
 
-ROOT = Path(os.environ.get("LLM_USAGE_CORPUS") or Path(__file__).parents[2] / "shared" / "corpus")
+ROOT = Path(os.environ.get("LLM_USAGE_CORPUS") or Path(__file__).parents[2] / "shared" / "corpus").resolve()
 
 needs_corpus = pytest.mark.skipif(
     not (ROOT / "index.jsonl").is_file(), reason=f"no recordings at {ROOT} (set LLM_USAGE_CORPUS)"

@@ -19,7 +19,11 @@ SNAPSHOTS = sorted(EXAMPLES.glob("*/__snapshots__/*.yaml"))
 
 def clean_environment():
     """An environment without keys, which replaying needs none of, and without plugins that only take time to load."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PYTEST_"))}
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_")) and name != "CI"
+    }
     return own | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p llm_usage -p syrupy"}
 
 

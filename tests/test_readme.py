@@ -126,7 +126,11 @@ class Project:
 
     def run_python(self, *arguments, **environment):
         """A finished process of this Python, in an environment without keys."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "PYTEST_"))}
+        own = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_")) and name != "CI"
+        }
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.directory,
