@@ -24,7 +24,8 @@ def compare(tests: int, rounds: int) -> list[Comparison]:
             (suite / "cassettes" / module / "stream.yaml").write_text(yaml.safe_dump(_cassette()))
         sides = alternate(
             {
-                "ours": lambda: _run(suite, tests, "test_ours.py"),
+                # Each side with the plugin that it needs, and without the other's fixtures around every test.
+                "ours": lambda: _run(suite, tests, "test_ours.py", "-p", "no:recording"),
                 "other": lambda: _run(suite, tests, "test_other.py", "-p", "no:llm_usage"),
             },
             rounds,
