@@ -21,7 +21,6 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseLanguageModel
-from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
@@ -46,12 +45,13 @@ class _CurrentHandler:
 
     def get(self) -> UsageHandler | None:
         tracker = current()
-        if tracker is None:
-            return None
-        if tracker.handler is None:
-            tracker.handler = UsageHandler(tracker)
-            tracker.add_reported = _added
-        return cast("UsageHandler", tracker.handler)
+        return None if tracker is None else tracker.handler or _handler_of(tracker)
+
+
+def _handler_of(tracker: Tracker) -> UsageHandler:
+    tracker.handler = handler = UsageHandler(tracker)
+    tracker.add_reported = _added
+    return handler
 
 
 def _added(left: Any, right: Any) -> Any:
@@ -64,10 +64,14 @@ class UsageHandler(BaseCallbackHandler):
 
     run_inline = True
     raise_error = True
+    # Plain values in the place of properties, which LangChain asks at every event.
+    ignore_llm = False
+    ignore_chat_model = False
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self._calls: dict[UUID, OpenCall] = {}
+        self._streaming: UUID | None = None
         #: Where the user's code started the outermost run that a run belongs to: the frames of a graph's own tasks and
         #: threads do not lead back to it.
         self._origins: dict[UUID, Place | None] = {}
@@ -114,13 +118,17 @@ class UsageHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         tags: list[str] | None = None,
         metadata: dict[str, Any] | None = None,
-        **kwargs: Any,
+        invocation_params: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
+        batch_size: int = 1,
+        **_: Any,
     ) -> None:
         """A model is about to be called. Raises what the tracker raises to stop it."""
-        place = users_place() or self._origins.get(cast("UUID", parent_run_id))
-        about = partial(_begun, tags, metadata or {}, kwargs.get("invocation_params") or {})
+        # LangChain's, at least: what handles the event, the callback manager, and the model's method.
+        place = users_place(skip=4) or self._origins.get(cast("UUID", parent_run_id))
+        about = partial(_begun, tags, metadata or {}, invocation_params or {})
         # The runs of one `generate` share the very object that holds their options.
-        batch = kwargs.get("options") if kwargs.get("batch_size", 1) > 1 else None
+        batch = options if batch_size > 1 else None
         call = self._tracker.start(run_id, place, about, batch, may_be_cached=_may_be_cached)
         self._calls[run_id] = call
         current_call.set(call)
@@ -131,13 +139,13 @@ class UsageHandler(BaseCallbackHandler):
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **_: Any) -> None:
         """A piece of an answer came: the call is a stream."""
-        if (call := self._calls.get(run_id)) is not None:
-            call.streamed = True
+        # Most often one more piece of the same; looking a UUID up takes longer than all else here.
+        if run_id is not self._streaming:
+            self._streaming = run_id
+            if (call := self._calls.get(run_id)) is not None:
+                call.streamed = True
 
-    def on_stream_event(self, event: Any, *, run_id: UUID, **_: Any) -> None:
-        """A piece of an answer came, in the protocol of `stream_events(version="v3")`."""
-        if (call := self._calls.get(run_id)) is not None:
-            call.streamed = True
+    on_stream_event = on_llm_new_token  # type: ignore[assignment] # the same in the protocol of `stream_events(version="v3")`
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
         """A call ended: what LangChain says it used."""
@@ -208,23 +216,31 @@ def _begun(tags: list[str] | None, metadata: Mapping[str, Any], invocation: Mapp
 
 def _kept(response: LLMResult) -> _Kept:
     """What the end of a run told, copied: what the code under test does with its message afterwards changes nothing."""
-    generation = response.generations[0][0] if response.generations and response.generations[0] else None
+    generations = response.generations
+    generation = generations[0][0] if generations and generations[0] else None
     message = getattr(generation, "message", None)
-    reported = message.usage_metadata if isinstance(message, AIMessage) else None
+    reported = getattr(message, "usage_metadata", None)  # of answers alone
+    metadata = getattr(message, "response_metadata", None)
+    generation_info = getattr(generation, "generation_info", None)
+    llm_output = response.llm_output
     # Usage may stand in nested mappings where it is not in `usage_metadata`; those are copied only then.
     copied = dict if reported else _copied
     return (
         _copied(reported) if reported else None,
-        copied(getattr(message, "response_metadata", None) or {}),
-        copied(response.llm_output or {}),
-        copied(getattr(generation, "generation_info", None) or {}),
+        copied(metadata) if metadata else {},
+        copied(llm_output) if llm_output else {},
+        copied(generation_info) if generation_info else {},
         getattr(message, "id", None),
     )
 
 
 def _copied(told: Mapping[str, Any]) -> dict[str, Any]:
     """A copy as deep as usage goes: `copy.deepcopy` takes longer than all the rest."""
-    return {key: _copied(value) if isinstance(value, dict) else value for key, value in told.items()}
+    copy = dict(told)
+    for key, value in told.items():
+        if isinstance(value, dict):
+            copy[key] = _copied(value)
+    return copy
 
 
 def _values(kept: _Kept) -> dict[str, Any]:

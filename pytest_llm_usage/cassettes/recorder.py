@@ -25,6 +25,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 from unittest import mock
@@ -115,9 +116,7 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
     def __enter__(self) -> Self:
         """Patch the clients."""
         with ExitStack() as patches:
-            for patcher in (*CassettePatcherBuilder(self._cassette).build(), *_repairs()):
-                if not _belongs_to_others(patcher):
-                    patches.enter_context(patcher)
+            patches.enter_context(_patched_clients(self._cassette))
             patches.enter_context(self._cassette.network_guard)
             self._patches = patches.pop_all()
         return self
@@ -155,22 +154,110 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         self._fail(message)
 
 
-def _belongs_to_others(patcher: Any) -> bool:
-    """Whether one of vcrpy's patches must be left out.
+# vcrpy's patches -----------------------------------------------------------------------------------------------------
 
-    In-process transports answer for the application under test. A method that another library has replaced already
-    (aioresponses, pytest-httpx) is what the test wants to be asked.
+
+@functools.cache
+def _missing_libraries() -> Sequence[str]:
+    """Patches of vcrpy's for libraries that are not there. It would look for them each time a cassette is opened."""
+    return tuple(name for name in ("httplib2", "tornado") if importlib.util.find_spec(name) is None)
+
+
+class _Innermost:
+    """What vcrpy's patches take for the cassette where they serve one after the other: the one that is open.
+
+    Building the patches takes longer than a replay, so they are built once for the process.
     """
-    getter = getattr(patcher, "getter", None)
-    if getter is None:
-        return False
-    target = getter()
-    if getattr(target, "__name__", "") in _IN_PROCESS_TRANSPORTS:
-        return True
-    current = getattr(target, patcher.attribute, None)
+
+    # Names that vcrpy's patcher and stubs read. What must not be sent is refused when it is decided.
+    _path = ""
+    write_protected = False
+    custom_patches = ()
+
+    def __init__(self) -> None:
+        self.skip_patchers = _missing_libraries()
+        self.cassette: _Cassette | None = None
+        self.is_open = False
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of the cassette that was open when the request, its first argument, was made."""
+
+        def ask(request: Any, *arguments: Any) -> Any:
+            cassette = getattr(request, "llm_usage_cassette", None)
+            if cassette is None:
+                cassette = request.llm_usage_cassette = self.cassette
+            return getattr(cassette, name)(request, *arguments)
+
+        return ask
+
+
+class _Patches:
+    """Patches of the clients that point at one cassette, to be entered any number of times."""
+
+    def __init__(self, cassette: Any) -> None:
+        built = [*CassettePatcherBuilder(cassette).build(), *_repairs()]
+        self._removers = [patcher for patcher in built if not hasattr(patcher, "getter")]
+        #: Owner, attribute, what is put there, and what stood there when it was last seen to be the owner's own.
+        self._patches = [
+            [owner, patcher.attribute, patcher.new, None]
+            for patcher in built
+            # In-process transports answer for the application under test.
+            if hasattr(patcher, "getter")
+            and getattr(owner := patcher.getter(), "__name__", "") not in _IN_PROCESS_TRANSPORTS
+        ]
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """The clients, patched; `mock` itself would look at each patch for longer than a replay takes."""
+        replaced = []
+        try:
+            for patch in self._patches:
+                owner, name, replacement, own = patch
+                found = vars(owner).get(name, _INHERITED)
+                if found is not own:
+                    if _belongs_to_others(owner, name):
+                        continue
+                    patch[-1] = found
+                replaced.append((owner, name, found))
+                setattr(owner, name, replacement)
+            yield
+        finally:
+            for remover in self._removers:
+                remover.__exit__(None, None, None)
+                # It would hold on to the pools of all tests.
+                remover._connection_pool_to_connections.clear()  # noqa: SLF001
+            for owner, name, found in reversed(replaced):
+                if found is _INHERITED:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, found)
+
+
+_INHERITED = object()
+_innermost = _Innermost()
+_shared_patches = functools.cache(lambda: _Patches(_innermost))
+
+
+@contextlib.contextmanager
+def _patched_clients(cassette: _Cassette) -> Iterator[None]:
+    if _innermost.is_open or cassette.custom_patches or cassette.skip_patchers != _innermost.skip_patchers:
+        with _Patches(cassette).entered():
+            yield
+        return
+    _innermost.cassette, _innermost.is_open = cassette, True
+    try:
+        with _shared_patches().entered():
+            yield
+    finally:
+        _innermost.is_open = False
+
+
+def _belongs_to_others(owner: Any, name: str) -> bool:
+    """Whether a method was replaced by another library already (aioresponses, pytest-httpx): the test wants it asked."""
+    current = getattr(owner, name)
     if not (inspect.isfunction(current) or inspect.ismethod(current)):
         return False
-    return _package(current) not in (_package(target), "vcr")
+    return _package(current) not in (_package(owner), "vcr")
 
 
 def _repairs() -> Iterator[Any]:
@@ -208,12 +295,6 @@ def _package(thing: Any) -> str:
     return str(getattr(thing, "__module__", "")).partition(".")[0]
 
 
-@functools.cache
-def _missing_libraries() -> Sequence[str]:
-    """Patches of vcrpy's for libraries that are not there. It would look for them each time a cassette is opened."""
-    return tuple(name for name in ("httplib2", "tornado") if importlib.util.find_spec(name) is None)
-
-
 def _is_mocked_below() -> bool:
     """Whether a mock (respx) answers for httpx below the point that vcrpy patches."""
     httpcore = sys.modules.get("httpcore")
@@ -240,7 +321,7 @@ class _Cassette:
         self._observe = observe
         self._before_send = before_send
         self._refuse = refuse
-        self._config = _VcrConfig.read(policy)
+        self._config = _VcrConfig.of(policy)
         self._ignore_body = tuple(map(JsonPath, policy.ignore_body))
         self._ignored = HostPatterns((*policy.ignore_hosts, *_LANGSMITH_HOSTS, *_langsmith_endpoints()))
         self._lock = threading.RLock()
@@ -257,6 +338,10 @@ class _Cassette:
         self.custom_patches = self._config.custom_patches
         self.skip_patchers = (*self._config.skip_patchers, *_missing_libraries())
         self.network_guard = NetworkGuard(self._ignored, refuse if self.write_protected else None, policy.shown_path)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Cassette:
+        """A request knows its cassette, and vcrpy's filters copy requests."""
+        return self
 
     # What the stubs ask ------------------------------------------------------------------------------------------
 
@@ -571,6 +656,11 @@ class _VcrConfig:
     restore: Callable[[Any, Any], tuple[Any, Any]] | None
 
     @classmethod
+    def of(cls, policy: CassettePolicy) -> _VcrConfig:
+        is_default = policy.match_on is None and not policy.vcr_config and policy.configure_vcr is None
+        return _default_config() if is_default else cls.read(policy)
+
+    @classmethod
     def read(cls, policy: CassettePolicy) -> _VcrConfig:
         pristine, reader = vcr.VCR(), vcr.VCR()
         if policy.configure_vcr is not None:
@@ -642,6 +732,11 @@ class _VcrConfig:
             return recorded
         hidden = [self.hide(_vcr_request(found.request), _vcr_response(found.response)) for found in recorded]
         return [Interaction(_plain_request(request), _plain_response(response)) for request, response in hidden]
+
+
+@functools.cache
+def _default_config() -> _VcrConfig:
+    return _VcrConfig.read(CassettePolicy(path=Path()))
 
 
 # Cassettes of others -------------------------------------------------------------------------------------------------

@@ -34,15 +34,16 @@ def _is_users(filename: str) -> bool:
     return not os.path.realpath(filename).startswith(_FOREIGN)
 
 
-def users_place(thread_id: int | None = None) -> Place | None:
+def users_place(thread_id: int | None = None, *, skip: int = 0) -> Place | None:
     """The innermost frame of the user's own code that led here; None if there is none.
 
     Args:
         thread_id: Where to look instead: another thread, at the line where it is now.
+        skip: How many of the innermost callers are known to be no user's: to look at a frame takes time.
     """
     # The interpreter's own lists of frames: `inspect.stack()` reads source files, and knows one thread only.
     frame: FrameType | None = (
-        sys._getframe(1) if thread_id is None else sys._current_frames().get(thread_id)  # noqa: SLF001
+        sys._getframe(1 + skip) if thread_id is None else sys._current_frames().get(thread_id)  # noqa: SLF001
     )
     while frame is not None:
         code = frame.f_code
