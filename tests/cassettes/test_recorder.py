@@ -662,6 +662,32 @@ def test_concurrent_calls_are_written_in_the_order_in_which_they_were_made(provi
     assert [body["n"] for body in bodies(path)] == list(range(8))
 
 
+def test_an_answer_that_comes_late_belongs_to_the_cassette_it_was_asked_under(provider, cassette, path):
+    asked, answered = threading.Event(), threading.Event()
+
+    class Late(list):
+        def pop(self, index):
+            asked.set()
+            answered.wait(5)
+            self.clear()
+            return 200, {"content-type": "application/json"}, b'{"late": true}'
+
+    provider.answers = Late([None])
+    late = threading.Thread(target=ask, args=(provider.url, {"n": 1}))
+    with cassette("once"):
+        late.start()
+        asked.wait(5)
+    other = path.with_name("other.yaml")
+    with cassette("once", path=other) as opened:
+        answered.set()
+        late.join()
+        provider.answers = []
+        ask(provider.url, {"n": 2})
+    assert [body["n"] for body in bodies(other)] == [2]
+    assert len(opened.seen) == 1
+    assert not path.exists()
+
+
 def test_allow_playback_repeats(provider, cassette, path):
     write(path, recorded(provider.url, CHAT, {"old": 1}), recorded(provider.url, CHAT, {"old": 2}))
     with cassette(vcr_config={"allow_playback_repeats": True}):
