@@ -105,5 +105,8 @@ def _body(message: Mapping[str, Any]) -> bytes:
             continue
         if isinstance(value, bytes):
             return value
-        return value.encode() if isinstance(value, str) else json.dumps(value, default=str).encode()
+        # YAML may hold half of a surrogate pair.
+        return (
+            value.encode(errors="surrogatepass") if isinstance(value, str) else json.dumps(value, default=str).encode()
+        )
     return b""

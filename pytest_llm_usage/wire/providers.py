@@ -251,8 +251,9 @@ _REPLICATE = Form(input=("input_token_count",), output=("output_token_count",))
 #: https://docs.aleph-alpha.com/api/complete
 _ALEPH_ALPHA = Form(input=("num_tokens_prompt_total",), output=("num_tokens_generated",))
 
-#: https://cloud.ibm.com/apidocs/watsonx-ai#text-generation
+#: https://cloud.ibm.com/apidocs/watsonx-ai, text generation; text embeddings and reranking.
 _WATSONX = Form(input=("results[].input_token_count",), output=("results[].generated_token_count",))
+_WATSONX_INPUT = Form(input=("input_token_count",))
 
 #: Groq's streams had it in `x_groq` once, Moonshot's have it in the choice.
 _OPENAI_USAGE = Source(("usage", "x_groq.usage", "choices[].usage"), _OPENAI)
@@ -291,13 +292,16 @@ UNBILLED = re.compile(r"(?:[:/]count[-_]?tokens|/input_tokens|/(?:de)?tokenize|:
 _FINISHED = rb'\[DONE\]|"finish_reason"\s*:\s*"(?!null)'
 
 FLAVOURS: tuple[Flavour, ...] = (
-    # OpenAI and everybody who speaks like it; also Databricks' and Snowflake's own paths, Mistral's fim and agents.
+    # OpenAI and everybody who speaks like it; also Databricks' and Snowflake's own paths, Mistral's fim and agents, and
+    # what Vertex hands on to others' models than Google's and Anthropic's:
+    # https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/mistral, …/ai21
     Flavour(
         name="openai-chat",
         home="openai",
         path=(
             r"(?:(?:/deployments/(?P<deployment>[^/]+))?/(?:chat|fim|agents)/completions"
-            r"|/serving-endpoints/(?P<model>[^/]+)/invocations|/inference:complete)$"
+            r"|/(?:serving-endpoints|publishers/(?!anthropic/)[^/]+/models)/(?P<model>[^/:]+)"
+            r"(?:/invocations|:(?:streamRawPredict|rawPredict))|/inference:complete)$"
         ),
         looks=_object("chat.completion", "chat.completion.chunk"),
         sources=(_OPENAI_USAGE,),
@@ -519,6 +523,14 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/v[12]/embed$",
         sources=(_COHERE_USAGE,),
     ),
+    Flavour(
+        name="watsonx-embed",
+        home="watsonx",
+        path=r"/ml/v1/text/(?:embeddings|rerank)$",
+        sources=(Source(("",), _WATSONX_INPUT),),
+        model=("model_id",),
+        response_id=(),
+    ),
     # Cohere, Voyage, Jina, NVIDIA: one request, three ways to say what it used.
     Flavour(
         name="rerank",
@@ -608,7 +620,7 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="watsonx-generation",
         home="watsonx",
-        path=r"/ml/v1/text/(?:generation|generation_stream)$",
+        path=r"/ml/v1/(?:deployments/[^/]+/)?text/(?:generation|generation_stream)$",
         sources=(Source(("",), _WATSONX),),
         model=("model_id",),
         response_id=(),
@@ -617,7 +629,7 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="watsonx-chat",
         home="watsonx",
-        path=r"/ml/v1/text/(?:chat|chat_stream)$",
+        path=r"/ml/v1/(?:deployments/[^/]+/)?text/(?:chat|chat_stream)$",
         sources=(_OPENAI_USAGE,),
         model=("model_id", "model"),
         end=_FINISHED,

@@ -19,8 +19,11 @@ PROVIDERS = {
     "aws-bedrock-mantle": "amazon_bedrock",
 }
 
-#: What the index calls hosts that nobody is known to answer at.
-NOBODY = ("local-openai-compatible", "172.31.33.30", "demo-endpoints.pydantic.workers.dev")
+
+def provider_of(row):
+    """The provider in LangChain's words; None where the index names a host that nobody is known to answer at."""
+    name = row["provider"]
+    return None if name == "local-openai-compatible" or "." in name else PROVIDERS.get(name, name)
 
 
 def is_call(row):
@@ -40,15 +43,20 @@ def test_a_recording_reads_as_its_index_says(row):
     call = wire.read(corpus.exchange(row))
 
     assert call.usage == usage_of(row)
-    assert (call.status == "ok") == (row["usage"] is not None)
     assert (call.flavour, call.kind, call.streamed) == (row["api_flavour"], row["call_kind"], row["streaming"])
-    assert call.provider == (None if row["provider"] in NOBODY else PROVIDERS.get(row["provider"], row["provider"]))
+    assert call.provider == provider_of(row)
     if row["model"] is not None:
         assert call.model == row["model"]
     if row["request_model"] is not None:
         assert call.requested_model == row["request_model"]
     if isinstance(tier := row["extra"].get("service_tier"), str):
         assert call.service_tier == tier
+
+
+def test_no_recording_with_usage_is_taken_for_one_that_breaks_off():
+    stating = [row.values[0] for row in CALLS if row.values[0]["usage"] is not None]
+
+    assert {wire.read(corpus.exchange(row)).status for row in stating} == {"ok"}
 
 
 @pytest.mark.parametrize("row", OTHERS)

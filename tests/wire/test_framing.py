@@ -30,7 +30,7 @@ def data(events):
         (aws_stream(("chunk", {"a": 1})), "application/json", "aws-eventstream"),
         (b"\0\0\0\x20 but no more", "application/vnd.amazon.eventstream", "aws-eventstream"),
         (b" \n", "application/json", "empty"),
-        (b" " * 5000 + b"{}", "application/json", "other"),
+        (b" " * 5000 + b"{}", "application/json", "json"),
         (b"<html>", "text/html", "other"),
         (b"17", "", "json"),
     ],

@@ -170,6 +170,17 @@ def test_openai_chat_as_others_write_it(stated, expected):
     assert read("https://any.example/v1/chat/completions", CHAT, {"usage": stated}).usage == expected
 
 
+@pytest.mark.parametrize(("publisher", "verb"), [("mistralai", "rawPredict"), ("ai21", "streamRawPredict")])
+def test_openai_chat_of_other_makers_on_vertex(publisher, verb):
+    url = f"https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/l/publishers/{publisher}/models"
+    body = {"id": "c-1", "choices": [], "usage": OPENAI_USAGE}
+    answer = body if verb == "rawPredict" else sse(body | STOP, done=True)
+    call = read(f"{url}/large@2411:{verb}", {"messages": []}, answer)
+
+    assert (call.flavour, call.provider, call.model) == ("openai-chat", "google_vertexai", "large@2411")
+    assert (call.usage, call.status) == (OPENAI_COUNTS, "ok")
+
+
 def test_openai_completions():
     body = {"id": "cmpl-1", "object": "text_completion", "model": "m", "choices": []}
     call = read(
@@ -869,6 +880,22 @@ def test_watsonx_chat():
     call = read(f"{WATSONX}/chat", request, {"model_id": "granite", "usage": OPENAI_USAGE})
 
     assert (call.flavour, call.usage, call.model) == ("watsonx-chat", OPENAI_COUNTS, "granite")
+
+
+@pytest.mark.parametrize("kind", ["chat", "chat_stream", "generation", "generation_stream"])
+def test_watsonx_deployments_are_asked_like_models(kind):
+    url = f"https://us-south.ml.cloud.ibm.com/ml/v1/deployments/d-1/text/{kind}?version=1"
+    call = read(url, {"messages": []}, {"model_id": "granite", "results": [{}], "usage": OPENAI_USAGE})
+
+    assert (call.flavour, call.model) == (f"watsonx-{kind.removesuffix('_stream')}", "granite")
+
+
+@pytest.mark.parametrize("kind", ["embeddings", "rerank"])
+def test_watsonx_embed(kind):
+    body = {"model_id": "slate", "results": [], "created_at": "2026-01-01T00:00:00Z", "input_token_count": 11}
+    call = read(f"{WATSONX}/{kind}?version=1", {"model_id": "slate", "inputs": ["hi"]}, body)
+
+    assert (call.flavour, call.usage, call.model) == ("watsonx-embed", usage(11, 0), "slate")
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)

@@ -145,6 +145,21 @@ def test_a_body_that_is_cut_off_never_passes_for_a_whole_one(name, encoding):
         assert call is None or call.status == "ok" or call.note, length
 
 
+@pytest.mark.parametrize("name", [name for name in WHOLE if not name.startswith("aws")])
+def test_white_space_that_kept_the_connection_alive_does_no_harm(name):
+    whole = WHOLE[name]
+
+    assert wire.read(with_body(whole, b"\n         " * 1000 + whole.response_body)) == wire.read(whole)
+
+
+@pytest.mark.parametrize("name", ["json", "sse-at-the-end", "json-array", "ndjson"])
+def test_characters_that_a_recorder_broke_do_no_harm(name):
+    whole = WHOLE[name]
+    broken = whole.response_body.replace(b'"m', b'"\xe2\x80m')
+
+    assert wire.read(with_body(whole, broken)).usage == wire.read(whole).usage
+
+
 def test_what_came_before_the_cut_is_told():
     whole = WHOLE["sse-cumulative"]
     call = wire.read(with_body(whole, whole.response_body.split(b"event: message_delta")[0]))
