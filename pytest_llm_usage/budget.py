@@ -308,8 +308,9 @@ def _counts(call: Call) -> tuple[str, str, str]:
         return ("", "", state) if state else ("?", "?", "?")
     if not call.is_billed:
         return "", "", "cached"
-    usage = call.usage
-    return tokens(usage.input_tokens), tokens(usage.output_tokens), tokens(usage.total_tokens)
+    usage, least = call.usage, ">=" if call.is_partial else ""
+    sent, received, total = map(tokens, (usage.input_tokens, usage.output_tokens, usage.total_tokens))
+    return f"{least}{sent}", f"{least}{received}", f"{least}{total}"
 
 
 def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequence[str] = ()) -> str:
@@ -320,7 +321,8 @@ def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequen
         table = call_lines(calls, stopped, mark=mark.get(found[0].name, "total_tokens"))
         lines += ["", *(f"  {line}" for line in table)]
     if any(breach.name == "max_cost" and breach.unknown for breach in found):
-        unpriced = dict.fromkeys(call.model for call in calls if call.usage is not None and call.cost_usd is None)
+        known = [call for call in calls if call.usage is not None and not call.is_partial]
+        unpriced = dict.fromkeys(call.model for call in known if call.cost_usd is None)
         if unpriced:
             lines += ["", f"  No price is known for {', '.join(unpriced)}: name it in the file of llm_usage_prices"]
     return "\n".join(lines)

@@ -21,7 +21,8 @@ __all__ = ["STATUSES", "UNKNOWN_MODEL", "Call", "Ledger", "Part", "Source", "Sta
 Source: TypeAlias = Literal["langchain", "http"]
 
 #: ``ok``: usage is known. ``no_usage``: the provider answered without usage. ``error``: it raised.
-#: ``aborted``: it was abandoned, cancelled or never ended. ``cached``: answered by LangChain's own response cache.
+#: ``aborted``: it was abandoned, cancelled, broke off or never ended. ``cached``: answered by LangChain's own response
+#: cache.
 Status: TypeAlias = Literal["ok", "no_usage", "error", "aborted", "cached"]
 STATUSES: tuple[Status, ...] = ("ok", "no_usage", "error", "aborted", "cached")
 
@@ -64,6 +65,7 @@ class Call:
         model: What the response says, else what was asked for, else `unknown`.
         requested_model: What was asked for, where that is known.
         usage: The tokens, or None where nobody knows them.
+        is_partial: Whether `usage` is only what was told until the answer broke off: that or more was spent.
         status: See `Status`.
         service_tier: The provider's tier (`flex`, `priority`, `batch` …) where it tells one.
         parts: Work the provider lists apart; empty for nearly every call.
@@ -90,6 +92,7 @@ class Call:
     model: str = UNKNOWN_MODEL
     requested_model: str | None = None
     usage: TokenUsage | None = None
+    is_partial: bool = False
     status: Status = "ok"
     service_tier: str | None = None
     parts: tuple[Part, ...] = ()
@@ -115,6 +118,8 @@ class Call:
         """USD, exact; None where the usage or the price is not known. Never 0 for want of a price."""
         if self.status == "cached":
             return Decimal(0)
+        if self.is_partial:
+            return None
         return self.pricer(self) if self.pricer is not None else None
 
     @property
@@ -125,7 +130,7 @@ class Call:
     @property
     def is_unknown(self) -> bool:
         """Whether tokens were (or may have been) spent that nobody knows."""
-        return self.usage is None and self.status in ("no_usage", "aborted")
+        return self.is_partial or (self.usage is None and self.status in ("no_usage", "aborted"))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able data; decimals as strings. Fields that hold nothing are left out."""

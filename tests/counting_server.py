@@ -1,7 +1,8 @@
 """Model providers on loopback that count as they are told: `fastest bird? [812 64]` is answered with that usage.
 
-Bedrock, Groq, Mistral, Ollama and OpenAI's chat completions, streamed and not, each stating its usage where its provider
-does. `Provider.asked` is what was sent, so that a test can tell a replayed call from one that reached the server.
+Anthropic, Bedrock, Groq, Mistral, Ollama and OpenAI's chat completions, streamed and not, each stating its usage where
+its provider does. Whoever asks for it to `break off` gets half an answer. `Provider.asked` is what was sent, so that a test
+can tell a replayed call from one that reached the server.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(429, "application/json", json.dumps({"error": {"message": "too many requests"}}).encode())
         else:
             answer = next(answer for part, answer in _ANSWERS.items() if part in self.path)
-            self._answer(200, *answer(question))
+            content_type, content = answer(question)
+            self._answer(200, content_type, content[: len(content) // 2] if "break off" in text else content)
 
     def _answer(self, status: int, content_type: str, content: bytes) -> None:
         self.send_response(status)
@@ -167,6 +169,14 @@ def _converse_stream(question: Question) -> _Answer:
     )
 
 
+def _anthropic(question: Question) -> _Answer:
+    """https://docs.anthropic.com/en/api/messages"""
+    if question.body.get("stream"):
+        events = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in _claude_events(question))
+        return "text/event-stream", "".join(events).encode()
+    return _invoke(question)
+
+
 def _invoke(question: Question) -> _Answer:
     """https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html"""
     usage = {"input_tokens": question.sent, "output_tokens": question.received}
@@ -174,24 +184,30 @@ def _invoke(question: Question) -> _Answer:
 
 
 def _invoke_stream(question: Question) -> _Answer:
+    *events, last = _claude_events(question)
+    metrics = {"inputTokenCount": question.sent, "outputTokenCount": question.received}
+    events.append({**last, "amazon-bedrock-invocationMetrics": metrics})
+    coded = (base64.b64encode(json.dumps(event).encode()).decode() for event in events)
+    return _aws_stream(*(("chunk", {"bytes": chunk}) for chunk in coded))
+
+
+def _claude_events(question: Question) -> tuple[dict[str, Any], ...]:
+    """https://docs.anthropic.com/en/docs/build-with-claude/streaming"""
     begun = {
         **_CLAUDE,
         "content": [],
         "stop_reason": None,
         "usage": {"input_tokens": question.sent, "output_tokens": 1},
     }
-    metrics = {"inputTokenCount": question.sent, "outputTokenCount": question.received}
     ended = {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": question.received}}
-    events = (
+    return (
         {"type": "message_start", "message": begun},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": _TEXT}},
         {"type": "content_block_stop", "index": 0},
         {"type": "message_delta", **ended},
-        {"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics},
+        {"type": "message_stop"},
     )
-    coded = (base64.b64encode(json.dumps(event).encode()).decode() for event in events)
-    return _aws_stream(*(("chunk", {"bytes": chunk}) for chunk in coded))
 
 
 _CLAUDE = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-3-haiku-20240307"}
@@ -218,6 +234,7 @@ def _aws_message(event_type: str, event: Mapping[str, Any]) -> bytes:
 _ANSWERS = {
     "/chat/completions": _openai,
     "/completions": _completions,
+    "/messages": _anthropic,
     "/api/chat": _ollama,
     "/converse-stream": _converse_stream,
     "/converse": _converse,

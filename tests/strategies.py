@@ -27,8 +27,9 @@ parts = st.builds(Part, kind=names, model=names, usage=usages)
 
 @st.composite
 def calls(draw, index=0, models=names):
-    """A call that says nothing it could not: only a call that went well or a cached one has usage."""
+    """A call that says nothing it could not: only one that went well, was cached or broke off half-way has usage."""
     status = draw(st.sampled_from(STATUSES))
+    is_partial = status == "aborted" and draw(st.booleans())
     cost_usd = draw(st.none() | usd) if status == "ok" else None
     return Call(
         index=index,
@@ -36,7 +37,8 @@ def calls(draw, index=0, models=names):
         provider=draw(st.none() | names),
         model=draw(models),
         requested_model=draw(st.none() | names),
-        usage=draw(usages) if status in ("ok", "cached") else None,
+        usage=draw(usages) if status in ("ok", "cached") or is_partial else None,
+        is_partial=is_partial,
         status=status,
         service_tier=draw(st.none() | names),
         parts=tuple(draw(st.lists(parts, max_size=2))),

@@ -276,6 +276,15 @@ def test_the_table_marks_the_largest_and_says_what_was_stopped():
     ]
 
 
+def test_a_limit_over_a_part_of_a_usage_never_holds_and_no_price_is_asked_for():
+    part = call(10, is_partial=True, status="aborted")
+
+    tokens, cost = breaches(Limits(max_tokens=50, max_cost=Decimal(1)), [part])
+
+    assert (tokens.spent, tokens.unknown, cost.spent, cost.unknown) == (10, 1, 0, 1)
+    assert failure_text([cost], [part]).splitlines()[-1].split() == ["1", "gpt-4o", ">=10", ">=0", ">=10"]
+
+
 def test_of_two_largest_calls_none_is_marked():
     calls = [call(10), call(10, index=1)]
 

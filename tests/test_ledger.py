@@ -26,14 +26,20 @@ def test_a_cost_is_zero_only_for_an_answer_of_the_cache_or_a_price_of_zero(call)
     if call.status == "cached":
         assert call.cost_usd == 0
         assert not call.is_billed
-    elif call.usage is None:
+    elif call.usage is None or call.is_partial:
         assert call.cost_usd is None
 
 
 @given(calls())
 def test_unknown_is_what_was_spent_and_not_told(call):
     assert call.is_unknown == (call.status in ("no_usage", "aborted"))
-    assert not (call.is_unknown and call.usage is not None)
+    assert call.is_unknown <= (call.usage is None or call.is_partial)
+
+
+def test_a_part_of_a_usage_has_no_cost_whatever_its_price():
+    call = Call(index=0, usage=TokenUsage.of(120, 1), is_partial=True, status="aborted", pricer=lambda _: Decimal(1))
+
+    assert (call.cost_usd, call.is_unknown) == (None, True)
 
 
 def test_a_price_is_looked_up_once_and_only_when_it_is_read():

@@ -149,9 +149,9 @@ def show(path: Path) -> str:
         lines += _shown_body("<", response.headers, response.body)
         call = _call(interaction)
         if call is not None:
-            usage = call.usage
+            usage, least = call.usage, "at least " if call.is_partial else ""
             counts = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out" if usage is not None else "no usage"
-            lines.append(f"   {call.model}: {counts}")
+            lines.append(f"   {call.model}: {least}{counts}")
         lines.append("")
     return "\n".join(lines)
 

@@ -51,8 +51,9 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
 
 def notes(calls: Sequence[Call]) -> Iterable[str]:
     """What the numbers of these calls do not contain."""
-    unpriced = [call for call in calls if call.usage is not None and call.is_billed and call.cost_usd is None]
     unknown = [call for call in calls if call.is_unknown]
+    known = [call for call in calls if call.usage is not None and call.is_billed and not call.is_partial]
+    unpriced = [call for call in known if call.cost_usd is None]
     cached = [call for call in calls if not call.is_billed]
     if unpriced:
         yield f"and {plural(len(unpriced), 'unpriced call')}"

@@ -185,11 +185,14 @@ def _calls(calls: Sequence[Call]) -> str:
 def _count(call: Call) -> str:
     if call.usage is None:
         return {"error": "failed"}.get(call.status, "?")
-    return tokens(call.usage.total_tokens) if call.is_billed else "cached"
+    least = "≥ " if call.is_partial else ""
+    return f"{least}{tokens(call.usage.total_tokens)}" if call.is_billed else "cached"
 
 
 def _cost(call: Call) -> str:
-    return "" if call.usage is None or not call.is_billed else usd(call.cost_usd)
+    if call.usage is None or not call.is_billed:
+        return ""
+    return "?" if call.is_partial else usd(call.cost_usd)
 
 
 def _disagreements(data: RunData) -> Iterator[str]:

@@ -593,8 +593,8 @@ def _discrepancy(call: Call, origin: _Origin) -> Discrepancy | None:
     if origin.opened is None or origin.wire is None or origin.wire.usage is None:
         return None
     told = _told(origin.opened)
-    if told["status"] in ("error", "aborted") and told.get("usage") is None:
-        return None  # LangChain does not claim to know
+    if told.get("usage") is None and (told["status"] in ("error", "aborted") or origin.wire.is_partial):
+        return None  # neither claims to know
     reason = difference(told.get("usage"), origin.wire.usage)
     if not reason and told.get("reported") is not None and told.get("reported_model") is None:
         reason = unnamed(origin.wire.usage)

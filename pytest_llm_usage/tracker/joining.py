@@ -217,9 +217,10 @@ def joined(told: Mapping[str, Any], wire: WireCall) -> dict[str, Any]:
     """
     fields = dict(told)
     if wire.usage is not None:
-        fields["usage"] = wire.usage
-        if fields.get("status") == "no_usage":
-            fields["status"] = "ok"
+        fields |= {"usage": wire.usage, "is_partial": wire.is_partial}
+    if fields.get("status") == "no_usage" or (fields.get("status") == "ok" and wire.is_partial):
+        # LangChain takes a stream that breaks off for one that ended.
+        fields["status"] = wire.status
     fields["note"] = fields.get("note") or wire.note
     fields["provider"] = wire.provider or fields.get("provider")
     if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
@@ -227,7 +228,7 @@ def joined(told: Mapping[str, Any], wire: WireCall) -> dict[str, Any]:
     return fields | {
         key: value
         for key, value in wire_fields(wire).items()
-        if key not in ("provider", "model", "usage", "status", "note", "streamed") and value
+        if key not in ("provider", "model", "usage", "is_partial", "status", "note", "streamed") and value
     }
 
 
@@ -238,7 +239,8 @@ def wire_fields(wire: WireCall) -> dict[str, Any]:
         "model": wire.model,
         "requested_model": wire.requested_model,
         "usage": wire.usage,
-        "status": wire.status if wire.usage is None else "ok",
+        "is_partial": wire.is_partial,
+        "status": wire.status,
         "service_tier": wire.service_tier,
         "parts": wire.parts,
         "response_id": wire.response_id,
@@ -261,6 +263,8 @@ def completed(wires: Sequence[WireCall]) -> list[WireCall | None]:
             continue
         book[index] = None
         for earlier, call in enumerate(book[:index]):
-            if call is not None and call.response_id == wire.response_id and call.usage is None and wire.usage:
+            if call is None or call.response_id != wire.response_id or wire.usage is None:
+                continue
+            if call.usage is None or call.is_partial:
                 book[earlier] = replace(call, usage=wire.usage, status=wire.status, parts=wire.parts, note=wire.note)
     return book

@@ -91,8 +91,8 @@ class LLMUsage:
         spent = [call for call in self.calls if call.usage is not None or call.is_unknown]
         unknown = [call for call in spent if call.cost_usd is None]
         for calls, policy in (
-            ([call for call in unknown if call.usage is None], self._tracker.missing),
-            ([call for call in unknown if call.usage is not None], self._tracker.unpriced),
+            ([call for call in unknown if call.is_unknown], self._tracker.missing),
+            ([call for call in unknown if not call.is_unknown], self._tracker.unpriced),
         ):
             if calls:
                 self._unknown(policy, PriceUnknownError, self._price_unknown(calls, len(spent)))
@@ -105,7 +105,8 @@ class LLMUsage:
         """
         from pytest_llm_usage.pricing import Price, explain  # noqa: PLC0415 -- only where it is asked for
 
-        quotes = [(call, self._tracker.quote(call)) for call in self.calls if call.usage is not None and call.is_billed]
+        known = [call for call in self.calls if call.usage is not None and call.is_billed and not call.is_partial]
+        quotes = [(call, self._tracker.quote(call)) for call in known]
         text = explain(quote for _, quote in quotes if isinstance(quote, Price))
         unpriced = [
             f"unpriced: call {call.index + 1}, {call.model}: {quote.reason}"
@@ -239,10 +240,16 @@ def _is(of: Callable[[Call], Any], value: object, call: Call) -> bool:
     return bool(of(call) == value)
 
 
+def _why_unknown(call: Call) -> str:
+    least = f"at least {plural(call.usage.total_tokens, 'token')}" if call.usage is not None else ""
+    return "; ".join(filter(None, (call.note, least)))
+
+
 def _usage_unknown(name: str, unknown: Sequence[Call], count: int) -> str:
-    lines = [f"{name} is not known: {len(unknown)} of {plural(count, 'call')} reported no usage"]
+    told = "did not report all usage" if any(call.is_partial for call in unknown) else "reported no usage"
+    lines = [f"{name} is not known: {len(unknown)} of {plural(count, 'call')} {told}"]
     rows = [
-        (str(call.index + 1), call.model, "stream" if call.streamed else "", call.note, call.where or "")
+        (str(call.index + 1), call.model, "stream" if call.streamed else "", _why_unknown(call), call.where or "")
         for call in unknown
     ]
     lines += [f"  {line}" for line in columns(rows, "><<<<")]

@@ -69,6 +69,11 @@ class WireCall:
     note: str = ""
 
     @property
+    def is_partial(self) -> bool:
+        """Whether `usage` is what was stated until the answer broke off: the provider counted that or more."""
+        return self.status == "aborted" and self.usage is not None
+
+    @property
     def retrieved(self) -> bool:
         """Whether this is an answer asked for again rather than a call of its own."""
         return self.kind == "retrieve"

@@ -104,6 +104,17 @@ def test_showing(path):
         """)
 
 
+def test_showing_a_stream_that_breaks_off(path):
+    message = {"model": "claude-1", "usage": {"input_tokens": 120, "output_tokens": 1}}
+    begun = f"event: message_start\ndata: {json.dumps({'type': 'message_start', 'message': message})}\n\n"
+    request = Request("POST", "https://api.anthropic.com/v1/messages", JSON, b'{"model": "claude", "messages": []}')
+    storage.save(
+        path, [Interaction(request, Response(200, "OK", {"content-type": ["text/event-stream"]}, begun.encode()))]
+    )
+
+    assert "claude-1: at least 120 in, 1 out" in show(path)
+
+
 @needs_corpus
 def test_every_public_cassette_can_be_shown():
     for file in sorted(ROOT.glob("corpus*/**/*.yaml"))[::7]:

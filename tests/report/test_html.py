@@ -79,6 +79,17 @@ def test_shows_totals_models_and_tests():
     assert parsed.open == []
 
 
+def test_a_part_of_a_usage_is_shown_as_the_least():
+    words = [
+        word.strip() for word in Page(page(run(a=[call(is_partial=True, status="aborted", where="a.py:7")]))).words
+    ]
+
+    assert words[words.index("a.py:7") - 2 : words.index("a.py:7")] == ["≥ 1,100", "?"]
+    assert "≥ 1,100" in words
+    assert "and 1 call of unknown usage: a.py:7" in words
+    assert "unpriced" not in " ".join(words)
+
+
 def test_bars_are_as_long_as_their_share():
     text = page(run(a=[call()]))
     (bar, *_) = re.findall(r'<svg viewBox="0 0 100 10".*?</svg>', text)

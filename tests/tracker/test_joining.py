@@ -4,19 +4,23 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 
+import anthropic
 import httpx
 import pytest
 from counting_server import MODEL, serving
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_anthropic import ChatAnthropic
 from langchain_core.caches import InMemoryCache
 from langchain_openai import ChatOpenAI, OpenAI
 from openai import AsyncOpenAI
 from openai import OpenAI as OpenAIClient
 from strategies import usages
 
+from pytest_llm_usage import BudgetExceededError, PriceUnknownError, UsageUnknownError
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
 from pytest_llm_usage.ledger import Part
 from pytest_llm_usage.tracker import Tracker, current
@@ -275,11 +279,36 @@ def test_retrievals_complete_their_own_call():
     assert (one.usage, other.usage) == (USAGE, OTHER)
 
 
-@given(st.sampled_from([USAGE, None]), st.sampled_from(["ok", "aborted"]))
-def test_a_call_of_the_wire_alone_says_ok_where_its_usage_is_known(usage, status):
-    wire = WireCall(provider=None, flavour="openai-chat", usage=usage, status=status if usage else "no_usage")
+CUT = WireCall(
+    provider="anthropic",
+    flavour="anthropic-messages",
+    usage=USAGE,
+    status="aborted",
+    note="the stream breaks off before its end",
+)
 
-    assert wire_fields(wire)["status"] == ("ok" if usage else "no_usage")
+
+def test_a_stream_that_breaks_off_is_taken_up_where_it_is_asked_for_again():
+    begun, ready = replace(CUT, response_id="a"), answered("a", OTHER, kind="retrieve")
+
+    assert completed([begun, ready])[0].usage == OTHER
+    assert completed([begun, replace(CUT, kind="retrieve", response_id="a")])[0].is_partial
+
+
+@given(st.sampled_from([USAGE, None]), st.sampled_from(["ok", "aborted", "no_usage"]))
+def test_a_call_of_the_wire_alone_is_what_the_wire_says(usage, status):
+    fields = wire_fields(WireCall(provider=None, flavour="openai-chat", usage=usage, status=status))
+
+    assert (fields["status"], fields["is_partial"]) == (status, status == "aborted" and usage is not None)
+
+
+@pytest.mark.parametrize(
+    ("told", "status"), [("no_usage", "aborted"), ("ok", "aborted"), ("error", "error"), ("aborted", "aborted")]
+)
+def test_a_part_of_a_usage_never_passes_for_the_whole(told, status):
+    fields = joined({"status": told, "usage": OTHER if told == "ok" else None}, CUT)
+
+    assert (fields["status"], fields["usage"], fields["is_partial"], fields["note"]) == (status, USAGE, True, CUT.note)
 
 
 # -- the two books, live ---------------------------------------------------------------------------------------
@@ -532,6 +561,43 @@ def test_a_section_has_the_calls_of_both_books(model, options, llm_usage):
 
     assert told(inside) == [("langchain", (10, 5)), ("http", (20, 7))]
     assert len(llm_usage.calls) == 3
+
+
+def claude_by_langchain(url, question):
+    list(ChatAnthropic(model="claude-3-haiku-20240307", base_url=url, api_key="dummy-key").stream(question))
+
+
+def claude_by_its_sdk(url, question):
+    messages = [{"role": "user", "content": question}]
+    client = anthropic.Anthropic(base_url=url, api_key="dummy-key")
+    list(client.messages.create(model="claude-3-haiku-20240307", max_tokens=9, messages=messages, stream=True))
+
+
+@live
+@pytest.mark.parametrize(("source", "stream"), [("langchain", claude_by_langchain), ("http", claude_by_its_sdk)])
+def test_the_usage_of_a_stream_that_breaks_off_is_at_least_what_it_told(source, stream, provider, llm_usage):
+    stream(provider.url, "fastest bird? [50 5]")
+    stream(provider.url, "break off: fastest bird? [120 34]")
+
+    whole, cut = llm_usage.calls
+    assert (whole.source, whole.status, whole.usage) == (source, "ok", TokenUsage.of(50, 5))
+    assert (cut.source, cut.status, cut.usage, cut.cost_usd) == (source, "aborted", TokenUsage.of(120, 1), None)
+    with pytest.raises(UsageUnknownError) as refused:
+        llm_usage.total_tokens
+    first, line, *_ = str(refused.value).splitlines()
+    assert first == "total_tokens is not known: 1 of 2 calls did not report all usage"
+    assert line.split("  ")[-2:-1] == ["the stream breaks off before its end; at least 121 tokens"]
+    assert "stream_usage" not in str(refused.value)
+    with pytest.raises(PriceUnknownError, match="its usage is not known"):
+        llm_usage.cost
+    with pytest.raises(BudgetExceededError) as over:
+        llm_usage.assert_within(max_tokens=1000)
+    assert "cannot be shown to hold: 176 tokens and 1 call of unknown usage, limit 1,000" in str(over.value)
+    assert str(over.value).splitlines()[-1].split()[2:5] == [">=120", ">=1", ">=121"]
+    with pytest.raises(BudgetExceededError, match="exceeded: at least 176 tokens, limit 100"):
+        llm_usage.assert_within(max_tokens=100)
+    assert llm_usage.to_dict()[cut.model]["total_tokens"] is None
+    assert cut.index not in {discrepancy.call_index for discrepancy in llm_usage.discrepancies}
 
 
 @live
