@@ -4,6 +4,7 @@
 #   make test                   the suite on the latest releases
 #   make test-langchain-tests   … on the releases that langchain-tests pins
 #   make test-lowest            … on the lowest releases that pyproject.toml allows
+#   make test-frameworks        the tests with litellm, instructor, pydantic-ai and openai-agents
 #   make lint                   ruff, mypy, import-linter
 #   make bench                  the benchmarks
 #   make record                 the examples' cassettes again, from the emulator
@@ -19,7 +20,7 @@ EXAMPLES := quickstart agent ci
 install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upgrade pip uv \
 	&& $(1)/bin/uv pip install --quiet --python $(1)/bin/python --editable . $(2) && touch $@
 
-.PHONY: demo test test-latest test-langchain-tests test-lowest lint bench record readme clean
+.PHONY: demo test test-latest test-langchain-tests test-lowest test-frameworks lint bench record readme clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -33,6 +34,9 @@ test-langchain-tests: .venv-langchain-tests/installed
 
 test-lowest: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest $(ARGS)
+
+test-frameworks: .venv-frameworks/installed
+	.venv-frameworks/bin/python -m pytest tests/test_raw_clients.py -k framework $(ARGS)
 
 lint: .venv/installed
 	.venv/bin/ruff check
@@ -50,7 +54,7 @@ readme: .venv/installed
 	.venv/bin/python tests/test_readme.py
 
 clean:
-	rm -rf .venv .venv-langchain-tests .venv-lowest
+	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-frameworks
 
 .venv/installed: pyproject.toml
 	$(call install,.venv,--group dev --upgrade)
@@ -60,5 +64,8 @@ clean:
 
 .venv-lowest/installed: pyproject.toml
 	$(call install,.venv-lowest,--group test --resolution lowest-direct)
+
+.venv-frameworks/installed: pyproject.toml
+	$(call install,.venv-frameworks,--group test --group frameworks)
 
 comma := ,

@@ -1,7 +1,7 @@
 """Model providers on loopback that count as they are told: `fastest bird? [812 64]` is answered with that usage.
 
-Anthropic, Bedrock, Groq, Mistral, Ollama and OpenAI's chat completions, streamed and not, each stating its usage where
-its provider does. Whoever asks for it to `break off` gets half an answer. `Provider.asked` is what was sent, so that a test
+Anthropic, Bedrock, Gemini, Groq, Mistral, Ollama and OpenAI's chat completions, streamed and not, embeddings and
+reranking, each stating its usage where its provider does. Whoever asks for it to `break off` gets half an answer. `Provider.asked` is what was sent, so that a test
 can tell a replayed call from one that reached the server.
 """
 
@@ -136,16 +136,73 @@ def _completions(question: Question) -> _Answer:
     return _json({**named, "choices": choices, "usage": _openai_usage(question)})
 
 
-def _ollama(question: Question) -> _Answer:
+def _embeddings(question: Question) -> _Answer:
+    """https://platform.openai.com/docs/api-reference/embeddings/create"""
+    data = [{"object": "embedding", "index": 0, "embedding": _VECTOR}]
+    usage = {"prompt_tokens": question.sent, "total_tokens": question.sent}
+    return _json({"object": "list", "data": data, "model": question.body["model"], "usage": usage})
+
+
+_VECTOR = [0.25, -0.5]
+
+
+def _ollama_chat(question: Question) -> _Answer:
     """https://github.com/ollama/ollama/blob/main/docs/api.md#generate-a-chat-completion"""
+    message = {"role": "assistant", "content": _TEXT}
+    return _ollama(question, {"message": message}, {"message": {**message, "content": ""}})
+
+
+def _ollama_generate(question: Question) -> _Answer:
+    """https://github.com/ollama/ollama/blob/main/docs/api.md#generate-a-completion"""
+    return _ollama(question, {"response": _TEXT}, {"response": ""})
+
+
+def _ollama(question: Question, answer: Mapping[str, Any], rest: Mapping[str, Any]) -> _Answer:
     named = {"model": question.body["model"], "created_at": "2025-10-09T08:53:20Z"}
     counts = {"prompt_eval_count": question.sent, "eval_count": question.received}
-    message = {"role": "assistant", "content": _TEXT}
-    last = {**named, "message": message, "done": True, "done_reason": "stop", **counts}
+    last = {**named, "done": True, "done_reason": "stop", **counts}
     if question.body.get("stream") is False:
-        return _json(last)
-    lines = [{**named, "message": message, "done": False}, {**last, "message": {**message, "content": ""}}]
+        return _json({**last, **answer})
+    lines = [{**named, **answer, "done": False}, {**last, **rest}]
     return "application/x-ndjson", "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def _ollama_embed(question: Question) -> _Answer:
+    """https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embeddings"""
+    return _json({"model": question.body["model"], "embeddings": [_VECTOR], "prompt_eval_count": question.sent})
+
+
+def _gemini(question: Question) -> _Answer:
+    """https://ai.google.dev/api/generate-content; Vertex answers alike."""
+    counts = {"promptTokenCount": question.sent, "candidatesTokenCount": question.received}
+    usage = {**counts, "totalTokenCount": question.sent + question.received}
+    candidate = {"content": {"role": "model", "parts": [{"text": _TEXT}]}, "index": 0}
+    named = {"modelVersion": "gemini-2.5-flash", "responseId": f"gemini-{question.sent}"}
+    last = {"candidates": [{**candidate, "finishReason": "STOP"}], "usageMetadata": usage, **named}
+    if "stream" not in question.path:
+        return _json(last)
+    first = {"candidates": [candidate], "usageMetadata": {"promptTokenCount": question.sent}, **named}
+    return "text/event-stream", "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in (first, last)).encode()
+
+
+def _gemini_embed(question: Question) -> _Answer:
+    """https://ai.google.dev/api/embeddings"""
+    embedding = {"values": _VECTOR}
+    several = {"embeddings": [embedding]} if "batch" in question.path else {"embedding": embedding}
+    return _json({**several, "usageMetadata": {"promptTokenCount": question.sent}})
+
+
+def _cohere_embed(question: Question) -> _Answer:
+    """https://docs.cohere.com/reference/embed"""
+    meta = {"api_version": {"version": "2"}, "billed_units": {"input_tokens": question.sent}}
+    texts = {"id": "embed-1", "texts": question.body["texts"], "response_type": "embeddings_by_type"}
+    return _json({**texts, "embeddings": {"float": [_VECTOR]}, "meta": meta})
+
+
+def _rerank(question: Question) -> _Answer:
+    """https://docs.cohere.com/reference/rerank; billed by the search, not by the token."""
+    meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
+    return _json({"id": "rerank-1", "results": [{"index": 0, "relevance_score": 0.5}], "meta": meta})
 
 
 def _converse(question: Question) -> _Answer:
@@ -235,7 +292,15 @@ _ANSWERS = {
     "/chat/completions": _openai,
     "/completions": _completions,
     "/messages": _anthropic,
-    "/api/chat": _ollama,
+    "/embeddings": _embeddings,
+    "/api/chat": _ollama_chat,
+    "/api/generate": _ollama_generate,
+    "/api/embed": _ollama_embed,
+    "/embed": _cohere_embed,
+    "/rerank": _rerank,
+    "GenerateContent": _gemini,
+    ":generateContent": _gemini,
+    "mbedContent": _gemini_embed,
     "/converse-stream": _converse_stream,
     "/converse": _converse,
     "/invoke-with-response-stream": _invoke_stream,

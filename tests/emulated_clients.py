@@ -38,14 +38,25 @@ _LOOP = asyncio.Runner()
 
 def ways(flavour: str, url: str) -> Iterator[Way]:
     """Every way of asking in the wire format `flavour` at `url`."""
-    model, raw = _CLIENTS[flavour](url)
-    yield Way("langchain", "invoke", model.invoke)
-    yield Way("langchain", "stream", lambda question: [*model.stream(question)])
-    yield Way("langchain", "ainvoke", _in_loop(model.ainvoke))
-    yield Way("langchain", "astream", _in_loop(lambda question: _drained(model.astream(question))))
-    yield Way("langchain", "batch", lambda question: model.batch([question]))
+    if flavour in STREAMED:
+        model, raw = _CLIENTS[flavour](url)
+        yield Way("langchain", "invoke", model.invoke)
+        yield Way("langchain", "stream", lambda question: [*model.stream(question)])
+        yield Way("langchain", "ainvoke", _in_loop(model.ainvoke))
+        yield Way("langchain", "astream", _in_loop(lambda question: _drained(model.astream(question))))
+        yield Way("langchain", "batch", lambda question: model.batch([question]))
+    else:
+        raw = _SILENT_CLIENTS[flavour](url)
     for name, ask in raw.items():
         yield Way("http", name, _in_loop(ask) if iscoroutinefunction(ask) else ask)
+
+
+def counted(flavour: str, sent: int, received: int) -> tuple[int, int, int]:
+    """The input, output and total tokens of an answer that was asked to count `sent` and `received`."""
+    if flavour in STREAMED:
+        return sent, received, sent + received
+    # Reranking is billed by the search.
+    return (0, 0, 0) if flavour == "cohere-rerank" else (sent, 0, sent)
 
 
 def _in_loop(ask: Callable[[str], Any]) -> Callable[[str], object]:
@@ -149,8 +160,19 @@ def _groq(url: str) -> _Client:
 
 def _mistral(url: str) -> _Client:
     from langchain_mistralai import ChatMistralAI
+    from mistralai.client import Mistral
 
-    return ChatMistralAI(model="mistral-small", base_url=f"{url}/v1", api_key=_KEY, max_retries=0), {}
+    client = Mistral(api_key=_KEY, server_url=url)
+
+    def asked(question: str) -> dict[str, Any]:
+        return {"model": "mistral-small", "messages": _messages(question)}
+
+    return ChatMistralAI(model="mistral-small", base_url=f"{url}/v1", api_key=_KEY, max_retries=0), {
+        "mistral": lambda question: client.chat.complete(**asked(question)),
+        "mistral stream": lambda question: [*client.chat.stream(**asked(question))],
+        "mistral async": _awaited(lambda question: client.chat.complete_async(**asked(question))),
+        "mistral async stream": _awaited(lambda question: client.chat.stream_async(**asked(question))),
+    }
 
 
 def _anthropic(url: str) -> _Client:
@@ -173,12 +195,24 @@ def _anthropic(url: str) -> _Client:
 
 
 def _gemini(url: str) -> _Client:
+    return _google(url, {"api_key": _KEY})
+
+
+def _vertex(url: str) -> _Client:
+    from google.oauth2.credentials import Credentials
+
+    return _google(
+        url, {"vertexai": True, "project": "p", "location": "us-central1", "credentials": Credentials(token=_KEY)}
+    )
+
+
+def _google(url: str, options: dict[str, Any]) -> _Client:
     from google import genai
     from langchain_google_genai import ChatGoogleGenerativeAI
 
     asked = {"model": "gemini-2.5-flash"}
-    client = genai.Client(api_key=_KEY, http_options={"base_url": url})
-    model = ChatGoogleGenerativeAI(model="gemini-2.5-flash", google_api_key=_KEY, base_url=url, max_retries=1)
+    client = genai.Client(http_options={"base_url": url}, **options)
+    model = ChatGoogleGenerativeAI(base_url=url, max_retries=1, **asked, **options)
     return model, {
         "genai": lambda question: client.models.generate_content(contents=question, **asked),
         "genai stream": lambda question: [*client.models.generate_content_stream(contents=question, **asked)],
@@ -264,6 +298,116 @@ def _ollama(url: str) -> _Client:
     }
 
 
+def _ollama_generate(url: str) -> _Client:
+    import ollama
+    from langchain_ollama import OllamaLLM
+
+    def asked(question: str) -> dict[str, Any]:
+        return {"model": "llama3.2", "prompt": question}
+
+    return OllamaLLM(model="llama3.2", base_url=url), {
+        "ollama": lambda question: ollama.Client(host=url).generate(**asked(question)),
+        "ollama stream": lambda question: [*ollama.Client(host=url).generate(**asked(question), stream=True)],
+        "ollama async": _awaited(lambda question: ollama.AsyncClient(host=url).generate(**asked(question))),
+        "ollama async stream": _awaited(
+            lambda question: ollama.AsyncClient(host=url).generate(**asked(question), stream=True)
+        ),
+    }
+
+
+# -- what no callback of LangChain's tells of: embeddings and reranking ------------------------------------------
+
+_Ways = dict[str, Callable[[str], object]]
+
+
+def _by_langchain(embeddings: Any) -> _Ways:
+    return {
+        "langchain": embeddings.embed_query,
+        "langchain documents": lambda question: embeddings.embed_documents([question]),
+        "langchain async": _awaited(embeddings.aembed_query),
+    }
+
+
+def _openai_embeddings(url: str) -> _Ways:
+    import openai
+    from langchain_openai import OpenAIEmbeddings
+
+    options = {"base_url": f"{url}/v1", "api_key": _KEY, "max_retries": 0}
+    asked = {"model": "text-embedding-3-small", "encoding_format": "float"}
+    # Text as it is, not as tokens: what makes them is fetched from the network.
+    return _by_langchain(OpenAIEmbeddings(model=asked["model"], check_embedding_ctx_length=False, **options)) | {
+        "openai": lambda question: openai.OpenAI(**options).embeddings.create(input=question, **asked),
+        "openai async": _awaited(
+            lambda question: openai.AsyncOpenAI(**options).embeddings.create(input=question, **asked)
+        ),
+    }
+
+
+def _azure_embeddings(url: str) -> _Ways:
+    import openai
+    from langchain_openai import AzureOpenAIEmbeddings
+
+    options = {"azure_endpoint": url, "api_key": _KEY, "api_version": "2024-10-21", "max_retries": 0}
+    asked = {"model": "text-embedding-3-small", "encoding_format": "float"}
+    return _by_langchain(AzureOpenAIEmbeddings(model=asked["model"], check_embedding_ctx_length=False, **options)) | {
+        "openai": lambda question: openai.AzureOpenAI(**options).embeddings.create(input=question, **asked)
+    }
+
+
+def _gemini_embed(url: str) -> _Ways:
+    from google import genai
+    from langchain_google_genai import GoogleGenerativeAIEmbeddings
+
+    client = genai.Client(api_key=_KEY, http_options={"base_url": url})
+    asked = {"model": "gemini-embedding-001"}
+    embeddings = GoogleGenerativeAIEmbeddings(google_api_key=_KEY, base_url=url, **asked)
+    return _by_langchain(embeddings) | {
+        "genai": lambda question: client.models.embed_content(contents=question, **asked),
+        "genai async": _awaited(lambda question: client.aio.models.embed_content(contents=question, **asked)),
+    }
+
+
+def _cohere_embed(url: str) -> _Ways:
+    import cohere
+    from langchain_cohere import CohereEmbeddings
+
+    def asked(question: str) -> dict[str, Any]:
+        options = {"model": "embed-v4.0", "input_type": "search_query", "embedding_types": ["float"]}
+        return {"texts": [question], **options}
+
+    return _by_langchain(CohereEmbeddings(model="embed-v4.0", cohere_api_key=_KEY, base_url=url)) | {
+        "cohere": lambda question: cohere.ClientV2(_KEY, base_url=url).embed(**asked(question)),
+        "cohere async": _awaited(lambda question: cohere.AsyncClientV2(_KEY, base_url=url).embed(**asked(question))),
+    }
+
+
+def _cohere_rerank(url: str) -> _Ways:
+    import cohere
+    from langchain_cohere import CohereRerank
+
+    client, model = cohere.ClientV2(_KEY, base_url=url), "rerank-v3.5"
+    by_langchain = CohereRerank(model=model, client=client)
+    asynchronous = cohere.AsyncClientV2(_KEY, base_url=url)
+    return {
+        "langchain": lambda question: by_langchain.rerank(["a falcon"], question),
+        "cohere": lambda question: client.rerank(model=model, query=question, documents=["a falcon"]),
+        "cohere async": _awaited(
+            lambda question: asynchronous.rerank(model=model, query=question, documents=["a falcon"])
+        ),
+    }
+
+
+def _ollama_embed(url: str) -> _Ways:
+    import ollama
+    from langchain_ollama import OllamaEmbeddings
+
+    asked = {"model": "nomic-embed-text"}
+    return _by_langchain(OllamaEmbeddings(base_url=url, **asked)) | {
+        "ollama": lambda question: ollama.Client(host=url).embed(input=question, **asked),
+        "ollama async": _awaited(lambda question: ollama.AsyncClient(host=url).embed(input=question, **asked)),
+    }
+
+
 _CLIENTS: dict[str, Callable[[str], _Client]] = {
     "anthropic-messages": _anthropic,
     "azure-openai-chat": _azure,
@@ -274,6 +418,20 @@ _CLIENTS: dict[str, Callable[[str], _Client]] = {
     "groq-chat": _groq,
     "mistral-chat": _mistral,
     "ollama-chat": _ollama,
+    "ollama-generate": _ollama_generate,
     "openai-chat": _openai_chat,
     "openai-responses": _openai_responses,
+    "vertex-gemini": _vertex,
 }
+
+_SILENT_CLIENTS: dict[str, Callable[[str], _Ways]] = {
+    "azure-openai-embeddings": _azure_embeddings,
+    "cohere-embed": _cohere_embed,
+    "cohere-rerank": _cohere_rerank,
+    "gemini-embed": _gemini_embed,
+    "ollama-embed": _ollama_embed,
+    "openai-embeddings": _openai_embeddings,
+}
+
+#: The formats in which answers come in pieces on demand, and of which LangChain tells.
+STREAMED = frozenset(_CLIENTS)
