@@ -228,6 +228,17 @@ def test_calls_of_a_test_that_does_not_ask_cannot_be_seen(project, provider):
     result.stdout.no_fnmatch_line("*LLM usage*")
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--help", "of those that do not ask for llm_usage, only LangChain's calls can be seen"),
+        ("--markers", "calls of a provider's own SDK are seen only where the test asks for llm_usage"),
+    ],
+)
+def test_help_says_what_cannot_be_seen(project, option, told):
+    assert told in " ".join(run(project, option).stdout.str().split())
+
+
 # -- frameworks on top of the SDKs -----------------------------------------------------------------------------
 
 FRAMEWORKS = {

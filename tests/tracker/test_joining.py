@@ -380,6 +380,23 @@ def test_a_call_that_was_refused_is_an_error_that_cost_nothing(model, llm_usage)
     assert llm_usage.total_tokens == 0
 
 
+class AskingTwice(ChatOpenAI):
+    """A client that does not like its first answer, and does not tell."""
+
+    def _generate(self, *args, **kwargs):
+        super()._generate(*args, **kwargs)
+        return super()._generate(*args, **kwargs)
+
+
+@live
+def test_a_second_success_of_one_run_is_a_call_of_its_own(options, provider, llm_usage):
+    AskingTwice(model="gpt-4o-mini", **options).invoke("fastest bird? [10 5]")
+
+    assert len(provider.asked) == 2
+    assert told(llm_usage) == [("langchain", (10, 5)), ("http", (10, 5))]
+    assert (llm_usage.total_tokens, llm_usage.discrepancies) == (30, ())
+
+
 @live
 def test_the_sdk_while_a_stream_is_open_is_a_call_of_its_own(model, options, llm_usage):
     stream = model.stream("fastest bird? [10 5]")
