@@ -236,8 +236,8 @@ _SETTINGS = (
         name="track",
         parse=_one_of("all", "requested"),
         default="all",
-        help="which tests are tracked and budgeted: all (default; of those that do not ask for llm_usage, only LangChain's "
-        "calls can be seen), or requested: those that ask",
+        help="which tests are tracked and budgeted: all (default; of those that neither ask for llm_usage nor are marked "
+        "vcr, only LangChain's calls can be seen), or requested: those that ask for llm_usage",
     ),
     _Setting(
         name="missing",
@@ -407,7 +407,7 @@ def _value(config: pytest.Config, setting: _Setting) -> tuple[Any, str]:
 _BUDGET_MARKER = (
     "llm_budget(max_tokens=None, max_input_tokens=None, max_output_tokens=None, max_cost=None, max_calls=None, "
     "model=None): fail the test if its model calls exceed a limit; with model='gpt-4o*' the limits hold for those models; "
-    "calls of a provider's own SDK are seen only where the test asks for llm_usage"
+    "calls of a provider's own SDK are seen only in a test that asks for llm_usage or is marked vcr"
 )
 _CASSETTE_MARKER = (
     "llm_cassette(name=None, record=None, match_on=None, ignore_body=None): name the test's cassette, or say how it "

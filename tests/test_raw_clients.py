@@ -231,8 +231,8 @@ def test_calls_of_a_test_that_does_not_ask_cannot_be_seen(project, provider):
 @pytest.mark.parametrize(
     ("option", "told"),
     [
-        ("--help", "of those that do not ask for llm_usage, only LangChain's calls can be seen"),
-        ("--markers", "calls of a provider's own SDK are seen only where the test asks for llm_usage"),
+        ("--help", "that neither ask for llm_usage nor are marked vcr, only LangChain's calls can be seen"),
+        ("--markers", "a provider's own SDK are seen only in a test that asks for llm_usage or is marked vcr"),
     ],
 )
 def test_help_says_what_cannot_be_seen(project, option, told):
