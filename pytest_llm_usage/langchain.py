@@ -221,16 +221,18 @@ def _kept(response: LLMResult) -> _Kept:
     message = getattr(generation, "message", None)
     reported = getattr(message, "usage_metadata", None)  # of answers alone
     metadata = getattr(message, "response_metadata", None)
+    message_id = getattr(message, "id", None)
+    if reported and metadata and "model_name" in metadata:
+        # LangChain has put together there what it was told elsewhere.
+        return _copied(reported), dict(metadata), {}, {}, message_id
     generation_info = getattr(generation, "generation_info", None)
     llm_output = response.llm_output
-    # Usage may stand in nested mappings where it is not in `usage_metadata`; those are copied only then.
-    copied = dict if reported else _copied
     return (
         _copied(reported) if reported else None,
-        copied(metadata) if metadata else {},
-        copied(llm_output) if llm_output else {},
-        copied(generation_info) if generation_info else {},
-        getattr(message, "id", None),
+        _copied(metadata) if metadata else {},
+        _copied(llm_output) if llm_output else {},
+        _copied(generation_info) if generation_info else {},
+        message_id,
     )
 
 
