@@ -11,6 +11,7 @@ import importlib.util
 import os
 import shlex
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.report import Run
     from pytest_llm_usage.report.data import RunData
     from pytest_llm_usage.report.delivery import Delivery
+    from pytest_llm_usage.report.tally import Tally
     from pytest_llm_usage.snapshot import UsageSnapshotAssertion
     from pytest_llm_usage.tracker import LLMUsage, Tracker
 
@@ -44,6 +46,8 @@ _ATTEMPT: pytest.StashKey[ExitStack] = pytest.StashKey()
 _CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
 _CASSETTES: pytest.StashKey[set[str]] = pytest.StashKey()
 _PASSED: pytest.StashKey[bool] = pytest.StashKey()
+_TALLY: pytest.StashKey[Tally] = pytest.StashKey()
+_TALLIES: pytest.StashKey[str] = pytest.StashKey()
 
 
 # -- the session -----------------------------------------------------------------------------------------------
@@ -67,7 +71,23 @@ def pytest_configure(config: pytest.Config) -> None:
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[_CLOSERS] = ExitStack()
+    if settings.session_limits and settings.mode == "fail":
+        from pytest_llm_usage.report.tally import Tally  # noqa: PLC0415 -- only for runs with a budget
+
+        own = getattr(config, "workerinput", {}).get("llm_usage_tally")
+        config.stash[_TALLY] = Tally(settings.session_limits, None if own is None else Path(own))
     _AttachOnImport.install(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells a worker of xdist where the workers note for each other what they spend."""
+    if _TALLY not in node.config.stash:
+        return
+    if _TALLIES not in node.config.stash:
+        folder = tempfile.TemporaryDirectory(prefix="llm-usage-", ignore_cleanup_errors=True)
+        node.config.stash[_TALLIES] = node.config.stash[_CLOSERS].enter_context(folder)
+    node.workerinput["llm_usage_tally"] = str(Path(node.config.stash[_TALLIES], node.workerinput["workerid"]))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -168,6 +188,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def _fail(text: str) -> NoReturn:
     # An outcome exception: no `except Exception` of an agent loop or of a provider's SDK swallows or retries it.
     pytest.fail(text, pytrace=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Passes over the tests that are left once the whole run has spent its budget.
+
+    In every worker of xdist by itself, so that none is cut short: what its last test spent is reported as well.
+    """
+    return True if _TALLY in item.config.stash and item.config.stash[_TALLY].is_exceeded else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -308,6 +337,8 @@ def pytest_runtest_makereport(
     elif call.when == "teardown":
         data = _spent(item)
         if data:
+            if _TALLY in item.config.stash:
+                item.config.stash[_TALLY].add(data)
             report.llm_usage = data  # type: ignore[attr-defined]
             report.user_properties.extend(_properties(item))
     return report
@@ -374,14 +405,11 @@ class _Gatherer:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Takes in what a test spent; ends the run where that was more than it may spend."""
+        """Takes in what a test spent."""
         data = getattr(report, "llm_usage", None)
         if not data:
             return
         self._gathered().add(report.nodeid, getattr(report, "worker_id", ""), data)
-        settings = self._config.stash[_SETTINGS]
-        if settings.session_limits and settings.mode != "off":
-            self._check_session(self._gathered().breached(settings.session_limits), settings.mode)
 
     def _gathered(self) -> Run:
         if self._run is None:
@@ -397,24 +425,20 @@ class _Gatherer:
         if data:
             self._gathered().add("", "", data)
 
-    def _check_session(self, verdict: str | None, mode: str) -> None:
+    def _check_session(self, session: pytest.Session, settings: Settings) -> None:
+        """Fails the run that spent more than it may, or of which that cannot be known; says so alone in mode `warn`."""
+        if self._run is None or not settings.session_limits or settings.mode == "off":
+            return
+        breached = self._run.breached(settings.session_limits)
+        verdict = breached or self._run.unproven(settings.session_limits)
         if verdict is None:
             return
-        if mode == "warn":
-            from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
-
-            warnings.warn(f"the whole run: {verdict}", LLMUsageWarning, stacklevel=2)
-            return
-        # xdist's controller runs no tests itself: it listens to its own flag, not to the session's.
-        for runner in (self._config.pluginmanager.get_plugin("dsession"), self._session):
-            if runner is not None:
-                runner.shouldstop = runner.shouldfail = verdict
-
-    _session: pytest.Session | None = None
-
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Remembers the session, to be able to end it."""
-        self._session = session
+        if settings.mode == "fail" and breached is not None:
+            session.shouldfail = verdict  # pytest's own words for a run that ended early: !!! … !!!
+        else:
+            self._printed.append(verdict)
+        if settings.mode == "fail" and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
@@ -435,11 +459,7 @@ class _Gatherer:
         if data := _spent_by_no_test(self._config):
             self._gathered().add("", "", data)
         settings = self._config.stash[_SETTINGS]
-        if settings.session_limits and settings.mode == "fail" and session.exitstatus == pytest.ExitCode.OK:
-            unproven = self._gathered().unproven(settings.session_limits)
-            if unproven is not None:
-                self._printed.append(unproven)
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._check_session(session, settings)
         wanted = (settings.json, settings.md, settings.html, settings.compare)
         if self._config.option.collectonly or not (any(wanted) or (settings.step_summary and self._run)):
             return
@@ -458,7 +478,7 @@ class _Gatherer:
         )
         self._delivery = reports.deliver(
             self._gathered(),
-            exit_status=exitstatus,
+            exit_status=int(session.exitstatus),
             prices=lambda: _price_book(self._config, settings.prices).name,
             print_text=self._printed.append,
         )

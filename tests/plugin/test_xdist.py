@@ -26,24 +26,125 @@ def test_what_finished_survives_a_worker_that_died(pytester):
     assert totals(result)["total"][:2] == ("5", "50")
 
 
-def test_a_session_budget_is_summed_over_workers_and_ends_the_run(pytester):
-    pytester.makepyfile("""
-        import time
+# -- a budget of the whole run -----------------------------------------------------------------------------------
 
-        import pytest
-        from fakes import FakeChatModel
+#: 200 tests of one call; every call that is made leaves a byte in a file, whatever becomes of its process.
+COUNTED = """
+    import os
+    import time
 
-        @pytest.mark.parametrize("number", range(60))
-        def test_it(number):
-            FakeChatModel().invoke("one")
-            time.sleep(0.05)
-    """)
+    import pytest
+    from fakes import FakeChatModel
 
-    result = pytester.runpytest("-n", "2", "--session-max-tokens=150")
+    def call(usage=(10, 5)):
+        with open(os.environ["CALLS"], "ab", buffering=0) as calls:
+            calls.write(b".")
+            made = calls.tell()
+        FakeChatModel(usage=usage).invoke("one")
+        time.sleep(float(os.environ["CALL_S"]))
+        return made
 
-    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR)
-    assert 11 <= result.parseoutcomes()["passed"] < 60
-    assert re.search(r"LLM budget exceeded: [\d,]+ tokens, limit 150 \(--session-max-tokens\)", result.stdout.str())
+    @pytest.mark.parametrize("number", range(200))
+    def test_it(number):
+        call()
+"""
+
+
+@pytest.fixture
+def counted(pytester, monkeypatch):
+    """Runs a suite; gives the result and how many calls were made, as counted by those who made them."""
+
+    def run(source, *args, call_s=0.0):
+        calls = pytester.path / "calls"
+        monkeypatch.setenv("CALLS", str(calls))
+        monkeypatch.setenv("CALL_S", str(call_s))
+        pytester.makepyfile(test_it=source)
+        result = pytester.runpytest(*args)
+        return result, calls.stat().st_size
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("limit", "verdict", "call_s"),
+    [
+        ("--session-max-tokens=300", r"[\d,]+ tokens, limit 300 \(--session-max-tokens\)", 0),
+        ("--session-max-tokens=300", r"[\d,]+ tokens, limit 300 \(--session-max-tokens\)", 0.03),
+        ("--session-max-cost=0.00009", r"\$[\d.]+, limit \$0.00009 \(--session-max-cost\)", 0),
+    ],
+    ids=["tokens", "tokens, slow calls", "cost"],
+)
+def test_a_session_budget_holds_over_all_workers(counted, limit, verdict, call_s):
+    """Twenty tests are within it; the one that exceeds it may find a test in progress in each of the other workers."""
+    result, calls = counted(COUNTED, "-n", "4", limit, call_s=call_s)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert 21 <= calls <= 20 + 4
+    result.assert_outcomes(passed=calls)
+    assert totals(result)["total"][:2] == (str(calls), str(10 * calls))
+    assert re.search(rf"!! LLM budget exceeded: {verdict} !!", result.stdout.str())
+
+
+@pytest.mark.parametrize("dist", ["loadfile", "worksteal", "each"])
+def test_a_session_budget_ends_every_distribution(counted, dist):
+    result, calls = counted(COUNTED, "-n", "2", f"--dist={dist}", "--session-max-tokens=300")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert 21 <= calls <= 20 + 2
+    assert totals(result)["total"][0] == str(calls)
+
+
+def test_a_session_budget_outlives_a_worker_that_died(counted):
+    """What its finished tests spent still counts; its successor, and the others, go on with what is left."""
+    source = COUNTED.replace("        call()\n", "        if call() == 8: os._exit(1)\n")
+
+    result, calls = counted(source, "-n", "4", "--session-max-tokens=300", call_s=0.01)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    reported = int(totals(result)["total"][0])
+    assert reported == calls - 1, "the call of the test that its worker died in"
+    assert 21 <= reported <= 20 + 4
+
+
+def test_a_session_budget_pays_for_every_attempt_in_every_worker(counted):
+    """Every test is run three times: at the seventh test, twenty calls are spent."""
+    source = COUNTED.replace("        call()\n", "        call()\n        assert False\n")
+
+    result, calls = counted(source, "-n", "4", "--reruns=2", "--session-max-tokens=300", "--llm-usage=tests")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert 21 <= calls <= 20 + 3 * 4
+    failed = result.parseoutcomes()["failed"]
+    assert calls == 3 * failed
+    assert totals(result)["total"][:2] == (str(calls), str(10 * calls))
+    rows = [line.split() for line in section(result) if line.startswith("test_it.py::test_it[")]
+    assert [row[1:3] for row in rows] == [["1", "10"]] * failed
+
+
+def test_what_fixtures_of_all_workers_spend_counts(counted):
+    source = COUNTED.replace(
+        "    @pytest.mark.parametrize",
+        """    @pytest.fixture(scope="session", autouse=True)
+    def shared():
+        call(usage=(100, 0))
+
+    @pytest.mark.parametrize""",
+    )
+
+    result, calls = counted(source, "-n", "2", "--session-max-tokens=350")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    # 200 by the fixtures, known with the first test that asked for them, and the eleventh test is over what they left.
+    assert 2 + 11 <= calls < 2 + 200
+    assert totals(result)["total"][0] == str(calls)
+
+
+def test_a_session_budget_that_only_warns_runs_every_test(counted):
+    result, calls = counted(COUNTED, "-n", "2", "--session-max-tokens=300", "--llm-usage-mode=warn")
+
+    assert result.ret == pytest.ExitCode.OK
+    assert calls == 200
+    result.stdout.fnmatch_lines(["LLM budget exceeded: 3,000 tokens, limit 300 (--session-max-tokens)"])
 
 
 def test_numbers_are_equal_in_every_distribution(pytester):
