@@ -23,7 +23,7 @@ from pytest_llm_usage.compare import parse_gates
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
-from pytest_llm_usage.report.data import RunData, merged_data, read_run, rendered
+from pytest_llm_usage.report.data import RunData, merged_data, read_run, read_runs, rendered
 from pytest_llm_usage.report.files import STDOUT, shown_path, write_report
 from pytest_llm_usage.report.html import page
 from pytest_llm_usage.report.markdown import markdown
@@ -78,10 +78,16 @@ def _parser() -> argparse.ArgumentParser:
         "compare",
         _compare,
         "compare runs that --llm-usage-json wrote",
-        "Several runs a side (BASE... -- HEAD...) are compared by their medians, and a change within their spread is called "
-        "noise. Exit status: 0, or 1 where a gate is exceeded, or 2 where a file or an option cannot be used.",
+        "Several runs a side (BASE... -- HEAD..., or folders of them) are compared by their medians, and a change within their "
+        "spread is called noise. Exit status: 0, or 1 where a gate is exceeded, or 2 where a file or an option cannot be used.",
     )
-    compare.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="BASE HEAD, or BASE... -- HEAD...")
+    compare.add_argument(
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="BASE HEAD, or BASE... -- HEAD...; a folder is all runs (*.json) in it",
+    )
     compare.add_argument(
         "--fail-on",
         type=_of(parse_gates),
@@ -184,7 +190,6 @@ def _day(text: str) -> float:
 
 
 def _compare(options: argparse.Namespace) -> int:
-
     base, head = options.runs, [Path(name) for name in options.after or ()]
     if options.after is None:
         if len(base) != 2:
@@ -192,11 +197,11 @@ def _compare(options: argparse.Namespace) -> int:
         base, head = base[:1], base[1:]
     elif not head:
         options.error("a run to compare with those before -- is missing behind it")
-    name = str(base[0]) if len(base) == 1 else f"{len(base)} runs"
+    earlier, later = ([run for path in side for run in read_runs(path)] for side in (base, head))
     comparison = RunComparison(
-        [read_run(path) for path in base],
-        [read_run(path) for path in head],
-        base_name=name,
+        earlier,
+        later,
+        base_name=str(base[0]) if len(earlier) == 1 else f"{len(earlier)} runs",
         gates=options.fail_on,
         floor_tokens=options.floor,
     )
@@ -207,7 +212,6 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
-
     contents: dict[bytes, Path] = {}
     runs = []
     for path in options.runs:

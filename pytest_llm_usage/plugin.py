@@ -44,8 +44,7 @@ _CLOSERS: pytest.StashKey[ExitStack] = pytest.StashKey()
 _ATTEMPTS: pytest.StashKey[list[Tracker]] = pytest.StashKey()
 _ATTEMPT: pytest.StashKey[ExitStack] = pytest.StashKey()
 _CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
-_CASSETTES: pytest.StashKey[set[str]] = pytest.StashKey()
-_PASSED: pytest.StashKey[bool] = pytest.StashKey()
+_OUTCOME: pytest.StashKey[str | None] = pytest.StashKey()
 _TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 _TALLIES: pytest.StashKey[str] = pytest.StashKey()
 
@@ -207,7 +206,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     _shared(item.config)
     tracker = _tracker(item.config)
     item.stash.setdefault(_ATTEMPTS, []).append(tracker)
-    item.stash[_PASSED] = False
+    item.stash[_OUTCOME] = None
     attempt = item.stash[_ATTEMPT] = ExitStack()
     attempt.enter_context(running(tracker))
     _set_limits(item, tracker)
@@ -332,9 +331,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Puts what the test spent on its last report, as plain data: the same path with and without xdist."""
     report = yield
-    if call.when == "call":
-        item.stash[_PASSED] = report.passed
-    elif call.when == "teardown":
+    if not report.passed or call.when == "call":
+        item.stash[_OUTCOME] = _outcome(report, item.stash.get(_OUTCOME, None))
+    if call.when == "teardown":
         data = _spent(item)
         if data:
             if _TALLY in item.config.stash:
@@ -344,14 +343,22 @@ def pytest_runtest_makereport(
     return report
 
 
+def _outcome(report: pytest.TestReport, before: str | None) -> str:
+    """What becomes of a test by the report of one of its phases; one that failed stays failed."""
+    if before == "failed":
+        return before
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "xpassed"
+    return "error" if report.failed and report.when != "call" else report.outcome
+
+
 def _spent(item: pytest.Item) -> dict[str, Any]:
     data: dict[str, Any] = {}
     attempts = item.stash.get(_ATTEMPTS, [])  # none where another plugin's set-up failed before ours began
     if _is_tracked(item, item.config.stash[_SETTINGS]) and any(tracker.calls() for tracker in attempts):
         from pytest_llm_usage.report.run import record  # noqa: PLC0415 -- only for tests that called a model
 
-        cassettes = item.stash.get(_CASSETTES, set())
-        data = record(attempts, cassettes)
+        data = record(attempts, item.stash.get(_OUTCOME, None))
     return data | _spent_by_no_test(item.config)
 
 
@@ -385,9 +392,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["llm_usage"] = _spent_by_no_test(session.config)
 
 
-def _baseline(path: Path | None) -> RunData | None:
+def _baseline(path: Path | None) -> Sequence[RunData]:
     if path is None:
-        return None
+        return ()
     from pytest_llm_usage.report.delivery import read_baseline  # noqa: PLC0415 -- only where it is asked for
 
     return read_baseline(path)
@@ -473,6 +480,7 @@ class _Gatherer:
             compare=settings.compare,
             baseline=self._baseline,
             fail_on=settings.fail_on,
+            floor_tokens=settings.floor,
             shard=settings.shard,
             root=settings.root,
         )
@@ -610,8 +618,6 @@ def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
         policy = _policy(request.config, mark, item.path, f"pytest {_shell(_typed(item))}", own=own, request=request)
     except (ConfigurationError, CassetteError) as error:
         _fail(str(error))
-    if policy.record_mode != "off":
-        item.stash.setdefault(_CASSETTES, set()).add(policy.shown_path)
     with _replaying(policy, item.stash[_ATTEMPTS][-1]) as cassette:
         item.stash[_CASSETTE] = cassette
         try:
@@ -619,7 +625,7 @@ def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
         finally:
             item.stash[_CASSETTE] = None
             try:
-                cassette.close(save=item.stash[_PASSED])
+                cassette.close(save=item.stash[_OUTCOME] in ("passed", "xpassed"))
             except CassetteError as error:
                 _fail(str(error))
 

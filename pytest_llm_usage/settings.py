@@ -214,7 +214,16 @@ _SETTINGS = (
         parse=_path,
         flag="compare",
         metavar="PATH",
-        help="compare with an earlier run, a file that --llm-usage-json wrote; where there is none yet, the run says so",
+        help="compare with an earlier run, a file that --llm-usage-json wrote, or with the medians of several, a folder of "
+        "such files; where there is none yet, the run says so",
+    ),
+    _Setting(
+        name="floor",
+        parse=_count_of("tokens"),
+        flag="floor",
+        default=0,
+        metavar="N",
+        help="with --llm-usage-compare: call a change of at most N tokens, and no more calls, of a test noise (default: 0)",
     ),
     _Setting(
         name="fail_on",
@@ -323,7 +332,8 @@ class Settings:
         prices: The file of the user's own prices, absolute.
         root: pytest's root directory.
         json: Where the run is written to as data, absolute, or `-`; likewise `md` and `html`.
-        compare: The file of the run to compare with, absolute.
+        compare: The file of the run to compare with, or a folder of several, absolute.
+        floor: How many tokens a test may move in that comparison without being named.
         fail_on: What fails the run in that comparison.
         shard: Which part of a divided run this is, from 1, and of how many.
         step_summary: The file to which GitHub Actions wants Markdown to be added.
@@ -349,6 +359,7 @@ class Settings:
     md: Path | None
     html: Path | None
     compare: Path | None
+    floor: int
     fail_on: FailOn | None
     shard: tuple[int, int] | None
     step_summary: Path | None

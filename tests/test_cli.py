@@ -97,6 +97,17 @@ class TestCompare:
         assert (near.returncode, far.returncode) == (0, 1)
         assert lines(near.stdout)[0] == "compared with 3 runs: 1 changed within the noise"
 
+    def test_a_folder_is_the_runs_in_it(self, command, write, tmp_path):
+        for side, sent in (("base", 1000), ("head", 1020)):
+            (tmp_path / side).mkdir()
+            for number in range(3):
+                write(f"{side}/{number}.json", {"a": [sent + 50 * number]})
+
+        done = command("compare", "base", "head", "--fail-on=tokens:+0")
+
+        assert lines(done.stdout)[0] == "compared with 3 runs: 1 changed within the noise"
+        assert done.returncode == 0
+
     def test_below_the_floor_is_noise(self, command, write):
         write("base.json", {"a": [1000]})
         write("head.json", {"a": [1010]})
@@ -119,6 +130,7 @@ class TestCompare:
             (["base.json"], "two runs are compared (BASE HEAD), or several a side (BASE... -- HEAD...)"),
             (["base.json", "--"], "a run to compare with those before -- is missing behind it"),
             (["base.json", "gone.json"], "gone.json: No such file or directory"),
+            (["base.json", "empty"], "empty: no run in this folder; --llm-usage-json=empty/run.json writes one"),
             (["base.json", "text"], "text: not JSON (Expecting value: line 1 column 1 (char 0)); --llm-usage-json=text writes a run"),
             (["base.json", "new.json"], "new.json: format 2 is of a later pytest-llm-usage, this one reads 1: pip install --upgrade pytest-llm-usage"),
             (["base.json", "base.json", "--fail-on=tokens:5%"], "argument --fail-on: 'tokens:5%' is not a gate (examples: tokens:+5%, cost:+$0.01, calls:+0; of tokens, input, output, calls, cost)"),
@@ -129,6 +141,7 @@ class TestCompare:
         write("base.json", {"a": [1000]})
         (tmp_path / "text").write_text("text")
         (tmp_path / "new.json").write_text('{"format": 2}')
+        (tmp_path / "empty").mkdir()
 
         done = command("compare", *arguments)
 

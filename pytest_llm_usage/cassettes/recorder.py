@@ -469,9 +469,9 @@ class _Cassette:
     # Results -----------------------------------------------------------------------------------------------------
 
     def _report(self, decision: _Decision, response: Response) -> None:
-        self._observe(
-            _exchange(decision.request, response, decision.started_at, replayed=decision.fate is _Fate.REPLAY)
-        )
+        cassette = self._policy.path if decision.fate in (_Fate.REPLAY, _Fate.RECORD) else None
+        replayed = decision.fate is _Fate.REPLAY
+        self._observe(_exchange(decision.request, response, decision.started_at, replayed=replayed, cassette=cassette))
 
     @property
     def unplayed(self) -> Sequence[Interaction]:
@@ -558,7 +558,9 @@ def _body_bytes(request: Any) -> bytes | None:
         ) from None
 
 
-def _exchange(request: Request, response: Response, started_at: float, *, replayed: bool) -> Exchange:
+def _exchange(
+    request: Request, response: Response, started_at: float, *, replayed: bool, cassette: Path | None
+) -> Exchange:
     return Exchange(
         method=request.method,
         url=request.uri,
@@ -569,6 +571,7 @@ def _exchange(request: Request, response: Response, started_at: float, *, replay
         response_body=response.body,
         started_at=started_at,
         replayed=replayed,
+        cassette=cassette,
     )
 
 
@@ -752,18 +755,20 @@ def observing_vcrpy(observe: Callable[[Exchange], None]) -> Iterator[None]:
     play, append, load = Cassette.play_response, Cassette.append, Cassette._load  # noqa: SLF001 - it appends, too
     loading: set[int] = set()
 
-    def observed(request: Any, response: Mapping[str, Any], *, replayed: bool) -> None:
-        observe(_exchange(_plain_request(request), _plain_response(response), time.time(), replayed=replayed))
+    def observed(cassette: Any, request: Any, response: Mapping[str, Any], *, replayed: bool) -> None:
+        sent, answer = _plain_request(request), _plain_response(response)
+        path = Path(cassette._path).absolute()  # noqa: SLF001 - vcrpy tells it nowhere else
+        observe(_exchange(sent, answer, time.time(), replayed=replayed, cassette=path))
 
     def observed_play(self: Any, request: Any) -> Any:
         response = play(self, request)
-        observed(request, response, replayed=True)
+        observed(self, request, response, replayed=True)
         return response
 
     def observed_append(self: Any, request: Any, response: Any) -> None:
         append(self, request, response)
         if id(self) not in loading:
-            observed(request, response, replayed=False)
+            observed(self, request, response, replayed=False)
 
     def unobserved_load(self: Any) -> None:
         loading.add(id(self))

@@ -200,6 +200,7 @@ class RunComparison:
         elif change.was is not None and change.now is not None and change.was != change.now:
             if len(self.base) == len(self.head) == 1:
                 yield from self._causes(change)
+                yield from self._failures(change)
             elif change.was.calls != change.now.calls:
                 yield f"{change.was.calls} -> {plural(change.now.calls, 'call')}"
 
@@ -209,6 +210,16 @@ class RunComparison:
         books = tuple(run["environment"].get("genai-prices") for run in (*self.base, *self.head))
         prices = (books[0], books[1]) if all(isinstance(book, str) for book in books) else (None, None)
         return causes(compare_usage(was["usage"], now["usage"]), lambda model, which: _where(now, model, which), prices)
+
+    def _failures(self, change: TestChange) -> Iterator[str]:
+        """A test that fails may not have come to its later calls."""
+        if self.head[0]["tests"][change.test].get("outcome") in _FAILED:
+            yield "the test failed"
+        if self.base[0]["tests"][change.renamed_from or change.test].get("outcome") in _FAILED:
+            yield "it had failed before"
+
+
+_FAILED = ("failed", "error")
 
 
 def _where(record: Mapping[str, Any], model: str, which: str) -> str:

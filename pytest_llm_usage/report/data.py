@@ -25,12 +25,13 @@ __all__ = [
     "calls_of",
     "merged_data",
     "read_run",
+    "read_runs",
     "rendered",
     "run_data",
 ]
 
 #: The version of the form. A reader refuses newer ones; what is added without a new version, older readers pass over.
-#: 1: tests, duplicates, shared, totals, environment, shards, exit_status
+#: 1: tests, duplicates, shared, totals, environment, shards, exit_status; later also outcome of tests and model of budgets
 FORMAT = 1
 
 #: Plain JSON-able data of the form that the schema describes.
@@ -112,6 +113,20 @@ def rendered(data: RunData) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+def read_runs(path: Path) -> list[dict[str, Any]]:
+    """A run from its file, or all runs of a folder (`*.json`), in the order of their names.
+
+    Raises:
+        RunFileError: As `read_run`; a folder without a run as well.
+    """
+    if not path.is_dir():
+        return [read_run(path)]
+    files = sorted(path.glob("*.json"))
+    if not files:
+        raise RunFileError(f"{path}: no run in this folder; --llm-usage-json={path / 'run.json'} writes one")
+    return [read_run(file) for file in files]
+
+
 def read_run(path: Path) -> dict[str, Any]:
     """A run from its file.
 
@@ -163,10 +178,12 @@ def _data(
 
 def _test_data(test: TestRecord, root: Path) -> dict[str, Any]:
     data: dict[str, Any] = {"usage": usage_by_model(test.ledger.calls), "calls": test.ledger.to_list()}
-    optional = {
+    optional: dict[str, Any] = {
+        "outcome": test.outcome,
         "earlier_calls": test.earlier.to_list(),
         "budget": [
             {"name": spent.name, "limit": f"{spent.limit:f}", "spent": f"{spent.spent:f}", "origin": spent.origin}
+            | ({"model": spent.model} if spent.model is not None else {})
             for spent in test.budget
         ],
         "discrepancies": [found.to_dict() for found in test.discrepancies],
@@ -231,6 +248,8 @@ def _faults(data: Mapping[str, Any]) -> Iterator[str]:
             yield f"{test}: a call cannot be read"
         elif not all(isinstance(item.get(name), str) for item in lists[2] for name in ("model", "reason")):
             yield f"{test}: a discrepancy cannot be read"
+        elif not isinstance(record.get("outcome", ""), str):
+            yield f"{test}: outcome cannot be read"
         elif not isinstance(record.get("cassettes", {}), dict):
             yield f"{test}: cassettes cannot be read"
     if not _is_usage({"totals": data["totals"]}):
@@ -246,6 +265,8 @@ def _is_usage(usage: object) -> bool:
         isinstance(model, dict)
         and isinstance(model.get("calls"), int)
         and all(name in model and isinstance(model[name], int | None) for name in _COUNTS)
+        # A call of unknown usage makes all of its model's counts unknown.
+        and len({model[name] is None for name in _COUNTS}) == 1
         and all(_is_counts(model.get(name, {})) for name in _DETAILS)
         and isinstance(model.get("cost_usd"), str | None)
         and (model.get("cost_usd") is None or _is_decimal(model["cost_usd"]))

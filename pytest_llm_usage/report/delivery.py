@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_llm_usage.errors import ConfigurationError, LLMUsageError
 from pytest_llm_usage.report.comparison import FailOn, RunComparison, comparison_lines
-from pytest_llm_usage.report.data import RunData, read_run, rendered, run_data
+from pytest_llm_usage.report.data import RunData, read_runs, rendered, run_data
 from pytest_llm_usage.report.environment import environment
 from pytest_llm_usage.report.files import ReportError, append_report, shown_path, write_report
 from pytest_llm_usage.report.html import page
@@ -31,16 +31,16 @@ class Delivery:
     failed: bool = False
 
 
-def read_baseline(path: Path) -> RunData | None:
-    """The run to compare with, read before the tests run: a file that is none fails early; None where there is no file.
+def read_baseline(path: Path) -> list[RunData]:
+    """The runs to compare with, read before the tests run: a file that is none fails early; empty where there is none yet.
 
     Raises:
         ConfigurationError: It is no run, or was written by a later version.
     """
-    if not path.exists():
-        return None
+    if not path.exists() or (path.is_dir() and not any(path.glob("*.json"))):
+        return []
     try:
-        return read_run(path)
+        return [*read_runs(path)]
     except LLMUsageError as error:
         raise ConfigurationError(f"--llm-usage-compare: {error}") from None
 
@@ -54,9 +54,10 @@ class Reports:
         markdown: … as Markdown.
         html: … as a page.
         step_summary: The file to which GitHub wants Markdown to be added.
-        compare: The file of the run to compare with.
-        baseline: That run; None where there is no such file yet.
+        compare: The file of the run to compare with, or the folder of several.
+        baseline: Those runs; empty where there is none yet.
         fail_on: What fails the run.
+        floor_tokens: A test that moved by no more tokens, and no more calls, is called noise.
         shard: Which part of a divided run this is, from 1, and of how many.
         root: pytest's root directory.
     """
@@ -66,8 +67,9 @@ class Reports:
     html: Path | None = None
     step_summary: Path | None = None
     compare: Path | None = None
-    baseline: RunData | None = None
+    baseline: Sequence[RunData] = ()
     fail_on: FailOn | None = None
+    floor_tokens: int = 0
     shard: tuple[int, int] | None = None
     root: Path
 
@@ -98,12 +100,12 @@ class Reports:
         comparison = self._compare(data, delivery)
         if (
             self.json is not None
-            and self.json == self.compare
-            and self.baseline is not None
+            and self.compare in (self.json, self.json.parent)
+            and self.baseline
             and (delivery.failed or exit_status)
         ):
             # What runs are compared with must not become what was just refused, or half of it.
-            delivery.lines.append(f"Kept {shown_path(self.json)} as it was, because the run failed")
+            delivery.lines.append(f"Kept {shown_path(self.compare)} as it was, because the run failed")
             data_path = None
         else:
             data_path = self.json
@@ -128,13 +130,20 @@ class Reports:
             return None
         name = shown_path(self.compare)
         fail_on = self.fail_on or FailOn()
-        if self.baseline is None:
+        if not self.baseline:
             delivery.failed = fail_on.no_baseline
-            delivery.lines.append(f"{'FAILED: ' if delivery.failed else ''}nothing to compare with: there is no {name}")
-            if self.json != self.compare:
-                delivery.lines.append(f"  to make it:  --llm-usage-json={name}")
+            what, file = (f"run in {name}", f"{name}/run.json") if self.compare.is_dir() else (name, name)
+            delivery.lines.append(f"{'FAILED: ' if delivery.failed else ''}nothing to compare with: there is no {what}")
+            if self.json is None or self.compare not in (self.json, self.json.parent):
+                delivery.lines.append(f"  to make it:  --llm-usage-json={file}")
             return None
-        comparison = RunComparison([self.baseline], [data], base_name=name, gates=fail_on.gates)
+        comparison = RunComparison(
+            self.baseline,
+            [data],
+            base_name=name if len(self.baseline) == 1 else f"{len(self.baseline)} runs in {name}",
+            gates=fail_on.gates,
+            floor_tokens=self.floor_tokens,
+        )
         delivery.lines += comparison_lines(comparison)
         delivery.failed = comparison.failed
         return comparison

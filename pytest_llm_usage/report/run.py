@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from pytest_llm_usage.budget import Limits, breaches, spending
@@ -24,14 +25,16 @@ class Spent:
     Attributes:
         name: The limit's keyword (`max_tokens` …).
         limit: What was allowed, tokens, calls or USD.
-        spent: What is known to have been spent.
+        spent: What is known to have been spent; of calls, with the one that was stopped before it was sent.
         origin: Where the limit was set.
+        model: The pattern of the models that it holds for; None for all.
     """
 
     name: str
     limit: Decimal
     spent: Decimal
     origin: str
+    model: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -54,7 +57,8 @@ class TestRecord:
         earlier: The calls of attempts before it (reruns); spent all the same.
         budget: How much of its limits the last attempt used.
         discrepancies: What LangChain and the provider disagree on in the last attempt.
-        cassettes: The paths of the cassettes it opened, relative to pytest's root directory.
+        cassettes: The paths of the recordings that its last attempt replayed or made, relative to pytest's root directory.
+        outcome: What became of it: `passed`, `failed`, `error`, `skipped`, `xfailed` or `xpassed`; None where nobody says.
     """
 
     __test__ = False  # not a test class, whatever its name
@@ -65,6 +69,7 @@ class TestRecord:
     budget: tuple[Spent, ...] = ()
     discrepancies: tuple[Discrepancy, ...] = ()
     cassettes: tuple[str, ...] = ()
+    outcome: str | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -72,11 +77,19 @@ class TestRecord:
         return sum(call.usage.total_tokens for call in self.ledger.calls if call.is_billed and call.usage is not None)
 
 
-def record(attempts: Iterable[Tracker], cassettes: Iterable[str] = ()) -> dict[str, Any]:
-    """A test as plain JSON-able data: the calls of each of its attempts, what the last used of its limits, its cassettes."""
+def record(attempts: Iterable[Tracker], outcome: str | None = None) -> dict[str, Any]:
+    """A test as plain JSON-able data: the calls of each of its attempts, what the last used of its limits, what became of it."""
     *_, last = trackers = list(attempts)
+    # What the call that was stopped would have spent is known of limits on calls.
+    beyond = {(breach.name, breach.limit, breach.model): breach.spent for breach in last.stopped_by}
     budget = [
-        {"name": name, "limit": str(limit), "spent": str(spent), "origin": origin}
+        {
+            "name": name,
+            "limit": str(limit),
+            "spent": str(beyond.get((name, limit, limits.model), spent)),
+            "origin": origin,
+            "model": limits.model,
+        }
         for limits in last.limits
         for name, limit, spent, origin in spending(limits, last.calls())
     ]
@@ -84,8 +97,13 @@ def record(attempts: Iterable[Tracker], cassettes: Iterable[str] = ()) -> dict[s
         "attempts": [tracker.ledger().to_list() for tracker in trackers],
         "budget": budget,
         "discrepancies": [found.to_dict() for found in last.discrepancies()],
-        "cassettes": sorted(cassettes),
+        "cassettes": sorted(_relative(path, last.root) for path in last.cassettes),
+        "outcome": outcome,
     }
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 @dataclass
@@ -105,12 +123,17 @@ class Run:
         if "attempts" in data:
             *earlier, last = (Ledger.from_list(attempt) for attempt in data["attempts"])
             budget = tuple(
-                Spent(item["name"], Decimal(item["limit"]), Decimal(item["spent"]), item["origin"])
+                Spent(item["name"], Decimal(item["limit"]), Decimal(item["spent"]), item["origin"], item["model"])
                 for item in data["budget"]
             )
-            discrepancies = tuple(map(Discrepancy.from_dict, data["discrepancies"]))
             self.tests[nodeid, worker] = TestRecord(
-                nodeid, last, sum(earlier, Ledger()), budget, discrepancies, tuple(data["cassettes"])
+                nodeid,
+                last,
+                sum(earlier, Ledger()),
+                budget,
+                tuple(map(Discrepancy.from_dict, data["discrepancies"])),
+                tuple(data["cassettes"]),
+                data["outcome"],
             )
         if "shared" in data:
             self.shared += Ledger.from_list(data["shared"])

@@ -105,20 +105,22 @@ def _discrepancies(records: Sequence[TestRecord]) -> list[str]:
 
 
 def _budgets(records: Sequence[TestRecord], bar: str) -> list[str]:
-    groups: dict[tuple[str, str, Decimal], list[tuple[TestRecord, Spent]]] = {}
+    groups: dict[tuple[str, str, Decimal, str | None], list[tuple[TestRecord, Spent]]] = {}
     for test in records:
         for spent in test.budget:
-            groups.setdefault((spent.origin, spent.name, spent.limit), []).append((test, spent))
+            groups.setdefault((spent.origin, spent.name, spent.limit, spent.model), []).append((test, spent))
     lines: list[str] = []
-    for (origin, name, limit), members in groups.items():
+    for (origin, name, limit, model), members in groups.items():
         # All of the calls that may be made is what most tests are meant to make.
         near = _NEAR if name != "max_calls" else Decimal(1)
         shown = sorted((m for m in members if m[1].share > near), key=lambda member: -member[1].share)
         if not shown:
             continue
         over = sum(spent.is_over for _, spent in shown)
+        said = ", ".join(f"{count} {what}" for count, what in ((over, "over"), (len(shown) - over, "above 80 %")) if count)
         limit_text = f"{origin}={limit:,}" if origin.startswith("--") else f"{origin} {name}={limit:,}"
-        lines.append(f"{limit_text}: {over} over, {len(shown) - over} above 80 % of {plural(len(members), 'test')}")
+        limit_text += f" of {model}" if model else ""
+        lines += wrap(f"{limit_text}: {said} of {plural(len(members), 'test')}", _WIDTH, break_on_hyphens=False)
         amount: Callable[[Decimal], str] = usd if name == "max_cost" else lambda value: tokens(int(value))
         most = max(spent.share for _, spent in shown)
         lines += [

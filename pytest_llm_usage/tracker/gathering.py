@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
-from pytest_llm_usage.budget import Limits, breaches, failure_text, must_stop
+from pytest_llm_usage.budget import Breach, Limits, breaches, failure_text, must_stop
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
 from pytest_llm_usage.tracker.joining import (
     Candidate,
@@ -190,6 +190,8 @@ class Tracker:
         stop: Raises, with the text it is given, to stop a call that a limit forbids; None lets calls go on.
         failure: The first reason for which this test must fail whatever its code made of it (a stopped call, a
             request that no cassette holds), as whole text.
+        stopped_by: The limits that forbade the last call that was stopped; a limit on calls counts that call.
+        cassettes: The recordings that its responses came from, or went to.
         prices: The price book, made when a price is first asked for; None is genai-prices alone.
         handler: The LangChain callback handler, made by `langchain` when the code under test first asks for one.
         add_reported: LangChain's own sum of two `UsageMetadata`, set with it: nothing is reported before that.
@@ -210,6 +212,8 @@ class Tracker:
         self.limits: tuple[Limits, ...] = ()
         self.stop: Callable[[str], NoReturn] | None = None
         self.failure: str | None = None
+        self.stopped_by: tuple[Breach, ...] = ()
+        self.cassettes: set[Path] = set()
         self.prices: Callable[[], PriceBook] | None = None
         self.handler: Any = None
         self.add_reported: Callable[[Any, Any], Any] = _nothing_reported
@@ -299,6 +303,8 @@ class Tracker:
     def take_in(self, exchange: Exchange, run: OpenCall | None) -> None:
         """Notes what went over the wire while `run` was under way in the context of the request."""
         self._responses.append(_Response(exchange, run, self.phase, users_place(), self._open_sections()))
+        if exchange.cassette is not None:
+            self.cassettes.add(exchange.cassette)
         self._state = object()
 
     def _awaits_answer(self, run: OpenCall) -> bool:
@@ -365,6 +371,7 @@ class Tracker:
         else:
             found = [breach for limits in self.limits if (breach := must_stop(limits, calls, model or UNKNOWN_MODEL))]
         if found and self.stop is not None:
+            self.stopped_by = tuple(found)
             self._stopped.append(shown(place, self.root) or "")
             self.fail(failure_text(found, calls, self._stopped))
             self.stop(cast("str", self.failure))

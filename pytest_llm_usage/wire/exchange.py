@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 __all__ = ["Exchange"]
 
@@ -24,6 +25,7 @@ class Exchange:
         response_body: Undecoded bytes: compressed where the headers say so (and sometimes where they lie).
         started_at: Seconds since the epoch at which the request was made in this process.
         replayed: Whether the response came from a cassette rather than the network.
+        cassette: The cassette that it came from or is recorded to; None where it is only measured.
     """
 
     method: str
@@ -35,3 +37,4 @@ class Exchange:
     response_body: bytes = b""
     started_at: float = 0.0
     replayed: bool = True
+    cassette: Path | None = None

@@ -533,6 +533,33 @@ def test_a_test_that_fails_by_itself_keeps_its_own_reason(pytester):
     result.stdout.fnmatch_lines(["*AssertionError: assert 'falcon' == 'swift'"])
 
 
+@pytest.mark.parametrize(
+    ("mark", "outcome"),
+    [
+        ("xfail", "xfailed"),
+        ("xfail(strict=True)", "xfailed"),
+        ("xfail(raises=ValueError)", "failed"),
+        ("xfail(run=False)", "xfailed"),
+    ],
+)
+def test_a_test_that_is_expected_to_fail_may_do_so_over_its_budget_and_is_listed(pytester, mark, outcome):
+    """It is a failure as any other, for pytest; what was spent was spent."""
+    pytester.makepyfile(f"""
+        import pytest
+        from fakes import FakeChatModel
+
+        @pytest.mark.{mark}
+        def test_it():
+            FakeChatModel(usage=(5_001, 0)).invoke("one")
+    """)
+
+    result = pytester.runpytest("--max-tokens=5000", "--session-max-tokens=6000")
+
+    result.assert_outcomes(**{outcome: 1})
+    listed = [line for line in section(result) or () if line.startswith("--max-tokens=5,000: 1 over")]
+    assert len(listed) == (0 if "run=False" in mark else 1)
+
+
 def test_the_next_test_starts_with_a_whole_budget(pytester):
     pytester.makepyfile("""
         import pytest

@@ -223,6 +223,44 @@ def test_tests_over_and_near_their_budget_are_listed(pytester):
     assert [len(row[2]) for row in listed] == sorted((len(row[2]) for row in listed), reverse=True)
 
 
+def test_a_limit_on_calls_lists_those_over_it_alone(pytester):
+    """As many calls as may be made is what most tests make."""
+    pytester.makepyfile(test_it="""
+        import pytest
+        from fakes import FakeChatModel
+
+        @pytest.mark.parametrize("count", [1, 2, 2, 3])
+        def test_it(count):
+            for number in range(count):
+                FakeChatModel().invoke(str(number))
+    """)
+
+    assert section(pytester.runpytest("--max-llm-calls=2"))[-2:] == [
+        "--max-llm-calls=2: 1 over of 4 tests",
+        "  test_it.py::test_it[3]  3  #############  150 %",
+    ]
+
+
+def test_limits_on_different_models_are_listed_apart(pytester):
+    pytester.makepyfile(test_it="""
+        import pytest
+        from fakes import FakeChatModel
+
+        @pytest.mark.llm_budget(max_tokens=15, model="gpt-4o-mini*")
+        @pytest.mark.llm_budget(max_tokens=15, model="gpt-4o")
+        def test_it():
+            FakeChatModel().invoke("one")
+            FakeChatModel(model="gpt-4o", usage=(20, 0)).invoke("two")
+    """)
+
+    assert section(pytester.runpytest())[-4:] == [
+        "@pytest.mark.llm_budget max_tokens=15 of gpt-4o: 1 over of 1 test",
+        "  test_it.py::test_it  20  #############  133 %",
+        "@pytest.mark.llm_budget max_tokens=15 of gpt-4o-mini*: 1 above 80 % of 1 test",
+        "  test_it.py::test_it  15  #############  100 %",
+    ]
+
+
 def test_no_budget_is_spoken_of_where_every_test_is_far_below_its_own(pytester):
     pytester.makepyfile("""
         from fakes import FakeChatModel

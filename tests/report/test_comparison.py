@@ -97,6 +97,21 @@ class TestInATerminal:
             "      Prompts grew by 100 tokens (the largest: agent.py:7 in act)",
         ]
 
+    @pytest.mark.parametrize(
+        ("before", "now", "said"),
+        [
+            ("passed", "failed", "Prompts shrank by 50 tokens; the test failed"),
+            ("error", "passed", "Prompts shrank by 50 tokens; it had failed before"),
+            (None, "xfailed", "Prompts shrank by 50 tokens"),
+        ],
+    )
+    def test_what_failed_may_not_have_come_to_its_end(self, before, now, said):
+        base, head = (
+            run_data(Run(tests={("a", ""): TestRecord("a", Ledger((call(sent),)), outcome=outcome)}), environment={})
+            for sent, outcome in ((100, before), (50, now))
+        )
+        assert comparison_lines(compared(base, head))[2].endswith(f"-45 %  {said}")
+
     def test_several_runs_a_side_are_compared_by_their_medians(self):
         base = [run(a=[call(n)], b=[call()]) for n in (1000, 1100, 1200)]
         head = [run(a=[call(n)], b=[call()]) for n in (1150, 1250, 1100)]

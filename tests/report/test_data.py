@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from strategies import ledgers
 
-from pytest_llm_usage.ledger import Ledger
+from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.comparison import RunComparison
 from pytest_llm_usage.report.data import FORMAT, RunFileError, calls_of, merged_data, read_run, rendered, run_data
 from pytest_llm_usage.report.html import page
@@ -25,6 +25,8 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 #: A run of tests and calls takes a while to think up.
 few = settings(max_examples=25)
 
+OUTCOMES = SCHEMA["$defs"]["test"]["properties"]["outcome"]["enum"]
+
 MODELS = st.sampled_from(["gpt-4o-mini", "claude", "größe"])
 
 
@@ -36,7 +38,10 @@ def runs(draw):
     for name in names:
         for worker in workers:
             run.tests[name, worker] = TestRecord(
-                name, draw(ledgers(models=MODELS, max_size=2)), draw(ledgers(models=MODELS, max_size=1))
+                name,
+                draw(ledgers(models=MODELS, max_size=2)),
+                draw(ledgers(models=MODELS, max_size=1)),
+                outcome=draw(st.none() | st.sampled_from(OUTCOMES)),
             )
     return run
 
@@ -98,6 +103,16 @@ class TestForm:
             assert totals["total_tokens"] == sum((call.usage or TokenUsage()).total_tokens for call in billed)
         costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
         assert totals["cost_usd"] is None if None in costs else Decimal(totals["cost_usd"]) == sum(costs)
+
+    def test_what_earlier_versions_did_not_write_may_be_missing(self, tmp_path):
+        """The fields that format 1 gained after its first files were written."""
+        run = Run(tests={("a.py::t", ""): TestRecord("a.py::t", outcome="passed")})
+        data = run_data(run, environment={})
+        assert data["tests"]["a.py::t"].pop("outcome") == "passed"
+        (tmp_path / "run.json").write_text(rendered(data))
+
+        VALIDATOR.validate(data)
+        assert read_run(tmp_path / "run.json") == data
 
     def test_has_a_line_for_each_test(self):
         run = Run(tests={(f"a.py::t{i}", ""): TestRecord(f"a.py::t{i}") for i in range(3)})
@@ -184,6 +199,16 @@ class TestReading:
 
         assert str(raised.value).startswith(f"{path}: {reason}")
         assert "\n" not in str(raised.value)
+
+    def test_of_counts_of_which_only_some_are_known(self, tmp_path):
+        """All counts of a model are unknown with the first call that reports none."""
+        run = Run(tests={("t", ""): TestRecord("t", Ledger((Call(index=0, model="m", usage=TokenUsage.of(1, 2)),)))})
+        data = run_data(run, environment={})
+        data["tests"]["t"]["usage"]["m"]["input_tokens"] = None
+        (tmp_path / "run.json").write_text(rendered(data))
+
+        with pytest.raises(RunFileError, match="t: usage cannot be read"):
+            read_run(tmp_path / "run.json")
 
     @settings(max_examples=50)
     @given(shards(), st.data())

@@ -6,6 +6,7 @@ from html import unescape
 from importlib.resources import files
 
 import pytest
+from counting_server import serving
 from jsonschema import Draft202012Validator
 
 SCHEMA = json.loads((files("pytest_llm_usage.report") / "run.schema.json").read_text(encoding="utf-8"))
@@ -159,14 +160,122 @@ class TestJson:
         assert result.ret == 0
         assert (suite.path / "out" / "run.json").exists()
 
-    def test_names_the_cassettes(self, suite):
-        folder = suite.path / "cassettes" / "test_birds"
-        folder.mkdir(parents=True)
-        (folder / "test_bird.yaml").write_text("interactions: []\nversion: 1\n")
-        suite.runpytest("--llm-usage-json=run.json")
-        tests = read(suite)["tests"]
-        assert list(tests["test_birds.py::test_bird"]["cassettes"]) == ["cassettes/test_birds/test_bird.yaml"]
-        assert "cassettes" not in tests["test_birds.py::test_same[0]"]
+    def test_says_what_became_of_each_test(self, pytester):
+        pytester.makepyfile(
+            test_it="""
+            import pytest
+            from fakes import FakeChatModel
+
+            @pytest.fixture(autouse=True)
+            def call():
+                FakeChatModel().invoke("one")
+
+            def test_passed(): pass
+
+            def test_failed(): assert False
+
+            @pytest.fixture
+            def broken():
+                raise OSError
+
+            def test_error(broken): pass
+
+            @pytest.fixture
+            def breaking():
+                yield
+                raise OSError
+
+            def test_error_behind(breaking): pass
+
+            def test_failed_before_it(breaking): assert False
+
+            def test_skipped(): pytest.skip("enough")
+
+            @pytest.mark.xfail
+            def test_xfailed(): assert False
+
+            @pytest.mark.xfail
+            def test_xpassed(): pass
+
+            @pytest.mark.xfail(strict=True)
+            def test_failed_strictly(): pass
+        """
+        )
+        pytester.runpytest("--llm-usage-json=run.json")
+
+        outcomes = {name.partition("::")[2]: test["outcome"] for name, test in read(pytester)["tests"].items()}
+        assert outcomes == {
+            "test_passed": "passed",
+            "test_failed": "failed",
+            "test_error": "error",
+            "test_error_behind": "error",
+            "test_failed_before_it": "failed",
+            "test_skipped": "skipped",
+            "test_xfailed": "xfailed",
+            "test_xpassed": "xpassed",
+            "test_failed_strictly": "failed",
+        }
+
+    def test_names_the_cassettes_whoever_opens_them(self, pytester, monkeypatch):
+        """Its own, pytest-recording's, and one of the factory that stays open for several tests."""
+        pytester.makepyfile(
+            test_it="""
+            import os
+
+            import pytest
+            import openai
+
+            def ask():
+                client = openai.OpenAI(base_url=os.environ["PROVIDER_URL"] + "/v1", api_key="dummy-key", max_retries=0)
+                question = [{"role": "user", "content": "fastest bird? [812 64]"}]
+                client.chat.completions.create(model="gpt-4o-mini", messages=question)
+
+            def test_own(llm_usage):
+                ask()
+
+            def test_without_a_request(llm_usage):
+                pass
+
+            @pytest.mark.vcr
+            def test_marked():
+                ask()
+
+            @pytest.fixture(scope="module")
+            def all_of_them(llm_cassette):
+                with llm_cassette("all_of_them"):
+                    yield
+
+            def test_shared(all_of_them):
+                ask()
+
+            @pytest.fixture
+            def of_one(llm_cassette):
+                with llm_cassette("of_one"):
+                    yield
+
+            def test_factory(of_one):
+                ask()
+        """
+        )
+        with serving() as provider:
+            monkeypatch.setenv("PROVIDER_URL", provider.url)
+            arguments = ("-p", "recording", "-W", "ignore", "--llm-usage-json=run.json")
+            recorded = pytester.runpytest_subprocess(*arguments, "--llm-usage-record=once", "--record-mode=once")
+            recorded.assert_outcomes(passed=5)
+            tests = read(pytester)["tests"]
+            asked = len(provider.asked)
+            pytester.runpytest_subprocess(*arguments).assert_outcomes(passed=5)
+            assert len(provider.asked) == asked
+        named = {name.partition("::")[2]: list(test["cassettes"]) for name, test in tests.items()}
+        assert named == {
+            "test_own": ["cassettes/test_it/test_own.yaml"],
+            "test_marked": ["cassettes/test_it/test_marked.yaml"],
+            "test_shared": ["cassettes/test_it/all_of_them.yaml"],
+            "test_factory": ["cassettes/test_it/of_one.yaml"],
+        }
+        assert {name: test["cassettes"] for name, test in read(pytester)["tests"].items()} == {
+            name: test["cassettes"] for name, test in tests.items()
+        }
 
 
 class TestCompare:
@@ -201,6 +310,44 @@ class TestCompare:
                 "FAILED: 1 test and all tests together over tokens:+5%",
             ]
         )
+
+    @pytest.mark.parametrize(("floor", "status"), [("31", 0), ("30", 1)])
+    @pytest.mark.parametrize("place", ["option", "ini"])
+    def test_below_the_floor_is_noise(self, base, monkeypatch, floor, status, place):
+        monkeypatch.setenv("SENT", "1031")
+        if place == "ini":
+            base.makeini(f"[pytest]\nllm_usage_floor = {floor}")
+        arguments = [f"--llm-usage-floor={floor}"] if place == "option" else []
+        result = base.runpytest("--llm-usage-compare=base.json", "--llm-usage-fail-on=tokens:+0", *arguments)
+        assert result.ret == status
+        word = "changed within the noise" if status == 0 else "changed"
+        result.stdout.fnmatch_lines([f"compared with base.json: 1 {word}, 4 unchanged"])
+
+    def test_a_folder_of_runs_is_their_medians_and_their_spread(self, suite, monkeypatch):
+        """The median is 1,000 sent, and the runs are 50 apart: 50 more is noise, 51 are not."""
+        results = []
+        for name, sent in (("1", 1000), ("2", 1050), ("3", 1000)):
+            monkeypatch.setenv("SENT", str(sent))
+            suite.runpytest(f"--llm-usage-json=runs/{name}.json")
+        for sent in (1050, 1051):
+            monkeypatch.setenv("SENT", str(sent))
+            results.append(suite.runpytest("--llm-usage-compare=runs", "--llm-usage-fail-on=tokens:+0"))
+
+        assert [result.ret for result in results] == [0, 1]
+        results[0].stdout.fnmatch_lines(["compared with 3 runs in runs: 1 changed within the noise, 4 unchanged"])
+
+    def test_a_folder_grows_by_the_runs_that_passed(self, suite, monkeypatch):
+        (suite.path / "runs").mkdir()
+        gate = ("--llm-usage-compare=runs", "--llm-usage-fail-on=tokens:+5%")
+
+        first = suite.runpytest("--llm-usage-json=runs/1.json", *gate)
+        monkeypatch.setenv("SENT", "2000")
+        refused = suite.runpytest("--llm-usage-json=runs/2.json", *gate)
+
+        first.stdout.fnmatch_lines(["nothing to compare with: there is no run in runs"])
+        first.stdout.no_fnmatch_line("*to make it*")
+        refused.stdout.fnmatch_lines(["Kept runs as it was, because the run failed"])
+        assert [path.name for path in (suite.path / "runs").iterdir()] == ["1.json"]
 
     def test_without_a_baseline_the_first_run_is_no_failure(self, suite):
         result = suite.runpytest("--llm-usage-compare=base.json", "--llm-usage-fail-on=tokens:+5%")
