@@ -225,7 +225,8 @@ def test_tests_over_and_near_their_budget_are_listed(pytester):
 
 def test_a_limit_on_calls_lists_those_over_it_alone(pytester):
     """As many calls as may be made is what most tests make."""
-    pytester.makepyfile(test_it="""
+    pytester.makepyfile(
+        test_it="""
         import pytest
         from fakes import FakeChatModel
 
@@ -233,7 +234,8 @@ def test_a_limit_on_calls_lists_those_over_it_alone(pytester):
         def test_it(count):
             for number in range(count):
                 FakeChatModel().invoke(str(number))
-    """)
+    """
+    )
 
     assert section(pytester.runpytest("--max-llm-calls=2"))[-2:] == [
         "--max-llm-calls=2: 1 over of 4 tests",
@@ -242,7 +244,8 @@ def test_a_limit_on_calls_lists_those_over_it_alone(pytester):
 
 
 def test_limits_on_different_models_are_listed_apart(pytester):
-    pytester.makepyfile(test_it="""
+    pytester.makepyfile(
+        test_it="""
         import pytest
         from fakes import FakeChatModel
 
@@ -251,7 +254,8 @@ def test_limits_on_different_models_are_listed_apart(pytester):
         def test_it():
             FakeChatModel().invoke("one")
             FakeChatModel(model="gpt-4o", usage=(20, 0)).invoke("two")
-    """)
+    """
+    )
 
     assert section(pytester.runpytest())[-4:] == [
         "@pytest.mark.llm_budget max_tokens=15 of gpt-4o: 1 over of 1 test",

@@ -1,0 +1,267 @@
+"""Runs workflow files as GitHub Actions and GitLab CI do: every command as it stands there, in a shell, job by job.
+
+Only what such a service adds is played here: a fresh checkout for each job, artefacts, contexts and conditions, and what
+`gh` and GitLab's API answer. What is not known here is a KeyError, so that no condition and no action goes untested.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import yaml
+
+#: Answers as the GitHub CLI: the last good run, its artefacts, and where a comment goes.
+GH = """#!/bin/sh -e
+command="$1 $2"; id="$3"; workflow=; name=; dir=; file=
+for word in "$@"; do case "$word" in
+  --workflow=*) workflow="${word#*=}";; --name=*) name="${word#*=}";; --dir=*) dir="${word#*=}";; --body-file=*) file="${word#*=}";;
+esac; done
+case "$command" in
+  "run list") test ! -f "$STORE/$workflow" || cat "$STORE/$workflow";;
+  "run download") mkdir -p "$dir"; cp -r "$STORE/runs/$id/$name/." "$dir";;
+  "pr comment") cp "$file" "$STORE/comment-$id.md";;
+  *) exit 2;;
+esac
+"""
+
+
+@dataclass
+class Service:
+    """What both services have in common.
+
+    Attributes:
+        checkout: The project, as it is checked out for each job.
+        folder: Where jobs run and artefacts are kept.
+        environment: Of every command.
+        output: What all commands printed.
+    """
+
+    checkout: Path
+    folder: Path
+    environment: Mapping[str, str]
+    output: str = ""
+    _jobs: int = 0
+
+    def __post_init__(self) -> None:
+        commands = self.folder / "bin"
+        commands.mkdir(parents=True)
+        # What a job installs is here already.
+        for name, text in (("gh", GH), ("pip", '#!/bin/sh\ntest "$1" = install\n')):
+            (commands / name).write_text(text)
+            (commands / name).chmod(0o755)
+        path = os.pathsep.join((str(commands), str(Path(sys.executable).parent), os.environ["PATH"]))
+        self.environment = {**self.environment, "PATH": path, "STORE": str(self.store)}
+        self.store.mkdir()
+
+    @property
+    def store(self) -> Path:
+        """What outlives a run."""
+        return self.folder / "store"
+
+    def _workspace(self) -> Path:
+        self._jobs += 1
+        return shutil.copytree(self.checkout, self.folder / f"job-{self._jobs}")
+
+    def _shell(self, shell: str, text: str, workspace: Path, environment: Mapping[str, Any]) -> bool:
+        """Whether the commands went well."""
+        done = subprocess.run(
+            [shell, "-e", "-c", text],
+            cwd=workspace,
+            env=self.environment | {name: str(value) for name, value in environment.items()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        self.output += f"$ {text}\n{done.stdout}"
+        return done.returncode == 0
+
+
+@dataclass
+class GitHub(Service):
+    """GitHub Actions."""
+
+    _runs: int = 0
+
+    def run(self, workflow: str, event: str, *, is_fork: bool = False) -> bool:
+        """Whether the run of a workflow file is green."""
+        self.output = ""
+        self._runs += 1
+        path = self.checkout / ".github" / "workflows" / workflow
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # YAML 1.1 takes the key `on` for a truth value.
+        assert event in content[True]
+        self._contexts = {
+            "!cancelled()": True,
+            "github.event_name == 'pull_request'": event == "pull_request",
+            "!cancelled() && github.event.pull_request.head.repo.full_name == github.repository": event
+            == "pull_request"
+            and not is_fork,
+            "github.base_ref": "main" if event == "pull_request" else "",
+            "github.event.number": "17" if event == "pull_request" else "",
+            "github.repository": "birds/agent",
+            "github.token": "a-token",
+            "secrets.OPENAI_API_KEY": "" if is_fork else "a-key",
+        }
+        failed: set[str] = set()
+        for name, job in content["jobs"].items():
+            if job.get("needs") in failed and "if" not in job:
+                failed.add(name)
+            matrix = job.get("strategy", {}).get("matrix", {}).get("include", [{}])
+            # A job that may not do what it does is none that is tested.
+            assert set(job["permissions"]) <= {"actions", "contents", "pull-requests"}
+            for combination in matrix:
+                if not self._job(content["name"], job, {f"matrix.{key}": value for key, value in combination.items()}):
+                    failed.add(name)
+        if not failed and event != "pull_request":
+            (self.store / content["name"]).write_text(str(self._runs))
+        return not failed
+
+    def _job(self, workflow: str, job: Mapping[str, Any], matrix: Mapping[str, Any]) -> bool:
+        def filled(text: object) -> str:
+            return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: str((self._contexts | matrix)[found[1]]), str(text))
+
+        workspace, is_green = self._workspace(), True
+        for step in job["steps"]:
+            condition = step.get("if", "${{ !cancelled() }}" if is_green else "")
+            if filled(condition) != "True" or not (is_green or "cancelled()" in condition):
+                continue
+            if "run" in step:
+                assert "${{" not in step["run"], "a value that others write may not become a command"
+                environment = {
+                    name: filled(value) for name, value in (job.get("env", {}) | step.get("env", {})).items()
+                }
+                own = {"GITHUB_WORKFLOW": workflow, "GITHUB_STEP_SUMMARY": str(self.store / "summary.md")}
+                is_green &= self._shell("bash", step["run"], workspace, own | environment)
+            else:
+                assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", step["uses"])
+                options = {name: filled(value) for name, value in step.get("with", {}).items()}
+                self._action(step["uses"].partition("@")[0].removeprefix("actions/"), options, workspace)
+        return is_green
+
+    def _action(self, action: str, options: Mapping[str, str], workspace: Path) -> None:
+        artefacts = self.store / "runs" / str(self._runs)
+        match action:
+            case "checkout":
+                assert options["persist-credentials"] == "False"
+            case "setup-python":
+                pass
+            case "upload-artifact":
+                source, target = workspace / options["path"], artefacts / options["name"]
+                if source.is_dir():
+                    shutil.copytree(source, target)
+                elif source.exists():
+                    target.mkdir(parents=True)
+                    shutil.copy(source, target)
+            case "download-artifact":
+                assert options["merge-multiple"] == "True"
+                for found in artefacts.iterdir():
+                    if fnmatch(found.name, options["pattern"]):
+                        shutil.copytree(found, workspace, dirs_exist_ok=True)
+            case _:
+                raise KeyError(action)
+
+
+@dataclass
+class GitLab(Service):
+    """GitLab CI, with as much of its API as the jobs ask for.
+
+    Attributes:
+        notes: What was noted on the merge request.
+    """
+
+    notes: list[str] = field(default_factory=list)
+
+    def run(self, source: str) -> bool:
+        """Whether a pipeline is green; `source` is as GitLab has it, `push` is one to the default branch."""
+        self.output = ""
+        content = yaml.safe_load((self.checkout / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+        setup = content.pop("default")["before_script"]
+        default_branch = '$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH'
+        rules = {f'$CI_PIPELINE_SOURCE == "{name}"': source == name for name in ("merge_request_event", "schedule")}
+        rules[default_branch] = source == "push"
+        artefacts = self.folder / f"artefacts-{self._jobs}"
+        artefacts.mkdir()
+        is_green = True
+        with self._api() as url:
+            variables = {"CI_API_V4_URL": url, "CI_PROJECT_ID": "4", "CI_JOB_TOKEN": "t", "CI_DEFAULT_BRANCH": "main"}
+            variables |= (
+                {"CI_MERGE_REQUEST_IID": "17", "LLM_USAGE_TOKEN": "t"} if source == "merge_request_event" else {}
+            )
+            for job in content.values():
+                rule = next((rule for rule in job["rules"] if rules[rule["if"]]), None)
+                if rule is None or not (is_green or rule.get("when") == "always"):
+                    continue
+                for combination in job.get("parallel", {}).get("matrix", [{}]):
+                    workspace = self._workspace()
+                    if "needs" in job:
+                        shutil.copytree(artefacts, workspace, dirs_exist_ok=True)
+                    environment = variables | combination
+                    is_green &= self._shell("sh", "\n".join([*setup, *job["script"]]), workspace, environment)
+                    self._shell("sh", "\n".join(job.get("after_script", ())), workspace, environment)
+                    for pattern in job["artifacts"]["paths"]:
+                        for found in workspace.glob(pattern):
+                            (shutil.copytree if found.is_dir() else shutil.copy)(found, artefacts / found.name)
+        if is_green and source != "merge_request_event":
+            shutil.copytree(artefacts, self.store, dirs_exist_ok=True)
+        return is_green
+
+    @contextmanager
+    def _api(self) -> Iterator[str]:
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = urlsplit(self.path).path.removeprefix("/projects/4/jobs/artifacts/main/")
+                names = {"raw/run.json": "run.json", "download": "night"}
+                stored = service.store / names[path]
+                if not stored.exists():
+                    self.send_error(404)
+                    return
+                self._answer(stored.read_bytes() if stored.is_file() else _zipped(stored))
+
+            def do_POST(self) -> None:
+                assert self.path == "/projects/4/merge_requests/17/notes"
+                form = self.rfile.read(int(self.headers["content-length"])).decode()
+                service.notes.append(parse_qs(form)["body"][0])
+                self._answer(b"{}")
+
+            def _answer(self, content: bytes) -> None:
+                self.send_response(200)
+                self.send_header("content-length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            try:
+                yield f"http://127.0.0.1:{server.server_port}"
+            finally:
+                server.shutdown()
+
+
+def _zipped(folder: Path) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"{folder.name}/{file.name}")
+    return content.getvalue()

@@ -1,0 +1,135 @@
+"""The workflow files of `examples/ci`: their own commands, from the first push to a pull request that costs more."""
+
+import os
+import shutil
+import sys
+
+import pytest
+import yaml
+from pipelines import GitHub, GitLab
+from test_examples import EXAMPLES, clean_environment
+
+sys.path.insert(0, str(EXAMPLES))
+import record
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the commands of the workflows are a shell's")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of the example, as it is checked out."""
+    ignored = shutil.ignore_patterns("__pycache__", ".pytest_cache")
+    return shutil.copytree(EXAMPLES / "ci", tmp_path / "project", ignore=ignored)
+
+
+@pytest.fixture
+def github(project, tmp_path):
+    return GitHub(project, tmp_path / "github", clean_environment())
+
+
+@pytest.fixture
+def gitlab(project, tmp_path):
+    return GitLab(project, tmp_path / "gitlab", clean_environment())
+
+
+def spend_more(project):
+    """A change that makes `test_ticket` dearer, with its recording and its snapshot as they are then: what a review sees."""
+    for file in (*project.glob("cassettes/**/*.yaml"), *project.glob("__snapshots__/*.yaml")):
+        text = file.read_text(encoding="utf-8")
+        text = text.replace('"prompt_tokens": 104', '"prompt_tokens": 204').replace(
+            '"total_tokens": 123', '"total_tokens": 223'
+        )
+        file.write_text(text, encoding="utf-8")
+
+
+def update_snapshots(project, service):
+    assert service._shell("sh", "pytest --snapshot-update", project, {}), service.output
+
+
+@pytest.fixture
+def live():
+    """A function that leads a service's commands to an emulator, over TLS and under the provider's own name."""
+    if shutil.which("openssl") is None:
+        pytest.skip("the emulator needs the openssl command")
+    with record.emulator_environment() as environment:
+
+        def live(service):
+            emulated = {name: value for name, value in environment.items() if name.startswith("EMULATOR_")}
+            # The plugin that leads there lies beside the examples.
+            path = os.pathsep.join((environment["PYTHONPATH"], os.environ.get("PYTHONPATH", "")))
+            plugins = f"{service.environment['PYTEST_ADDOPTS']} -p recording.redirect"
+            service.environment |= emulated | {"PYTHONPATH": path, "PYTEST_ADDOPTS": plugins}
+
+        yield live
+
+
+class TestOnGitHub:
+    def test_from_the_first_push_to_a_pull_request_that_costs_more(self, github, project):
+        comment = github.store / "comment-17.md"
+
+        assert github.run("llm-usage.yml", "push"), github.output
+        assert github.run("llm-usage.yml", "pull_request", is_fork=True), github.output
+        assert "2 unchanged\nwithin tokens:+10%, calls:+0" in github.output
+        assert not comment.exists(), "the token of a fork may not write"
+
+        # The snapshots hold a change up; once they are accepted, the comparison does.
+        spend_more(project)
+        assert not github.run("llm-usage.yml", "pull_request")
+        assert "LLM usage differs from __snapshots__/test_support.usage.yaml (test_ticket)" in github.output
+        update_snapshots(project, github)
+        assert not github.run("llm-usage.yml", "pull_request")
+        assert "FAILED: 2 tests and all tests together over tokens:+10%" in github.output
+        assert "| `test_support.py::test_ticket` | 123 | 223 | **+81 %** | over `tokens:+10%`" in comment.read_text()
+
+    def test_a_missing_shard_is_named(self, github, project):
+        workflow = project / ".github" / "workflows" / "llm-usage.yml"
+        text = workflow.read_text()
+        assert 'json="run-$SHARD.json"' in text
+        workflow.write_text(text.replace('json="run-$SHARD.json"', 'json="run-1.json"'))
+
+        assert not github.run("llm-usage.yml", "pull_request")
+        assert "No run of main" not in github.output
+        assert "pytest-llm-usage: shard 2/2 is missing" in github.output
+
+    def test_every_night_against_the_models_themselves(self, github, live):
+        live(github)
+
+        assert github.run("llm-usage-live.yml", "schedule"), github.output
+        assert "compared with" not in github.output
+        assert github.run("llm-usage-live.yml", "schedule"), github.output
+        assert "compared with 3 runs: 2 unchanged\nwithin tokens:+10%, cost:+10%" in github.output
+        assert "Compared with `3 runs`" in (github.store / "summary.md").read_text()
+
+    def test_nobody_may_do_more_than_the_job_needs(self, project):
+        for file in project.glob(".github/workflows/*.yml"):
+            workflow = yaml.safe_load(file.read_text())
+            assert workflow["permissions"] == {}
+            writing = {
+                name: [p for p, level in job["permissions"].items() if level == "write"]
+                for name, job in workflow["jobs"].items()
+            }
+            assert [p for permissions in writing.values() for p in permissions] in ([], ["pull-requests"])
+
+
+class TestOnGitLab:
+    def test_from_the_first_push_to_a_merge_request_that_costs_more(self, gitlab, project):
+        assert gitlab.run("push"), gitlab.output
+        spend_more(project)
+        update_snapshots(project, gitlab)
+
+        assert not gitlab.run("merge_request_event")
+        assert "FAILED: 2 tests and all tests together over tokens:+10%" in gitlab.output
+        (note,) = gitlab.notes
+        assert "| `test_support.py::test_ticket` | 123 | 223 | **+81 %** | over `tokens:+10%`" in note
+
+    def test_without_a_run_of_the_default_branch_there_is_nothing_to_compare_with(self, gitlab):
+        assert gitlab.run("merge_request_event"), gitlab.output
+        assert "No run of main to compare with yet" in gitlab.output
+        assert gitlab.notes == []
+
+    def test_every_night_against_the_models_themselves(self, gitlab, live):
+        live(gitlab)
+
+        assert gitlab.run("schedule"), gitlab.output
+        assert gitlab.run("schedule"), gitlab.output
+        assert "compared with 3 runs: 2 unchanged\nwithin tokens:+10%, cost:+10%" in gitlab.output
