@@ -6,7 +6,8 @@ A fenced block's first line says what becomes of it:
 * `console` is commands (`$ …`) with what they print; a line `...` stands for any number of lines. What records is
   led to the emulator of the examples.
 
-The blocks of one section (`## …`) share a folder with the application's modules of the examples and their recordings.
+The blocks of one section (`## …`) share a folder with the application's modules of the examples and their recordings. What a
+block writes anew is an edit: before the first one, what is there is committed to a repository and pushed to another.
 
 Run as a script (`make readme`), it pastes what the commands print now into the README.
 """
@@ -84,12 +85,43 @@ class Project:
         for name in ("quickstart/chat.py", "agent/birds.py", "agent/conftest.py"):
             shutil.copy(EXAMPLES / name, directory)
 
+    @property
+    def remote(self):
+        """The repository that the section's folder is pushed to."""
+        return self.directory / ".git" / "remote.git"
+
     def write(self, path, text):
         file = self.directory / path
+        if file.exists() and not self.remote.exists():
+            self.publish()
         file.write_text(text, encoding="utf-8")
         if file.name.startswith("test_"):
             self.untried.add(path)
             self.lend_recordings(file.stem, text)
+
+    def publish(self):
+        """Commit what is there, with the snapshots of its tests, and push it."""
+        self.run_python("-m", "pytest", "--snapshot-update")
+        (self.directory / ".gitignore").write_text("__pycache__/\n.pytest_cache/\n")
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.git("init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--message=Before")
+        self.git("remote", "add", "origin", str(self.remote))
+        self.git("push", "--quiet", "--set-upstream", "origin", "main")
+
+    def git(self, *arguments):
+        """What git prints, with an author and without anybody's own configuration."""
+        who = {f"GIT_{role}_{what}": "Test" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        nobody = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=self.directory,
+            env={"PATH": os.environ["PATH"], **who, **nobody},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
 
     def lend_recordings(self, module, text):
         """Give a test the recording of the example's test of that name."""
@@ -112,8 +144,10 @@ class Project:
                 return ""
             case ["cat", path]:
                 return (self.directory / path).read_text(encoding="utf-8")
-            case ["pytest", file, *_]:
-                self.untried.discard(file)
+            case ["git", *words]:
+                return self.git(*words)
+            case ["pytest", *words]:
+                self.untried -= set(words) or self.untried
                 if "--llm-usage-record=once" in arguments:
                     # There would be nothing to record.
                     shutil.rmtree(self.directory / "cassettes", ignore_errors=True)
@@ -124,7 +158,7 @@ class Project:
             case _:
                 pytest.fail(f"README.md: a command that no test runs: {line}")
 
-    def run_python(self, *arguments, **environment):
+    def run_python(self, *arguments, directory=None, **environment):
         """A finished process of this Python, in an environment without keys."""
         own = {
             name: value
@@ -133,7 +167,7 @@ class Project:
         }
         return subprocess.run(
             [sys.executable, *arguments],
-            cwd=self.directory,
+            cwd=directory or self.directory,
             # No other plugins than those shown, whatever is installed, and no warnings of other packages.
             env=own
             | environment
@@ -162,6 +196,10 @@ def test_section_does_what_it_shows(section, tmp_path):
     for path in sorted(project.untried):
         result = project.run_python("-m", "pytest", path)
         assert result.returncode == 0, result.stdout
+    if project.remote.exists():
+        project.git("clone", "--quiet", str(project.remote), "clone")
+        result = project.run_python("-m", "pytest", directory=tmp_path / "clone")
+        assert result.returncode == 0, f"what was pushed is not green:\n{result.stdout}"
 
 
 CONFIGURATION = re.search(r"^## Configuration\n(.*?)^## ", README, flags=re.MULTILINE | re.DOTALL)[1]
@@ -197,6 +235,8 @@ def test_every_keyword_of_a_marker_is_listed(marker):
 def abridged(command, printed):
     """What the README shows of what a command printed."""
     lines = [line.rstrip() for line in printed.splitlines()]
+    if command.line.startswith("git diff"):
+        return ["...", *lines[next(number for number, line in enumerate(lines) if line.startswith("@@")) :]]
     if not command.line.startswith("pytest"):
         return lines
     if command.expected[:1] == ["..."]:

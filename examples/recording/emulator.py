@@ -55,6 +55,7 @@ class Reply:
 #: By the system's and the user's words: the replies in turn, one more with every result of a tool.
 REPLIES: dict[tuple[str, str], tuple[Reply, ...]] = {
     ("", "Tell me a joke"): (Reply(11, 15, "Why did the bicycle fall over? It was two-tired."),),
+    ("", "Tell me a short joke"): (Reply(12, 9, "Parallel lines: so much in common."),),
     ("Translate into German.", "The early bird catches the worm."): (Reply(23, 9, "Morgenstund hat Gold im Mund."),),
     ("Translate into French.", "Good morning!"): (Reply(18, 3, "Bonjour !"),),
     ("Translate into Spanish.", "Good morning!"): (Reply(18, 4, "¡Buenos días!"),),
