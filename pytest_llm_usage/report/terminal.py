@@ -117,7 +117,9 @@ def _budgets(records: Sequence[TestRecord], bar: str) -> list[str]:
         if not shown:
             continue
         over = sum(spent.is_over for _, spent in shown)
-        said = ", ".join(f"{count} {what}" for count, what in ((over, "over"), (len(shown) - over, "above 80 %")) if count)
+        said = ", ".join(
+            f"{count} {what}" for count, what in ((over, "over"), (len(shown) - over, "above 80 %")) if count
+        )
         limit_text = f"{origin}={limit:,}" if origin.startswith("--") else f"{origin} {name}={limit:,}"
         limit_text += f" of {model}" if model else ""
         lines += wrap(f"{limit_text}: {said} of {plural(len(members), 'test')}", _WIDTH, break_on_hyphens=False)

@@ -1,6 +1,7 @@
 """Options, environment variables and ini keys: which of them holds, and what a wrong one says."""
 
 import itertools
+from dataclasses import dataclass
 
 import pytest
 
@@ -44,22 +45,98 @@ def run(pytester, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_limit_can_be_set_in_every_place(run, place):
-    result = run({place: 14})
+@dataclass(frozen=True)
+class Limit:
+    """A limit, and amounts of it for a test that calls a model (for calls: twice), 15 tokens and $0.0000045 a time.
 
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([f"*LLM budget exceeded: 15 tokens, limit 14 ({PLACES[place]})"])
+    Attributes:
+        much: More than enough.
+        enough: Exactly what is spent.
+        less: Too little.
+        verdict: What is said then.
+    """
+
+    name: str
+    option: str
+    much: str
+    enough: str
+    less: str
+    verdict: str
+
+    @property
+    def places(self):
+        """Where it can be set, the nearest first, each with what failures call it."""
+        marker = {} if self.name.startswith("session") else {"marker": "@pytest.mark.llm_budget"}
+        key = f"llm_usage_{self.name}"
+        return marker | {"option": self.option, "environment": f"PYTEST_{key.upper()}", "ini": key}
 
 
-@pytest.mark.parametrize(("nearer", "farther"), [*itertools.combinations(PLACES, 2)])
-def test_the_nearer_place_wins(run, nearer, farther):
-    run({nearer: 15, farther: 1}).assert_outcomes(passed=1)
+LIMITS = (
+    Limit("max_tokens", "--max-tokens", "1k", "15", "14", "15 tokens, limit 14"),
+    Limit("max_cost", "--max-cost", "1", "$0.0000045", "0.0000044", "$0.0000045, limit $0.0000044"),
+    Limit("max_calls", "--max-llm-calls", "9", "2", "1", "2 calls, limit 1"),
+    Limit("session_max_tokens", "--session-max-tokens", "1k", "15", "14", "15 tokens, limit 14"),
+    Limit("session_max_cost", "--session-max-cost", "1", "$0.0000045", "0.0000044", "$0.0000045, limit $0.0000044"),
+)
 
-    result = run({nearer: 14, farther: 1_000})
 
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([f"*LLM budget exceeded: 15 tokens, limit 14 ({PLACES[nearer]})"])
+@pytest.fixture
+def run_within(pytester, monkeypatch):
+    """Runs a test under a limit: place → amount."""
+
+    def run_within(limit, amounts):
+        args = []
+        calls = 'FakeChatModel().invoke("one")\n'
+        marker = ""
+        for place, amount in amounts.items():
+            if place == "marker":
+                marker = f"@pytest.mark.llm_budget({limit.name}={amount!r})"
+            elif place == "option":
+                args = [f"{limit.option}={amount}"]
+            elif place == "environment":
+                monkeypatch.setenv(limit.places["environment"], amount)
+            else:
+                pytester.makeini(f"[pytest]\n{limit.places['ini']} = {amount}")
+        if limit.name == "max_calls":
+            calls += '    FakeChatModel().invoke("two")\n'
+        text = f"import pytest\nfrom fakes import FakeChatModel\n\n{marker}\ndef test_it():\n    {calls}"
+        (pytester.path / "test_it.py").write_text(text)
+        return pytester.runpytest(*args)
+
+    return run_within
+
+
+def assert_exceeded(result, limit, place):
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert f"LLM budget exceeded: {limit.verdict} ({limit.places[place]})" in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("limit", "place"),
+    [pytest.param(limit, place, id=f"{limit.name}-{place}") for limit in LIMITS for place in limit.places],
+)
+def test_a_limit_can_be_set_in_every_place(run_within, limit, place):
+    assert run_within(limit, {place: limit.enough}).ret == pytest.ExitCode.OK
+    assert_exceeded(run_within(limit, {place: limit.less}), limit, place)
+
+
+@pytest.mark.parametrize(
+    ("limit", "nearer", "farther"),
+    [
+        pytest.param(limit, *pair, id=f"{limit.name}-{pair[0]}-{pair[1]}")
+        for limit in LIMITS
+        for pair in itertools.combinations(limit.places, 2)
+    ],
+)
+def test_the_nearer_place_wins(run_within, limit, nearer, farther):
+    assert run_within(limit, {nearer: limit.enough, farther: limit.less}).ret == pytest.ExitCode.OK
+    assert_exceeded(run_within(limit, {nearer: limit.less, farther: limit.much}), limit, nearer)
+
+
+def test_the_nearest_of_all_places_wins(run_within):
+    limit = LIMITS[0]
+    amounts = dict(zip(limit.places, (limit.enough, limit.less, limit.less, limit.less), strict=True))
+    assert run_within(limit, amounts).ret == pytest.ExitCode.OK
 
 
 @pytest.mark.parametrize(
