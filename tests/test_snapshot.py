@@ -777,3 +777,75 @@ def test_two_processes_never_lose_an_entry(tmp_path):
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     assert len(UsageFile.load(path).entries) == 60
+
+
+# -- beside `usage_snapshot`: other snapshots of `llm_usage` -----------------------------------------------------
+
+OF_USAGE = """
+    import pytest
+    from fakes import FakeChatModel
+    {imports}
+
+    def test_bird(llm_usage{fixture}):
+        FakeChatModel(usage=({sent}, 64)).invoke("fastest bird?")
+        assert {left} == {right}
+"""
+
+
+@pytest.fixture
+def usage_project(pytester, monkeypatch):
+    """A project with the real plugin; `run(sent, *options, **source)` runs a test of so many input tokens."""
+    monkeypatch.delenv("CI", raising=False)
+
+    def run(sent, *options, imports="", fixture=", snapshot", left="llm_usage", right="snapshot"):
+        source = OF_USAGE.format(sent=sent, imports=imports, fixture=fixture, left=left, right=right)
+        (pytester.path / "test_agent.py").write_text(dedent(source))
+        return pytester.runpytest("-p", "syrupy", "-p", "no:cacheprovider", *options)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        ({}, "__snapshots__/test_agent.ambr"),
+        ({"left": "llm_usage.to_dict()"}, "__snapshots__/test_agent.ambr"),
+        (
+            {
+                "imports": "from syrupy.extensions.json import JSONSnapshotExtension",
+                "left": "llm_usage.to_dict()",
+                "right": "snapshot.use_extension(JSONSnapshotExtension)",
+            },
+            "__snapshots__/test_agent/test_bird.json",
+        ),
+        (
+            {
+                "imports": "from syrupy.extensions.json import JSONSnapshotExtension",
+                "right": "snapshot.use_extension(JSONSnapshotExtension)",
+            },
+            "__snapshots__/test_agent/test_bird.json",
+        ),
+    ],
+    ids=["amber", "amber of to_dict", "JSON of to_dict", "JSON"],
+)
+def test_syrupys_own_extensions_hold_usage(usage_project, pytester, words, file):
+    updated = usage_project(812, "--snapshot-update", **words)
+    updated.assert_outcomes(passed=1)
+    assert "812" in (pytester.path / file).read_text()
+
+    usage_project(812, **words).assert_outcomes(passed=1)
+    usage_project(813, **words).assert_outcomes(failed=1)
+
+
+def test_inline_snapshot_holds_usage_as_a_dict(usage_project, pytester):
+    """In the source of the test itself, written there by `--inline-snapshot=create`."""
+    pytest.importorskip("inline_snapshot", reason="inline-snapshot is not installed")
+    options = ("-p", "inline_snapshot.pytest_plugin", "-p", "no:xdist", "-p", "no:cacheprovider")
+    words = {"imports": "from inline_snapshot import snapshot", "fixture": "", "left": "llm_usage.to_dict()"}
+    usage_project(812, *options, "--inline-snapshot=create", right="snapshot()", **words)
+
+    file = pytester.path / "test_agent.py"
+    assert re.search("""['"]input_tokens['"]: 812""", file.read_text())
+    pytester.runpytest(*options).assert_outcomes(passed=1)
+    file.write_text(file.read_text().replace("(812, 64)", "(813, 64)"))
+    assert pytester.runpytest(*options).parseoutcomes()["failed"] == 1
