@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -128,10 +129,10 @@ def _comparison(comparison: RunComparison) -> Iterator[str]:
 def _changed(row: Row, kind: str = "") -> str:
     remarks = [f'<mark class="bad">{escape(item.text().replace("->", "→"))}</mark>' for item in row.over]
     remarks += [f"renamed from <code>{escape(row.renamed_from)}</code>"] if row.renamed_from else []
-    remarks += [escape(note.replace("->", "→")) for note in row.notes]
+    remarks += [escape(note.replace("->", "→").replace(">=", "≥ ")) for note in row.notes]
     by = row.by.replace("-", "\N{MINUS SIGN}")
     return (
-        f'<tr class="{kind}"><td><code>{escape(row.name)}</code><td class="n">{row.was}<td class="n">{row.now}'
+        f'<tr class="{kind}"><td>{_name(row.name)}<td class="n">{row.was}<td class="n">{row.now}'
         f'<td class="n {"up" if row.by.startswith("+") else "down"}">{by}<td>{"<br>".join(remarks)}</tr>'
     )
 
@@ -161,7 +162,7 @@ def _test_table(tests: Sequence[_Test]) -> Iterator[str]:
     yield '<th class="n">cached<th class="n">output<th class="n">reasoning<th class="n">USD</tr></thead>'
     for i, test in enumerate(tests[:_MOST_TESTS]):
         detail = _calls(test.calls) if i < _MOST_TESTS_WITH_CALLS else ""
-        yield f'<tbody><tr><td><code>{escape(test.name)}</code><td class="chart">{_bar(test.usage, most)}'
+        yield f'<tbody><tr><td>{_name(test.name)}<td class="chart">{_bar(test.usage, most)}'
         yield f"{_numbers(usage_cells(test.calls))}</tr>{detail}</tbody>"
     yield "</table></div>"
     if len(tests) > _MOST_TESTS:
@@ -214,7 +215,15 @@ def _disagreements(data: RunData) -> Iterator[str]:
 
 
 def _numbers(cells: Iterable[str]) -> str:
-    return "".join(f'<td class="n">{escape(cell)}' for cell in cells)
+    return "".join(f'<td class="n">{escape(cell.replace(">=", "≥ "))}' for cell in cells)
+
+
+def _name(test: str) -> str:
+    """A test's name, which may be broken where its parts end."""
+    return f"<code>{'<wbr>'.join(map(escape, re.split(_ENDS_OF_PARTS, test)))}</code>"
+
+
+_ENDS_OF_PARTS = re.compile(r"(?<=[/_])|(?<=::)|(?=\[)")
 
 
 def _bar(usage: TokenUsage, most: int) -> str:
@@ -291,7 +300,8 @@ th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--
 th { font-weight: 600; color: var(--quiet); }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .total td { font-weight: 600; }
-.chart { width: 26%; min-width: 8rem; } .chart svg { display: block; width: 100%; height: 1rem; margin-top: .25rem; }
+.scroll > table > * > tr > td:first-child { min-width: 16rem; }
+.chart { width: 22%; min-width: 7rem; } .chart svg { display: block; width: 100%; height: 1rem; margin-top: .25rem; }
 .legend span { margin-right: 1rem; } .legend svg { width: .8em; height: .8em; margin-right: .35em; }
 rect.input { fill: var(--input); } rect.cached { fill: var(--cached); }
 rect.output { fill: var(--output); } rect.reasoning { fill: var(--reasoning); }

@@ -15,7 +15,7 @@ from pytest_llm_usage.report.html import page
 from pytest_llm_usage.report.run import Run, TestRecord
 from pytest_llm_usage.usage import TokenUsage
 
-VOID = {"meta", "input", "rect", "br"}
+VOID = {"meta", "input", "rect", "br", "wbr"}
 #: Their ends may be left out, and are.
 IMPLIED = {"td", "th", "tr", "li", "tbody", "thead", "p"}
 
