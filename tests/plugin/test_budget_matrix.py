@@ -165,7 +165,7 @@ PLACES = {
 
 
 def module(kind):
-    return f"test_{kind.replace(' ', '_').replace('-', '_')}.py"
+    return f"test_of_{kind.replace(' ', '_').replace('-', '_')}.py"
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "xdist"])
@@ -189,7 +189,7 @@ def test_of_every_kind_of_test_the_one_over_its_budget_fails(pytester, place, wo
             ended.setdefault(file, set()).add((outcome, "over" if "over" in name else "within"))
     expected = {module(kind): {("PASSED", "within"), ("FAILED", "over")} for kind in KINDS}
     # Of a fixture's tear-down, the call that is one too many comes behind the test.
-    expected["test_fixtures.py"] = {("PASSED", "within"), ("PASSED", "over"), ("ERROR", "over")}
+    expected["test_of_fixtures.py"] = {("PASSED", "within"), ("PASSED", "over"), ("ERROR", "over")}
     assert ended == expected
     verdicts = [line for line in result.stdout.lines if line.startswith("LLM budget exceeded")]
     origin = MARK.partition("(")[0] if place == "marker" else "--max-tokens"
