@@ -6,6 +6,7 @@ attaches when the code under test imports LangChain (`_AttachOnImport`), the res
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import importlib.util
 import os
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError
-from pytest_llm_usage.settings import MARKERS, CassetteMark, Settings, add_options, cassette_mark, limits_of
+from pytest_llm_usage.settings import MARKERS, CassetteMark, Settings, add_options, cassette_mark, is_taken, limits_of
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
@@ -57,6 +58,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Generator[None, None, None]:
+    """Says what to do about a suite that has an option of its own with the name of one of ours."""
+    try:
+        return (yield)
+    except argparse.ArgumentError as error:
+        if is_taken(error):
+            raise pytest.UsageError(
+                f"{error.argument_name}: this suite and pytest-llm-usage both have it.  PYTEST_LLM_USAGE_SHORT_OPTIONS=0  in "
+                "the environment leaves it to the suite; ours are --llm-usage-max-tokens and the like"
+            ) from None
+        raise
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the settings and starts to listen."""
     for marker in MARKERS:
@@ -73,8 +88,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if settings.session_limits and settings.mode == "fail":
         from pytest_llm_usage.report.tally import Tally  # noqa: PLC0415 -- only for runs with a budget
 
-        own = getattr(config, "workerinput", {}).get("llm_usage_tally")
-        config.stash[_TALLY] = Tally(settings.session_limits, None if own is None else Path(own))
+        own = Path(getattr(config, "workerinput", {}).get("llm_usage_tally", ""))
+        # A worker on another machine has no such folder: it knows of itself alone, and the controller of all.
+        config.stash[_TALLY] = Tally(settings.session_limits, own if own.name and own.parent.is_dir() else None)
     _AttachOnImport.install(config)
 
 

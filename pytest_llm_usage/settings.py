@@ -6,6 +6,7 @@ win; values are parsed here, and a wrong one is one line that names the option a
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.compare import Tolerances
     from pytest_llm_usage.report.comparison import FailOn
 
-__all__ = ["CassetteMark", "Settings", "add_options", "cassette_mark", "limits_of"]
+__all__ = ["CassetteMark", "Settings", "add_options", "cassette_mark", "is_taken", "limits_of"]
 
 _PREFIX = "llm_usage_"
 
@@ -319,6 +320,12 @@ def add_options(parser: pytest.Parser) -> None:
                 help=setting.help.replace("%", "%%"),
             )
         parser.addini(setting.key, setting.help, default=None)
+
+
+def is_taken(error: argparse.ArgumentError) -> bool:
+    """Whether an option could not be declared because one of ours has its name already."""
+    ours = {spelling for setting in _SETTINGS if setting.flag is not None for spelling in setting.spellings}
+    return not ours.isdisjoint((error.argument_name or "").split("/"))
 
 
 @dataclass(frozen=True, kw_only=True)

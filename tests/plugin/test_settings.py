@@ -293,6 +293,32 @@ def test_a_suite_may_declare_the_short_options_itself(pytester, monkeypatch, sho
     result.stdout.fnmatch_lines(["*LLM budget exceeded*"])
 
 
+@pytest.mark.parametrize(("short", "long", "limit"), SPELLINGS)
+def test_two_of_one_name_are_one_line_that_says_what_to_do(pytester, short, long, limit):
+    pytester.makeconftest(f"""
+        def pytest_addoption(parser):
+            parser.addoption({short!r}, type=int, default=7, dest="own")
+    """)
+
+    result = pytester.runpytest_subprocess()
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {short}: this suite and *PYTEST_LLM_USAGE_SHORT_OPTIONS=0 *"])
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_a_conflict_that_is_none_of_ours_stays_as_it_is(pytester):
+    pytester.makeconftest("""
+        def pytest_addoption(parser):
+            parser.addoption("--twice", dest="once")
+            parser.getgroup("other").addoption("--twice", dest="again")
+    """)
+
+    result = pytester.runpytest_subprocess()
+
+    assert "conflicting option string: --twice" in result.stderr.str()
+
+
 def test_only_the_long_spelling_is_named_where_only_it_exists(pytester, monkeypatch):
     monkeypatch.setenv("PYTEST_LLM_USAGE_SHORT_OPTIONS", "0")
     pytester.makepyfile(SPENDS_15)
