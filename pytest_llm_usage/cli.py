@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from pytest_llm_usage.budget import parse_count
 from pytest_llm_usage.cassettes import inventory
 from pytest_llm_usage.cassettes.leaks import Leak
+from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.compare import parse_gates
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError
 from pytest_llm_usage.pricing import PriceBook
@@ -153,6 +154,16 @@ def _parser() -> argparse.ArgumentParser:
             metavar="PATH",
             help="cassettes, or folders in which to look for them",
         )
+        if name in ("audit", "redact"):
+            action.add_argument(
+                "--rule",
+                type=_of(_redaction_rule),
+                action="append",
+                default=[],
+                metavar="RULE",
+                help="what is secret besides, in addition to the project's llm_usage_redact: header:NAME, query:NAME, "
+                "field:NAME or pattern:REGEX; may be repeated",
+            )
     return parser
 
 
@@ -177,6 +188,11 @@ def _of(parse: Callable[[str], _T]) -> Callable[[str], _T]:
 
 def _tokens(text: str) -> int:
     return parse_count(text, "tokens")
+
+
+def _redaction_rule(text: str) -> str:
+    Redaction.parse([text])
+    return text
 
 
 def _day(text: str) -> float:
@@ -306,11 +322,14 @@ def _redact_cassettes(options: argparse.Namespace) -> int:
     return _leaks(options, inventory.redact, "none holds a secret any more")
 
 
-def _leaks(options: argparse.Namespace, look: Callable[[Path], list[Leak]], all_is_well: str) -> int:
+def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[Leak]], all_is_well: str) -> int:
+    from pytest_llm_usage.settings import project_settings  # noqa: PLC0415 -- imports pytest
+
     paths = _cassettes(options)
+    rules = Redaction.parse((*project_settings(options.paths).redact, *options.rule))
     count = 0
     for path in paths:
-        leaks = look(path)
+        leaks = look(path, rules)
         count += len(leaks)
         for leak in leaks:
             print(f"{shown_path(path)}: {leak}")

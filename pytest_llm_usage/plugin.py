@@ -14,8 +14,9 @@ import shlex
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import replace
 from decimal import Decimal
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -24,12 +25,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 
-from pytest_llm_usage.errors import CassetteError, ConfigurationError
+from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
 from pytest_llm_usage.settings import MARKERS, CassetteMark, Settings, add_options, cassette_mark, is_taken, limits_of
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
     from pytest_llm_usage.cassettes.interaction import Request
+    from pytest_llm_usage.cassettes.ownership import Ownership, OwningTest
     from pytest_llm_usage.pricing import PriceBook, PriceSource
     from pytest_llm_usage.report import Run
     from pytest_llm_usage.report.data import RunData
@@ -48,6 +50,8 @@ _CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
 _OUTCOME: pytest.StashKey[str | None] = pytest.StashKey()
 _TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 _TALLIES: pytest.StashKey[str] = pytest.StashKey()
+_OPENED: pytest.StashKey[set[str]] = pytest.StashKey()
+_OWNERSHIP: pytest.StashKey[Ownership] = pytest.StashKey()
 
 
 # -- the session -----------------------------------------------------------------------------------------------
@@ -82,6 +86,10 @@ def pytest_configure(config: pytest.Config) -> None:
             _price_book(config, settings.prices)
         if not hasattr(config, "workerinput"):
             config.pluginmanager.register(_Gatherer(config), "llm_usage_gatherer")
+            if settings.orphans != "off":
+                config.pluginmanager.register(_OrphanCheck(config), "llm_usage_orphan_check")
+        if (settings.orphans, settings.unplayed) != ("off", "off"):
+            config.pluginmanager.register(_Collection(config), "llm_usage_collection")
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[_CLOSERS] = ExitStack()
@@ -200,9 +208,74 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         hide_from_other_extensions(session.config)
 
 
+class _Collection:
+    """Tells which cassettes belong to which tests, those that are not run included; only where somebody asks."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        from pytest_llm_usage.cassettes.ownership import Ownership  # noqa: PLC0415
+
+        self._ownership = config.stash[_OWNERSHIP] = Ownership(config.getini("python_files"))
+        self._collected: list[pytest.Item] = []
+
+    # Inside of what else wraps it: --lf takes tests out of this report.
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Notes what is in a module, or in a class in it."""
+        report = yield
+        if report.passed and collector.getparent(pytest.Module) is not None:
+            self._ownership.expect(collector.path, collector.nodeid, [node.nodeid for node in report.result])
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
+        """Notes the tests before any is deselected; their markers are read behind whoever adds some here."""
+        self._collected += items
+        yield
+        for item in self._collected:
+            self._ownership.add(_owning_test(item))
+
+
+def _owning_test(item: pytest.Item) -> OwningTest:
+    """A test's cassettes as far as its names and markers tell: its own, and those of pytest-recording's markers."""
+    from pytest_llm_usage.cassettes import cassette_path  # noqa: PLC0415
+    from pytest_llm_usage.cassettes.ownership import OwningTest  # noqa: PLC0415
+
+    folder = item.path.parent / (item.config.stash[_SETTINGS].cassette_dir or "cassettes") / item.path.stem
+    names: list[str | None] = [None]
+    names += [name for kind in ("vcr", "default_cassette") for mark in item.iter_markers(kind) for name in mark.args]
+    with suppress(ConfigurationError):  # the test itself says what is wrong with its marker
+        names[0] = cassette_mark(item).name
+    cassettes = []
+    for name in names:
+        with suppress(CassetteError):
+            cassettes.append(_plain_path(cassette_path(folder, None, _own_name(item), name)))
+    return OwningTest(
+        name=item.nodeid,
+        module=item.path,
+        folder=folder,
+        cassettes=tuple(cassettes),
+        is_named=names != [None],
+        opens_others="llm_cassette" in getattr(item, "fixturenames", ()),
+    )
+
+
+def _plain_path(path: Path) -> Path:
+    # Links may lead anywhere; what names and settings spell with `..` is one place.
+    return Path(os.path.normpath(path))
+
+
+def _own_name(item: pytest.Item) -> str:
+    """What a test calls its cassette, and pytest-recording as well."""
+    cls = getattr(item, "cls", None)
+    return item.name if cls is None else f"{cls.__name__}.{item.name}"
+
+
 def _fail(text: str) -> NoReturn:
     # An outcome exception: no `except Exception` of an agent loop or of a provider's SDK swallows or retries it.
-    pytest.fail(text, pytrace=False)
+    # The error that it tells of would be printed before it.
+    raise pytest.fail.Exception(text, pytrace=False) from None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -406,6 +479,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["llm_usage"] = _spent_by_no_test(session.config)
+        output["llm_usage_cassettes"] = _cassettes_of_run(session.config)
+
+
+def _cassettes_of_run(config: pytest.Config) -> dict[str, Any]:
+    """What one process knows of cassettes without a test, as plain data."""
+    if config.stash[_SETTINGS].orphans == "off":
+        return {}
+    return {
+        "opened": sorted(config.stash.get(_OPENED, ())),
+        "orphans": [
+            (list(map(str, found.paths)), found.unless_opened_by) for found in config.stash[_OWNERSHIP].orphans()
+        ],
+    }
 
 
 def _baseline(path: Path | None) -> Sequence[RunData]:
@@ -529,6 +615,60 @@ class _Gatherer:
                 terminalreporter.line(line)
 
 
+class _OrphanCheck:
+    """Says which cassettes belong to no test, in the process that prints: the only one, or xdist's controller."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._run: set[str] = set()
+        self._found: list[Mapping[str, Any]] = []
+        self._is_complete = True
+        self._verdict = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Notes which tests had their fixtures."""
+        if report.when == "setup" and report.passed:
+            self._run.add(report.nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Takes in what a worker of xdist knows; one that crashed may have opened anything."""
+        output = getattr(node, "workeroutput", None)
+        if output is None:
+            self._is_complete = False
+        else:
+            self._found.append(output["llm_usage_cassettes"])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fails the run where that is asked for."""
+        found = self._found or [_cassettes_of_run(self._config)]
+        opened = {path for one in found for path in one["opened"]}
+        orphans = {
+            path
+            for one in found
+            for paths, unless_opened_by in one["orphans"]
+            if self._run.issuperset(unless_opened_by)
+            for path in paths
+            if path not in opened and path.removesuffix(".gz") not in opened
+        }
+        if not orphans or not self._is_complete:
+            return
+        from pytest_llm_usage.cassettes.ownership import explain_orphans  # noqa: PLC0415
+
+        mode = self._config.stash[_SETTINGS].orphans
+        start = self._config.invocation_params.dir
+        self._verdict = explain_orphans(sorted(os.path.relpath(path, start) for path in orphans), fails=mode == "fail")
+        if mode == "fail" and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Prints them."""
+        if self._verdict:
+            terminalreporter.ensure_newline()
+            terminalreporter.write_line(self._verdict)
+
+
 # -- fixtures --------------------------------------------------------------------------------------------------
 
 
@@ -553,6 +693,12 @@ def _llm_usage_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
 def llm_usage_prices(pytestconfig: pytest.Config) -> PriceSource | None:
     """Your own prices: a path (of the ini key `llm_usage_prices`) or a mapping of that form. Override it to compute them."""
     return pytestconfig.stash[_SETTINGS].prices
+
+
+@pytest.fixture(scope="session")
+def llm_usage_redact() -> Sequence[str]:
+    """Your own rules of redaction, besides those of the ini key `llm_usage_redact` and as it spells them. Override it."""
+    return ()
 
 
 @pytest.fixture
@@ -597,12 +743,18 @@ def pytest_assertrepr_compare(
 
 
 @pytest.fixture(scope="session")
-def llm_cassette(pytestconfig: pytest.Config) -> Callable[..., AbstractContextManager[None]]:
+def llm_cassette(
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, llm_usage_redact: Sequence[str]
+) -> Callable[..., AbstractContextManager[None]]:
     """A factory of cassettes for fixtures of wider scope: call it with a name, and use what it gives in a `with`.
 
     Its keywords are those of the marker. The name is relative to `cassettes/<module>` beside the file that calls it.
-    What was recorded is saved when the block ends without an error.
+    What was recorded is saved when the block ends without an error. pytest-recording's `vcr_config` is honoured where
+    its scope is the session, too.
     """
+    vcr_config: Mapping[str, Any] = {}
+    with suppress(pytest.fail.Exception):  # of a narrower scope, as pytest-recording's own is
+        vcr_config = _fixture(request, "vcr_config", {})
 
     @contextmanager
     def open_cassette(name: str, **keywords: Any) -> Iterator[None]:
@@ -611,7 +763,14 @@ def llm_cassette(pytestconfig: pytest.Config) -> Callable[..., AbstractContextMa
         place, tracker = users_place(), current() or _shared(pytestconfig)
         file = pytestconfig.rootpath / "conftest.py" if place is None else Path(place[0])
         try:
-            policy = _policy(pytestconfig, CassetteMark.of(name, keywords), file, "pytest")
+            policy = _policy(
+                pytestconfig,
+                CassetteMark.of(name, keywords),
+                file,
+                "pytest",
+                redact=llm_usage_redact,
+                vcr_config=vcr_config,
+            )
         except (ConfigurationError, CassetteError) as error:
             _fail(str(error))
         with _replaying(policy, tracker) as cassette:
@@ -628,10 +787,23 @@ def llm_cassette(pytestconfig: pytest.Config) -> Callable[..., AbstractContextMa
 def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
     """Opens the cassette of a test; what was recorded is saved once the test has passed."""
     item = request.node
-    own = item.name if request.cls is None else f"{request.cls.__name__}.{item.name}"
+    settings = request.config.stash[_SETTINGS]
     try:
-        mark = cassette_mark(item)
-        policy = _policy(request.config, mark, item.path, f"pytest {_shell(_typed(item))}", own=own, request=request)
+        policy = _policy(
+            request.config,
+            cassette_mark(item),
+            item.path,
+            f"pytest {_shell(_typed(item))}",
+            own=_own_name(item),
+            folder=_fixture(request, "vcr_cassette_dir", None),
+            redact=_fixture(request, "llm_usage_redact", ()),
+            vcr_config=_fixture(request, "vcr_config", {}),
+        )
+        if settings.unplayed != "off":
+            # What one test leaves of a cassette that it shares is there for the others.
+            policy = replace(
+                policy, fail_unplayed=not request.config.stash[_OWNERSHIP].is_shared(_plain_path(policy.path))
+            )
     except (ConfigurationError, CassetteError) as error:
         _fail(str(error))
     with _replaying(policy, item.stash[_ATTEMPTS][-1]) as cassette:
@@ -642,6 +814,12 @@ def _open_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
             item.stash[_CASSETTE] = None
             try:
                 cassette.close(save=item.stash[_OUTCOME] in ("passed", "xpassed"))
+            except RecordingMismatchError as error:
+                if settings.unplayed == "fail":
+                    _fail(str(error))
+                from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
+
+                warnings.warn(f"{item.nodeid}: {error}", LLMUsageWarning, stacklevel=2)
             except CassetteError as error:
                 _fail(str(error))
 
@@ -668,7 +846,9 @@ def _policy(
     command: str,
     *,
     own: str = "",
-    request: pytest.FixtureRequest | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    redact: str | Iterable[str] = (),
+    vcr_config: Mapping[str, Any],
 ) -> CassettePolicy:
     """How a cassette is recorded and matched.
 
@@ -678,21 +858,30 @@ def _policy(
         file: The test module, or the file of the caller.
         command: What records it again, but for the option.
         own: The name of a cassette that the mark does not name.
-        request: Of the test, for the fixtures of pytest-recording.
+        folder: The value of pytest-recording's fixture `vcr_cassette_dir`; None where there is none.
+        redact: The value of the fixture `llm_usage_redact`.
+        vcr_config: The value of pytest-recording's fixture of that name.
     """
-    from pytest_llm_usage.cassettes import CassettePolicy, cassette_path  # noqa: PLC0415 -- only for tests that replay
+    from pytest_llm_usage.cassettes import (  # noqa: PLC0415 -- only for tests that replay
+        CassettePolicy,
+        Redaction,
+        cassette_path,
+    )
 
     settings = config.stash[_SETTINGS]
     # pytest-recording's own option is followed where it is given.
     record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
-    folder = Path(settings.cassette_dir or "cassettes") / file.stem
-    vcr_config: Mapping[str, Any] = {}
-    if request is not None:
-        vcr_config = _fixture(request, "vcr_config", {})
-        if settings.cassette_dir is None:
-            folder = Path(_fixture(request, "vcr_cassette_dir", folder))
+    if settings.cassette_dir is not None or folder is None:
+        folder = Path(settings.cassette_dir or "cassettes") / file.stem
+    configure = getattr(config.hook, "pytest_recording_configure", None)
+    path = cassette_path(file.parent / folder, None, own, mark.name)
+    config.stash.setdefault(_OPENED, set()).add(str(_plain_path(path)))
+    try:
+        rules = Redaction.parse((*settings.redact, *(redact.splitlines() if isinstance(redact, str) else redact)))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"llm_usage_redact: {error}") from None
     return CassettePolicy(
-        path=cassette_path(file.parent / folder, None, own, mark.name),
+        path=path,
         record_mode=cast("RecordMode", record),
         rerecord_command=f"{command} --llm-usage-record=rewrite",
         match_on=mark.match_on,
@@ -700,6 +889,9 @@ def _policy(
         ignore_hosts=settings.ignore_hosts,
         json_style=settings.cassette_json,
         vcr_config=vcr_config,
+        configure_vcr=None if configure is None else lambda vcr: configure(config=config, vcr=vcr),
+        redaction=rules,
+        max_age_days=settings.max_age,
         root=settings.root,
     )
 

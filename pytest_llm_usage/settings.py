@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.compare import Tolerances
     from pytest_llm_usage.report.comparison import FailOn
 
-__all__ = ["CassetteMark", "Settings", "add_options", "cassette_mark", "is_taken", "limits_of"]
+__all__ = ["CassetteMark", "Settings", "add_options", "cassette_mark", "is_taken", "limits_of", "project_settings"]
 
 _PREFIX = "llm_usage_"
 
@@ -76,6 +78,21 @@ def _shard(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
+def _days(text: str) -> int:
+    number = re.fullmatch(r"\s*([0-9]{1,6})\s*d?\s*", text)
+    if number is None:
+        raise ConfigurationError(f"{text!r} is not a number of days (examples: 30, 30d)")
+    return int(number[1])
+
+
+def _redaction_rules(text: str) -> tuple[str, ...]:
+    from pytest_llm_usage.cassettes.redaction import Redaction  # noqa: PLC0415 -- only where it is set
+
+    rules = tuple(filter(None, map(str.strip, text.splitlines())))
+    Redaction.parse(rules)
+    return rules
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
@@ -92,6 +109,7 @@ class _Setting:
         flag: The option with the prefix `--llm-usage-`, or None where there is only the ini key.
         short: A second, shorter spelling of the option.
         metavar: What stands for the value in the help.
+        ini_type: What pytest takes it for in the ini file; lines are a list in TOML.
     """
 
     name: str
@@ -101,6 +119,7 @@ class _Setting:
     flag: str | None = None
     short: str | None = None
     metavar: str | None = None
+    ini_type: Literal["string", "linelist"] = "string"
 
     @property
     def key(self) -> str:
@@ -297,6 +316,36 @@ _SETTINGS = (
         help="how JSON bodies are written to a cassette: indented (default) or verbatim",
     ),
     _Setting(
+        name="redact",
+        parse=_redaction_rules,
+        default=(),
+        ini_type="linelist",
+        help="what is replaced in cassettes besides credentials, one a line: header:NAME, query:NAME, field:NAME (of a "
+        "JSON body) or pattern:REGEX",
+    ),
+    _Setting(
+        name="max_age",
+        parse=_days,
+        help="fail a test whose cassette is older, by the dates in it: 30, 30d (default: any age)",
+    ),
+    _Setting(
+        name="unplayed",
+        parse=_one_of("fail", "warn", "off"),
+        flag="unplayed",
+        default="off",
+        metavar="MODE",
+        help="what a test does that passed without asking for all of its cassette's recordings: fail, warn or off "
+        "(default)",
+    ),
+    _Setting(
+        name="orphans",
+        parse=_one_of("fail", "warn", "off"),
+        flag="orphans",
+        default="off",
+        metavar="MODE",
+        help="what the run does about cassettes that belong to no test: fail, warn or off (default); none is removed",
+    ),
+    _Setting(
         name="prices",
         parse=str,
         help="file of your own prices, relative to pytest's root directory",
@@ -319,7 +368,7 @@ def add_options(parser: pytest.Parser) -> None:
                 metavar=setting.metavar,
                 help=setting.help.replace("%", "%%"),
             )
-        parser.addini(setting.key, setting.help, default=None)
+        parser.addini(setting.key, setting.help, type=setting.ini_type, default=None)
 
 
 def is_taken(error: argparse.ArgumentError) -> bool:
@@ -337,6 +386,8 @@ class Settings:
         session_limits: What the whole run may spend.
         record: The record mode, or None where nobody chose one.
         prices: The file of the user's own prices, absolute.
+        redact: The user's rules of redaction, each as `Redaction.parse` reads it.
+        max_age: How old a cassette may be, in days; None for any age.
         root: pytest's root directory.
         json: Where the run is written to as data, absolute, or `-`; likewise `md` and `html`.
         compare: The file of the run to compare with, or a folder of several, absolute.
@@ -360,6 +411,10 @@ class Settings:
     cassette_dir: str | None
     ignore_hosts: tuple[str, ...]
     cassette_json: Literal["indented", "verbatim"]
+    redact: tuple[str, ...]
+    max_age: int | None
+    unplayed: Literal["fail", "warn", "off"]
+    orphans: Literal["fail", "warn", "off"]
     prices: Path | None
     root: Path
     json: Path | None
@@ -403,13 +458,40 @@ class Settings:
         )
 
 
+#: pytest reads a project's configuration so: this plugin's keys alone, whatever else the project demands of a run.
+_READ_ONLY = ("--noconftest", "--disable-plugin-autoload", "--capture=no", "-p", "llm_usage")
+_LENIENT = ("strict=false", "strict_config=false", "required_plugins=")
+
+
+def project_settings(places: Iterable[Path]) -> Settings:
+    """The settings of the project in which some files are, as pytest finds them there. None of its code is run.
+
+    Raises:
+        ConfigurationError: They cannot be read.
+    """
+    overrides = (word for setting in _LENIENT for word in ("-o", setting))
+    try:
+        with warnings.catch_warnings():
+            # Keys of plugins that are left out.
+            warnings.simplefilter("ignore")
+            config = pytest.Config.fromdictargs({}, [*_READ_ONLY, *overrides, *map(str, places)])
+    except pytest.UsageError as error:
+        raise ConfigurationError(str(error)) from None
+    return Settings.of(config)
+
+
+def _ini_text(config: pytest.Config, setting: _Setting) -> str | None:
+    value = config.getini(setting.key)
+    return "\n".join(value or ()) or None if setting.ini_type == "linelist" else value or None
+
+
 def _value(config: pytest.Config, setting: _Setting) -> tuple[Any, str]:
     """The value of a setting and where it was set."""
     sources = (
         (config.getoption(setting.key, None) if setting.flag is not None else None, setting.spellings[0]),
         # Set to nothing is not set: how CI systems pass on a variable they do not have.
         (os.environ.get(setting.variable) or None, setting.variable),
-        (config.getini(setting.key) or None, setting.key),
+        (_ini_text(config, setting), setting.key),
     )
     for text, origin in sources:
         if text is not None:

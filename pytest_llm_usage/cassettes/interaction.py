@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TypeAlias
+
+from pytest_llm_usage.wire.exchange import Exchange
 
 __all__ = ["Headers", "Interaction", "Request", "Response", "header", "recording_dates"]
 
@@ -54,6 +57,27 @@ class Interaction:
 
     request: Request
     response: Response
+
+    def exchange(self, *, started_at: float = 0.0, replayed: bool = True, cassette: Path | None = None) -> Exchange:
+        """The same for whoever reads usage from it.
+
+        Args:
+            started_at: When the request was made in this process, in seconds since the epoch.
+            replayed: Whether a cassette answered.
+            cassette: The cassette that it is from or recorded to.
+        """
+        return Exchange(
+            method=self.request.method,
+            url=self.request.uri,
+            request_headers=self.request.headers,
+            request_body=self.request.body or b"",
+            status=self.response.status,
+            response_headers=self.response.headers,
+            response_body=self.response.body,
+            started_at=started_at,
+            replayed=replayed,
+            cassette=cassette,
+        )
 
 
 def header(headers: Headers, name: str) -> str:

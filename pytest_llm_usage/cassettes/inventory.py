@@ -21,7 +21,6 @@ from pytest_llm_usage.cassettes.leaks import Leak, credentials_in, find_leaks, p
 from pytest_llm_usage.cassettes.matching import is_placeholder
 from pytest_llm_usage.cassettes.redaction import REDACTED, Redaction, answers_a_model
 from pytest_llm_usage.errors import CassetteError
-from pytest_llm_usage.wire.exchange import Exchange
 
 __all__ = ["Summary", "audit", "find_cassettes", "find_orphans", "redact", "show", "summarize"]
 
@@ -97,7 +96,7 @@ def summarize(path: Path) -> Summary:
         interactions = storage.load(path)
     except CassetteError as error:
         return Summary(path=path, size_bytes=path.stat().st_size if path.exists() else 0, problem=str(error))
-    calls = [call for call in map(_call, interactions) if call is not None]
+    calls = [call for found in interactions if (call := wire.read(found.exchange())) is not None]
     dates = recording_dates(interactions)
     return Summary(
         path=path,
@@ -118,21 +117,6 @@ def _host(uri: str) -> str:
         return ""
 
 
-def _call(interaction: Interaction) -> wire.WireCall | None:
-    request, response = interaction.request, interaction.response
-    return wire.read(
-        Exchange(
-            method=request.method,
-            url=request.uri,
-            request_headers=request.headers,
-            request_body=request.body or b"",
-            status=response.status,
-            response_headers=response.headers,
-            response_body=response.body,
-        )
-    )
-
-
 def show(path: Path) -> str:
     """A cassette as text to read: each request with what was answered, shortened, and the usage that it tells of.
 
@@ -147,7 +131,7 @@ def show(path: Path) -> str:
         lines += _shown_body(">", request.headers, request.body)
         lines.append(f"   {response.status} {response.reason}".rstrip())
         lines += _shown_body("<", response.headers, response.body)
-        call = _call(interaction)
+        call = wire.read(interaction.exchange())
         if call is not None:
             usage, least = call.usage, "at least " if call.is_partial else ""
             counts = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out" if usage is not None else "no usage"

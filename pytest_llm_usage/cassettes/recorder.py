@@ -469,9 +469,10 @@ class _Cassette:
     # Results -----------------------------------------------------------------------------------------------------
 
     def _report(self, decision: _Decision, response: Response) -> None:
+        answered = Interaction(decision.request, response)
         cassette = self._policy.path if decision.fate in (_Fate.REPLAY, _Fate.RECORD) else None
         replayed = decision.fate is _Fate.REPLAY
-        self._observe(_exchange(decision.request, response, decision.started_at, replayed=replayed, cassette=cassette))
+        self._observe(answered.exchange(started_at=decision.started_at, replayed=replayed, cassette=cassette))
 
     @property
     def unplayed(self) -> Sequence[Interaction]:
@@ -556,23 +557,6 @@ def _body_bytes(request: Any) -> bytes | None:
         raise CassetteError(
             f"{request.method} {request.uri}: a body of type {type(body).__name__} can be neither recorded nor replayed"
         ) from None
-
-
-def _exchange(
-    request: Request, response: Response, started_at: float, *, replayed: bool, cassette: Path | None
-) -> Exchange:
-    return Exchange(
-        method=request.method,
-        url=request.uri,
-        request_headers=request.headers,
-        request_body=request.body or b"",
-        status=response.status,
-        response_headers=response.headers,
-        response_body=response.body,
-        started_at=started_at,
-        replayed=replayed,
-        cassette=cassette,
-    )
 
 
 def _vcr_request(request: Request) -> Any:
@@ -756,9 +740,9 @@ def observing_vcrpy(observe: Callable[[Exchange], None]) -> Iterator[None]:
     loading: set[int] = set()
 
     def observed(cassette: Any, request: Any, response: Mapping[str, Any], *, replayed: bool) -> None:
-        sent, answer = _plain_request(request), _plain_response(response)
+        answered = Interaction(_plain_request(request), _plain_response(response))
         path = Path(cassette._path).absolute()  # noqa: SLF001 - vcrpy tells it nowhere else
-        observe(_exchange(sent, answer, time.time(), replayed=replayed, cassette=path))
+        observe(answered.exchange(started_at=time.time(), replayed=replayed, cassette=path))
 
     def observed_play(self: Any, request: Any) -> Any:
         response = play(self, request)

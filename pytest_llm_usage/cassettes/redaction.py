@@ -129,13 +129,13 @@ class Redaction:
             kind, colon, value = line.partition(":")
             if not colon or kind not in rules or not value.strip():
                 raise ConfigurationError(
-                    f"llm_usage_redact: {line!r} is no rule (header:NAME, query:NAME, field:NAME or pattern:REGEX)"
+                    f"{line!r} is not a rule (header:NAME, query:NAME, field:NAME or pattern:REGEX)"
                 )
             rules[kind].append(value.strip())
         try:
             patterns = tuple(map(re.compile, rules["pattern"]))
         except re.error as error:
-            raise ConfigurationError(f"llm_usage_redact: pattern:{error.pattern!s}: {error}") from None
+            raise ConfigurationError(f"pattern:{error.pattern!s}: {error}") from None
         return cls(
             frozenset(map(str.lower, rules["header"])),
             frozenset(map(str.lower, rules["query"])),

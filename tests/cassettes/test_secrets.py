@@ -518,13 +518,13 @@ def test_rules():
 @pytest.mark.parametrize("line", ["x-tenant", "headers:x", "field:", ":x", "body.x"])
 def test_a_rule_that_is_none(line):
     with pytest.raises(
-        ConfigurationError, match=r"is no rule \(header:NAME, query:NAME, field:NAME or pattern:REGEX\)"
+        ConfigurationError, match=r"is not a rule \(header:NAME, query:NAME, field:NAME or pattern:REGEX\)"
     ):
         Redaction.parse([line])
 
 
 def test_a_pattern_that_is_none():
-    with pytest.raises(ConfigurationError, match=r"llm_usage_redact: pattern:\(: missing \)"):
+    with pytest.raises(ConfigurationError, match=r"pattern:\(: missing \)"):
         Redaction.parse(["pattern:("])
 
 

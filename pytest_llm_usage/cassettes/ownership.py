@@ -1,0 +1,145 @@
+"""`Ownership`: which cassettes belong to which tests, and so which belong to none.
+
+A run rarely knows every test of a project, so a folder is judged only where every test of its module was collected,
+whether it was then run or deselected. Nothing here removes a file.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from pytest_llm_usage.cassettes.inventory import find_orphans
+
+__all__ = ["Orphans", "Ownership", "OwningTest", "explain_orphans"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwningTest:
+    """A test with the cassettes that are its own, whether they exist or not.
+
+    Attributes:
+        name: pytest's node id.
+        module: The file of the test.
+        folder: Where cassettes of that module are.
+        cassettes: The test's own, wherever they are.
+        is_named: Whether a marker names them, as the markers of other tests may.
+        opens_others: Whether its fixtures may open cassettes of other names, which only a run tells.
+    """
+
+    name: str
+    module: Path
+    folder: Path
+    cassettes: tuple[Path, ...]
+    is_named: bool = False
+    opens_others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Cassettes of one folder that belong to no test.
+
+    Attributes:
+        paths: The files, sorted.
+        unless_opened_by: Node ids of tests that may open one of them all the same: only once all of these were run is
+            it known that none does.
+    """
+
+    paths: tuple[Path, ...]
+    unless_opened_by: tuple[str, ...] = ()
+
+
+class Ownership:
+    """The tests that pytest finds, and the cassettes that they own.
+
+    Args:
+        module_patterns: How files of tests are called (pytest's `python_files`).
+    """
+
+    def __init__(self, module_patterns: Sequence[str]) -> None:
+        self._module_patterns = module_patterns
+        self._expected: dict[Path, set[str]] = defaultdict(set)
+        self._looked_into: dict[Path, set[str]] = defaultdict(set)
+        self._tests: dict[Path, list[OwningTest]] = defaultdict(list)
+        self._owners: dict[Path, list[OwningTest]] = defaultdict(list)
+
+    def expect(self, module: Path, collector: str, children: Iterable[str]) -> None:
+        """A module, or a class in it, was looked into.
+
+        Args:
+            module: The file.
+            collector: The node id of the module or class.
+            children: The node ids of what is in it: tests and classes, those that are not wanted as well.
+        """
+        self._looked_into[module].add(collector)
+        self._expected[module].update(children)
+
+    def add(self, test: OwningTest) -> None:
+        """A test was collected, be it to run it or to deselect it."""
+        self._tests[test.module].append(test)
+        for cassette in test.cassettes:
+            self._owners[cassette].append(test)
+
+    def is_shared(self, cassette: Path) -> bool:
+        """Whether a cassette belongs to several tests, as far as the tests are known."""
+        owners = self._owners[cassette]
+        return len(owners) > 1 or any(test.is_named and not self._is_whole(test.module) for test in owners)
+
+    def orphans(self) -> Iterator[Orphans]:
+        """The cassettes that belong to none of the tests, folder by folder, where that can be told."""
+        for module, tests in self._tests.items():
+            if self._is_whole(module) and tests[0].folder.is_relative_to(module.parent):
+                openers = tuple(sorted(test.name for test in tests if test.opens_others))
+                yield from self._in(tests[0].folder, openers)
+        for folder in self._folders_of_gone_modules():
+            yield from self._in(folder)
+
+    def _in(self, folder: Path, openers: tuple[str, ...] = ()) -> Iterator[Orphans]:
+        paths = find_orphans([folder], self._owners)
+        if paths:
+            yield Orphans(tuple(paths), openers)
+
+    def _is_whole(self, module: Path) -> bool:
+        """Whether every test of a module is known."""
+        known = {test.name for test in self._tests[module]} | self._looked_into[module]
+        return module in self._expected and self._expected[module] <= known
+
+    def _folders_of_gone_modules(self) -> Iterator[Path]:
+        """Folders of cassettes of which the module was removed or renamed, beside modules that are all known."""
+        places = {(module.parent, tests[0].folder.parent) for module, tests in self._tests.items() if tests}
+        for beside, cassettes in sorted(places):
+            if not cassettes.is_dir() or not cassettes.is_relative_to(beside):
+                continue
+            modules = [path for path in beside.glob("*.py") if self._is_module_name(path.name)]
+            if not all(self._tests.get(module) and self._is_whole(module) for module in modules):
+                continue
+            for folder in sorted(cassettes.iterdir()):
+                name = f"{folder.name}.py"
+                if folder.is_dir() and self._is_module_name(name) and not (beside / name).exists():
+                    yield folder
+
+    def _is_module_name(self, name: str) -> bool:
+        return any(fnmatch(name, pattern) for pattern in self._module_patterns)
+
+
+def explain_orphans(paths: Sequence[str], *, fails: bool) -> str:
+    """The message about cassettes without a test: the commands that remove them, and one to look into them.
+
+    Args:
+        paths: As they are typed where pytest was started; at least one.
+        fails: Whether the run fails for them.
+    """
+    count = "1 belongs" if len(paths) == 1 else f"{len(paths):,} belong"
+    verdict = ", which fails the run" if fails else ""
+    removing = [f"  rm {shlex.quote(path)}" for path in paths]
+    return "\n".join(
+        [
+            f"Orphaned cassettes: {count} to no test{verdict} (llm_usage_orphans); none was removed",
+            *removing,
+            f"What is in one:  pytest-llm-usage cassettes show {shlex.quote(paths[0])}",
+        ]
+    )
