@@ -13,7 +13,9 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, TypeVar
 
 from pytest_llm_usage.budget import parse_count
@@ -28,13 +30,15 @@ from pytest_llm_usage.report.data import RunData, merged_data, read_run, read_ru
 from pytest_llm_usage.report.files import STDOUT, shown_path, write_report
 from pytest_llm_usage.report.html import page
 from pytest_llm_usage.report.markdown import markdown
-from pytest_llm_usage.text import columns, plural
+from pytest_llm_usage.text import columns, plural, shortened, width
 
 __all__ = ["main"]
 
 OK, FAILED, UNUSABLE = 0, 1, 2
 
 _MOST_NAMED = 20
+_COLUMNS = 80
+_MOST_MODEL_COLUMNS = 24
 
 _T = TypeVar("_T")
 
@@ -139,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     cassettes = commands.add_parser("cassettes", help="look after recordings", description="Look after recordings.")
     actions = cassettes.add_subparsers(metavar="ACTION", required=True)
     for name, run, text in (
-        ("list", _list_cassettes, "what each holds: requests, model calls, dates, models"),
+        ("list", _list_cassettes, "what each holds: requests, model calls, since when, models"),
         ("show", _show_cassettes, "the requests and answers, shortened, and the usage they tell of"),
         ("audit", _audit_cassettes, "the secrets that stand in them; exit status 1 where there are any"),
         ("redact", _redact_cassettes, "take the secrets out; exit status 1 where some are left"),
@@ -285,27 +289,38 @@ def _prices(options: argparse.Namespace) -> int:
 
 
 def _list_cassettes(options: argparse.Namespace) -> int:
-    rows = [("cassette", "requests", "model calls", "recorded", "models")]
-    unreadable = []
-    for path in _cassettes(options):
-        found = inventory.summarize(path)
-        if found.problem:
-            unreadable.append(found.problem)
-            continue
-        days = dict.fromkeys(day.date().isoformat() for day in (found.recorded_from, found.recorded_to) if day)
-        rows.append(
-            (
-                shown_path(path),
-                f"{found.interactions:,}",
-                f"{found.model_calls:,}",
-                " to ".join(days) or "?",
-                ", ".join(found.models),
-            )
+    summaries = [inventory.summarize(path) for path in _cassettes(options)]
+    found = [summary for summary in summaries if not summary.problem]
+    rows = [("cassette", "requests", "calls", "recorded", "models")]
+    rows += [
+        (
+            f"  {summary.path.name}",
+            f"{summary.interactions:,}",
+            f"{summary.model_calls:,}",
+            summary.recorded_from.date().isoformat() if summary.recorded_from else "?",
+            shortened(summary.models[0], _MOST_MODEL_COLUMNS)
+            + f" +{len(summary.models) - 1}" * (len(summary.models) > 1)
+            if summary.models
+            else "-",
         )
-    print("\n".join(columns(rows, "<>><<")))
-    for problem in unreadable:
+        for summary in found
+    ]
+    requests, calls = (sum(map(attrgetter(name), found)) for name in ("interactions", "model_calls"))
+    rows.append((plural(len(found), "cassette"), f"{requests:,}", f"{calls:,}", "", ""))
+    others = sum(2 + max(map(width, column)) for column in list(zip(*rows, strict=True))[1:])
+    head, *lines, total = columns(((shortened(row[0], _COLUMNS - others), *row[1:]) for row in rows), "<>><<")
+    print(head)
+    folder = None
+    for summary, line in zip(found, lines, strict=True):
+        if summary.path.parent != folder:
+            folder = summary.path.parent
+            print(shortened(f"{shown_path(folder)}/", _COLUMNS))
+        print(line)
+    print(total)
+    problems = [summary.problem for summary in summaries if summary.problem]
+    for problem in problems:
         _say(problem)
-    return UNUSABLE if unreadable else OK
+    return UNUSABLE if problems else OK
 
 
 def _show_cassettes(options: argparse.Namespace) -> int:
@@ -331,8 +346,10 @@ def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[L
     for path in paths:
         leaks = look(path, rules)
         count += len(leaks)
+        if leaks:
+            print(shown_path(path))
         for leak in leaks:
-            print(f"{shown_path(path)}: {leak}")
+            print("\n".join(wrap(str(leak), _COLUMNS, initial_indent="  ", subsequent_indent=" " * 6)))
     print(f"{plural(len(paths), 'cassette')}, {plural(count, 'secret') if count else all_is_well}")
     return FAILED if count else OK
 

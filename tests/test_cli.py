@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -13,6 +14,7 @@ from pytest_llm_usage.cli import main
 from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.data import rendered, run_data
 from pytest_llm_usage.report.run import Run, TestRecord
+from pytest_llm_usage.text import width
 from pytest_llm_usage.usage import TokenUsage
 
 #: Where this Python's commands are.
@@ -257,9 +259,25 @@ class TestCassettes:
     def test_list(self, command, cassette):
         done = command("cassettes", "list")
         assert done.returncode == 0
-        head, row = lines(done.stdout)
-        assert head.split() == ["cassette", "requests", "model", "calls", "recorded", "models"]
-        assert row.split() == ["tests/cassettes/test_it/test_it.yaml", "1", "1", "2025-06-02", "gpt-4o-mini-2024-07-18"]
+        assert done.stdout.splitlines() == [
+            "cassette        requests  calls  recorded    models",
+            "tests/cassettes/test_it/",
+            "  test_it.yaml         1      1  2025-06-02  gpt-4o-mini-2024-07-18",
+            "1 cassette             1      1",
+        ]
+
+    def test_list_in_80_columns(self, command, cassette):
+        cassette.rename(cassette.with_name(f"test_{'long_' * 20}[é-日本語].yaml"))
+        deep = cassette.parent / ("deep" * 20) / "cassettes" / "test_x.yaml.gz"
+        deep.parent.mkdir(parents=True)
+        deep.write_text(CASSETTE.format(authorization="x").replace("gpt-4o-mini-2024", f"ft:{'gpt' * 20}-2024"))
+        done = command("cassettes", "list")
+        head, *rows = done.stdout.splitlines()
+        assert max(map(width, rows)) <= 80
+        assert any(row.startswith("  test_lo") and "語].yaml" in row for row in rows)
+        assert rows[-1].split() == ["2", "cassettes", "2", "2"]
+        end = head.index("requests") + len("requests")
+        assert {width(re.match(r".*? +\d(?=  )", row)[0]) for row in rows if "  " in row.strip()} == {end}
 
     def test_show(self, command, cassette):
         out = command("cassettes", "show", str(cassette)).stdout
@@ -269,7 +287,11 @@ class TestCassettes:
     def test_audit_finds_what_redact_takes_out(self, command, cassette):
         found = command("cassettes", "audit", "tests")
         assert found.returncode == 1
-        assert "tests/cassettes/test_it/test_it.yaml: interaction 1, request header 'authorization'" in found.stdout
+        assert found.stdout.splitlines() == [
+            "tests/cassettes/test_it/test_it.yaml",
+            "  interaction 1, request header 'authorization': a credential or an account id",
+            "1 cassette, 1 secret",
+        ]
         assert "aB3dE5" not in found.stdout + found.stderr
 
         assert command("cassettes", "redact", "tests").returncode == 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from textwrap import wrap
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import layout, storage
 from pytest_llm_usage.cassettes.content import decoded
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, recording_dates
-from pytest_llm_usage.cassettes.leaks import Leak, credentials_in, find_leaks, patterns_of, texts_in
+from pytest_llm_usage.cassettes.leaks import Leak, credentials_in, find_leaks, masked, patterns_of, texts_in
 from pytest_llm_usage.cassettes.matching import is_placeholder
 from pytest_llm_usage.cassettes.redaction import REDACTED, Redaction, answers_a_model
 from pytest_llm_usage.errors import CassetteError
@@ -26,23 +27,23 @@ __all__ = ["Summary", "audit", "find_cassettes", "find_orphans", "redact", "show
 
 _ENDINGS = (".yaml", ".yml", ".yaml.gz")
 _MAX_SHOWN_CHARACTERS = 300
+_COLUMNS = 80
 
 
 def find_cassettes(places: Iterable[Path]) -> list[Path]:
     """The cassettes in some places, sorted: a file is taken as it is, a folder is searched.
 
-    In a folder, cassettes are the YAML files in folders called `cassettes`; all YAML files, if the folder is (in) one.
+    In a folder, cassettes are the YAML files in folders called `cassettes`; all YAML files, where there is no such folder
+    in it but it is (in) one.
     """
     found: set[Path] = set()
     for place in places:
         if place.is_file():
             found.add(place)
             continue
-        is_one = "cassettes" in place.resolve().parts
-        for path in place.rglob("*"):
-            is_in_one = is_one or "cassettes" in path.relative_to(place).parts[:-1]
-            if is_in_one and path.name.endswith(_ENDINGS) and path.is_file():
-                found.add(path)
+        files = [path for path in place.rglob("*") if path.name.endswith(_ENDINGS) and path.is_file()]
+        named_so = [path for path in files if "cassettes" in path.relative_to(place).parts[:-1]]
+        found.update(named_so or (files if "cassettes" in place.resolve().parts else ()))
     return sorted(found)
 
 
@@ -120,24 +121,26 @@ def _host(uri: str) -> str:
 def show(path: Path) -> str:
     """A cassette as text to read: each request with what was answered, shortened, and the usage that it tells of.
 
+    It is fit to be printed: lines of 80 columns, no credentials, nothing that a terminal would obey.
+
     Raises:
         CassetteError: It cannot be read.
     """
     lines = []
     interactions = storage.load(path)
-    for number, interaction in enumerate(interactions, 1):
-        request, response = interaction.request, interaction.response
-        lines.append(f"{number}/{len(interactions)}  {request.method} {request.uri}")
-        lines += _shown_body(">", request.headers, request.body)
-        lines.append(f"   {response.status} {response.reason}".rstrip())
-        lines += _shown_body("<", response.headers, response.body)
-        call = wire.read(interaction.exchange())
+    for number, found in enumerate(interactions, 1):
+        request, response = (clean := Redaction().interaction(found)).request, clean.response
+        lines += _wrapped(f"{number}/{len(interactions)}  ", f"{request.method} {request.uri}")
+        lines += _shown_body("   > ", request.headers, request.body)
+        lines += _wrapped("   ", f"{response.status} {response.reason}")
+        lines += _shown_body("   < ", response.headers, response.body)
+        call = wire.read(found.exchange())
         if call is not None:
             usage, least = call.usage, "at least " if call.is_partial else ""
             counts = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out" if usage is not None else "no usage"
-            lines.append(f"   {call.model}: {least}{counts}")
+            lines += _wrapped("   ", f"{call.model}: {least}{counts}")
         lines.append("")
-    return "\n".join(lines)
+    return masked("\n".join(lines))
 
 
 def _shown_body(mark: str, headers: Headers, body: bytes | None) -> list[str]:
@@ -145,13 +148,19 @@ def _shown_body(mark: str, headers: Headers, body: bytes | None) -> list[str]:
         return []
     plain = decoded(headers, body)
     if plain is None:
-        return [f"   {mark} ({len(body):,} bytes)"]
+        return [f"{mark}({len(body):,} bytes)"]
     try:
         text = " ".join(plain.decode().split())
     except UnicodeDecodeError:
-        return [f"   {mark} ({len(plain):,} bytes)"]
+        return [f"{mark}({len(plain):,} bytes)"]
     cut = len(text) - _MAX_SHOWN_CHARACTERS
-    return [f"   {mark} {text[:_MAX_SHOWN_CHARACTERS]}" + (f"… and {cut:,} characters more" if cut > 0 else "")]
+    return _wrapped(mark, text[:_MAX_SHOWN_CHARACTERS] + (f"… and {cut:,} characters more" if cut > 0 else ""))
+
+
+def _wrapped(mark: str, text: str) -> list[str]:
+    """Lines of a text behind a mark, without control characters."""
+    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return wrap(printable, _COLUMNS, initial_indent=mark, subsequent_indent=" " * len(mark), break_on_hyphens=False)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,11 @@ def test_cassettes_are_found_in_folders_of_that_name(tmp_path):
         (tmp_path / name).write_text("a: 1")
     found = [path.name for path in find_cassettes([tmp_path])]
     assert found == ["one.yaml", "two.yaml.gz", "three.yml"]
+    # The name of the folder that a project is checked out in says nothing.
+    (tmp_path / "cassettes").mkdir()
+    project = (tmp_path / "tests").rename(tmp_path / "cassettes" / "tests")
+    assert [path.name for path in find_cassettes([project])] == found
+    project.rename(tmp_path / "tests")
     assert find_cassettes([tmp_path / "tests/cassettes/test_a"]) == [tmp_path / "tests/cassettes/test_a/one.yaml"]
     assert find_cassettes([tmp_path / "tests/config.yaml"]) == [tmp_path / "tests/config.yaml"]
 
@@ -93,9 +98,14 @@ def test_showing(path):
     storage.save(path, [chat(), tool()])
     assert show(path) == dedent("""\
         1/2  POST https://api.openai.com/v1/chat/completions
-           > { "model": "gpt-4o-mini", "messages": [ { "role": "user", "content": "fastest bird?" } ] }
+           > { "model": "gpt-4o-mini", "messages": [ { "role": "user", "content":
+             "fastest bird?" } ] }
            200 OK
-           < { "id": "1", "object": "chat.completion", "model": "gpt-4o-mini-2024-07-18", "choices": [ { "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": "A falcon." } } ], "usage": { "prompt_tokens": 1200, "completion_tokens": 7, "total_tokens": 1207 } }
+           < { "id": "1", "object": "chat.completion", "model":
+             "gpt-4o-mini-2024-07-18", "choices": [ { "index": 0, "finish_reason":
+             "stop", "message": { "role": "assistant", "content": "A falcon." } } ],
+             "usage": { "prompt_tokens": 1200, "completion_tokens": 7, "total_tokens":
+             1207 } }
            gpt-4o-mini-2024-07-18: 1,200 in, 7 out
 
         2/2  GET https://en.wikipedia.org/w/api.php
@@ -115,10 +125,21 @@ def test_showing_a_stream_that_breaks_off(path):
     assert "claude-1: at least 120 in, 1 out" in show(path)
 
 
+def test_showing_prints_no_secret_and_nothing_that_a_terminal_obeys(path, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "fastest-bird-key-1")
+    answer = b'{"text": "\x1b]0;title\x07 fastest-bird-key-1", "token": "t"}'
+    dirty = Interaction(DIRTY.request, Response(200, "OK \x1b[31m", {}, answer))
+    storage.save(path, [dirty])
+    shown = show(path)
+    for secret in (KEY, "abcdefgh", "fastest-bird-key-1"):
+        assert secret not in shown
+    assert all(line.isprintable() for line in shown.splitlines())
+
+
 @needs_corpus
 def test_every_public_cassette_can_be_shown():
     for file in sorted(ROOT.glob("corpus*/**/*.yaml"))[::7]:
-        assert show(file)
+        assert all(len(line) <= 80 for line in show(file).splitlines()), file
         assert not summarize(file).problem
 
 
