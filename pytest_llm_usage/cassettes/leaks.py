@@ -13,6 +13,7 @@ import json
 import os
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from pytest_llm_usage.cassettes.content import decoded, inflate, is_json_text
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction
 from pytest_llm_usage.cassettes.matching import is_placeholder
 from pytest_llm_usage.cassettes.redaction import REDACTED
+from pytest_llm_usage.wire.framing import Body
 
 __all__ = ["Leak", "credentials_in", "find_leaks", "masked", "patterns_of", "texts_in"]
 
@@ -197,16 +199,18 @@ class _Scanner:
         plain = decoded(headers, body)
         text = (body if plain is None else plain).decode("utf-8", "replace")
         found = [leak.what for leak in self.text(place, text)]
-        if not found:
-            return
         placed: set[str] = set()
-        for path, value in texts_in(text):
+        for path, value in texts_in(text) if found else ():
             for leak in self.text(f"{place}, {path}", value):
                 placed.add(leak.what)
                 yield leak
         for what in found:
             if what not in placed:
                 yield Leak(place, what)
+        for path, value in _streamed_texts(headers, body):
+            for leak in self.text(f"{place}, {path} of the stream's events together", value):
+                if leak.what not in found:
+                    yield leak
 
     def _in(self, text: str) -> Iterator[str]:
         if self._values is not None:
@@ -254,6 +258,21 @@ def _from_base64(run: str) -> str | None:
     text = data.decode("utf-8", "replace")
     readable = sum(character.isprintable() or character.isspace() for character in text) - text.count("\ufffd")
     return text if readable >= _MIN_TEXT_SHARE * len(text) else None
+
+
+def _streamed_texts(headers: Headers, body: bytes) -> Iterator[tuple[str, str]]:
+    """The texts that the events of a stream bring piece by piece, each put together, with its path in the events."""
+    stream = Body(body, headers)
+    if stream.framing == "json":
+        return
+    pieces: dict[str, list[str]] = defaultdict(list)
+    for event in stream.events():
+        for path, piece in _walk(event.data, ""):
+            pieces[path].append(piece)
+    for path, several in pieces.items():
+        # What every event repeats, such as an id, is no text in pieces.
+        if len(several) > 1 and several.count(several[0]) < len(several):
+            yield path, "".join(several)
 
 
 def texts_in(text: str) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 from unittest import mock
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import vcr
 import vcr.filters
@@ -392,10 +392,13 @@ class _Cassette:
         started_at = time.time()
         url = urlsplit(request.uri)
         host = url.hostname or ""
-        filtered = None if self._ignored.match(host, url.port) else self._config.filtered_request(request)
-        if filtered is None:
+        if self._ignored.match(host, url.port):
             return self._passing(request, host, started_at)
         try:
+            _read_form(request)
+            filtered = self._config.filtered_request(request)
+            if filtered is None:
+                return self._passing(request, host, started_at)
             plain = _plain_request(request)
         except CassetteError as error:
             if not is_loopback(host):
@@ -453,7 +456,7 @@ class _Cassette:
                 self._refuse(f"{error}\nRecord again:  {self._policy.rerecord_command}")
             if found is not None and self.write_protected:
                 self._check_age(loaded)
-            self._loaded = self._config.after_load(loaded)
+            self._loaded = self._config.after_load(loaded, self)
             subjects = [self._subject(interaction.request) for interaction in self._loaded]
             self._recordings = Recordings(subjects, self._config.match_on, repeat=self._config.repeat)
         return self._recordings
@@ -490,7 +493,7 @@ class _Cassette:
         storage.save(
             storage.find_recording(self._policy.path) or self._policy.path,
             publishable(
-                self._config.before_save((*self._kept_of_old(), *self._new())),
+                self._config.before_save((*self._kept_of_old(), *self._new()), self),
                 self._policy.redaction,
                 shown_path=self._policy.shown_path,
             ),
@@ -533,6 +536,52 @@ def _plain_request(request: Any) -> Request:
     return Request(str(request.method).upper(), str(request.uri), headers, _body_bytes(request))
 
 
+#: Between the parts of a form that aiohttp would put something random between.
+_FORM_BOUNDARY = "llm-usage-form"
+
+
+def _read_form(request: Any) -> None:
+    """Put in the place of a form of aiohttp's what will be sent of it: the stub hands over the form, which can be
+    rendered only once.
+    """
+    form = request.body
+    if type(form).__name__ != "FormData" or _package(type(form)) != "aiohttp":
+        return
+    fields = form._fields
+    if not form._is_multipart:  # noqa: SLF001
+        content_type = "application/x-www-form-urlencoded"
+        body = urlencode([(options["name"], value) for options, _, value in fields], doseq=True).encode()
+    else:
+        content_type = f"multipart/form-data; boundary={_FORM_BOUNDARY}"
+        parts = (_form_part(request, *field) for field in fields)
+        body = b"".join(f"--{_FORM_BOUNDARY}\r\n".encode() + part + b"\r\n" for part in parts)
+        body += f"--{_FORM_BOUNDARY}--\r\n".encode()
+    request.headers["content-type"] = content_type
+    request.body = body
+
+
+def _form_part(request: Any, options: Mapping[str, str], headers: Mapping[str, str], value: Any) -> bytes:
+    if hasattr(value, "read") and hasattr(value, "seek"):
+        position = value.tell()
+        content = value.read()
+        value.seek(position)
+    else:
+        content = value
+    if isinstance(content, str):
+        content = content.encode()
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise _unreadable(request, value)
+    disposition = "; ".join(["form-data", *(f'{name}="{text}"' for name, text in options.items())])
+    lines = [f"content-disposition: {disposition}", *(f"{name.lower()}: {text}" for name, text in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + bytes(content)
+
+
+def _unreadable(request: Any, body: Any) -> CassetteError:
+    return CassetteError(
+        f"{request.method} {request.uri}: a body of type {type(body).__name__} can be neither recorded nor replayed"
+    )
+
+
 def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
@@ -549,14 +598,12 @@ def _body_bytes(request: Any) -> bytes | None:
     if hasattr(body, "read"):
         content = body.read()
         return content.encode() if isinstance(content, str) else bytes(content)
-    if isinstance(body, dict | list | int | float):
-        return json.dumps(body).encode()
     try:
+        if isinstance(body, dict | list | int | float):
+            return json.dumps(body).encode()
         return b"".join(part.encode() if isinstance(part, str) else bytes(part) for part in body)
     except TypeError:
-        raise CassetteError(
-            f"{request.method} {request.uri}: a body of type {type(body).__name__} can be neither recorded nor replayed"
-        ) from None
+        raise _unreadable(request, body) from None
 
 
 def _vcr_request(request: Request) -> Any:
@@ -638,9 +685,10 @@ class _VcrConfig:
     custom_patches: Sequence[Any]
     skip_patchers: Sequence[str]
     repeat: bool
-    #: `filter_sensitive_data` of vcrpy 9: puts placeholders in the place of values before a save, and back after a load.
-    hide: Callable[[Any, Any], tuple[Any, Any]] | None
-    restore: Callable[[Any, Any], tuple[Any, Any]] | None
+    #: What vcrpy 9 lets an interaction go through before a save and after a load, with the names that it has for them.
+    #: Its `filter_sensitive_data` is one of each: placeholders take the place of values, and values theirs.
+    save_hooks: Sequence[Any]
+    load_hooks: Sequence[Any]
 
     @classmethod
     def of(cls, policy: CassettePolicy) -> _VcrConfig:
@@ -670,7 +718,7 @@ class _VcrConfig:
             return any(options.get(name) or getattr(reader, name, None) for name in filters)
 
         sensitive_data = merged.get("filter_sensitive_data")
-        hide, restore = vcr.filters.sensitive_data_hooks(sensitive_data) if sensitive_data else (None, None)
+        hooks = [vcr.filters.sensitive_data_hooks(sensitive_data)] if sensitive_data else []
         own = [name for name in names if reader.matchers[name] is not pristine.matchers.get(name)]
         return cls(
             match_on=[name for name in names if name not in own],
@@ -680,8 +728,9 @@ class _VcrConfig:
             custom_patches=merged["custom_patches"],
             skip_patchers=merged.get("skip_patchers", ()),
             repeat=bool(merged["allow_playback_repeats"]),
-            hide=hide,
-            restore=restore,
+            # Hooks of the user's see real values.
+            save_hooks=(*_several(merged.get("before_save_interaction")), *(hide for hide, _ in hooks)),
+            load_hooks=(*(restore for _, restore in hooks), *_several(merged.get("after_load_interaction"))),
         )
 
     def filtered_request(self, request: Any) -> Any:
@@ -700,25 +749,50 @@ class _VcrConfig:
             response = _plain_response(kept)
         return Interaction(_plain_request(request), playable(response))
 
-    def after_load(self, loaded: Sequence[Interaction]) -> Sequence[Interaction]:
+    def after_load(self, loaded: Sequence[Interaction], cassette: Any) -> Sequence[Interaction]:
         """What the user's filters leave of a file; vcrpy applies them to what it reads as well."""
-        if self.request_filter is None and self.response_filter is None and self.restore is None:
+        if self.request_filter is None and self.response_filter is None and not self.load_hooks:
             return loaded
-        filtered = []
-        for recorded in loaded:
-            request, response = _vcr_request(recorded.request), recorded.response
-            if self.restore is not None:
-                request, restored = self.restore(request, _vcr_response(response))
-                response = _plain_response(restored)
-            filtered.append(self.filtered(request, response))
+        kept = (_through(self.load_hooks, found, cassette, "after_load_interaction") for found in loaded)
+        filtered = (self.filtered(_vcr_request(found.request), found.response) for found in kept if found is not None)
         return [interaction for interaction in filtered if interaction is not None]
 
-    def before_save(self, recorded: Sequence[Interaction]) -> Sequence[Interaction]:
-        """What is to be written, with the user's placeholders."""
-        if self.hide is None:
+    def before_save(self, recorded: Sequence[Interaction], cassette: Any) -> Sequence[Interaction]:
+        """What is to be written, as the user's hooks leave it."""
+        if not self.save_hooks:
             return recorded
-        hidden = [self.hide(_vcr_request(found.request), _vcr_response(found.response)) for found in recorded]
-        return [Interaction(_plain_request(request), _plain_response(response)) for request, response in hidden]
+        kept = (_through(self.save_hooks, found, cassette, "before_save_interaction") for found in recorded)
+        return [interaction for interaction in kept if interaction is not None]
+
+
+def _several(hooks: Any) -> Sequence[Any]:
+    if hooks is None:
+        return ()
+    return tuple(hooks) if isinstance(hooks, Iterable) else (hooks,)
+
+
+def _through(hooks: Sequence[Any], interaction: Interaction, cassette: Any, name: str) -> Interaction | None:
+    """What vcrpy's interaction hooks leave of an interaction: None where one drops it."""
+    request, response = _vcr_request(interaction.request), _vcr_response(interaction.response)
+    for hook in hooks:
+        kept = hook(request, response, cassette) if _takes_cassette(hook) else hook(request, response)
+        if kept is None:
+            return None
+        try:
+            request, response = kept
+        except (TypeError, ValueError):
+            raise CassetteError(
+                f"vcr_config: {name} must return (request, response) or None, not {type(kept).__name__}"
+            ) from None
+    return Interaction(_plain_request(request), _plain_response(response))
+
+
+def _takes_cassette(hook: Any) -> bool:
+    try:
+        inspect.signature(hook).bind(None, None, None)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from langchain_clients import Endpoint, chat_model
 from provider_server import Refused
 
 from pytest_llm_usage import wire
+from pytest_llm_usage.cassettes import storage
 
 sys.path.append(str(Path(__file__).parents[1] / "wire"))
 from bodies import aws_stream, ndjson, sse
@@ -594,16 +595,49 @@ def test_a_body_that_cannot_be_recorded(provider, cassette):
     import aiohttp
 
     async def post(url):
-        form = aiohttp.FormData({"a": "1"})
-        async with aiohttp.ClientSession() as session, session.post(url + "/x", data=form) as response:
+        data = {"a": b"1", "b": "2"}
+        async with aiohttp.ClientSession() as session, session.post(url + "/x", data=data) as response:
             return (await response.json())["got"]
 
     for mode in ("none", "once"):
         with cassette(mode):
             # The application's own server gets what is meant for it.
-            assert asyncio.run(post(f"http://127.0.0.1:{provider.port}")) == "a=1"
-            with pytest.raises(Refused, match=r"/x: a body of type FormData can be neither recorded nor replayed"):
+            with pytest.warns(DeprecationWarning):
+                assert 'name="a"' in asyncio.run(post(f"http://127.0.0.1:{provider.port}"))
+            with pytest.raises(Refused, match=r"/x: a body of type dict can be neither recorded nor replayed"):
                 asyncio.run(post(provider.url))
+
+
+@pytest.mark.parametrize("with_filters", [False, True])
+def test_forms_of_aiohttp_replay(provider, cassette, path, tmp_path, with_filters):
+    import aiohttp
+
+    (tmp_path / "bird.bin").write_bytes(b"\x00\xff content")
+    config = {"filter_headers": ["authorization"]} if with_filters else {}
+
+    async def post(purpose, *, file=False):
+        form = aiohttp.FormData({"purpose": purpose, "api_key": "first-secret"})
+        with (tmp_path / "bird.bin").open("rb") as opened:
+            if file:
+                form.add_field("file", opened, filename="bird.bin", content_type="application/octet-stream")
+            async with aiohttp.ClientSession() as session, session.post(provider.url + "/x", data=form) as response:
+                return (await response.json())["number"]
+
+    with cassette("once", vcr_config=config):
+        numbers = [asyncio.run(post("batch", file=file)) for file in (False, True)]
+    (_, _, _, plain), (_, _, headers, multipart) = provider.requests
+    assert plain == b"purpose=batch&api_key=first-secret"
+    assert b"\x00\xff content" in multipart
+    assert headers["Content-Type"].startswith("multipart/form-data; boundary=")
+    for found in storage.load(path):
+        assert b"redacted" in found.request.body
+        assert b"first-secret" not in found.request.body
+    with cassette(vcr_config=config):
+        assert [asyncio.run(post("batch", file=file)) for file in (False, True)] == numbers
+    for file in (False, True):
+        with cassette(vcr_config=config), pytest.raises(Refused, match="Recording does not match"):
+            asyncio.run(post("other", file=file))
+    assert len(provider.requests) == 2
 
 
 def test_aiohttp_bodies_of_every_kind_replay(provider, cassette):

@@ -639,6 +639,52 @@ def test_sensitive_data_of_vcr_config(provider, cassette, path):
         ask(provider.url, {"tenant": "other"}, path="/acme-corp/chat")
 
 
+needs_interaction_hooks = pytest.mark.skipif(
+    not hasattr(vcr.VCR(), "before_save_interaction"), reason="vcrpy 9.4 brought them"
+)
+
+
+@needs_interaction_hooks
+@pytest.mark.parametrize("by", ["vcr_config", "configure_vcr"])
+def test_interaction_hooks_of_vcr_config(provider, cassette, path, by):
+    def hide(request, response):
+        if b"drop" in request.body:
+            return None
+        request.body = request.body.replace(b"acme-corp", b"TENANT")
+        response["body"]["string"] = response["body"]["string"].replace(b"acme-corp", b"TENANT")
+        return request, response
+
+    def restore(request, response, opened):
+        assert opened
+        request.body = request.body.replace(b"TENANT", b"acme-corp")
+        response["body"]["string"] = response["body"]["string"].replace(b"TENANT", b"acme-corp")
+        return request, response
+
+    hooks = {"before_save_interaction": hide, "after_load_interaction": [restore]}
+
+    def configure(reader):
+        for name, hook in hooks.items():
+            setattr(reader, name, hook)
+
+    how = {"vcr_config": hooks} if by == "vcr_config" else {"configure_vcr": configure}
+    with cassette("once", **how):
+        answer = ask(provider.url, {"tenant": "acme-corp"})
+        ask(provider.url, {"drop": 1})
+    assert "acme-corp" not in path.read_text()
+    assert bodies(path) == [{"tenant": "TENANT"}]
+    with cassette(**how):
+        assert ask(provider.url, {"tenant": "acme-corp"}) == answer
+
+
+@needs_interaction_hooks
+def test_an_interaction_hook_that_returns_something_else(provider, cassette, path):
+    hooks = {"before_save_interaction": lambda request, response: request.body}
+    message = r"before_save_interaction must return \(request, response\) or None, not bytes"
+    with pytest.raises(CassetteError, match=message), cassette("once", vcr_config=hooks):
+        ask(provider.url)
+    assert not path.exists()
+
+
 def test_concurrent_calls_are_written_in_the_order_in_which_they_were_made(provider, cassette, path):
     async def ask_all():
         async with httpx.AsyncClient() as client:

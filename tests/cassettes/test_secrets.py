@@ -7,7 +7,9 @@ must be refused without telling it.
 import base64
 import gzip
 import json
+import sys
 import zlib
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -19,6 +21,9 @@ from pytest_llm_usage.cassettes.interaction import Interaction, Request, Respons
 from pytest_llm_usage.cassettes.leaks import credentials_in
 from pytest_llm_usage.cassettes.publication import publishable
 from pytest_llm_usage.errors import ConfigurationError, SecretError
+
+sys.path.append(str(Path(__file__).parents[1] / "wire"))
+from bodies import aws_stream, ndjson, sse
 
 MODEL_URL = "https://api.openai.com/v1/chat/completions"
 TOOL_URL = "https://tools.provider.test/search"
@@ -337,6 +342,52 @@ def test_values_of_the_environment_stop_the_save(plant, name, monkeypatch):
         assert secret not in str(error)
     else:
         assert not any(encoded in data for encoded in encodings(secret))
+
+
+def _delta(piece):
+    return {"id": "chatcmpl-1", "choices": [{"index": 0, "delta": {"content": piece}}]}
+
+
+#: How streams bring a text in pieces: framing, and what the place of the text is called.
+STREAMS = {
+    "sse": (lambda pieces: sse(*map(_delta, pieces), done=True), "choices[0].delta.content"),
+    "named-sse": (
+        lambda pieces: sse(*(("x", {"type": "x", "delta": {"partial_json": piece}}) for piece in pieces)),
+        "delta.partial_json",
+    ),
+    "ndjson": (lambda pieces: ndjson(*({"message": {"content": piece}} for piece in pieces)), "message.content"),
+    "json-array": (
+        lambda pieces: json.dumps([{"parts": [{"text": piece}]} for piece in pieces], indent=1).encode(),
+        "parts[0].text",
+    ),
+    "aws": (lambda pieces: aws_stream(*(("d", {"delta": {"text": piece}}) for piece in pieces)), "delta.text"),
+    "aws-invoke": (lambda pieces: aws_stream(*(("chunk", {"completion": piece}) for piece in pieces)), "completion"),
+}
+
+
+@pytest.mark.parametrize("name", ["anthropic", "environment"])
+@pytest.mark.parametrize(("render", "path"), STREAMS.values(), ids=STREAMS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_secret_in_pieces_stops_the_save(render, path, name, packed, monkeypatch):
+    secret = SHAPES["anthropic"]
+    if name == "environment":
+        secret = ENVIRONMENT["DB_PASSWORD"]
+        monkeypatch.setenv("DB_PASSWORD", secret)
+    body = render(["The key is ", *(secret[start : start + 7] for start in range(0, len(secret), 7)), ", see?"])
+    headers = {"content-encoding": ["gzip"]} if packed else {}
+    answered = interaction(MODEL_URL, answer_headers=headers, answer=gzip.compress(body) if packed else body)
+    with pytest.raises(SecretError) as error:
+        publishable([answered], Redaction(), shown_path="c.yaml")
+    assert f"  interaction 1, response body, {path} of the stream's events together: " in str(error.value)
+    assert secret not in str(error.value)
+
+
+@pytest.mark.parametrize(("render", "path"), STREAMS.values(), ids=STREAMS)
+def test_what_looks_like_one_only_across_events_that_repeat_it_is_none(render, path):
+    """Ids that each event repeats are no text in pieces."""
+    answered = interaction(MODEL_URL, answer=render(["pa-abcdefgh"] * 20))
+    (clean,) = publishable([answered], Redaction(), shown_path="c.yaml")
+    assert clean.response.body == answered.response.body
 
 
 def test_the_message_says_where(monkeypatch):
