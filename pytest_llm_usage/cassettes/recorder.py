@@ -491,7 +491,7 @@ class _Cassette:
         if not self._recorded:
             return
         storage.save(
-            storage.find_recording(self._policy.path) or self._policy.path,
+            storage.file_to_write(self._policy.path),
             publishable(
                 self._config.before_save((*self._kept_of_old(), *self._new()), self),
                 self._policy.redaction,

@@ -19,10 +19,11 @@ from pytest_llm_usage.cassettes.content import MAX_BYTES, inflate
 from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.errors import CassetteError
 
-__all__ = ["cassette_path", "find_recording", "load", "read", "save", "write"]
+__all__ = ["cassette_path", "file_to_write", "find_recording", "load", "read", "save", "write"]
 
 _T = TypeVar("_T")
 _SUFFIX = ".yaml"
+_JSON_SUFFIX = ".json"
 _GZIP_MAGIC = b"\x1f\x8b"
 #: What pytest-recording replaces in names, so that its cassettes are found.
 _FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
@@ -74,11 +75,19 @@ def _is_inside(path: Path, directory: Path) -> bool:
 
 
 def find_recording(path: Path) -> Path | None:
-    """The file that holds the cassette `path`: itself, or itself with `.gz`; None where neither exists."""
-    for candidate in (path, path.with_name(path.name + ".gz")):
+    """The file that holds the cassette `path`: itself, itself with `.gz`, or what vcrpy's `json` serializer wrote in its
+    place; None where there is none of them.
+    """
+    for candidate in (path, path.with_name(path.name + ".gz"), path.with_suffix(_JSON_SUFFIX)):
         if candidate.is_file():
             return candidate
     return None
+
+
+def file_to_write(path: Path) -> Path:
+    """The file that the cassette `path` is saved to: a compressed one stays so, JSON is succeeded by YAML."""
+    found = find_recording(path)
+    return path if found is None or found.suffix == _JSON_SUFFIX else found
 
 
 def load(path: Path) -> list[Interaction]:

@@ -300,6 +300,44 @@ def raw_groq(url, streamed):
     return [chunk.to_dict() for chunk in got] if streamed else [got.to_dict()]
 
 
+async def raw_groq_async(url, streamed):
+    import groq
+
+    messages = [{"role": "user", "content": PROMPT}]
+    async with groq.AsyncGroq(base_url=url, api_key="k", max_retries=0) as client:
+        got = await client.chat.completions.create(model="llama-3.3", messages=messages, stream=streamed)
+        return [chunk.to_dict() async for chunk in got] if streamed else [got.to_dict()]
+
+
+async def raw_cohere_async(url, streamed):
+    import cohere as sdk
+
+    client = sdk.AsyncClientV2(api_key="k", base_url=url)
+    request = {"model": "command-r", "messages": [{"role": "user", "content": PROMPT}]}
+    if streamed:
+        return [event.model_dump(mode="json") async for event in client.chat_stream(**request)]
+    return [(await client.chat(**request)).model_dump(mode="json")]
+
+
+def raw_mistral(url, streamed):
+    from mistralai import Mistral
+
+    with Mistral(api_key="k", server_url=url) as client:
+        request = {"model": "mistral-small", "messages": [{"role": "user", "content": PROMPT}]}
+        if streamed:
+            return [event.data.model_dump(mode="json") for event in client.chat.stream(**request)]
+        return [client.chat.complete(**request).model_dump(mode="json")]
+
+
+def raw_perplexity(url, streamed):
+    import perplexity
+
+    client = perplexity.Perplexity(base_url=url, api_key="k", max_retries=0)
+    messages = [{"role": "user", "content": PROMPT}]
+    got = client.chat.completions.create(model="sonar", messages=messages, stream=streamed)
+    return [chunk.to_dict() for chunk in got] if streamed else [got.to_dict()]
+
+
 # HTTP libraries by themselves -------------------------------------------------------------------------------------------
 
 REQUEST = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": PROMPT}]}
@@ -380,6 +418,16 @@ def langchain_nvidia(url):
     return ChatNVIDIA(model="meta/llama-3.1-8b-instruct", base_url=url + "/v1", nvidia_api_key="nvapi-k")
 
 
+def langchain_perplexity(url):
+    import perplexity
+    from langchain_perplexity import ChatPerplexity
+
+    # The class offers no base URL, but takes clients that have one.
+    options = {"base_url": url, "api_key": "k", "max_retries": 0}
+    clients = {"client": perplexity.Perplexity(**options), "async_client": perplexity.AsyncPerplexity(**options)}
+    return ChatPerplexity(model="sonar", api_key="k", **clients)
+
+
 MODELS = {
     "ChatOpenAI": (langchain("ChatOpenAI", "openai-chat", "/v1/chat/completions", "gpt-4o-mini"), openai_chat),
     "ChatOpenAI responses": (
@@ -408,6 +456,7 @@ MODELS = {
         openai_chat,
     ),
     "ChatNVIDIA": (langchain_nvidia, openai_chat),
+    "ChatPerplexity": (langchain_perplexity, openai_chat),
 }
 
 
@@ -446,9 +495,13 @@ CLIENTS = {
     "boto3 converse": (raw_boto3_converse, bedrock_converse),
     "boto3 invoke": (raw_boto3_invoke, bedrock_invoke),
     "cohere": (raw_cohere, cohere),
+    "cohere async": (raw_cohere_async, cohere),
+    "mistral": (raw_mistral, openai_chat),
+    "perplexity": (raw_perplexity, openai_chat),
     "ollama": (raw_ollama, ollama),
     "ollama async": (raw_ollama_async, ollama),
     "groq": (raw_groq, openai_chat),
+    "groq async": (raw_groq_async, openai_chat),
     "httpx": (library_httpx, openai_chat),
     "httpx async": (library_httpx_async, openai_chat),
     "httpx2": (library_httpx2, openai_chat),

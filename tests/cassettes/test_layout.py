@@ -133,6 +133,38 @@ def test_header_names_and_bodies_that_were_written_as_python_objects():
     assert interaction.request.headers == {"Accept": ["application/json"], "X-Old": ["value"]}
 
 
+def test_numbers_and_names_that_were_written_as_python_objects():
+    (interaction,) = parsed("""
+        interactions:
+        - request:
+            body: !!python/bytes ZmlsZQ==
+            headers: {}
+            method: !!python/object/apply:http.HTTPMethod
+            - POST
+            uri: https://h/
+          response:
+            body: {}
+            headers: {content-length: [!!python/long '0']}
+            status:
+              code: !!python/object/apply:http.HTTPStatus
+              - 204
+              message: No Content
+        """)
+    assert (interaction.request.method, interaction.request.body) == ("POST", b"file")
+    response = interaction.response
+    assert (response.status, response.body, response.headers) == (204, b"", {"content-length": ["0"]})
+
+
+def test_binary_text_of_ruby_s():
+    (interaction,) = parsed("""
+        http_interactions:
+        - request: {method: post, uri: 'https://h/', headers: {}, body: {encoding: UTF-8, string: ''}}
+          response: {status: {code: 200, message: OK}, headers: {},
+                     body: {encoding: ASCII-8BIT, string: !binary AP8=}}
+        """)
+    assert (interaction.request.method, interaction.response.body) == ("POST", b"\x00\xff")
+
+
 def test_json_cassettes():
     document = {
         "version": 1,

@@ -11,9 +11,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import vcr
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_recording.plugin import get_default_cassette_name
+from vcr.request import Request as VcrRequest
 
 from pytest_llm_usage.cassettes import cassette_path, find_recording, storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
@@ -66,6 +68,22 @@ def test_find_recording(path):
     assert find_recording(path) == zipped
     storage.save(path, conversation("b"))
     assert find_recording(path) == path
+
+
+def test_what_vcrpy_s_json_serializer_wrote_is_read_and_succeeded_by_yaml(path):
+    written = path.with_suffix(".json")
+    with vcr.use_cassette(str(written), serializer="json") as cassette:
+        cassette.append(
+            VcrRequest("POST", "https://h.test/", "{}", {}),
+            {"status": {"code": 200, "message": "OK"}, "headers": {}, "body": {"string": b"[1]"}},
+        )
+    before = written.read_bytes()
+    assert find_recording(path) == written
+    (found,) = storage.load(written)
+    assert found.response.body == b"[1]"
+    storage.save(storage.file_to_write(path), conversation("a"))
+    assert find_recording(path) == path
+    assert written.read_bytes() == before
 
 
 # What goes wrong --------------------------------------------------------------------------------------------------------

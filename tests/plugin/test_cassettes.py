@@ -69,6 +69,115 @@ def recorded(project, path):
     return [json.loads(found.request.body) for found in storage.load(project.path / path)]
 
 
+# Nothing is lost --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["new_episodes", "all", "rewrite"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "assert False",
+        "raise KeyboardInterrupt",
+        "import pytest; pytest.exit('enough')",
+        "import pytest; pytest.skip('not today')",
+        "import os; os._exit(1)",
+    ],
+    ids=["failure", "ctrl-c", "exit", "skip", "crash"],
+)
+def test_only_a_test_that_passed_saves(project, provider, mode, ending):
+    path = project.record("cassettes/test_it/test_it.yaml")
+    before = path.read_bytes()
+    project.makepyfile(
+        test_it=f"""
+        from app import ask
+
+        def test_it(llm_usage):
+            ask("two [3 2]")
+            {ending}
+        """
+    )
+    args = (f"--llm-usage-record={mode}",)
+    if "os._exit" in ending:
+        project.runpytest_subprocess(*args)
+    else:
+        project.runpytest_inprocess(*args, no_reraise_ctrlc=True)
+    assert len(provider.asked) == 1
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("where", ["set-up", "tear-down"])
+def test_a_failure_round_the_test_leaves_the_cassette(project, provider, where):
+    path = project.record("cassettes/test_it/test_it.yaml")
+    before = path.read_bytes()
+    project.makepyfile(
+        test_it=f"""
+        import pytest
+        from app import ask
+
+        @pytest.fixture
+        def around(llm_usage):
+            ask("two [3 2]")
+            assert {where == "tear-down"}
+            yield
+            assert False
+
+        def test_it(around):
+            pass
+        """
+    )
+    project.runpytest("--llm-usage-record=rewrite")
+    if where == "set-up":
+        assert path.read_bytes() == before
+    else:
+        # What the test asked for is what it got; that closing something failed does not change it.
+        assert recorded(project, path)
+
+
+def test_two_workers_that_record_one_cassette_leave_a_whole_one(project, provider):
+    project.makepyfile(
+        test_it="""
+        import pytest
+        from app import ask
+
+        @pytest.mark.llm_cassette("shared")
+        @pytest.mark.parametrize("number", range(12))
+        def test_it(llm_usage, number):
+            ask(f"{number} [3 2]" + "x" * 20_000)
+        """
+    )
+    project.runpytest("--llm-usage-record=rewrite", "-n", "2").assert_outcomes(passed=12)
+    (body,) = recorded(project, "cassettes/test_it/shared.yaml")
+    assert len(body["messages"][0]["content"]) > 20_000
+    assert len(list((project.path / "cassettes/test_it").iterdir())) == 1
+
+
+def test_a_session_cassette_under_workers(project, provider):
+    project.makepyfile(
+        conftest="""
+        import pytest
+        from app import ask
+
+        @pytest.fixture(scope="session")
+        def index(llm_cassette):
+            with llm_cassette("index"):
+                return ask("one [3 2]")
+        """,
+        test_it="""
+        import pytest
+
+        @pytest.mark.parametrize("number", range(6))
+        def test_it(index, number):
+            assert index["usage"]["total_tokens"] == 5
+        """,
+    )
+    for args in (("--llm-usage-record=once",), ("--llm-usage-unplayed=fail",)):
+        project.runpytest("-n", "2", *args).assert_outcomes(passed=6)
+    asked = len(provider.asked)
+    project.runpytest("-n", "2").assert_outcomes(passed=6)
+    assert len(provider.asked) == asked
+
+
 # Redaction --------------------------------------------------------------------------------------------------------------
 
 SPENDS = """
