@@ -3,6 +3,7 @@ usage, and not one request more in the server's log.
 """
 
 import asyncio
+import functools
 import gc
 import gzip
 import json
@@ -312,15 +313,15 @@ async def raw_groq_async(url, streamed):
 async def raw_cohere_async(url, streamed):
     import cohere as sdk
 
-    client = sdk.AsyncClientV2(api_key="k", base_url=url)
     request = {"model": "command-r", "messages": [{"role": "user", "content": PROMPT}]}
-    if streamed:
-        return [event.model_dump(mode="json") async for event in client.chat_stream(**request)]
-    return [(await client.chat(**request)).model_dump(mode="json")]
+    async with sdk.AsyncClientV2(api_key="k", base_url=url) as client:
+        if streamed:
+            return [event.model_dump(mode="json") async for event in client.chat_stream(**request)]
+        return [(await client.chat(**request)).model_dump(mode="json")]
 
 
 def raw_mistral(url, streamed):
-    from mistralai import Mistral
+    from mistralai.client import Mistral
 
     with Mistral(api_key="k", server_url=url) as client:
         request = {"model": "mistral-small", "messages": [{"role": "user", "content": PROMPT}]}
@@ -418,6 +419,7 @@ def langchain_nvidia(url):
     return ChatNVIDIA(model="meta/llama-3.1-8b-instruct", base_url=url + "/v1", nvidia_api_key="nvapi-k")
 
 
+@functools.cache
 def langchain_perplexity(url):
     import perplexity
     from langchain_perplexity import ChatPerplexity
