@@ -96,7 +96,8 @@ def decoded(headers: Headers, body: bytes) -> bytes | None:
     Raises:
         CassetteError: The body holds more than `MAX_BYTES`.
     """
-    for encoding in reversed(header(headers, "content-encoding").lower().split(",")):
+    encodings = (value for name, values in headers.items() if name.lower() == "content-encoding" for value in values)
+    for encoding in reversed(",".join(encodings).lower().split(",")):
         encoding = encoding.strip()  # noqa: PLW2901 - the same thing, tidied
         if encoding in ("", "identity"):
             continue

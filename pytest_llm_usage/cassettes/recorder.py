@@ -628,11 +628,23 @@ def _plain_response(response: Mapping[str, Any]) -> Response:
     )
 
 
+class _HeaderValue(str):
+    """A value that is not ASCII. httpx would encode it as if it were, where it takes the bytes of a live one as they are."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return super().encode("utf-8" if encoding == "ascii" else encoding, errors)
+
+
 def _vcr_response(response: Response) -> dict[str, Any]:
     """A new one each time: the stubs change the headers of what they are given."""
     return {
         "status": {"code": response.status, "message": response.reason},
-        "headers": {name: list(values) for name, values in response.headers.items()},
+        "headers": {
+            name: [value if value.isascii() else _HeaderValue(value) for value in values]
+            for name, values in response.headers.items()
+        },
         "body": {"string": response.body},
     }
 

@@ -19,6 +19,7 @@ from provider_server import Refused
 
 from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import storage
+from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 
 sys.path.append(str(Path(__file__).parents[1] / "wire"))
 from bodies import aws_stream, ndjson, sse
@@ -567,6 +568,43 @@ def test_a_client_replays_what_it_recorded(provider, cassette, ask, name, stream
     for used in (recording, replaying):
         usages = [wire.read(exchange).usage for exchange in used.seen]
         assert [(usage.input_tokens, usage.output_tokens) for usage in usages] == [(11, 7)] * 2
+
+
+#: What recordings of others hold besides a body: each must reach the client, whatever the client makes of it.
+ODD_HEADERS = {
+    "letters": {"x-note": ["caf\xe9 \U0001f426"]},
+    "two-encodings": {"content-encoding": ["gzip", "gzip"]},
+    "encoding-of-nobody": {"content-encoding": ["zz"]},
+    "a-lie": {"Content-Encoding": ["br"]},
+    "wrong-length": {"content-length": ["5"]},
+    "two-lengths": {"content-length": ["5", "7"]},
+    "chunked": {"transfer-encoding": ["chunked"], "Content-Length": ["3"]},
+    "pseudo": {":status": ["200"]},
+    "nothing": {"x-empty": [""], "x-none": []},
+    "cookies": {"set-cookie": ["a=b; Path=/", "c=d; Expires=junk", "=;;"]},
+}
+LIBRARIES = ("httpx", "httpx async", "httpx2", "httpx2 async", "requests", "urllib3", "urllib", "aiohttp")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("odd", ODD_HEADERS)
+def test_odd_headers_of_other_recorders_replay(cassette, path, ask, library, odd):
+    url = "https://api.provider.test"
+    body = answer(openai_chat, streamed=False)[2]
+    if odd == "two-encodings":
+        body = gzip.compress(gzip.compress(body))
+    storage.save(
+        path,
+        [
+            Interaction(
+                Request("POST", url + ROUTE, {"content-type": ["application/json"]}, json.dumps(REQUEST).encode()),
+                Response(200, "OK", {"content-type": ["application/json"], **ODD_HEADERS[odd]}, body),
+            )
+        ],
+    )
+    with cassette() as opened:
+        assert ask(CLIENTS[library][0], url, streamed=False) == [openai_chat(streamed=False)]
+    assert wire.read(opened.seen[0]).usage.input_tokens == 11
 
 
 def test_a_stream_that_was_left_half_way_replays_so(provider, cassette):
