@@ -244,7 +244,9 @@ def _owning_test(item: pytest.Item) -> OwningTest:
 
     folder = item.path.parent / (item.config.stash[_SETTINGS].cassette_dir or "cassettes") / item.path.stem
     names: list[str | None] = [None]
-    names += [name for kind in ("vcr", "default_cassette") for mark in item.iter_markers(kind) for name in mark.args]
+    names += [
+        str(name) for kind in ("vcr", "default_cassette") for mark in item.iter_markers(kind) for name in mark.args
+    ]
     with suppress(ConfigurationError):  # the test itself says what is wrong with its marker
         names[0] = cassette_mark(item).name
     cassettes = []
@@ -633,11 +635,11 @@ class _OrphanCheck:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Takes in what a worker of xdist knows; one that crashed may have opened anything."""
-        output = getattr(node, "workeroutput", None)
-        if output is None:
+        found = getattr(node, "workeroutput", {}).get("llm_usage_cassettes")
+        if found is None:
             self._is_complete = False
         else:
-            self._found.append(output["llm_usage_cassettes"])
+            self._found.append(found)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -873,7 +875,7 @@ def _policy(
     record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
     if settings.cassette_dir is not None or folder is None:
         folder = Path(settings.cassette_dir or "cassettes") / file.stem
-    configure = getattr(config.hook, "pytest_recording_configure", None)
+    hook = getattr(config.hook, "pytest_recording_configure", None)
     path = cassette_path(file.parent / folder, None, own, mark.name)
     config.stash.setdefault(_OPENED, set()).add(str(_plain_path(path)))
     try:
@@ -889,7 +891,7 @@ def _policy(
         ignore_hosts=settings.ignore_hosts,
         json_style=settings.cassette_json,
         vcr_config=vcr_config,
-        configure_vcr=None if configure is None else lambda vcr: configure(config=config, vcr=vcr),
+        configure_vcr=(lambda vcr: hook(config=config, vcr=vcr)) if hook is not None and hook.get_hookimpls() else None,
         redaction=rules,
         max_age_days=settings.max_age,
         root=settings.root,

@@ -171,7 +171,7 @@ def test_a_session_cassette_under_workers(project, provider):
             assert index["usage"]["total_tokens"] == 5
         """,
     )
-    for args in (("--llm-usage-record=once",), ("--llm-usage-unplayed=fail",)):
+    for args in (("--llm-usage-record=once",), ("--llm-usage-unplayed=fail",), ("-p", "recording")):
         project.runpytest("-n", "2", *args).assert_outcomes(passed=6)
     asked = len(provider.asked)
     project.runpytest("-n", "2").assert_outcomes(passed=6)
