@@ -281,7 +281,18 @@ class TestRedact:
 
     def test_the_command_goes_by_the_rules_of_the_project(self, project):
         path = project.record("cassettes/test_it/test_it.yaml", recording(customer="acme-corp", region="north-7"))
-        project.makeini("[pytest]\nllm_usage_redact = field:customer")
+        # Whatever else the project demands of a run, and without running any of its code.
+        project.makeconftest("raise SystemExit('not to be run')")
+        project.makeini(
+            """
+            [pytest]
+            addopts = --option-of-another-plugin
+            required_plugins = pytest-of-nobody
+            strict_config = true
+            key_of_another_plugin = 1
+            llm_usage_redact = field:customer
+            """
+        )
 
         def command(*words):
             words = [sys.executable, "-m", "pytest_llm_usage.cli", "cassettes", *words]
