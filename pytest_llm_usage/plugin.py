@@ -660,7 +660,7 @@ class _OrphanCheck:
 
         mode = self._config.stash[_SETTINGS].orphans
         start = self._config.invocation_params.dir
-        self._verdict = explain_orphans(sorted(os.path.relpath(path, start) for path in orphans), fails=mode == "fail")
+        self._verdict = explain_orphans(sorted(os.path.relpath(path, start) for path in orphans), mode=mode)
         if mode == "fail" and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

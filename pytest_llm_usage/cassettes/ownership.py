@@ -126,19 +126,18 @@ class Ownership:
         return any(fnmatch(name, pattern) for pattern in self._module_patterns)
 
 
-def explain_orphans(paths: Sequence[str], *, fails: bool) -> str:
+def explain_orphans(paths: Sequence[str], *, mode: str) -> str:
     """The message about cassettes without a test: the commands that remove them, and one to look into them.
 
     Args:
         paths: As they are typed where pytest was started; at least one.
-        fails: Whether the run fails for them.
+        mode: What the run does about them: `warn` or `fail`.
     """
     count = "1 belongs" if len(paths) == 1 else f"{len(paths):,} belong"
-    verdict = ", which fails the run" if fails else ""
     removing = [f"  rm {shlex.quote(path)}" for path in paths]
     return "\n".join(
         [
-            f"Orphaned cassettes: {count} to no test{verdict} (llm_usage_orphans); none was removed",
+            f"Orphaned cassettes: {count} to no test (llm_usage_orphans = {mode})",
             *removing,
             f"What is in one:  pytest-llm-usage cassettes show {shlex.quote(paths[0])}",
         ]

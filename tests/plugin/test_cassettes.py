@@ -520,7 +520,7 @@ class TestOrphans:
         result.assert_outcomes(passed=6, skipped=1)
         result.stdout.fnmatch_lines(
             [
-                "Orphaned cassettes: 1 belongs to no test, which fails the run (llm_usage_orphans); none was removed",
+                "Orphaned cassettes: 1 belongs to no test (llm_usage_orphans = fail)",
                 "  rm 'tests/cassettes/test_agent/test_gone?x y?.yaml'",
                 "What is in one:  pytest-llm-usage cassettes show 'tests/cassettes/test_agent/test_gone?x y?.yaml'",
             ]
@@ -530,7 +530,7 @@ class TestOrphans:
     def test_off_and_warn(self, project, orphan):
         self.check(project, mode="off", printed=False)
         result = self.check(project, mode="warn")
-        result.stdout.fnmatch_lines(["Orphaned cassettes: 1 belongs to no test (llm_usage_orphans); none was removed"])
+        result.stdout.fnmatch_lines(["Orphaned cassettes: 1 belongs to no test (llm_usage_orphans = warn)"])
 
     @pytest.mark.parametrize(
         "args",
