@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llm_usage.cli import main
-from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.ledger import Call, Ledger, Quote
 from pytest_llm_usage.report.data import rendered, run_data
 from pytest_llm_usage.report.run import Run, TestRecord
 from pytest_llm_usage.usage import TokenUsage
@@ -51,7 +51,13 @@ def write(tmp_path):
 
 
 def call(index, sent):
-    return Call(index=index, model="m", usage=TokenUsage.of(sent, 0), started_at=1e9, pricer=lambda _: Decimal("0.01"))
+    return Call(
+        index=index,
+        model="m",
+        usage=TokenUsage.of(sent, 0),
+        started_at=1e9,
+        pricer=lambda _: Quote(cost_usd=Decimal("0.01")),
+    )
 
 
 def lines(text):

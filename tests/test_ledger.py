@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from strategies import calls, ledgers
 
-from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.ledger import Call, Ledger, Quote
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -47,7 +47,7 @@ def test_a_price_is_looked_up_once_and_only_when_it_is_read():
 
     def price(call):
         asked.append(call)
-        return Decimal("0.02")
+        return Quote(cost_usd=Decimal("0.02"))
 
     call = Call(index=0, usage=TokenUsage.of(10, 5), pricer=price)
 
@@ -74,7 +74,7 @@ def test_what_langchain_reported_is_kept_to_the_letter():
 
 def test_a_cost_survives_without_rounding():
     cost = Decimal("0.000000012345678901234567890123456789")
-    call = Call(index=0, usage=TokenUsage.of(1, 0), pricer=lambda _: cost)
+    call = Call(index=0, usage=TokenUsage.of(1, 0), pricer=lambda _: Quote(cost_usd=cost))
 
     assert Call.from_dict(call.to_dict()).cost_usd == cost
 

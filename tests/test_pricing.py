@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -24,9 +25,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.errors import ConfigurationError, PriceUnknownError
 from pytest_llm_usage.ledger import Call, Part
-from pytest_llm_usage.pricing import Price, PriceBook, PriceLine, Unpriced, explain, plain, sum_lines
+from pytest_llm_usage.money import plain
+from pytest_llm_usage.pricing import Price, PriceBook, PriceLine, Unpriced, explain, sum_lines
+from pytest_llm_usage.pricing.sellers import ALWAYS_SEARCH
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -251,6 +254,8 @@ class TestFindingTheModel:
                 moment = datetime(2026, 10, 20, 12, tzinfo=UTC)
                 if provider.id in ("openai", "azure") and "gpt-oss" in name:
                     continue  # Listed under OpenAI at OpenRouter's price; see sellers.NOT_SOLD_BY_MAKER.
+                if any(mark in name for mark in ALWAYS_SEARCH):
+                    continue  # Their tokens are not all that they cost.
                 if theirs is None or not {"input_mtok", "output_mtok"} <= vars(theirs.get_prices(moment)).keys():
                     continue
                 ours = PriceBook().price(call(provider.id, name, 1, 1))
@@ -269,6 +274,8 @@ class TestFindingTheModel:
             for model in provider.models:
                 keys = {key for key, value in vars(model.get_prices(moment)).items() if value is not None}
                 if not {"input_mtok", "output_mtok"} <= keys or (provider.id, model.id[:7]) == ("openai", "gpt-oss"):
+                    continue
+                if any(mark in model.id for mark in ALWAYS_SEARCH):
                     continue
                 for tokens in (1_000, 300_000):
                     theirs = model.calc_price(
@@ -404,6 +411,19 @@ class TestWhatIsPriced:
             "cache_read and input_audio are priced apart, and the usage does not say how many tokens are both", ""
         )
 
+    def test_tokens_that_are_cached_and_audio_at_once(self):
+        usage = TokenUsage.of(1_518, 0, input_token_details={"audio": 160, "cache_read": 1_122})
+        both = {"cache_read_text": 31, "cache_read_audio": 118, "cache_read_video": 973}
+        bill = replace(usage, input_token_details={**usage.input_token_details, **both})
+        heard = call("google_genai", "gemini-2.5-flash", usage=usage, billed_usage=bill)
+        assert priced(PriceBook().price(heard)).cost_usd == (
+            mtok("0.3", 1_518 - 1_122 - 42) + mtok("1", 42) + mtok("0.03", 1_004) + mtok("0.1", 118)
+        )
+        contradictory = replace(bill, input_token_details={**bill.input_token_details, "cache_read_audio": 161})
+        assert unpriced(PriceBook().price(replace(heard, billed_usage=contradictory))).reason == (
+            "contradictory usage: cache_read_audio (161) exceed input_audio (160)"
+        )
+
     def test_images(self):
         drawn = call("google_genai", "gemini-2.5-flash-image", 10, 1_300, output_token_details={"image": 1_290})
         assert priced(PriceBook().price(drawn)).cost_usd == mtok("0.3", 10) + mtok("2.5", 10) + mtok("30", 1_290)
@@ -457,12 +477,49 @@ class TestWhatIsPriced:
 
     def test_fees_per_request_and_per_search(self):
         assert cost("perplexity", "sonar", 1_000, 1_000) == mtok("1", 2_000) + Decimal("0.012")
-        searched = PriceBook().price(call("anthropic", "claude-sonnet-4-5", 1_000), server_tools={"web_search": 2})
-        assert priced(searched).cost_usd == mtok("3", 1_000) + 2 * Decimal("0.01")
-        fetched = PriceBook().price(
-            call("anthropic", "claude-sonnet-4-5", 1_000), server_tools={"web_fetch": 2, "ocr": 0}
+        searched = cost("anthropic", "claude-sonnet-4-5", 1_000, billed_items={"web_search": 2})
+        assert searched == mtok("3", 1_000) + 2 * Decimal("0.01")
+
+    def test_work_without_a_fee_in_the_book_is_not_free(self):
+        opened = call("openai", "o4-mini", 762, 242, billed_items={"code_interpreter": 1})
+        price = unpriced(PriceBook().price(opened))
+        assert price.reason.endswith("openai/o4-mini has no price for code_interpreter")
+        assert price.fix == '"o4-mini" = { provider = "openai", same_as = "o4-mini", code_interpreter = ? }'
+        book = book_of(f"[models]\n{price.fix.replace('?', '0.03')}")
+        assert priced(book.price(opened)).cost_usd == mtok("1.1", 762) + mtok("4.4", 242) + Decimal("0.03")
+
+    def test_what_is_billed_by_the_hour_is_said_and_not_in_the_cost(self):
+        ran = call("anthropic", "claude-sonnet-4-5", 1_000, billed_items={"code_execution": 1})
+        price = priced(PriceBook().price(ran))
+        assert price.cost_usd == mtok("3", 1_000)
+        (note,) = price.notes
+        assert note.startswith("code_execution: its container is billed by the hour")
+
+    @pytest.mark.parametrize(
+        ("model", "fees"), [("gemini-2.5-flash", Decimal("0.035")), ("gemini-3-flash-preview", 3 * Decimal("0.014"))]
+    )
+    def test_google_bills_a_prompt_of_older_models_and_each_search_of_newer_ones(self, model, fees):
+        price = priced(PriceBook().price(call("google_genai", model, billed_items={"web_search": 3})))
+        assert price.cost_usd == fees
+        assert price.notes == (
+            "searches that google_genai does not bill, the first of a day or a month, are in it: at most",
         )
-        assert priced(fetched).notes == ("2 × web_fetch: the price book has no fee for it",)
+
+    def test_a_model_that_always_searches_does_not_say_so(self):
+        assert cost("openai", "gpt-4o-mini-search-preview", 1_000) == mtok("0.15", 1_000) + Decimal("0.01")
+        price = unpriced(PriceBook().price(call("openai", "gpt-4o-search-preview", 1_000)))
+        assert price.reason.endswith("openai/gpt-4o-search-preview has no price for web_search")
+
+    def test_the_largest_fee_where_it_depends_on_the_search(self):
+        (note,) = priced(PriceBook().price(call("perplexity", "sonar", 1))).notes
+        assert note == "the fee per request is that of the largest search: at most"
+
+    def test_what_is_not_billed_by_token_at_all(self):
+        ranked = call("cohere", "rerank-v3.5", billed_items={"search_unit": 2})
+        price = unpriced(PriceBook().price(ranked))
+        assert price.fix == '"rerank-v3.5" = { provider = "cohere", search_unit = ? }'
+        book = book_of(f"[models]\n{price.fix.replace('?', '0.002')}")
+        assert priced(book.price(ranked)).cost_usd == 2 * Decimal("0.002")
 
     def test_parts_are_priced_each_as_their_own_model(self):
         part = Part("advisor_message", "claude-opus-4-8", TokenUsage.of(2_518, 22))
@@ -517,7 +574,7 @@ class TestWhatIsPriced:
         assert priced(PriceBook().price(counted)).notes == (
             "cohere bills fewer tokens than it counts, and does not say here how many: at most",
         )
-        price = priced(PriceBook().price(counted, billed=TokenUsage.of(26, 222)))
+        price = priced(PriceBook().price(replace(counted, billed_usage=TokenUsage.of(26, 222))))
         assert price.cost_usd == mtok("2.5", 26) + mtok("10", 222)
         assert price.notes == ()
 
@@ -540,14 +597,22 @@ class TestWhatIsPriced:
 class TestStatedCost:
     def test_what_the_provider_states_is_the_cost_and_the_book_is_the_check(self):
         stated = Decimal("0.00000537000")
+        book = PriceBook().name
         price = priced(PriceBook().price(call("openrouter", "openai/gpt-4o", 1_000, stated_cost_usd=stated)))
         assert price == Price(
             stated,
             (PriceLine("stated", 1, None, stated, "openai/gpt-4o"),),
             "stated by openrouter",
             book_usd=mtok("2.5", 1_000),
+            notes=(
+                f"0.00000537 USD stated by openrouter; {book}, openrouter/openai/gpt-4o, since 2026-10-19, has 0.0025 for it",
+            ),
         )
         assert plain(price.cost_usd) == "0.00000537"
+
+    def test_agreement_within_what_a_float_holds_is_nothing_to_say(self):
+        asked = call("openrouter", "openai/gpt-4o", 1_000, stated_cost_usd=Decimal("0.002500001"))
+        assert priced(PriceBook().price(asked)).notes == ()
 
     def test_a_stated_cost_needs_no_price(self):
         price = priced(PriceBook().price(call("openrouter", "nobody/knows", 9, stated_cost_usd=Decimal("0.5"))))
@@ -723,7 +788,7 @@ class TestPriceFile:
         )
         assert cost("x", "m", 1_000, 1, book=book) == mtok("1", 1_000) + mtok("2", 1) + Decimal("0.01")
         assert cost("x", "m", 1_001, 0, book=book) == mtok("3", 1_001) + Decimal("0.01")
-        searched = book.price(call("x", "m", 0), server_tools={"web_search": 3})
+        searched = book.price(call("x", "m", 0, billed_items={"web_search": 3}))
         assert priced(searched).cost_usd == Decimal("0.01") + 3 * Decimal("0.02")
 
     def test_a_kind_that_is_missing_says_where_to_add_it(self):
@@ -898,10 +963,12 @@ class TestExplain:
         assert sum(line.amount_usd for line in lines) == sum(price.cost_usd for price in prices)
         version = prices[0].source.split(",")[0]
         assert explain(prices) == (
-            "model        kind    quantity  USD per 1M     USD\n"
-            "gpt-4-turbo  input      3,500          10   0.035\n"
-            "gpt-4-turbo  output        20          30  0.0006\n"
-            "total                                      0.0356\n"
+            "          quantity  USD per 1M     USD\n"
+            "gpt-4-turbo\n"
+            "  input      3,500          10  0.035\n"
+            "  output        20          30  0.0006\n"
+            "total                           0.0356\n"
+            "\n"
             f"prices: {version}, openai/gpt-4-turbo"
         )
 
@@ -915,8 +982,11 @@ class TestExplain:
 
     def test_what_applies_at_one_provider(self):
         text = PriceBook().describe("gpt-5.4", provider="openai", at=day("2026-10-20"))
-        assert "  input        2.5\n  input        5 above 272,000 input tokens\n" in text
-        assert "  web_search   0.01 each" in text
+        _, _, _, head, sent, *_ = text.splitlines()
+        assert head.split("  ")[-1] == "above 272,000 input tokens"
+        assert sent.split() == ["input", "2.5", "5"]
+        assert re.search(r"^  web_search +0\.01 +each$", text, re.MULTILINE)
+        assert max(map(len, text.splitlines())) <= 80
 
     @pytest.mark.parametrize("provider", ["ollama", None])
     def test_free(self, provider):
@@ -924,10 +994,12 @@ class TestExplain:
         assert "from prices.toml:2\n  free" in book.describe("m", provider=provider)
 
     def test_nothing_applies(self):
+        with pytest.raises(PriceUnknownError) as error:
+            PriceBook().describe("m", provider="ollama")
         assert re.fullmatch(
             r"no price is known for m: genai-prices [\d.]+ does not know the provider ollama\n"
-            r'Add to the price file:  "m" = \{ provider = "ollama", input = \?, output = \? \}',
-            PriceBook().describe("m", provider="ollama"),
+            r'Add to the file of llm_usage_prices:  "m" = \{ provider = "ollama", input = \?, output = \? \}',
+            str(error.value),
         )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from pytest_llm_usage.compare.amounts import DETAILS, EXACT_CONTEXT, FIELDS, Number, Usage, Value
+from pytest_llm_usage import money
+from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, Number, Usage, Value
 from pytest_llm_usage.compare.tolerance import EXACT, NO_ROOM, Tolerance, Tolerances
 
 #: What follows from the other counts: held to a tolerance of its own only where one is named.
@@ -45,7 +46,7 @@ class FieldChange:
         if isinstance(self.was, int) and isinstance(self.now, int):
             return self.now - self.was
         if isinstance(self.was, int | Decimal) and isinstance(self.now, int | Decimal):
-            return EXACT_CONTEXT.subtract(Decimal(self.now), Decimal(self.was))
+            return money.EXACT.subtract(Decimal(self.now), Decimal(self.was))
         return None
 
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pytest_llm_usage.compare.amounts import DETAILS, EXACT_CONTEXT, FIELDS, Usage
+from pytest_llm_usage import money
+from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, Usage
 from pytest_llm_usage.errors import ConfigurationError
 
 
@@ -55,5 +56,5 @@ def _sum(left: Any, right: Any) -> Any:
     if left is None or right is None:
         return None
     if isinstance(left, str) or isinstance(right, str):
-        return str(EXACT_CONTEXT.add(Decimal(left), Decimal(right)))
+        return str(money.EXACT.add(Decimal(left), Decimal(right)))
     return left + right

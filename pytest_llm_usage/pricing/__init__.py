@@ -27,7 +27,7 @@ request with more input than that; prices beside `same_as` replace those of the 
 """
 
 from pytest_llm_usage.pricing.book import PriceBook
-from pytest_llm_usage.pricing.price import Price, PriceLine, Unpriced, explain, plain, sum_lines
+from pytest_llm_usage.pricing.price import Price, PriceLine, Unpriced, explain, sum_lines
 from pytest_llm_usage.pricing.pricefile import PriceSource
 
-__all__ = ["Price", "PriceBook", "PriceLine", "PriceSource", "Unpriced", "explain", "plain", "sum_lines"]
+__all__ = ["Price", "PriceBook", "PriceLine", "PriceSource", "Unpriced", "explain", "sum_lines"]

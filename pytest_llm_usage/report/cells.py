@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 
 from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.money import total
 from pytest_llm_usage.text import plural, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
 
@@ -36,7 +36,7 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
 
     costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
     priced = [cost for cost in costs if cost is not None]
-    price = "-" if not costs else usd(sum(priced, Decimal(0))) if priced else "?" if unknown else "unpriced"
+    price = "-" if not costs else usd(total(priced)) if priced else "?" if unknown else "unpriced"
     if priced and len(priced) < len(costs):
         price = f">={price}" if price[0] != "<" else ">0"
     return (

@@ -8,6 +8,7 @@ from textwrap import wrap
 
 from pytest_llm_usage.budget import call_lines
 from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.report.cells import model_rows, notes, usage_cells
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
 from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width
@@ -132,7 +133,7 @@ def _budgets(records: Sequence[TestRecord], bar: str) -> list[str]:
                     (
                         shortened(test.nodeid, 40),
                         amount(spent.spent),
-                        bar * max(1, round(_BAR_WIDTH * spent.share / most)),
+                        bar * max(1, round(EXACT.divide(EXACT.multiply(_BAR_WIDTH, spent.share), most))),
                         percent(spent.spent, spent.limit),
                     )
                     for test, spent in shown
