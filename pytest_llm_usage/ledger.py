@@ -7,6 +7,7 @@ Nothing here knows where a call came from (LangChain's callbacks or the wire); t
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
@@ -77,8 +78,8 @@ class Quote:
 
     Attributes:
         cost_usd: USD, exact; None where it is not known.
-        source: Where the price is from: `genai-prices 0.2.3, openai/o3, since 2025-06-10`, `prices.toml:7`, `stated by
-            openrouter`; empty where there is none.
+        source: Where the price is from: the book, a comma, its entry (`genai-prices 0.2.3, openai/o3, since 2025-06-10`),
+            `prices.toml:7` or `stated by openrouter`; several are separated by a semicolon. Empty where there is none.
         notes: What a reader of the bill should know, in words.
         book_usd: What the price book would have given where the provider stated its own cost; else None.
         reason: Why the cost is not known, in words.
@@ -92,6 +93,11 @@ class Quote:
     reason: str = ""
     fix: str = ""
 
+    @property
+    def books(self) -> tuple[str, ...]:
+        """The books of `source`, without their entries."""
+        return tuple(dict.fromkeys(each.partition(", ")[0] for each in self.source.split("; ") if each))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able data of all but the cost itself. Fields that hold nothing are left out."""
         data = {"source": self.source, "notes": list(self.notes), "reason": self.reason, "fix": self.fix}
@@ -100,11 +106,15 @@ class Quote:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], cost_usd: Decimal | None) -> Quote:
-        """The inverse of `to_dict`."""
-        values = dict(data) | {"notes": tuple(data.get("notes", ()))}
-        if "book_usd" in data:
-            values["book_usd"] = Decimal(data["book_usd"])
-        return cls(cost_usd=cost_usd, **values)
+        """The inverse of `to_dict`; older files have none of it."""
+        return cls(
+            cost_usd=cost_usd,
+            source=data.get("source", ""),
+            notes=tuple(data.get("notes", ())),
+            book_usd=Decimal(data["book_usd"]) if "book_usd" in data else None,
+            reason=data.get("reason", ""),
+            fix=data.get("fix", ""),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +313,7 @@ def usage_by_model(calls: Iterable[Call]) -> dict[str, dict[str, Any]]:
 
 
 def summed_usage(calls: Iterable[Call]) -> dict[str, Any]:
-    """Plain JSON-able data: calls, tokens, details that are not zero, cost in USD as a string.
+    """Plain JSON-able data: calls, tokens, details and billed items that are not zero, cost in USD as a string.
 
     What is not known is None, with `calls_without_usage` beside it; never 0. Answers of a cache count nothing.
     """
@@ -314,6 +324,11 @@ def summed_usage(calls: Iterable[Call]) -> dict[str, Any]:
         data |= {"calls_without_usage": unknown, "input_tokens": None, "output_tokens": None, "total_tokens": None}
     else:
         data |= sum((call.usage for call in billed if call.usage is not None), TokenUsage()).to_dict()
+    items: Counter[str] = Counter()
+    for call in billed:
+        items.update(call.billed_items)
+    if items:
+        data["billed_items"] = dict(sorted(items.items()))
     costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
     data["cost_usd"] = None if None in costs else plain(total(cost for cost in costs if cost is not None))
     return data

@@ -25,6 +25,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pytest_llm_usage import wire
 from pytest_llm_usage.errors import ConfigurationError, PriceUnknownError
 from pytest_llm_usage.ledger import Call, Part
 from pytest_llm_usage.money import plain
@@ -1025,6 +1026,8 @@ def _module_or_skip(name: str) -> ModuleType:
 
 #: Where we differ from langchain-community's OpenAI table, and what settles it.
 OPENAI_DIFFERENCES = {
+    "gpt-4o-mini-search-preview": "its table has the tokens; OpenAI bills the search of each request as well",
+    "gpt-4o-mini-search-preview-2025-03-11": "as gpt-4o-mini-search-preview",
     "gpt-3.5-turbo": "its table has the 0613 model; OpenAI moved the name to 0125 (0.50 and 1.50 USD) in 2024-02",
     "gpt-35-turbo": "as gpt-3.5-turbo",
     "gpt-35-turbo-0301": "its table has 2 USD for input; OpenAI's price for 0301 was 1.50",
@@ -1119,7 +1122,8 @@ WIRE_DIFFERENCES = {
 KNOWN_AND_UNPRICED = {
     ("azure", "grok-4-1-fast-non-reasoning"): "more cached tokens than input tokens",
     ("openai", "gpt-4o-mini-2024-07-18"): "audio tokens (made up) of a model that hears none",
-    ("google_genai", "gemini-2.5-flash"): "cached audio: how many tokens are both is not in the usage",
+    ("openai", "o4-mini-2025-04-16"): "a container of the code interpreter, for which the price book has no fee",
+    ("openai", "gpt-5-2025-08-07"): "as o4-mini-2025-04-16",
     ("google_vertexai", "gemini-3-flash-preview"): "no price for the flex tier",
     ("openrouter", "google/gemini-2.5-flash"): "provisioned throughput is not billed by token",
 }
@@ -1133,6 +1137,8 @@ def _recorded() -> Iterator[tuple[Call, Decimal | None]]:
         extra = row["extra"] or {}
         tier = extra.get("service_tier")
         parts = extra.get("unreported_by_top_level") or ()
+        answer = wire.read(corpus.exchange(row))
+        assert answer is not None
         yield (
             Call(
                 index=index,
@@ -1142,6 +1148,8 @@ def _recorded() -> Iterator[tuple[Call, Decimal | None]]:
                 usage=TokenUsage.from_dict(row["usage"]),
                 service_tier=None if tier is None else str(tier),
                 parts=tuple(Part(part["type"], part["model"], TokenUsage.from_dict(part["usage"])) for part in parts),
+                billed_usage=answer.billed_usage,
+                billed_items=answer.billed_items,
                 priced_at=_recorded_at(row["recorded"]),
             ),
             _stated_usd(row["raw_usage"]),

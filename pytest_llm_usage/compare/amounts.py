@@ -20,6 +20,8 @@ FIELDS = ("calls", "calls_without_usage", "input_tokens", "output_tokens", "tota
 TOKEN_FIELDS = ("input_tokens", "output_tokens", "total_tokens")
 #: Mappings of details → the count that they are parts of.
 DETAILS = {"input_token_details": "input", "output_token_details": "output"}
+#: The mapping of what is billed by the piece: searches and the like.
+ITEMS = "billed_items"
 #: `$`, the number, `%`.
 AMOUNT = r"(\$?)(\d+(?:\.\d+)?|\.\d+)(%?)"
 

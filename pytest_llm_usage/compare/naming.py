@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from pytest_llm_usage import money
-from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, Usage
+from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, Usage
 from pytest_llm_usage.errors import ConfigurationError
 
 
@@ -41,7 +41,7 @@ def with_model_names(usage: Usage, names: Mapping[str, str]) -> dict[str, Mappin
     return renamed
 
 
-_ORDER = (*FIELDS[:-1], *DETAILS, "cost_usd")
+_ORDER = (*FIELDS[:-1], *DETAILS, ITEMS, "cost_usd")
 
 
 def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
-from pytest_llm_usage.compare.amounts import Value, plain
+from pytest_llm_usage.compare.amounts import TOKEN_FIELDS, Value, plain
 from pytest_llm_usage.compare.change import DERIVED, FieldChange, ModelChange
 from pytest_llm_usage.compare.tolerance import Tolerance
 from pytest_llm_usage.text import columns, percent, plural, tokens, usd
@@ -145,8 +145,15 @@ def _cause(
             verb = "grew" if by > 0 else "shrank"
             place = where(change.model, name) if by > 0 else ""
             yield f"{noun} {verb} by {plural(abs(by), 'token')}" + (f" (the largest: {place})" if place else "")
+    for item in counts:
+        if item.name not in _TOLD_APART and not item.is_detail and isinstance(item.by, int):
+            yield f"{abs(item.by):,} {item.name} {'more' if item.by > 0 else 'fewer'}"
     if all(item.is_detail for item in counts):
         yield f"the same tokens, split otherwise ({', '.join(item.name for item in counts)})"
+
+
+#: What has a sentence of its own.
+_TOLD_APART = frozenset({"calls", "calls_without_usage", *TOKEN_FIELDS})
 
 
 def _price_cause(change: ModelChange, prices: tuple[str | None, str | None]) -> str:

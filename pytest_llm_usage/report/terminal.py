@@ -9,7 +9,7 @@ from textwrap import wrap
 from pytest_llm_usage.budget import call_lines
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT
-from pytest_llm_usage.report.cells import model_rows, notes, usage_cells
+from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
 from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width
 
@@ -58,7 +58,23 @@ def _models(calls: Sequence[Call]) -> list[str]:
     lines = columns(rows, "<>>>>>>")
     edge = min(_WIDTH, max(map(width, lines)))
     remarks = [line for note in notes(calls) for line in wrap(note, _WIDTH)]
-    return lines + [" " * (edge - width(note)) + note for note in remarks]
+    lines += [" " * (edge - width(note)) + note for note in remarks]
+    return lines + _unpriced(calls)
+
+
+_MOST_REASONS = 3
+
+
+def _unpriced(calls: Sequence[Call]) -> list[str]:
+    """Why calls have no price, and the line of the price file that settles it, where it fits: half of it helps nobody."""
+    reasons = list(unpriced_reasons(calls))
+    lines = []
+    for reason, fix in reasons[:_MOST_REASONS]:
+        lines.append(shortened(f"unpriced: {reason}", _WIDTH))
+        lines += [f"  {fix}"] if fix and width(fix) <= _WIDTH - 2 else []
+    if more := reasons[_MOST_REASONS:]:
+        lines.append(f"and for {plural(len(more), 'reason')} more: llm_usage.explain_cost() in the test")
+    return lines
 
 
 def _summary(calls: Sequence[Call]) -> str:

@@ -88,14 +88,15 @@ class Items:
 
     Attributes:
         kind: What a price file calls it (`web_search`, `file_search` …).
-        paths: Where it is told, the best first: a number says how many; of texts each different one is a piece, of
-            anything else each.
+        paths: Where it is told, the best first: a number says how many, of anything else each is a piece.
         is_billed: Whether such a piece is billed at all.
+        by_name: Texts name the pieces, each of them one however often it occurs.
     """
 
     kind: str
     paths: tuple[str, ...]
     is_billed: Callable[[Any], bool] = lambda _: True
+    by_name: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -106,11 +107,11 @@ class Items:
         """How many pieces `data` tells of, or None where it tells of none."""
         for path in self.paths:
             found = list(members(data, path))
+            if found and self.by_name:
+                return len({value for value in found if isinstance(value, str)})
             if found:
-                numbers = sum(n for value in found if not isinstance(value, str) and (n := count(value)) is not None)
-                texts = {value for value in found if isinstance(value, str)}
-                pieces = sum(isinstance(value, Mapping) and self.is_billed(value) for value in found)
-                return numbers + len(texts) + pieces
+                numbers = sum(n for value in found if (n := count(value)) is not None)
+                return numbers + sum(isinstance(value, Mapping) and self.is_billed(value) for value in found)
         return None
 
 

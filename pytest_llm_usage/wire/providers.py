@@ -330,24 +330,32 @@ _COHERE_USAGE = Source(("usage", "delta.usage", "meta", "response.meta"), _COHER
 
 #: https://platform.openai.com/docs/guides/tools-web-search#output-and-citations: of what the tool does searches are billed,
 #: and pages that it opens are not; a container of the code interpreter is billed, not what runs in it.
-_RESPONSES_ITEMS = tuple(
-    Items(kind, tuple(f"{prefix}{path}" for path in paths for prefix in ("response.", "")), is_billed)
-    for kind, paths, is_billed in (
+_RESPONSES_ITEMS = (
+    Items(
+        "web_search",
         (
-            "web_search",
-            ("tool_usage.web_search.num_requests", "output[type=web_search_call]"),
-            lambda call: at(call, "action.type") in (None, "search"),
+            "response.tool_usage.web_search.num_requests",
+            "tool_usage.web_search.num_requests",
+            "response.output[type=web_search_call]",
+            "output[type=web_search_call]",
         ),
-        ("file_search", ("output[type=file_search_call]",), bool),
-        # … of which the same one may serve several calls.
-        ("code_interpreter", ("output[type=code_interpreter_call].container_id",), bool),
-        ("image_generation", ("output[type=image_generation_call]",), bool),
-    )
+        is_billed=lambda call: at(call, "action.type") in (None, "search"),
+    ),
+    Items("file_search", ("response.output[type=file_search_call]", "output[type=file_search_call]")),
+    Items(
+        "code_interpreter",
+        (
+            "response.output[type=code_interpreter_call].container_id",
+            "output[type=code_interpreter_call].container_id",
+        ),
+        by_name=True,
+    ),
+    Items("image_generation", ("response.output[type=image_generation_call]", "output[type=image_generation_call]")),
 )
 
 #: https://ai.google.dev/gemini-api/docs/google-search: the searches of a grounded answer, and places on a map.
 _GROUNDING = (
-    Items("web_search", ("candidates[].groundingMetadata.webSearchQueries[]",)),
+    Items("web_search", ("candidates[].groundingMetadata.webSearchQueries[]",), by_name=True),
     Items("map_search", ("candidates[].groundingMetadata.groundingChunks[].maps",)),
 )
 
