@@ -28,6 +28,7 @@ __all__ = [
     "Quote",
     "Source",
     "Status",
+    "price_sources",
     "summed_usage",
     "usage_by_model",
 ]
@@ -301,6 +302,20 @@ class Ledger:
     def from_list(cls, data: list[Mapping[str, Any]]) -> Ledger:
         """The inverse of `to_list`."""
         return cls(tuple(Call.from_dict(item) for item in data))
+
+
+def price_sources(calls: Iterable[Call], name: Callable[[str], str] = str) -> dict[str, str]:
+    """By whose price each model costs what it costs; several are separated by a semicolon.
+
+    Args:
+        calls: The calls; those without a price are left out.
+        name: What a model is called in the result.
+    """
+    sources: dict[str, dict[str, None]] = {}
+    for call in calls:
+        if call.is_billed and call.quote.source:
+            sources.setdefault(name(call.model), {})[call.quote.source] = None
+    return {model: "; ".join(found) for model, found in sources.items()}
 
 
 def usage_by_model(calls: Iterable[Call]) -> dict[str, dict[str, Any]]:

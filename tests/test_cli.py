@@ -218,6 +218,15 @@ class TestPrices:
         assert "prices.toml" in out
         assert "7" in out
 
+    def test_of_a_model_that_nobody_sells(self, command):
+        done = command("prices", "llama3:8b", "--provider=ollama")
+        assert (done.returncode, done.stdout) == (1, "")
+        reason, fix = lines(done.stderr)
+        assert reason.startswith("pytest-llm-usage: no price is known for llama3:8b: genai-prices ")
+        assert fix == (
+            'Add to the file of llm_usage_prices:  "llama3:8b" = { provider = "ollama", input = ?, output = ? }'
+        )
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [

@@ -679,7 +679,9 @@ class TestWhen:
         assert started(0.0) == mtok("2", 1_000)
 
     def test_the_newest_price_for_a_recording_that_does_not_say_when(self):
-        assert cost("openai", "o3", 1_000, priced_at=math.inf) == mtok("2", 1_000)
+        price = priced(PriceBook().price(call("openai", "o3", 1_000, priced_at=math.inf)))
+        assert price.cost_usd == mtok("2", 1_000)
+        assert price.notes == ("the recording does not say when it was made: the newest price that the book has",)
 
     @pytest.mark.parametrize("clock", ["2024-01-01", "2030-01-01"])
     def test_the_clock_of_the_machine_changes_nothing(self, clock, monkeypatch):

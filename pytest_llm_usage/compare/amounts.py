@@ -22,6 +22,8 @@ TOKEN_FIELDS = ("input_tokens", "output_tokens", "total_tokens")
 DETAILS = {"input_token_details": "input", "output_token_details": "output"}
 #: The mapping of what is billed by the piece: searches and the like.
 ITEMS = "billed_items"
+#: By whose price the cost is; told, not compared.
+PRICE_FROM = "price_from"
 #: `$`, the number, `%`.
 AMOUNT = r"(\$?)(\d+(?:\.\d+)?|\.\d+)(%?)"
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from pytest_llm_usage import money
-from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, Number, Usage, Value
+from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, PRICE_FROM, Number, Usage, Value
 from pytest_llm_usage.compare.tolerance import EXACT, NO_ROOM, Tolerance, Tolerances
 
 #: What follows from the other counts: held to a tolerance of its own only where one is named.
@@ -120,7 +120,7 @@ def _field_names(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tup
     """Every number on either side: its name, and the mapping it stands in where that is not the model's own."""
     names = {*was, *now}
     containers = {f"{group}_tokens": container for container, group in DETAILS.items()} | {"total_tokens": ITEMS}
-    for name in (*FIELDS, *sorted(names.difference(FIELDS, DETAILS, {ITEMS}))):
+    for name in (*FIELDS, *sorted(names.difference(FIELDS, DETAILS, {ITEMS, PRICE_FROM}))):
         if name in names:
             yield name, None
         if container := containers.get(name):

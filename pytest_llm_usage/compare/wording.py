@@ -99,7 +99,7 @@ def _signed(item: FieldChange) -> tuple[str, str]:
 def causes(
     changes: Iterable[ModelChange],
     where: Callable[[str, str], str] = lambda _model, _which: "",
-    prices: tuple[str | None, str | None] = (None, None),
+    prices: Callable[[str], tuple[str, str]] = lambda _model: ("", ""),
 ) -> list[str]:
     """What happened, a sentence for each model that changed.
 
@@ -107,7 +107,7 @@ def causes(
         changes: What `compare_usage` found.
         where: Model and which call (`last`, or that with the largest `input_tokens` or `output_tokens`) → where in the
             user's code it was made; empty where that is not known.
-        prices: The versions of the price book then and now.
+        prices: Model → by whose prices it was then and is now; empty where that is not known.
     """
     moved = [change for change in changes if change.status != "same"]
     new = [change.model for change in moved if change.status == "new"]
@@ -119,18 +119,16 @@ def causes(
         sentences += [f"No longer called: {model}" for model in gone]
     for change in moved:
         if change.status == "changed":
-            text = "; ".join(_cause(change, where, prices))
+            text = "; ".join(_cause(change, where, *prices(change.model)))
             text = text if len(moved) > 1 else text[:1].upper() + text[1:]
             sentences.append(f"{change.model}: {text}" if len(moved) > 1 else text)
     return sentences
 
 
-def _cause(
-    change: ModelChange, where: Callable[[str, str], str], prices: tuple[str | None, str | None]
-) -> Iterator[str]:
+def _cause(change: ModelChange, where: Callable[[str, str], str], then: str, now: str) -> Iterator[str]:
     counts = [item for item in change.fields if item.moved and item.name not in DERIVED]
     if not counts:
-        yield _price_cause(change, prices)
+        yield _price_cause(change, then, now)
         return
     calls, unknown = change["calls"], change["calls_without_usage"]
     if isinstance(calls.by, int) and calls.by:
@@ -150,13 +148,15 @@ def _cause(
             yield f"{abs(item.by):,} {item.name} {'more' if item.by > 0 else 'fewer'}"
     if all(item.is_detail for item in counts):
         yield f"the same tokens, split otherwise ({', '.join(item.name for item in counts)})"
+    if change["cost_usd"].moved and then and now and then != now:
+        yield f"and by another price ({then} then, {now} now)"
 
 
 #: What has a sentence of its own.
 _TOLD_APART = frozenset({"calls", "calls_without_usage", *TOKEN_FIELDS})
 
 
-def _price_cause(change: ModelChange, prices: tuple[str | None, str | None]) -> str:
+def _price_cause(change: ModelChange, then: str, now: str) -> str:
     cost = change["cost_usd"]
     if not cost.moved:
         return "another total of the same counts"
@@ -164,8 +164,7 @@ def _price_cause(change: ModelChange, prices: tuple[str | None, str | None]) -> 
         return "it has a price now; the tokens are the same"
     if cost.now is None:
         return "it has no price any more; the tokens are the same"
-    then, now = prices
-    books = f" (genai-prices {then} then, {now} now)" if then and now and then != now else ""
+    books = f" ({then} then, {now} now)" if then and now and then != now else ""
     return f"only the price changed, the tokens are the same{books}"
 
 

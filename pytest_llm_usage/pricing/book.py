@@ -138,6 +138,8 @@ class PriceBook:
             lines, notes = lines_of(rates, usage, _items(call))
         except NoPriceError as error:
             return Unpriced(str(error), _fix(call, error.fix))
+        if call.priced_at == math.inf:
+            notes.append("the recording does not say when it was made: the newest price that the book has")
         seller = provider_id_of(call.provider or "")
         if call.billed_usage is None and seller in BILLS_LESS_THAN_TOKENS:
             notes.append(f"{call.provider} bills fewer tokens than it counts, and does not say here how many: at most")

@@ -70,7 +70,8 @@ def _unpriced(calls: Sequence[Call]) -> list[str]:
     reasons = list(unpriced_reasons(calls))
     lines = []
     for reason, fix in reasons[:_MOST_REASONS]:
-        lines.append(shortened(f"unpriced: {reason}", _WIDTH))
+        told = wrap(f"unpriced: {reason}", _WIDTH, subsequent_indent="  ")
+        lines += [shortened(line, _WIDTH) for line in told]  # Wide characters take more room than they are.
         lines += [f"  {fix}"] if fix and width(fix) <= _WIDTH - 2 else []
     if more := reasons[_MOST_REASONS:]:
         lines.append(f"and for {plural(len(more), 'reason')} more: llm_usage.explain_cost() in the test")

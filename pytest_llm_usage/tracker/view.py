@@ -233,7 +233,8 @@ class LLMUsage:
             warnings.warn(text, LLMUsageWarning, stacklevel=4)
 
     def _price_unknown(self, unpriced: Sequence[Call], count: int) -> str:
-        lines = [f"cost is not known: {len(unpriced)} of {plural(count, 'call')} has no price"]
+        verb = "has" if len(unpriced) == 1 else "have"
+        lines = [f"cost is not known: {len(unpriced)} of {plural(count, 'call')} {verb} no price"]
         lines += [f"  {call.index + 1}  {call.model}  {call.quote.reason}" for call in unpriced]
         fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
         return "\n".join((*lines, *(f"Add to the file of llm_usage_prices:  {fix}" for fix in fixes)))
