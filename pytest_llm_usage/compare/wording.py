@@ -90,7 +90,7 @@ def _signed(item: FieldChange) -> tuple[str, str]:
     if not by or not isinstance(item.was, int | Decimal):
         return "", ""
     sign = "+" if by > 0 else "-"
-    size = by if by > 0 else -by
+    size = by.copy_abs() if isinstance(by, Decimal) else abs(by)
     amount = _shown(item, size)
     share = f"{sign}{percent(size, item.was)}" if item.was else ""
     return f"<{sign}{amount[1:]}" if amount.startswith("<") else f"{sign}{amount}", share

@@ -90,7 +90,7 @@ class PriceBook:
         if isinstance(book, Unpriced):
             return Price(cost_usd, (line,), source)
         notes: tuple[str, ...] = ()
-        if abs(EXACT.subtract(cost_usd, book.cost_usd)) > STATED_TO_USD:
+        if EXACT.subtract(cost_usd, book.cost_usd).copy_abs() > STATED_TO_USD:
             notes = (f"{plain(cost_usd)} USD {source}; {book.source}, has {plain(book.cost_usd)} for it",)
         return Price(cost_usd, (line,), source, book_usd=book.cost_usd, notes=notes)
 
