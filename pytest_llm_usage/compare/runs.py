@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from statistics import median_high
 from typing import Any, Literal
 
@@ -279,8 +280,11 @@ def _is_noise(
         return False
     sides = [[Spending.of(usage) for usage in side] for side in (was_runs, now_runs)]
     for name in _SUMS:
-        spreads = [max(values) - min(values) for values in ([getattr(s, name) for s in side] for side in sides)]
-        if abs(getattr(now, name) - getattr(was, name)) > max(spreads):
+        # Fractions: the difference of two decimals is rounded to whatever the context says.
+        spreads = [
+            max(values) - min(values) for values in ([Fraction(getattr(s, name)) for s in side] for side in sides)
+        ]
+        if abs(Fraction(getattr(now, name)) - Fraction(getattr(was, name))) > max(spreads):
             return False
     return True
 

@@ -130,7 +130,10 @@ def read(exchange: Exchange) -> WireCall | None:
         requested_model=requested_model,
         usage=stated.usage,
         status="aborted" if is_cut else "no_usage" if stated.usage is None else "ok",
-        service_tier=_text(flavour.service_tier, telling)
+        # OpenAI's and Google's answers name the tier of a request, and not the batch that it is billed as.
+        service_tier="batch"
+        if kind == "batch-results"
+        else _text(flavour.service_tier, telling)
         or header(exchange.response_headers, flavour.service_tier_header)
         or None,
         parts=_parts(stated, model),
