@@ -825,12 +825,12 @@ class TestPriceFile:
     @example("amazon_bedrock", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123")
     @example("amazon_bedrock", "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.nobody.x-v1:0")
     def test_the_line_that_is_proposed_prices_the_call(self, provider, model):
-        lost = call(provider, f"{model} that nobody sells", 1_000, 100)
+        lost = call(provider, f"{model} that nobody sells", 1_000, 100, billed_items={"web_search": 3})
         fix = unpriced(PriceBook().price(lost)).fix
         assert "123456789012" not in fix
         assert not fix.startswith('"*0')
         found = book_of(f"[models]\n{fix.replace('= ?', '= 2')}").price(lost)
-        assert priced(found).cost_usd == mtok("2", 1_100)
+        assert priced(found).cost_usd == mtok("2", 1_100) + 2 * 3
 
 
 class TestMistakesInAPriceFile:

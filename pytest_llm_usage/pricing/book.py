@@ -125,8 +125,14 @@ class PriceBook:
         if not sources:
             fix = _fix(Call(index=0, provider=provider, model=model), {})
             raise PriceUnknownError(f"{reason}\nAdd to the file of llm_usage_prices:  {fix}")
-        blocks = ["from " + "\n     ".join(dict.fromkeys(found)) + f"\n{text}" for text, found in sources.items()]
-        return "\n\n".join([f"{model} on {moment:%Y-%m-%d}, USD per million tokens", *blocks])
+        head = _wrapped(f"{model} on {moment:%Y-%m-%d}, USD per million tokens")
+        blocks = []
+        for text, found in sources.items():
+            first, *others = dict.fromkeys(found)
+            blocks.append(
+                "\n".join([*_wrapped(f"from {first}"), *(row for each in others for row in _wrapped(each, 5)), text])
+            )
+        return "\n\n".join(["\n".join(head), *blocks])
 
     def _book_price(self, call: Call) -> Price | Unpriced:
         usage = call.billed_usage or call.usage
@@ -277,6 +283,18 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def _wrapped(text: str, indent: int = 0) -> list[str]:
+    """Lines of 80 columns in which no name is broken."""
+    return wrap(
+        text,
+        80,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * 5,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _rates_text(rates: Rates) -> str:
     """A row for each kind, a column for the list price and for each step of long context."""
     if rates.free:
@@ -293,5 +311,5 @@ def _rates_text(rates: Rates) -> str:
     table = columns(
         [*head, *zip(kinds, *map(pointed, prices_by_step), units, strict=True)], f"<{'>' * (1 + len(steps))}<"
     )
-    notes = [line for note in rates.notes for line in wrap(f"note: {note}", 78, initial_indent="  ")]
+    notes = [row for note in rates.notes for row in _wrapped(f"note: {note}", 2)]
     return "\n".join([*table, *notes])

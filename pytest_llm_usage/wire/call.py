@@ -252,7 +252,7 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
             objects = [{key: value for each in objects for key, value in each.items() if value is not None}]
         form = source.form
         usages = [form.read(each) or TokenUsage() for each in objects]
-        billed = [form.read_billed(each) for each in objects]
+        billed = [form.read_billed(each, usage) for each, usage in zip(objects, usages, strict=True)]
         items: Counter[str] = Counter()
         for each in objects:
             items.update({item.kind: n for item in form.items if (n := item.count(each)) is not None})

@@ -106,7 +106,8 @@ class Items:
     def count(self, data: Any) -> int | None:
         """How many pieces `data` tells of, or None where it tells of none."""
         for path in self.paths:
-            found = list(members(data, path))
+            # Nearly no usage object has any of them, and each is asked for all.
+            found = list(members(data, path)) if isinstance(data, dict) and _steps(path)[0][0] in data else ()
             if found and self.by_name:
                 return len({value for value in found if isinstance(value, str)})
             if found:
@@ -199,11 +200,8 @@ class Form:
             output_token_details=_known(reasoning=reasoning, audio=_first_count(data, self.audio_output)),
         )
 
-    def read_billed(self, data: Any) -> TokenUsage | None:
-        """The usage as `data` says it is billed; None where `read` says all there is to say."""
-        usage = self.read(data)
-        if usage is None:
-            return None
+    def read_billed(self, data: Any, usage: TokenUsage) -> TokenUsage | None:
+        """The usage as `data` says it is billed; None where `usage`, what `read` made of it, says all there is to say."""
         sent, received = (_first_count(data, paths) for paths in (self.billed_input, self.billed_output))
         if sent is not None or received is not None:
             return TokenUsage.of(sent or 0, received or 0)
