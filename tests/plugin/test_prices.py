@@ -3,6 +3,7 @@
 import json
 import os
 from decimal import Decimal
+from html import escape
 
 import pytest
 import yaml
@@ -97,6 +98,20 @@ class TestUnpriced:
 
 
 class TestReports:
+    def test_a_call_without_a_price_says_why_and_what_settles_it(self, pytester):
+        acme(pytester, "def test_it():\n    spend()", prices="")
+        pytester.runpytest("--llm-usage-json=run.json", "--llm-usage-md=run.md", "--llm-usage-html=run.html")
+        (record,) = json.loads((pytester.path / "run.json").read_text())["tests"].values()
+        (call,) = record["calls"]
+        assert "cost_usd" not in call
+        assert call["price"]["reason"].startswith("no price is known for acme-1: ")
+        assert call["price"]["fix"] == '"acme-1" = { provider = "acme", input = ?, output = ? }'
+        text = (pytester.path / "run.md").read_text(encoding="utf-8")
+        assert "- unpriced: no price is known for acme-1: genai-prices" in text
+        assert f"`{call['price']['fix']}`" in text
+        page = (pytester.path / "run.html").read_text(encoding="utf-8")
+        assert f"<code>{escape(call['price']['fix'])}</code>" in page
+
     def test_every_call_says_by_whose_price(self, pytester, plugin_args):
         pytester.makepyfile(test_it=SPENDS)
         result = pytester.runpytest(
