@@ -61,6 +61,12 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
         yield f"and {plural(len(unknown), 'call')} of unknown usage: {_where(unknown)}"
     if cached:
         yield f"and {plural(len(cached), 'answer')} of LangChain's cache, not counted"
+    # Agreement within what a provider rounds to is nothing to note.
+    checked = [(call.quote.cost_usd, call.quote.book_usd) for call in calls if call.quote.notes]
+    differing = [(stated, book) for stated, book in checked if stated is not None and book is not None]
+    if differing:
+        stated_usd, book_usd = (usd(total(amounts)) for amounts in zip(*differing, strict=True))
+        yield f"{stated_usd} as stated for {plural(len(differing), 'call')}, {book_usd} by the price book"
     books = Counter(book for call in calls for book in call.quote.books)
     if books:
         shown = [
