@@ -377,11 +377,19 @@ def _cost_of(usage: Mapping[str, Any]) -> Decimal | None:
     if ticks := count(usage.get("cost_in_usd_ticks")):
         # Zero ticks are what resellers of the model pass on, not a price.
         return EXACT.divide(Decimal(ticks), _TICKS_PER_USD)
-    for path in ("cost", "cost.total_cost"):
-        cost = at(usage, path)
-        if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < float("inf"):
-            # repr gives the shortest digits that are this float: those on the wire.
-            return Decimal(repr(cost))
+    cost = next((usd for path in ("cost", "cost.total_cost") if (usd := _usd_at(usage, path)) is not None), None)
+    if cost is None or usage.get("is_byok") is not True:
+        return cost
+    # On a key of one's own OpenRouter's cost is its fee alone; the provider bills the rest.
+    upstream = _usd_at(usage, "cost_details.upstream_inference_cost")
+    return None if upstream is None else total((cost, upstream))
+
+
+def _usd_at(usage: Mapping[str, Any], path: str) -> Decimal | None:
+    cost = at(usage, path)
+    if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < float("inf"):
+        # repr gives the shortest digits that are this float: those on the wire.
+        return Decimal(repr(cost))
     return None
 
 
