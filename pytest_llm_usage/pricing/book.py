@@ -266,9 +266,10 @@ def _fix(call: Call, keys: Mapping[str, str] | str | None) -> str:
     name = name if name == _shown(name) else f"*:{_shown(name)}"
     values = {"provider": call.provider, **keys} if call.provider else dict(keys)
     if "same_as" not in keys:
-        by_token = call.usage is None or call.usage.total_tokens or not call.billed_items
+        items = _items(call)
+        by_token = call.usage is None or call.usage.total_tokens or not items
         values |= {"input": "?", "output": "?"} if by_token else {}
-        values |= dict.fromkeys((kind for kind in call.billed_items if kind not in BILLED_BY_THE_HOUR), "?")
+        values |= dict.fromkeys((kind for kind in items if kind not in BILLED_BY_THE_HOUR), "?")
     inside = ", ".join(f"{key} = {value if value == '?' else _quoted(value)}" for key, value in values.items())
     return f"{_quoted(name)} = {{ {inside} }}"
 
