@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         SecretError,
         UsageUnknownError,
     )
-    from pytest_llm_usage.ledger import Call, Ledger, Part
+    from pytest_llm_usage.ledger import Call, Ledger, Part, Quote
     from pytest_llm_usage.tracker import Discrepancy, LLMUsage
     from pytest_llm_usage.usage import TokenUsage
 
@@ -32,6 +32,7 @@ __all__ = [
     "Ledger",
     "Part",
     "PriceUnknownError",
+    "Quote",
     "RecordingMismatchError",
     "SecretError",
     "TokenUsage",
@@ -44,6 +45,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415
 
-    home = {"TokenUsage": "usage", "Call": "ledger", "Ledger": "ledger", "Part": "ledger"}.get(name)
+    home = {"TokenUsage": "usage", **dict.fromkeys(("Call", "Ledger", "Part", "Quote"), "ledger")}.get(name)
     home = home or ("tracker" if name in ("Discrepancy", "LLMUsage") else "errors")
     return getattr(import_module(f"{__name__}.{home}"), name)

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.money import EXACT, normal, total
 from pytest_llm_usage.text import columns, plural, shortened, tokens, width
 
 if TYPE_CHECKING:  # settings loads this module at every start of pytest
@@ -47,7 +48,7 @@ def parse_count(value: object, unit: str) -> int:
         return value
     if isinstance(value, str) and (match := _COUNT.fullmatch(value.strip())):
         whole, fraction, suffix = match.groups()
-        exact = Decimal(f"{whole.replace('_', '')}.{fraction or 0}") * _SCALE[suffix.lower()]
+        exact = EXACT.multiply(Decimal(f"{whole.replace('_', '')}.{fraction or 0}"), _SCALE[suffix.lower()])
         if exact == exact.to_integral_value():
             return int(exact)
     raise ConfigurationError(f"{value!r} is not a number of {unit} (examples: 5000, 5_000, 5k, 1.5M)")
@@ -196,7 +197,7 @@ class Breach:
 
 
 def _exact(amount: int | Decimal) -> str:
-    return f"{Decimal(amount).normalize():,f}"
+    return f"{normal(Decimal(amount)):,f}"
 
 
 def _spent(name: str, calls: Sequence[Call]) -> tuple[int | Decimal, int]:
@@ -205,7 +206,7 @@ def _spent(name: str, calls: Sequence[Call]) -> tuple[int | Decimal, int]:
         return len(calls), 0
     if name == "max_cost":
         costs = [call.cost_usd for call in calls if call.usage is not None or call.is_unknown]
-        return sum((cost for cost in costs if cost is not None), Decimal(0)), costs.count(None)
+        return total(cost for cost in costs if cost is not None), costs.count(None)
     kind = {"max_input_tokens": "input_tokens", "max_output_tokens": "output_tokens"}.get(name, "total_tokens")
     spent = sum(getattr(call.usage, kind) for call in calls if call.usage is not None)
     return spent, sum(call.is_unknown for call in calls)
@@ -321,8 +322,9 @@ def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequen
         table = call_lines(calls, stopped, mark=mark.get(found[0].name, "total_tokens"))
         lines += ["", *(f"  {line}" for line in table)]
     if any(breach.name == "max_cost" and breach.unknown for breach in found):
-        known = [call for call in calls if call.usage is not None and not call.is_partial]
-        unpriced = dict.fromkeys(call.model for call in known if call.cost_usd is None)
-        if unpriced:
-            lines += ["", f"  No price is known for {', '.join(unpriced)}: name it in the file of llm_usage_prices"]
+        unpriced = [call for call in calls if call.usage is not None and not call.is_partial and call.cost_usd is None]
+        reasons = dict.fromkeys(call.quote.reason or f"no price is known for {call.model}" for call in unpriced)
+        fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
+        lines += ["", *(f"  Unpriced: {reason}" for reason in reasons)] if reasons else []
+        lines += [f"  Add to the file of llm_usage_prices:  {fix}" for fix in fixes]
     return "\n".join(lines)

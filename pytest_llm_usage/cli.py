@@ -1,6 +1,6 @@
 """The command `pytest-llm-usage`: compare runs, merge shards, look up prices, look after cassettes.
 
-Exit statuses: 0, all is well; 1, a gate is exceeded, a shard is missing or a cassette holds a secret; 2, the command or a
+Exit statuses: 0, all is well; 1, a gate is exceeded, a shard is missing, a cassette holds a secret or no price is known; 2, the command or a
 file cannot be used as it is.
 """
 
@@ -23,7 +23,7 @@ from pytest_llm_usage.cassettes import inventory
 from pytest_llm_usage.cassettes.leaks import Leak
 from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.compare import parse_gates
-from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError
+from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError, PriceUnknownError
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
 from pytest_llm_usage.report.data import RunData, merged_data, read_run, read_runs, rendered
@@ -281,7 +281,11 @@ def _write_reports(options: argparse.Namespace, data: RunData, comparison: RunCo
 def _prices(options: argparse.Namespace) -> int:
 
     book = PriceBook() if options.prices is None else PriceBook.of(options.prices)
-    print(book.describe(options.model, provider=options.provider, at=options.on))
+    try:
+        print(book.describe(options.model, provider=options.provider, at=options.on))
+    except PriceUnknownError as error:
+        _say(str(error))
+        return FAILED
     return OK
 
 

@@ -7,6 +7,7 @@ Nothing here knows where a call came from (LangChain's callbacks or the wire); t
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
@@ -14,9 +15,23 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["STATUSES", "UNKNOWN_MODEL", "Call", "Ledger", "Part", "Source", "Status", "summed_usage", "usage_by_model"]
+__all__ = [
+    "NO_ITEMS",
+    "STATUSES",
+    "UNKNOWN_MODEL",
+    "Call",
+    "Ledger",
+    "Part",
+    "Quote",
+    "Source",
+    "Status",
+    "price_sources",
+    "summed_usage",
+    "usage_by_model",
+]
 
 Source: TypeAlias = Literal["langchain", "http"]
 
@@ -28,6 +43,10 @@ STATUSES: tuple[Status, ...] = ("ok", "no_usage", "error", "aborted", "cached")
 
 #: The model of a call that neither named a model nor was asked for one.
 UNKNOWN_MODEL = "unknown"
+
+
+#: Of what is billed by the piece: nothing.
+NO_ITEMS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +73,51 @@ class Part:
         return cls(data["kind"], data["model"], TokenUsage.from_dict(data["usage"]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What a call costs and by whose price, or why that is not known.
+
+    Attributes:
+        cost_usd: USD, exact; None where it is not known.
+        source: Where the price is from: the book, a comma, its entry (`genai-prices 0.2.3, openai/o3, since 2025-06-10`),
+            `prices.toml:7` or `stated by openrouter`; several are separated by a semicolon. Empty where there is none.
+        notes: What a reader of the bill should know, in words.
+        book_usd: What the price book would have given where the provider stated its own cost; else None.
+        reason: Why the cost is not known, in words.
+        fix: The line of the price file that settles it, `?` for each number to fill in; empty where none would.
+    """
+
+    cost_usd: Decimal | None = None
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    book_usd: Decimal | None = None
+    reason: str = ""
+    fix: str = ""
+
+    @property
+    def books(self) -> tuple[str, ...]:
+        """The books of `source`, without their entries."""
+        return tuple(dict.fromkeys(each.partition(", ")[0] for each in self.source.split("; ") if each))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-able data of all but the cost itself. Fields that hold nothing are left out."""
+        data = {"source": self.source, "notes": list(self.notes), "reason": self.reason, "fix": self.fix}
+        book = {} if self.book_usd is None else {"book_usd": plain(self.book_usd)}
+        return {name: value for name, value in data.items() if value} | book
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], cost_usd: Decimal | None) -> Quote:
+        """The inverse of `to_dict`; older files have none of it."""
+        return cls(
+            cost_usd=cost_usd,
+            source=data.get("source", ""),
+            notes=tuple(data.get("notes", ())),
+            book_usd=Decimal(data["book_usd"]) if "book_usd" in data else None,
+            reason=data.get("reason", ""),
+            fix=data.get("fix", ""),
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One request to a model.
@@ -69,6 +133,11 @@ class Call:
         status: See `Status`.
         service_tier: The provider's tier (`flex`, `priority`, `batch` …) where it tells one.
         parts: Work the provider lists apart; empty for nearly every call.
+        billed_usage: The tokens as the provider bills them, where `usage` does not say all about it: fewer than it counts
+            (Cohere), or with details that have a price of their own and that LangChain has no term for (`image`, `video`,
+            `cache_read_audio` …). None for nearly every call.
+        billed_items: What is billed by the piece, beside tokens or instead of them, by kind: searches and other tools that
+            the provider ran itself (`web_search`, `file_search`, `code_interpreter` …), Cohere's `search_unit`.
         response_id: The provider's id of the response.
         streamed: Whether the answer came in pieces.
         node: The LangGraph node that made the call.
@@ -96,6 +165,8 @@ class Call:
     status: Status = "ok"
     service_tier: str | None = None
     parts: tuple[Part, ...] = ()
+    billed_usage: TokenUsage | None = None
+    billed_items: Mapping[str, int] = field(default_factory=lambda: NO_ITEMS, hash=False)
     response_id: str | None = None
     streamed: bool = False
     node: str | None = None
@@ -111,16 +182,21 @@ class Call:
     stated_cost_usd: Decimal | None = None
     note: str = ""
     #: Looks the price up when it is first read; the ledger itself knows no prices.
-    pricer: Callable[[Call], Decimal | None] | None = field(default=None, repr=False, compare=False)
+    pricer: Callable[[Call], Quote] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
+    def quote(self) -> Quote:
+        """What it costs and by whose price, or why that is not known."""
+        if self.status == "cached":
+            return Quote(cost_usd=Decimal(0))
+        if self.is_partial:
+            return Quote(reason="its usage is not known")
+        return self.pricer(self) if self.pricer is not None else Quote()
+
+    @property
     def cost_usd(self) -> Decimal | None:
         """USD, exact; None where the usage or the price is not known. Never 0 for want of a price."""
-        if self.status == "cached":
-            return Decimal(0)
-        if self.is_partial:
-            return None
-        return self.pricer(self) if self.pricer is not None else None
+        return self.quote.cost_usd
 
     @property
     def is_billed(self) -> bool:
@@ -143,12 +219,18 @@ class Call:
             data["usage"] = self.usage.to_dict()
         if self.parts:
             data["parts"] = [part.to_dict() for part in self.parts]
+        if self.billed_usage is not None:
+            data["billed_usage"] = self.billed_usage.to_dict()
+        if self.billed_items:
+            data["billed_items"] = dict(self.billed_items)
         if self.reported is not None:
             data["reported"] = _thawed(self.reported)
         if self.stated_cost_usd is not None:
-            data["stated_cost_usd"] = f"{self.stated_cost_usd:f}"
+            data["stated_cost_usd"] = plain(self.stated_cost_usd)
         if self.cost_usd is not None:
-            data["cost_usd"] = f"{self.cost_usd:f}"
+            data["cost_usd"] = plain(self.cost_usd)
+        if self.usage is not None and (price := self.quote.to_dict()):
+            data["price"] = price
         return data
 
     @classmethod
@@ -164,15 +246,19 @@ class Call:
             values["usage"] = TokenUsage.from_dict(data["usage"])
         if "parts" in data:
             values["parts"] = tuple(Part.from_dict(part) for part in data["parts"])
+        if "billed_usage" in data:
+            values["billed_usage"] = TokenUsage.from_dict(data["billed_usage"])
+        if "billed_items" in data:
+            values["billed_items"] = MappingProxyType(dict(data["billed_items"]))
         if "reported" in data:
             values["reported"] = MappingProxyType(dict(data["reported"]))
         if "stated_cost_usd" in data:
             values["stated_cost_usd"] = Decimal(data["stated_cost_usd"])
-        cost_usd = Decimal(data["cost_usd"]) if "cost_usd" in data else None
-        return cls(**values, pricer=lambda _call: cost_usd)
+        quote = Quote.from_dict(data.get("price", {}), Decimal(data["cost_usd"]) if "cost_usd" in data else None)
+        return cls(**values, pricer=lambda _call: quote)
 
 
-_STRUCTURED_FIELDS = ("usage", "parts", "reported", "stated_cost_usd", "pricer")
+_STRUCTURED_FIELDS = ("usage", "parts", "billed_usage", "billed_items", "reported", "stated_cost_usd", "pricer")
 _PLAIN_FIELDS = tuple(f.name for f in fields(Call) if f.name not in _STRUCTURED_FIELDS)
 
 
@@ -218,6 +304,20 @@ class Ledger:
         return cls(tuple(Call.from_dict(item) for item in data))
 
 
+def price_sources(calls: Iterable[Call], name: Callable[[str], str] = str) -> dict[str, str]:
+    """By whose price each model costs what it costs; several are separated by a semicolon.
+
+    Args:
+        calls: The calls; those without a price are left out.
+        name: What a model is called in the result.
+    """
+    sources: dict[str, dict[str, None]] = {}
+    for call in calls:
+        if call.is_billed and call.quote.source:
+            sources.setdefault(name(call.model), {})[call.quote.source] = None
+    return {model: "; ".join(found) for model, found in sources.items()}
+
+
 def usage_by_model(calls: Iterable[Call]) -> dict[str, dict[str, Any]]:
     """Plain JSON-able data by model, sorted by name: `summed_usage` of its calls. Answers of a cache are left out."""
     groups: dict[str, list[Call]] = {}
@@ -228,7 +328,7 @@ def usage_by_model(calls: Iterable[Call]) -> dict[str, dict[str, Any]]:
 
 
 def summed_usage(calls: Iterable[Call]) -> dict[str, Any]:
-    """Plain JSON-able data: calls, tokens, details that are not zero, cost in USD as a string.
+    """Plain JSON-able data: calls, tokens, details and billed items that are not zero, cost in USD as a string.
 
     What is not known is None, with `calls_without_usage` beside it; never 0. Answers of a cache count nothing.
     """
@@ -239,7 +339,11 @@ def summed_usage(calls: Iterable[Call]) -> dict[str, Any]:
         data |= {"calls_without_usage": unknown, "input_tokens": None, "output_tokens": None, "total_tokens": None}
     else:
         data |= sum((call.usage for call in billed if call.usage is not None), TokenUsage()).to_dict()
+    items: Counter[str] = Counter()
+    for call in billed:
+        items.update(call.billed_items)
+    if items:
+        data["billed_items"] = dict(sorted(items.items()))
     costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
-    # As digits: `str` of a small Decimal is 2E-8.
-    data["cost_usd"] = None if None in costs else f"{sum((cost for cost in costs if cost is not None), Decimal(0)):f}"
+    data["cost_usd"] = None if None in costs else plain(total(cost for cost in costs if cost is not None))
     return data

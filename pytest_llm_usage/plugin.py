@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
-from decimal import Decimal
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
+from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.settings import MARKERS, CassetteMark, Settings, add_options, cassette_mark, is_taken, limits_of
 
 if TYPE_CHECKING:
@@ -469,7 +469,7 @@ def _properties(item: pytest.Item) -> Iterator[tuple[str, str]]:
             yield f"llm_{name}", str(sum(getattr(usage, name) for usage in usages))
         costs = [call.cost_usd for call in calls if call.usage is not None]
         if None not in costs:
-            yield "llm_cost_usd", f"{sum((cost for cost in costs if cost is not None), Decimal(0)):f}"
+            yield "llm_cost_usd", plain(total(cost for cost in costs if cost is not None))
 
 
 # -- the run ---------------------------------------------------------------------------------------------------

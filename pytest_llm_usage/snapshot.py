@@ -36,6 +36,7 @@ from syrupy.location import PyTestLocation
 
 from pytest_llm_usage.compare import (
     EXACT,
+    PRICE_FROM,
     Tolerances,
     causes,
     change_lines,
@@ -45,6 +46,7 @@ from pytest_llm_usage.compare import (
     with_model_names,
 )
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.ledger import price_sources
 
 __all__ = [
     "FORMAT",
@@ -56,7 +58,7 @@ __all__ = [
     "usage_snapshot_assertion",
 ]
 
-#: 1: by snapshot name, by model, the fields of `LLMUsage.to_dict()`.
+#: 1: by snapshot name, by model, the fields of `LLMUsage.to_dict()`, and by whose price the cost is (`price_from`).
 FORMAT = 1
 
 _HEADER = re.compile(r"# LLM usage, format (\d+)\b(?:.*\(genai-prices ([^)\s]+)\))?")
@@ -341,7 +343,12 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
     def serialize(self, data: Any, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
         """Usage (an `LLMUsage`, or a dict of that form) as YAML, without what `exclude` and `include` leave out."""
         plain = with_model_names(data.to_dict() if hasattr(data, "to_dict") else data, self.model_names)
-        return _dump(_filtered(plain, (), exclude, include, matcher))
+        sources = price_sources(getattr(data, "calls", ()), lambda model: model_name(model, self.model_names))
+        told = {
+            model: {**fields, PRICE_FROM: sources[model]} if model in sources else fields
+            for model, fields in plain.items()
+        }
+        return _dump(_filtered(told, (), exclude, include, matcher))
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
         """Whether the usage is the snapshot's, within the tolerances."""
@@ -573,9 +580,10 @@ def explain_mismatch(config: Any, op: str, left: object, right: object) -> list[
         verdict = f"No LLM usage is recorded in {_shown(path)} ({result.snapshot_name})"
         table = change_lines(compare_usage({}, now))
         return _arranged([verdict], table, [f"Record:  {command}"])
-    changes = compare_usage(_parsed(result.recalled_data), now, snapshot.compared_with)
+    then = _parsed(result.recalled_data)
+    changes = compare_usage(then, now, snapshot.compared_with)
     verdict = f"LLM usage differs from {_shown(path)} ({result.snapshot_name})"
-    reasons = causes(changes, _where(usage, snapshot.model_names), _prices_then_and_now(path))
+    reasons = causes(changes, _where(usage, snapshot.model_names), _prices(path, then, now))
     return _arranged(
         [verdict],
         change_lines(changes),
@@ -615,5 +623,13 @@ def _where(usage: object, model_names: Mapping[str, str]) -> Callable[[str, str]
     return where
 
 
-def _prices_then_and_now(path: Path) -> tuple[str | None, str]:
-    return UsageFile.load(path).prices_version, version("genai-prices")
+def _prices(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> Callable[[str], tuple[str, str]]:
+    """By whose prices a model was and is: as the snapshot says, else by the book that it was last written with."""
+    book = UsageFile.load(path).prices_version
+    books = (f"genai-prices {book}" if book else "", f"genai-prices {version('genai-prices')}")
+
+    def prices(model: str) -> tuple[str, str]:
+        was, is_now = (usage.get(model, {}).get(PRICE_FROM) for usage in (then, now))
+        return (was, is_now) if was and is_now else books
+
+    return prices

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from unicodedata import category, combining, east_asian_width
 
-__all__ = ["columns", "percent", "plural", "shortened", "tokens", "usd", "width"]
+from pytest_llm_usage.money import EXACT
+
+__all__ = ["columns", "percent", "plural", "pointed", "shortened", "tokens", "usd", "width"]
 
 _SMALLEST_USD = Decimal("0.00001")
 
@@ -25,14 +27,14 @@ def usd(amount: Decimal | None) -> str:
         return "unpriced"
     if 0 < amount < _SMALLEST_USD:
         return f"<{_SMALLEST_USD}"
-    return f"{amount.quantize(_SMALLEST_USD, ROUND_HALF_EVEN):,}"
+    return f"{amount.quantize(_SMALLEST_USD, context=EXACT):,}"
 
 
 def percent(part: int | Decimal, whole: int | Decimal) -> str:
     """`part` of `whole` in whole per cent; 100 only where it is exactly that, and never 0 for something."""
     if not whole:
         return "over 0" if part else "0 %"
-    exact = Decimal(part) * 100 / Decimal(whole)
+    exact = EXACT.divide(EXACT.multiply(Decimal(part), 100), Decimal(whole))
     shown = int(exact.to_integral_value(ROUND_HALF_EVEN))
     if shown == 100 and exact != 100:
         shown = 99 if exact < 100 else 101
@@ -55,6 +57,14 @@ def columns(rows: Iterable[Sequence[str]], align: str) -> list[str]:
         ).rstrip()
         for row in table
     ]
+
+
+def pointed(numbers: Iterable[str]) -> list[str]:
+    """Numbers in one width, their decimal points below each other."""
+    parts = [number.partition(".") for number in numbers]
+    whole = max((len(before) for before, _, _ in parts), default=0)
+    rest = max((len(point + after) for _, point, after in parts), default=0)
+    return [before.rjust(whole) + (point + after).ljust(rest) for before, point, after in parts]
 
 
 def width(text: str) -> int:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from pytest_llm_usage.ledger import STATUSES, Call, Ledger, Part
+from pytest_llm_usage.ledger import STATUSES, Call, Ledger, Part, Quote
 from pytest_llm_usage.usage import TokenUsage
 
 counts = st.integers(min_value=0, max_value=10**12)
@@ -24,13 +24,23 @@ usages = st.builds(
 
 parts = st.builds(Part, kind=names, model=names, usage=usages)
 
+item_names = st.sampled_from(["web_search", "file_search", "search_unit"])
+texts = st.just("") | names
+quotes = st.builds(
+    Quote,
+    cost_usd=st.none() | usd,
+    source=texts,
+    notes=st.lists(names, max_size=2).map(tuple),
+    book_usd=st.none() | usd,
+) | st.builds(Quote, reason=texts, fix=texts)
+
 
 @st.composite
 def calls(draw, index=0, models=names):
     """A call that says nothing it could not: only one that went well, was cached or broke off half-way has usage."""
     status = draw(st.sampled_from(STATUSES))
     is_partial = status == "aborted" and draw(st.booleans())
-    cost_usd = draw(st.none() | usd) if status == "ok" else None
+    quote = draw(quotes) if status == "ok" else Quote()
     return Call(
         index=index,
         source=draw(st.sampled_from(["langchain", "http"])),
@@ -42,6 +52,8 @@ def calls(draw, index=0, models=names):
         status=status,
         service_tier=draw(st.none() | names),
         parts=tuple(draw(st.lists(parts, max_size=2))),
+        billed_usage=draw(st.none() | usages),
+        billed_items=draw(st.dictionaries(item_names, st.integers(1, 99), max_size=2)),
         response_id=draw(st.none() | names),
         streamed=draw(st.booleans()),
         node=draw(st.none() | names),
@@ -54,7 +66,7 @@ def calls(draw, index=0, models=names):
         sections=tuple(draw(st.lists(names, max_size=2))),
         stated_cost_usd=draw(st.none() | usd),
         note=draw(st.just("") | names),
-        pricer=lambda _call: cost_usd,
+        pricer=lambda _call: quote,
     )
 
 

@@ -9,7 +9,7 @@ from strategies import ledgers, written_amounts, written_counts
 
 from pytest_llm_usage.budget import Limits, breaches, failure_text, must_stop, parse_count, parse_usd, spending
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.ledger import Call, Quote
 from pytest_llm_usage.usage import TokenUsage
 
 MODELS = st.sampled_from(["gpt-4o", "gpt-4o-mini", "claude-sonnet-4"])
@@ -22,7 +22,7 @@ def call(tokens=15, *, model="gpt-4o", cost="0.01", **values):
         model=model,
         usage=None if tokens is None else TokenUsage.of(tokens, 0),
         status=values.pop("status", "ok" if tokens is not None else "no_usage"),
-        pricer=lambda _: None if cost is None or tokens is None else Decimal(cost),
+        pricer=lambda _: Quote(cost_usd=None if cost is None or tokens is None else Decimal(cost)),
         **values,
     )
 
@@ -292,8 +292,12 @@ def test_of_two_largest_calls_none_is_marked():
 
 
 def test_an_unpriced_model_is_named_with_what_to_do():
-    calls = [call(cost=None, model="acme-1"), call(cost=None, model="acme-1", index=1)]
+    quote = Quote(reason="nobody sells acme-1", fix='"acme-1" = { input = ?, output = ? }')
+    calls = [Call(index=index, model="acme-1", usage=TokenUsage.of(10, 5), pricer=lambda _: quote) for index in (0, 1)]
 
     text = failure_text(breaches(Limits(max_cost=Decimal(1)), calls), calls)
 
-    assert text.splitlines()[-1].strip() == "No price is known for acme-1: name it in the file of llm_usage_prices"
+    assert [line.strip() for line in text.splitlines()[-2:]] == [
+        "Unpriced: nobody sells acme-1",
+        'Add to the file of llm_usage_prices:  "acme-1" = { input = ?, output = ? }',
+    ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llm_usage.cli import main
-from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.ledger import Call, Ledger, Quote
 from pytest_llm_usage.report.data import rendered, run_data
 from pytest_llm_usage.report.run import Run, TestRecord
 from pytest_llm_usage.text import width
@@ -53,7 +53,13 @@ def write(tmp_path):
 
 
 def call(index, sent):
-    return Call(index=index, model="m", usage=TokenUsage.of(sent, 0), started_at=1e9, pricer=lambda _: Decimal("0.01"))
+    return Call(
+        index=index,
+        model="m",
+        usage=TokenUsage.of(sent, 0),
+        started_at=1e9,
+        pricer=lambda _: Quote(cost_usd=Decimal("0.01")),
+    )
 
 
 def lines(text):
@@ -213,6 +219,15 @@ class TestPrices:
         out = command("prices", "gpt-4o-mini", "--provider=openai", "--prices=prices.toml").stdout
         assert "prices.toml" in out
         assert "7" in out
+
+    def test_of_a_model_that_nobody_sells(self, command):
+        done = command("prices", "llama3:8b", "--provider=ollama")
+        assert (done.returncode, done.stdout) == (1, "")
+        reason, fix = lines(done.stderr)
+        assert reason.startswith("pytest-llm-usage: no price is known for llama3:8b: genai-prices ")
+        assert fix == (
+            'Add to the file of llm_usage_prices:  "llama3:8b" = { provider = "ollama", input = ?, output = ? }'
+        )
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

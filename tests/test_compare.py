@@ -297,7 +297,7 @@ class TestTable:
 
 
 class TestCauses:
-    PRICES = ("0.2.3", "0.2.4")
+    PRICES = ("genai-prices 0.2.3", "prices.toml:2")
 
     @pytest.mark.parametrize(
         ("was", "now", "sentences"),
@@ -308,7 +308,11 @@ class TestCauses:
             (usage(), usage(inputs=999, outputs=200),
              ["Prompts shrank by 1 token; answers grew by 100 tokens (the largest: output_tokens)"]),
             (usage(), usage(cost="0.02"),
-             ["Only the price changed, the tokens are the same (genai-prices 0.2.3 then, 0.2.4 now)"]),
+             ["Only the price changed, the tokens are the same (genai-prices 0.2.3 then, prices.toml:2 now)"]),
+            (usage(), usage(inputs=1001, cost="0.02"),
+             [("Prompts grew by 1 token (the largest: input_tokens); "
+               "and by another price (genai-prices 0.2.3 then, prices.toml:2 now)")]),
+            (usage(), usage(billed_items={"web_search": 2}), ["2 web_search more"]),
             (usage(cost=None), usage(), ["It has a price now; the tokens are the same"]),
             (usage(), usage(cost=None), ["It has no price any more; the tokens are the same"]),
             (usage(), usage(input_token_details={"cache_read": 9}), ["The same tokens, split otherwise (cache_read)"]),
@@ -323,7 +327,7 @@ class TestCauses:
         ],
     )  # fmt: skip
     def test_sentence(self, was, now, sentences):
-        assert causes(compare_usage(was, now), lambda _model, which: which, self.PRICES) == sentences
+        assert causes(compare_usage(was, now), lambda _model, which: which, lambda _: self.PRICES) == sentences
 
 
 class TestGate:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from strategies import calls, ledgers
 
-from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.ledger import Call, Ledger, Quote, summed_usage
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -47,13 +47,41 @@ def test_a_price_is_looked_up_once_and_only_when_it_is_read():
 
     def price(call):
         asked.append(call)
-        return Decimal("0.02")
+        return Quote(cost_usd=Decimal("0.02"))
 
     call = Call(index=0, usage=TokenUsage.of(10, 5), pricer=price)
 
     assert asked == []
     assert (call.cost_usd, call.cost_usd) == (Decimal("0.02"), Decimal("0.02"))
     assert asked == [call]
+
+
+def test_a_call_of_an_older_file_reads_without_what_was_not_written_then():
+    call = Call.from_dict({"index": 0, "model": "m", "source": "http", "status": "ok", "cost_usd": "0.5"})
+
+    assert call.quote == Quote(cost_usd=Decimal("0.5"))
+    assert (call.billed_usage, call.billed_items, call.quote.books) == (None, {}, ())
+
+
+def test_what_a_later_version_adds_to_a_price_is_passed_over():
+    plain = {"index": 0, "model": "m", "source": "http", "status": "ok", "price": {"source": "b, e", "later": 1}}
+
+    assert Call.from_dict(plain).quote == Quote(source="b, e")
+
+
+def test_the_books_of_a_price_without_their_entries():
+    quote = Quote(
+        source="genai-prices 0.2.3, openai/o3, since 2025-06-10; prices.toml:7; genai-prices 0.2.3, openai/o4"
+    )
+
+    assert quote.books == ("genai-prices 0.2.3", "prices.toml:7")
+
+
+def test_what_is_billed_by_the_piece_adds_up():
+    calls = [Call(index=i, usage=TokenUsage.of(1, 1), billed_items={"web_search": 2}) for i in range(3)]
+
+    assert summed_usage(calls)["billed_items"] == {"web_search": 6}
+    assert "billed_items" not in summed_usage([Call(index=0, usage=TokenUsage.of(1, 1))])
 
 
 def test_a_call_without_a_pricer_is_unpriced_not_free():
@@ -74,7 +102,7 @@ def test_what_langchain_reported_is_kept_to_the_letter():
 
 def test_a_cost_survives_without_rounding():
     cost = Decimal("0.000000012345678901234567890123456789")
-    call = Call(index=0, usage=TokenUsage.of(1, 0), pricer=lambda _: cost)
+    call = Call(index=0, usage=TokenUsage.of(1, 0), pricer=lambda _: Quote(cost_usd=cost))
 
     assert Call.from_dict(call.to_dict()).cost_usd == cost
 

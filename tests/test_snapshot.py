@@ -642,16 +642,15 @@ class TestOptionsOfSyrupy:
 class TestMismatch:
     SOURCE = """
         import pytest
-        from types import SimpleNamespace
+        from pytest_llm_usage.ledger import Call
+        from pytest_llm_usage.usage import TokenUsage
 
         @pytest.mark.parametrize("language", ["en"])
         def test_bird(usage, usage_snapshot, language):
             seen = usage(%s)
             seen.calls = [
-                SimpleNamespace(model="gpt-4-turbo-2024-04-09", where="agent.py:41 in plan",
-                                usage=SimpleNamespace(input_tokens=900, output_tokens=9)),
-                SimpleNamespace(model="gpt-4-turbo-2024-04-09", where="agent.py:57 in act",
-                                usage=SimpleNamespace(input_tokens=500, output_tokens=99)),
+                Call(index=0, model="gpt-4-turbo-2024-04-09", where="agent.py:41 in plan", usage=TokenUsage.of(900, 9)),
+                Call(index=1, model="gpt-4-turbo-2024-04-09", where="agent.py:57 in act", usage=TokenUsage.of(500, 99)),
             ]
             assert seen == usage_snapshot%s
     """
@@ -708,7 +707,7 @@ class TestMismatch:
         project.snapshots.write_text(re.sub(r"genai-prices [^)]*", "genai-prices 0.0.1", project.text()))
         result = project.run(source=self.SOURCE % ("cost='0.02'", ""))
         text = re.sub(r"\nE +", " ", result.stdout.str())
-        books = f"genai-prices 0.0.1 then, {version('genai-prices')} now"
+        books = f"genai-prices 0.0.1 then, genai-prices {version('genai-prices')} now"
         assert f"Only the price changed, the tokens are the same ({books}) Accept:" in text
 
     def test_says_what_was_allowed(self, project):

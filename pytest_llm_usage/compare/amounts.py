@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.money import normal
 
 #: The form of `LLMUsage.to_dict()`.
 Usage: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -19,8 +20,10 @@ FIELDS = ("calls", "calls_without_usage", "input_tokens", "output_tokens", "tota
 TOKEN_FIELDS = ("input_tokens", "output_tokens", "total_tokens")
 #: Mappings of details → the count that they are parts of.
 DETAILS = {"input_token_details": "input", "output_token_details": "output"}
-#: Costs are added without rounding, whatever context the code under test has set.
-EXACT_CONTEXT = Context(prec=200)
+#: The mapping of what is billed by the piece: searches and the like.
+ITEMS = "billed_items"
+#: By whose price the cost is; told, not compared.
+PRICE_FROM = "price_from"
 #: `$`, the number, `%`.
 AMOUNT = r"(\$?)(\d+(?:\.\d+)?|\.\d+)(%?)"
 
@@ -36,4 +39,4 @@ def check_unit(part: str, name: str, *, dollar: bool, share: bool) -> None:
 
 def plain(amount: Decimal) -> str:
     """An amount as it is, grouped, without a needless zero."""
-    return f"{amount.normalize():,f}"
+    return f"{normal(amount):,f}"

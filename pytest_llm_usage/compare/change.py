@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from pytest_llm_usage.compare.amounts import DETAILS, EXACT_CONTEXT, FIELDS, Number, Usage, Value
+from pytest_llm_usage import money
+from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, PRICE_FROM, Number, Usage, Value
 from pytest_llm_usage.compare.tolerance import EXACT, NO_ROOM, Tolerance, Tolerances
 
 #: What follows from the other counts: held to a tolerance of its own only where one is named.
@@ -45,7 +46,7 @@ class FieldChange:
         if isinstance(self.was, int) and isinstance(self.now, int):
             return self.now - self.was
         if isinstance(self.was, int | Decimal) and isinstance(self.now, int | Decimal):
-            return EXACT_CONTEXT.subtract(Decimal(self.now), Decimal(self.was))
+            return money.EXACT.subtract(Decimal(self.now), Decimal(self.was))
         return None
 
 
@@ -87,9 +88,10 @@ def _compare_model(
 ) -> ModelChange:
     status: Literal["same", "changed", "new", "gone"]
     changes = []
-    for name, group in _field_names(was or {}, now or {}):
+    for name, container in _field_names(was or {}, now or {}):
+        group = DETAILS.get(container or "")
         tolerance, _named = tolerances.of_field(name, group)
-        before, after = _value(was, name, group), _value(now, name, group)
+        before, after = _value(was, name, container), _value(now, name, container)
         allowed = tolerance.allows(before, after) or (group is not None and tolerance.ratchet)
         changes.append(FieldChange(name, before, after, allowed, tolerance, group is not None))
     changes = _with_derived(changes, tolerances)
@@ -115,21 +117,21 @@ def _with_derived(changes: list[FieldChange], tolerances: Tolerances) -> list[Fi
 
 
 def _field_names(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Every number on either side: its name, and for a detail the group (`input`, `output`) it is part of."""
+    """Every number on either side: its name, and the mapping it stands in where that is not the model's own."""
     names = {*was, *now}
-    for name in (*FIELDS, *sorted(names.difference(FIELDS, DETAILS))):
+    containers = {f"{group}_tokens": container for container, group in DETAILS.items()} | {"total_tokens": ITEMS}
+    for name in (*FIELDS, *sorted(names.difference(FIELDS, DETAILS, {ITEMS, PRICE_FROM}))):
         if name in names:
             yield name, None
-        for container, group in DETAILS.items():
-            if name == f"{group}_tokens":
-                details = {*(was.get(container) or {}), *(now.get(container) or {})}
-                yield from ((detail, group) for detail in sorted(details))
+        if container := containers.get(name):
+            inner = {*(was.get(container) or {}), *(now.get(container) or {})}
+            yield from ((each, container) for each in sorted(inner))
 
 
-def _value(model: Mapping[str, Any] | None, name: str, group: str | None) -> Value:
+def _value(model: Mapping[str, Any] | None, name: str, container: str | None) -> Value:
     if model is None:
         return 0
-    source = model if group is None else model.get(f"{group}_token_details") or {}
+    source = model if container is None else model.get(container) or {}
     value = source.get(name, 0)
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value

@@ -7,7 +7,8 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pytest_llm_usage.compare.amounts import DETAILS, EXACT_CONTEXT, FIELDS, Usage
+from pytest_llm_usage import money
+from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, Usage
 from pytest_llm_usage.errors import ConfigurationError
 
 
@@ -40,7 +41,7 @@ def with_model_names(usage: Usage, names: Mapping[str, str]) -> dict[str, Mappin
     return renamed
 
 
-_ORDER = (*FIELDS[:-1], *DETAILS, "cost_usd")
+_ORDER = (*FIELDS[:-1], *DETAILS, ITEMS, "cost_usd")
 
 
 def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,5 +56,5 @@ def _sum(left: Any, right: Any) -> Any:
     if left is None or right is None:
         return None
     if isinstance(left, str) or isinstance(right, str):
-        return str(EXACT_CONTEXT.add(Decimal(left), Decimal(right)))
+        return str(money.EXACT.add(Decimal(left), Decimal(right)))
     return left + right

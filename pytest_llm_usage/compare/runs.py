@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from statistics import median_high
 from typing import Any, Literal
 
-from pytest_llm_usage.compare.amounts import AMOUNT, EXACT_CONTEXT, Number, Usage, check_unit
+from pytest_llm_usage import money
+from pytest_llm_usage.compare.amounts import AMOUNT, Number, Usage, check_unit
 from pytest_llm_usage.compare.tolerance import Tolerance
 from pytest_llm_usage.errors import ConfigurationError
 
@@ -53,7 +55,7 @@ class Spending:
             if model.get("cost_usd") is None:
                 unpriced = True
             else:
-                cost = EXACT_CONTEXT.add(cost, Decimal(model["cost_usd"]))
+                cost = money.EXACT.add(cost, Decimal(model["cost_usd"]))
         return cls(calls, inputs, outputs, total, cost, unknown, unpriced)
 
     def __add__(self, other: Spending) -> Spending:
@@ -62,7 +64,7 @@ class Spending:
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.total_tokens + other.total_tokens,
-            EXACT_CONTEXT.add(self.cost_usd, other.cost_usd),
+            money.EXACT.add(self.cost_usd, other.cost_usd),
             self.is_unknown or other.is_unknown,
             self.is_unpriced or other.is_unpriced,
         )
@@ -116,7 +118,11 @@ class Gate:
         metric, dollar, amount, share = match.groups()
         check_unit(text, metric, dollar=bool(dollar), share=bool(share))
         number = Decimal(amount)
-        room = Tolerance(rel=number / 100, ratchet=True) if share else Tolerance(abs=number, ratchet=True)
+        room = (
+            Tolerance(rel=money.EXACT.divide(number, 100), ratchet=True)
+            if share
+            else Tolerance(abs=number, ratchet=True)
+        )
         return cls(metric, room, text)
 
     def is_exceeded(self, was: Spending, now: Spending) -> bool:
@@ -274,8 +280,11 @@ def _is_noise(
         return False
     sides = [[Spending.of(usage) for usage in side] for side in (was_runs, now_runs)]
     for name in _SUMS:
-        spreads = [max(values) - min(values) for values in ([getattr(s, name) for s in side] for side in sides)]
-        if abs(getattr(now, name) - getattr(was, name)) > max(spreads):
+        # Fractions: the difference of two decimals is rounded to whatever the context says.
+        spreads = [
+            max(values) - min(values) for values in ([Fraction(getattr(s, name)) for s in side] for side in sides)
+        ]
+        if abs(Fraction(getattr(now, name)) - Fraction(getattr(was, name))) > max(spreads):
             return False
     return True
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
+from pytest_llm_usage import money
 from pytest_llm_usage.compare.amounts import AMOUNT, TOKEN_FIELDS, Value, check_unit, plain
 from pytest_llm_usage.errors import ConfigurationError
 
@@ -37,7 +38,7 @@ class Tolerance:
         return moved <= room and (self.ratchet or -moved <= room)
 
     def __str__(self) -> str:
-        parts = [f"{plain(self.rel * 100)} %"] if self.rel else []
+        parts = [f"{plain(money.EXACT.multiply(self.rel, 100))} %"] if self.rel else []
         parts += [plain(self.abs)] if self.abs else []
         return " or ".join(parts) or "0"
 
@@ -113,7 +114,7 @@ class Tolerances:
             name, dollar, amount, share = match.groups()
             check_unit(part, name, dollar=bool(dollar), share=bool(share))
             if share:
-                rel[name] = Decimal(amount) / 100
+                rel[name] = money.EXACT.divide(Decimal(amount), 100)
             else:
                 absolute[name] = Decimal(amount)
         return cls.of(rel=rel or None, abs=absolute or None, ratchet=ratchet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
-from pytest_llm_usage.compare.amounts import Value, plain
+from pytest_llm_usage.compare.amounts import TOKEN_FIELDS, Value, plain
 from pytest_llm_usage.compare.change import DERIVED, FieldChange, ModelChange
 from pytest_llm_usage.compare.tolerance import Tolerance
 from pytest_llm_usage.text import columns, percent, plural, tokens, usd
@@ -90,7 +90,7 @@ def _signed(item: FieldChange) -> tuple[str, str]:
     if not by or not isinstance(item.was, int | Decimal):
         return "", ""
     sign = "+" if by > 0 else "-"
-    size = by if by > 0 else -by
+    size = by.copy_abs() if isinstance(by, Decimal) else abs(by)
     amount = _shown(item, size)
     share = f"{sign}{percent(size, item.was)}" if item.was else ""
     return f"<{sign}{amount[1:]}" if amount.startswith("<") else f"{sign}{amount}", share
@@ -99,7 +99,7 @@ def _signed(item: FieldChange) -> tuple[str, str]:
 def causes(
     changes: Iterable[ModelChange],
     where: Callable[[str, str], str] = lambda _model, _which: "",
-    prices: tuple[str | None, str | None] = (None, None),
+    prices: Callable[[str], tuple[str, str]] = lambda _model: ("", ""),
 ) -> list[str]:
     """What happened, a sentence for each model that changed.
 
@@ -107,7 +107,7 @@ def causes(
         changes: What `compare_usage` found.
         where: Model and which call (`last`, or that with the largest `input_tokens` or `output_tokens`) → where in the
             user's code it was made; empty where that is not known.
-        prices: The versions of the price book then and now.
+        prices: Model → by whose prices it was then and is now; empty where that is not known.
     """
     moved = [change for change in changes if change.status != "same"]
     new = [change.model for change in moved if change.status == "new"]
@@ -119,18 +119,16 @@ def causes(
         sentences += [f"No longer called: {model}" for model in gone]
     for change in moved:
         if change.status == "changed":
-            text = "; ".join(_cause(change, where, prices))
+            text = "; ".join(_cause(change, where, *prices(change.model)))
             text = text if len(moved) > 1 else text[:1].upper() + text[1:]
             sentences.append(f"{change.model}: {text}" if len(moved) > 1 else text)
     return sentences
 
 
-def _cause(
-    change: ModelChange, where: Callable[[str, str], str], prices: tuple[str | None, str | None]
-) -> Iterator[str]:
+def _cause(change: ModelChange, where: Callable[[str, str], str], then: str, now: str) -> Iterator[str]:
     counts = [item for item in change.fields if item.moved and item.name not in DERIVED]
     if not counts:
-        yield _price_cause(change, prices)
+        yield _price_cause(change, then, now)
         return
     calls, unknown = change["calls"], change["calls_without_usage"]
     if isinstance(calls.by, int) and calls.by:
@@ -145,11 +143,20 @@ def _cause(
             verb = "grew" if by > 0 else "shrank"
             place = where(change.model, name) if by > 0 else ""
             yield f"{noun} {verb} by {plural(abs(by), 'token')}" + (f" (the largest: {place})" if place else "")
+    for item in counts:
+        if item.name not in _TOLD_APART and not item.is_detail and isinstance(item.by, int):
+            yield f"{abs(item.by):,} {item.name} {'more' if item.by > 0 else 'fewer'}"
     if all(item.is_detail for item in counts):
         yield f"the same tokens, split otherwise ({', '.join(item.name for item in counts)})"
+    if change["cost_usd"].moved and then and now and then != now:
+        yield f"and by another price ({then} then, {now} now)"
 
 
-def _price_cause(change: ModelChange, prices: tuple[str | None, str | None]) -> str:
+#: What has a sentence of its own.
+_TOLD_APART = frozenset({"calls", "calls_without_usage", *TOKEN_FIELDS})
+
+
+def _price_cause(change: ModelChange, then: str, now: str) -> str:
     cost = change["cost_usd"]
     if not cost.moved:
         return "another total of the same counts"
@@ -157,8 +164,7 @@ def _price_cause(change: ModelChange, prices: tuple[str | None, str | None]) -> 
         return "it has a price now; the tokens are the same"
     if cost.now is None:
         return "it has no price any more; the tokens are the same"
-    then, now = prices
-    books = f" (genai-prices {then} then, {now} now)" if then and now and then != now else ""
+    books = f" ({then} then, {now} now)" if then and now and then != now else ""
     return f"only the price changed, the tokens are the same{books}"
 
 

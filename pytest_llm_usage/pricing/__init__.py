@@ -19,15 +19,16 @@ A price file (TOML) holds one line a model, USD per million tokens::
     [price_map]                        # LangChain NVIDIA's price_map as it is: USD per thousand tokens
     "mixtral_8x7b" = 0.0006
 
-Kinds that may have a price of their own: `input`, `output`, `cache_read`, `cache_write` (`_5m`, `_1h`), `input_audio`,
-`input_image`, `input_video`, `output_reasoning`, `output_audio`, `output_image`, `output_video`; and in USD for one:
-`request`, `web_search`, `file_search`. `tier = "flex"` is for that service tier alone; `from` (that day included) and
+Kinds that may have a price of their own: `input`, `output`, `cache_read` (`_audio`, `_image`), `cache_write` (`_5m`, `_1h`),
+`input_audio`, `input_image`, `input_video`, `output_reasoning`, `output_audio`, `output_image`, `output_video`; and in USD
+for one: `request`, `web_search`, `x_search`, `map_search`, `file_search`, `search_source`, `search_unit`,
+`code_interpreter` (a container), `code_execution` (an answer that used one), `image_generation`. `tier = "flex"` is for that service tier alone; `from` (that day included) and
 `until` (that day not) are days in UTC; `above = { input_tokens = 200_000, input = 5 }` is the price of all tokens of a
 request with more input than that; prices beside `same_as` replace those of the other model.
 """
 
 from pytest_llm_usage.pricing.book import PriceBook
-from pytest_llm_usage.pricing.price import Price, PriceLine, Unpriced, explain, plain, sum_lines
+from pytest_llm_usage.pricing.price import Price, PriceLine, Unpriced, explain, sum_lines
 from pytest_llm_usage.pricing.pricefile import PriceSource
 
-__all__ = ["Price", "PriceBook", "PriceLine", "PriceSource", "Unpriced", "explain", "plain", "sum_lines"]
+__all__ = ["Price", "PriceBook", "PriceLine", "PriceSource", "Unpriced", "explain", "sum_lines"]

@@ -10,23 +10,30 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from textwrap import wrap
 
-from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call
-from pytest_llm_usage.pricing.price import Price, PriceLine, Unpriced, added, normal, plain
+from pytest_llm_usage.errors import PriceUnknownError
+from pytest_llm_usage.ledger import NO_ITEMS, UNKNOWN_MODEL, Call
+from pytest_llm_usage.money import EXACT, normal, plain, total
+from pytest_llm_usage.pricing.price import PER_ITEM, Price, PriceLine, Unpriced
 from pytest_llm_usage.pricing.pricefile import Entry, PriceFile, PriceSource
-from pytest_llm_usage.pricing.rates import PER_ITEM, NoPriceError, Rates, lines_of
+from pytest_llm_usage.pricing.rates import NoPriceError, Rates, lines_of
 from pytest_llm_usage.pricing.sellers import (
+    ALWAYS_SEARCH,
     BILLED_AS_REQUESTED,
+    BILLED_BY_THE_HOUR,
     BILLS_LESS_THAN_TOKENS,
     PAID_BY_THE_HOUR,
     ROUTERS,
+    SEARCH_ONCE_A_PROMPT,
+    SEARCHES_FREE_AT_FIRST,
+    STATED_TO_USD,
     STATES_FREE,
     provider_id_of,
     tier_of,
 )
 from pytest_llm_usage.pricing.shipped import book_name, book_rates, look_up, shipped_providers, spellings
-from pytest_llm_usage.text import columns
-from pytest_llm_usage.usage import TokenUsage
+from pytest_llm_usage.text import columns, pointed
 
 __all__ = ["PriceBook"]
 
@@ -63,78 +70,107 @@ class PriceBook:
         files = dict.fromkeys(re.sub(r":\d+$", "", entry.where) for entry in self._entries)
         return ", ".join([*files, book_name()])
 
-    def price(
-        self, call: Call, *, billed: TokenUsage | None = None, server_tools: Mapping[str, int] | None = None
-    ) -> Price | Unpriced:
+    def price(self, call: Call) -> Price | Unpriced:
         """What `call` costs. Never raises, whatever the call says.
 
         The price is that of `call.priced_at` (else `started_at`, else now); `math.inf` means the newest price known,
-        for a recording that does not say when it was made. A cost that the provider stated is the cost.
-
-        Args:
-            call: The call; its `parts` are priced each as its own model and added.
-            billed: The tokens that the provider says it bills, where it bills other than it counts (Cohere).
-            server_tools: How often the provider ran its own tools for it: `web_search`, `file_search`.
+        for a recording that does not say when it was made. A cost that the provider stated is the cost. The call's
+        `billed_usage` is what is priced where it has one; its `billed_items` and its `parts`, each as its own model, are
+        added.
         """
-        book = self._book_price(call, billed or call.usage, server_tools or {})
+        book = self._book_price(call)
         stated_usd = call.stated_cost_usd
         if stated_usd is None or not stated_usd.is_finite() or stated_usd < 0:
             return book
         if stated_usd == 0 and provider_id_of(call.provider or "") not in STATES_FREE:
             return book  # The field is there and not filled in, as in Azure's answers by xAI's models.
         cost_usd = normal(stated_usd)
-        return Price(
-            cost_usd,
-            (PriceLine("stated", 1, None, cost_usd, call.model),),
-            f"stated by {call.provider or 'the provider'}",
-            book_usd=book.cost_usd if isinstance(book, Price) else None,
-        )
+        source = f"stated by {call.provider or 'the provider'}"
+        line = PriceLine("stated", 1, None, cost_usd, call.model)
+        if isinstance(book, Unpriced):
+            return Price(cost_usd, (line,), source)
+        notes: tuple[str, ...] = ()
+        if EXACT.subtract(cost_usd, book.cost_usd).copy_abs() > STATED_TO_USD:
+            notes = (f"{plain(cost_usd)} USD {source}; {book.source}, has {plain(book.cost_usd)} for it",)
+        return Price(cost_usd, (line,), source, book_usd=book.cost_usd, notes=notes)
 
     def describe(self, model: str, *, provider: str | None = None, at: float | None = None) -> str:
         """What applies to `model` and from where, as text: its prices now (or at `at`, epoch seconds) by kind.
+
+        Sellers at the same prices are listed together.
 
         Args:
             model: A model's name as a call would have it.
             provider: LangChain's word for who sells it; None lists everyone who sells a model of that name.
             at: Seconds since the epoch; None is now.
+
+        Raises:
+            PriceUnknownError: Nobody is known to sell it: why, and the line of the price file that settles it.
         """
         moment = _moment(time.time() if at is None else at)
         sellers: list[str | None] = [provider]
         if provider is None:
             sellers += dict.fromkeys(entry.provider for entry in self._entries)
             sellers += (each for each in shipped_providers() if look_up(each, model))
-        blocks: dict[str, str] = {}
+        sources: dict[str, list[str]] = {}
         for seller in sellers:
             try:
                 rates = self._rates(seller, (model,), None, moment)
             except NoPriceError as error:
                 reason = str(error)
             else:
-                blocks.setdefault(rates.source, _rates_text(rates))
-        if not blocks:
-            return f"{reason}\nAdd to the price file:  {_fix(Call(index=0, provider=provider, model=model), {})}"
-        return "\n\n".join([f"{model} on {moment:%Y-%m-%d}, USD per million tokens", *blocks.values()])
+                # Where nobody was asked for, all who sell it are listed, which says more than how one was guessed.
+                text = _rates_text(rates if seller else replace(rates, notes=()))
+                sources.setdefault(text, []).append(rates.source)
+        if not sources:
+            fix = _fix(Call(index=0, provider=provider, model=model), {})
+            raise PriceUnknownError(f"{reason}\nAdd to the file of llm_usage_prices:  {fix}")
+        head = _wrapped(f"{model} on {moment:%Y-%m-%d}, USD per million tokens")
+        blocks = []
+        for text, found in sources.items():
+            first, *others = dict.fromkeys(found)
+            blocks.append(
+                "\n".join([*_wrapped(f"from {first}"), *(row for each in others for row in _wrapped(each, 5)), text])
+            )
+        return "\n\n".join(["\n".join(head), *blocks])
 
-    def _book_price(self, call: Call, usage: TokenUsage | None, server_tools: Mapping[str, int]) -> Price | Unpriced:
+    def _book_price(self, call: Call) -> Price | Unpriced:
+        usage = call.billed_usage or call.usage
         if usage is None:
             return Unpriced("its usage is not known", "")
         try:
             moment = _moment(call.priced_at if call.priced_at is not None else call.started_at or time.time())
             rates = self._rates(call.provider, _billed_names(call), tier_of(call.service_tier), moment)
-            lines, notes = lines_of(rates, usage, server_tools)
+            lines, notes = lines_of(rates, usage, _items(call))
         except NoPriceError as error:
             return Unpriced(str(error), _fix(call, error.fix))
-        if usage is call.usage and provider_id_of(call.provider or "") in BILLS_LESS_THAN_TOKENS:
+        if call.priced_at == math.inf:
+            notes.append("the recording does not say when it was made: the newest price that the book has")
+        seller = provider_id_of(call.provider or "")
+        if call.billed_usage is None and seller in BILLS_LESS_THAN_TOKENS:
             notes.append(f"{call.provider} bills fewer tokens than it counts, and does not say here how many: at most")
-        prices = [Price(added(*(line.amount_usd for line in lines)), tuple(lines), rates.source, notes=tuple(notes))]
+        if "web_search" in call.billed_items and seller in SEARCHES_FREE_AT_FIRST:
+            notes.append(
+                f"searches that {call.provider} does not bill, the first of a day or a month, are in it: at most"
+            )
+        prices = [Price(total(line.amount_usd for line in lines), tuple(lines), rates.source, notes=tuple(notes))]
         for part in call.parts:
-            part_call = replace(call, model=part.model, requested_model=None, parts=())
-            price = self._book_price(part_call, part.usage, {})
+            price = self._book_price(
+                replace(
+                    call,
+                    model=part.model,
+                    requested_model=None,
+                    usage=part.usage,
+                    parts=(),
+                    billed_usage=None,
+                    billed_items=NO_ITEMS,
+                )
+            )
             if isinstance(price, Unpriced):
                 return price
             prices.append(price)
         return Price(
-            added(*(price.cost_usd for price in prices)),
+            total(price.cost_usd for price in prices),
             tuple(line for price in prices for line in price.lines),
             "; ".join(dict.fromkeys(price.source for price in prices)),
             notes=tuple(dict.fromkeys(note for price in prices for note in price.notes)),
@@ -202,6 +238,17 @@ def _billed_names(call: Call) -> tuple[str, ...]:
     return tuple(names[:1] if provider_id in ROUTERS else names)
 
 
+def _items(call: Call) -> dict[str, int]:
+    """What is billed by the piece, as the call's provider counts it."""
+    items = dict(call.billed_items)
+    name = call.model.rpartition("/")[2]
+    if any(mark in name for mark in ALWAYS_SEARCH):
+        items.setdefault("web_search", 1)
+    if "web_search" in items and name.startswith(SEARCH_ONCE_A_PROMPT):
+        items["web_search"] = 1
+    return items
+
+
 def _unknown(provider: str | None, names: tuple[str, ...]) -> str:
     model = " or ".join(dict.fromkeys(map(_shown, names)))
     if not provider:
@@ -219,7 +266,10 @@ def _fix(call: Call, keys: Mapping[str, str] | str | None) -> str:
     name = name if name == _shown(name) else f"*:{_shown(name)}"
     values = {"provider": call.provider, **keys} if call.provider else dict(keys)
     if "same_as" not in keys:
-        values |= {"input": "?", "output": "?"}
+        items = _items(call)
+        by_token = call.usage is None or call.usage.total_tokens or not items
+        values |= {"input": "?", "output": "?"} if by_token else {}
+        values |= dict.fromkeys((kind for kind in items if kind not in BILLED_BY_THE_HOUR), "?")
     inside = ", ".join(f"{key} = {value if value == '?' else _quoted(value)}" for key, value in values.items())
     return f"{_quoted(name)} = {{ {inside} }}"
 
@@ -234,11 +284,33 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def _wrapped(text: str, indent: int = 0) -> list[str]:
+    """Lines of 80 columns in which no name is broken."""
+    return wrap(
+        text,
+        80,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * 5,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _rates_text(rates: Rates) -> str:
-    rows = [("  free", "")] if rates.free else []
+    """A row for each kind, a column for the list price and for each step of long context."""
+    if rates.free:
+        return "  free"
+    steps = sorted({above for rate in rates.by_kind.values() for above, _ in rate.steps})
+    rows = []
     for kind, rate in rates.by_kind.items():
-        for above, usd_per_million in ((0, rate.base), *rate.steps):
-            price = usd_per_million.scaleb(-6) if kind in PER_ITEM else usd_per_million
-            note = " each" if kind in PER_ITEM else f" above {above:,} input tokens" if above else ""
-            rows.append((f"  {kind}", plain(normal(price)) + note))
-    return "\n".join([f"from {rates.source}", *columns(rows, "<<"), *(f"  note: {note}" for note in rates.notes)])
+        unit = -6 if kind in PER_ITEM else 0
+        prices = [rate.at(above + 1) for above in (0, *steps)] if rate.steps else [rate.base]
+        cells = [plain(normal(price.scaleb(unit, EXACT))) for price in prices]
+        rows.append([f"  {kind}", *cells, *[""] * (1 + len(steps) - len(cells)), "each" if unit else ""])
+    kinds, *prices_by_step, units = zip(*rows, strict=True)
+    head = [("", "", *(f"above {above:,} input tokens" for above in steps), "")] if steps else []
+    table = columns(
+        [*head, *zip(kinds, *map(pointed, prices_by_step), units, strict=True)], f"<{'>' * (1 + len(steps))}<"
+    )
+    notes = [row for note in rates.notes for row in _wrapped(f"note: {note}", 2)]
+    return "\n".join([*table, *notes])

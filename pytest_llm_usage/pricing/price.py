@@ -4,14 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from decimal import Context, Decimal
+from decimal import Decimal
+from textwrap import wrap
 
-from pytest_llm_usage.text import columns
+from pytest_llm_usage.ledger import Quote
+from pytest_llm_usage.money import EXACT, normal, plain, total
+from pytest_llm_usage.text import columns, pointed, shortened
 
-__all__ = ["EXACT", "Price", "PriceLine", "Unpriced", "added", "explain", "normal", "plain", "sum_lines"]
+__all__ = ["KINDS", "PER_ITEM", "Price", "PriceLine", "Unpriced", "explain", "sum_lines"]
 
-# Wide enough that no product or sum of tokens and prices is ever rounded; the user's own context may be narrow.
-EXACT = Context(prec=500)
+#: What may have a price of its own: USD per million tokens, but for `PER_ITEM`.
+KINDS = (
+    "input",
+    "output",
+    "cache_read",
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_1h",
+    "input_audio",
+    "input_image",
+    "input_video",
+    "cache_read_audio",
+    "cache_read_image",
+    "output_reasoning",
+    "output_audio",
+    "output_image",
+    "output_video",
+    "request",
+    "web_search",
+    "x_search",
+    "map_search",
+    "file_search",
+    "search_source",
+    "search_unit",
+    "code_interpreter",
+    "code_execution",
+    "image_generation",
+)
+#: Kinds that are counted one by one and that a price file gives in USD for one: all behind the tokens.
+PER_ITEM = frozenset(KINDS[KINDS.index("request") :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +84,11 @@ class Price:
     book_usd: Decimal | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def quote(self) -> Quote:
+        """The same without the lines."""
+        return Quote(cost_usd=self.cost_usd, source=self.source, notes=self.notes, book_usd=self.book_usd)
+
 
 @dataclass(frozen=True, slots=True)
 class Unpriced:
@@ -67,10 +103,10 @@ class Unpriced:
     reason: str
     fix: str
 
-
-def plain(amount: Decimal) -> str:
-    """`amount` in full, without exponent: `0.00000002`, where `str` gives `2E-8`."""
-    return f"{amount:f}"
+    @property
+    def quote(self) -> Quote:
+        """The same as a quote of no amount."""
+        return Quote(reason=self.reason, fix=self.fix)
 
 
 def sum_lines(lines: Iterable[PriceLine]) -> tuple[PriceLine, ...]:
@@ -85,42 +121,54 @@ def sum_lines(lines: Iterable[PriceLine]) -> tuple[PriceLine, ...]:
             else replace(
                 known,
                 quantity=known.quantity + line.quantity,
-                amount_usd=added(known.amount_usd, line.amount_usd),
+                amount_usd=total((known.amount_usd, line.amount_usd)),
             )
         )
     return tuple(sums.values())
 
 
 def explain(prices: Iterable[Price]) -> str:
-    """A table of tokens × price = amount per model and kind, its total, and where the prices are from."""
+    """A table of tokens × price = amount by model and kind, its total, and where the prices are from."""
     prices = tuple(prices)
-    rows = [("model", "kind", "quantity", "USD per 1M", "USD")]
-    rows += [
-        (
-            line.model,
-            line.kind,
-            f"{line.quantity:,}",
-            "" if line.usd_per_million is None else plain(line.usd_per_million),
-            plain(line.amount_usd),
-        )
-        for line in sum_lines(line for price in prices for line in price.lines)
-    ]
-    rows.append(("total", "", "", "", plain(added(*(price.cost_usd for price in prices)))))
-    sources = dict.fromkeys(price.source for price in prices)
-    notes = dict.fromkeys(note for price in prices for note in price.notes)
-    return "\n".join(
-        [*columns(rows, "<<>>>"), *(f"prices: {source}" for source in sources), *(f"note: {note}" for note in notes)]
+    lines = sum_lines(line for price in prices for line in price.lines)
+    unit_prices = pointed("" if line.kind == "stated" else _unit_price(line) for line in lines)
+    units = [" each" if line.kind in PER_ITEM else "" for line in lines]
+    *amounts, whole = pointed([*(plain(line.amount_usd) for line in lines), plain(total(p.cost_usd for p in prices))])
+    head, *table = columns(
+        [
+            ("", "quantity", "USD per 1M", "USD"),
+            *(
+                (f"  {line.kind}", f"{line.quantity:,}", price + unit.ljust(max(map(len, units))), amount)
+                for line, price, unit, amount in zip(lines, unit_prices, units, amounts, strict=True)
+            ),
+            ("total", "", "", whole),
+        ],
+        "<>>>",
     )
+    text = [head]
+    for line, row, before in zip(lines, table[:-1], (None, *lines), strict=False):
+        if before is None or line.model != before.model:
+            text.append(shortened(line.model, _WIDTH))
+        text.append(row)
+    text += [table[-1], ""]
+    for word, found in (
+        ("prices", (price.source for price in prices)),
+        ("note", (note for price in prices for note in price.notes)),
+    ):
+        text += [
+            row
+            for each in dict.fromkeys(found)
+            for row in wrap(
+                f"{word}: {each}", _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            )
+        ]
+    return "\n".join(text)
 
 
-def normal(amount: Decimal) -> Decimal:
-    """The same number in its shortest form: no trailing zeros, no positive exponent."""
-    short = amount.normalize(EXACT)
-    return short.quantize(Decimal(1), context=EXACT) if short.as_tuple().exponent > 0 else short  # type: ignore[operator]
+_WIDTH = 80
 
 
-def added(*amounts: Decimal) -> Decimal:
-    total = Decimal(0)
-    for amount in amounts:
-        total = EXACT.add(total, amount)
-    return normal(total)
+def _unit_price(line: PriceLine) -> str:
+    """USD for a million, or for one of what is counted singly."""
+    price = line.usd_per_million or Decimal(0)
+    return plain(normal(price.scaleb(-6, EXACT)) if line.kind in PER_ITEM else price)

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.pricing.rates import KINDS, PER_ITEM, Rate, Steps
+from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.pricing.price import KINDS, PER_ITEM
+from pytest_llm_usage.pricing.rates import Rate, Steps
 from pytest_llm_usage.pricing.sellers import provider_id_of, tier_of
 
 __all__ = ["Entry", "PriceFile", "PriceSource"]
@@ -160,7 +162,7 @@ class PriceFile:
         per_million = {}
         for name, value in price_map.items():
             try:
-                per_million[name] = _usd(name, value) * 1_000
+                per_million[name] = EXACT.multiply(_usd(name, value), 1_000)
             except ValueError as problem:
                 self._fail(("price_map", name), f"price_map: {problem}")
         for name, input_usd in per_million.items():
@@ -228,7 +230,7 @@ def _usd(kind: str, value: Any) -> Decimal:
     if not usd.is_finite() or usd < 0:
         shown = value if isinstance(value, Decimal) else repr(value)
         raise ValueError(f"{kind} = {shown} is not a price in USD (examples: 2.5, 0.075)")
-    return usd * 1_000_000 if kind in PER_ITEM else usd
+    return EXACT.multiply(usd, 1_000_000) if kind in PER_ITEM else usd
 
 
 def _steps(key: str, value: Any) -> Mapping[str, Steps]:

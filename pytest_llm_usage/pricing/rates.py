@@ -7,32 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
-from pytest_llm_usage.pricing.price import EXACT, PriceLine, normal
+from pytest_llm_usage.money import EXACT, normal
+from pytest_llm_usage.pricing.price import PER_ITEM, PriceLine
+from pytest_llm_usage.pricing.sellers import BILLED_BY_THE_HOUR
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["KINDS", "PER_ITEM", "NoPriceError", "Rate", "Rates", "Steps", "lines_of"]
-
-#: What may have a price of its own: USD per million tokens, but for `PER_ITEM`.
-KINDS = (
-    "input",
-    "output",
-    "cache_read",
-    "cache_write",
-    "cache_write_5m",
-    "cache_write_1h",
-    "input_audio",
-    "input_image",
-    "input_video",
-    "output_reasoning",
-    "output_audio",
-    "output_image",
-    "output_video",
-    "request",
-    "web_search",
-    "file_search",
-)
-#: Kinds that are counted one by one and that a price file gives in USD for one.
-PER_ITEM = frozenset({"request", "web_search", "file_search"})
+__all__ = ["NoPriceError", "Rate", "Rates", "Steps", "lines_of"]
 
 #: Keys of `TokenUsage`'s details → the kind under which a book may price them apart.
 _CACHING_KINDS = {
@@ -97,8 +77,11 @@ class NoPriceError(Exception):
         self.fix = fix
 
 
-def lines_of(rates: Rates, usage: TokenUsage, server_tools: Mapping[str, int]) -> tuple[list[PriceLine], list[str]]:
-    """The lines of one usage, and notes; raises `NoPriceError` where a price or a count is missing."""
+def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple[list[PriceLine], list[str]]:
+    """The lines of one usage and of what is billed by the piece, and notes.
+
+    Raises `NoPriceError` where a price or a count is missing: a search without a fee in the book is not free.
+    """
     if rates.free:
         quantity = usage.total_tokens
         return [PriceLine("free", quantity, Decimal(0), Decimal(0), rates.model)], []
@@ -109,18 +92,18 @@ def lines_of(rates: Rates, usage: TokenUsage, server_tools: Mapping[str, int]) -
     }
     if "request" in rates.by_kind:
         counts["request"] = 1
-    for tool, times in server_tools.items():
-        if times and tool in rates.by_kind:
-            counts[tool] = times
-        elif times:
-            notes.append(f"{times} × {tool}: the price book has no fee for it")
+    for kind, quantity in items.items():
+        if kind in BILLED_BY_THE_HOUR and kind not in rates.by_kind:
+            notes.append(f"{kind}: {BILLED_BY_THE_HOUR[kind]}")
+        else:
+            counts[kind] = quantity
     lines = []
     for kind, quantity in counts.items():
         if not quantity:
             continue
         rate = rates.by_kind.get(kind)
         if rate is None:
-            raise _missing(rates, kind, f"{kind} tokens")
+            raise _missing(rates, kind, kind if kind in PER_ITEM else f"{kind} tokens")
         usd_per_million = rate.at(usage.input_tokens)
         amount = EXACT.multiply(Decimal(quantity), usd_per_million).scaleb(-6, EXACT)
         lines.append(PriceLine(kind, quantity, normal(usd_per_million), normal(amount), rates.model))
@@ -149,11 +132,30 @@ def _input_counts(rates: Rates, usage: TokenUsage, notes: list[str]) -> dict[str
     counts = _priced_apart(rates, caching, "input", notes)
     apart = _priced_apart(rates, modalities, "input", notes)
     if counts and apart:
-        raise NoPriceError(
-            f"{' and '.join([*counts, *apart])} are priced apart, and the usage does not say how many tokens are both"
-        )
+        counts |= _both(rates, counts, apart, details)
     counts |= apart
     return {"input": _remainder("input", usage.input_tokens, counts), **counts}
+
+
+def _both(rates: Rates, cached: dict[str, int], apart: dict[str, int], details: Mapping[str, int]) -> dict[str, int]:
+    """Takes the tokens that are cached and of a modality as well out of `apart`; those at a price of their own, too."""
+    if cached.keys() != {"cache_read"} or not any(key.startswith("cache_read_") for key in details):
+        raise NoPriceError(
+            f"{' and '.join([*cached, *apart])} are priced apart, and the usage does not say how many tokens are both"
+        )
+    counts = {}
+    for kind, tokens in apart.items():
+        both = kind.replace("input", "cache_read")
+        quantity = details.get(both, 0)
+        if quantity > tokens:
+            raise NoPriceError(f"contradictory usage: {both} ({quantity:,}) exceed {kind} ({tokens:,})")
+        apart[kind] = tokens - quantity
+        if quantity and both in rates.by_kind:
+            cached["cache_read"] -= quantity
+            counts[both] = quantity
+        elif quantity and kind.endswith("_audio") and not rates.audio_as_text:
+            raise _missing(rates, both, f"{both} tokens")
+    return counts
 
 
 def _output_counts(rates: Rates, usage: TokenUsage, notes: list[str]) -> dict[str, int]:

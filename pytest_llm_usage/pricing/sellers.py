@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 __all__ = [
+    "ALWAYS_SEARCH",
     "AUDIO_AS_TEXT",
     "BILLED_AS_REQUESTED",
+    "BILLED_BY_THE_HOUR",
     "BILLS_LESS_THAN_TOKENS",
     "CLOSED_MAKERS",
+    "FEE_BY_SEARCH_SIZE",
     "GATEWAYS",
     "NOT_SOLD_BY_MAKER",
     "PAID_BY_THE_HOUR",
     "POINTED_ANYWHERE",
     "REASONING_IN_TOTAL_ONLY",
     "ROUTERS",
+    "SEARCHES_FREE_AT_FIRST",
+    "SEARCH_ONCE_A_PROMPT",
+    "STATED_TO_USD",
     "STATES_FREE",
     "provider_id_of",
     "tier_of",
@@ -68,11 +77,33 @@ NOT_SOLD_BY_MAKER = {"openai": "gpt-oss"}
 #: Providers that bill less than they count (`billed_units`).
 BILLS_LESS_THAN_TOKENS = frozenset({"cohere"})
 
+#: Models of OpenAI's that search the web at every request, and do not say so.
+#: https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat
+ALWAYS_SEARCH = ("-search-preview", "-search-api")
+
+#: Models whose searches are billed as one a prompt, however many there were; later ones bill each.
+#: https://ai.google.dev/gemini-api/docs/google-search#pricing
+SEARCH_ONCE_A_PROMPT = ("gemini-1", "gemini-2")
+
+#: Providers that do not bill the first searches of a day or a month; how many are left, no answer tells.
+SEARCHES_FREE_AT_FIRST = frozenset({"google"})
+
+#: Work that is billed by the time it takes, beyond what is free, and whose time no answer tells.
+BILLED_BY_THE_HOUR: Mapping[str, str] = {
+    "code_execution": "its container is billed by the hour beyond the free ones of the month, which is not in this cost",
+}
+
+#: Providers whose fee per request depends on the size of the search; the price book has that of the largest.
+FEE_BY_SEARCH_SIZE = frozenset({"perplexity"})
+
 #: What the name of capacity looks like that is paid by the hour, whatever it is used for.
 PAID_BY_THE_HOUR = ":provisioned-model/"
 
 #: Providers that answer with another model than the one asked for, at its price; nothing follows from what was asked for.
 ROUTERS = frozenset({"openrouter"})
+
+#: How exactly providers state a cost, at least: what a binary float holds of it.
+STATED_TO_USD = Decimal("1e-8")
 
 #: Providers that state a cost of 0 only where the call was free.
 STATES_FREE = frozenset({"openrouter"})

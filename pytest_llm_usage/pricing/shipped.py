@@ -13,10 +13,13 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from pytest_llm_usage.pricing.rates import PER_ITEM, NoPriceError, Rate, Rates
+from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.pricing.price import PER_ITEM
+from pytest_llm_usage.pricing.rates import NoPriceError, Rate, Rates
 from pytest_llm_usage.pricing.sellers import (
     AUDIO_AS_TEXT,
     CLOSED_MAKERS,
+    FEE_BY_SEARCH_SIZE,
     GATEWAYS,
     NOT_SOLD_BY_MAKER,
     POINTED_ANYWHERE,
@@ -40,6 +43,8 @@ _PRICE_KEYS = {
     "input_audio": "input_audio_mtok",
     "input_image": "input_image_mtok",
     "input_video": "input_video_mtok",
+    "cache_read_audio": "cache_audio_read_mtok",
+    "cache_read_image": "cache_image_read_mtok",
     "output_reasoning": "output_reasoning_mtok",
     "output_audio": "output_audio_mtok",
     "output_image": "output_image_mtok",
@@ -215,6 +220,8 @@ def book_rates(provider: str | None, model: str, tier: str | None, moment: datet
         by_kind |= tier_kinds
         source += f", {tier}"
         notes += note
+    if "request" in by_kind and seller.id in FEE_BY_SEARCH_SIZE:
+        notes += ("the fee per request is that of the largest search: at most",)
     return Rates(
         model=info.id,
         source=source + _constraint_text(listed.constraint),
@@ -291,7 +298,10 @@ def _kinds(prices: ModelPrice) -> dict[str, Rate]:
             continue
         factor = Decimal(1_000) if kind in PER_ITEM else Decimal(1)
         if isinstance(price, Decimal):
-            by_kind[kind] = Rate(price * factor)
+            by_kind[kind] = Rate(EXACT.multiply(price, factor))
         else:
-            by_kind[kind] = Rate(price.base * factor, tuple((tier.start, tier.price * factor) for tier in price.tiers))
+            by_kind[kind] = Rate(
+                EXACT.multiply(price.base, factor),
+                tuple((tier.start, EXACT.multiply(tier.price, factor)) for tier in price.tiers),
+            )
     return by_kind

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 
 from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.money import total
 from pytest_llm_usage.text import plural, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["model_rows", "notes", "usage_cells"]
+__all__ = ["model_rows", "notes", "unpriced_reasons", "usage_cells"]
 
 
 def model_rows(calls: Sequence[Call]) -> Iterator[tuple[str, ...]]:
@@ -36,7 +37,7 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
 
     costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
     priced = [cost for cost in costs if cost is not None]
-    price = "-" if not costs else usd(sum(priced, Decimal(0))) if priced else "?" if unknown else "unpriced"
+    price = "-" if not costs else usd(total(priced)) if priced else "?" if unknown else "unpriced"
     if priced and len(priced) < len(costs):
         price = f">={price}" if price[0] != "<" else ">0"
     return (
@@ -50,10 +51,9 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
 
 
 def notes(calls: Sequence[Call]) -> Iterable[str]:
-    """What the numbers of these calls do not contain."""
+    """What the numbers of these calls do not contain, and by whose prices they are."""
+    unpriced = _unpriced(calls)
     unknown = [call for call in calls if call.is_unknown]
-    known = [call for call in calls if call.usage is not None and call.is_billed and not call.is_partial]
-    unpriced = [call for call in known if call.cost_usd is None]
     cached = [call for call in calls if not call.is_billed]
     if unpriced:
         yield f"and {plural(len(unpriced), 'unpriced call')}"
@@ -61,6 +61,28 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
         yield f"and {plural(len(unknown), 'call')} of unknown usage: {_where(unknown)}"
     if cached:
         yield f"and {plural(len(cached), 'answer')} of LangChain's cache, not counted"
+    # Agreement within what a provider rounds to is nothing to note.
+    checked = [(call.quote.cost_usd, call.quote.book_usd) for call in calls if call.quote.notes]
+    differing = [(stated, book) for stated, book in checked if stated is not None and book is not None]
+    if differing:
+        stated_usd, book_usd = (usd(total(amounts)) for amounts in zip(*differing, strict=True))
+        yield f"{stated_usd} as stated for {plural(len(differing), 'call')}, {book_usd} by the price book"
+    books = Counter(book for call in calls for book in call.quote.books)
+    if books:
+        shown = [
+            book if len(books) == 1 else f"{book} ({plural(count, 'call')})" for book, count in books.most_common()
+        ]
+        yield f"prices: {', '.join(shown)}"
+
+
+def unpriced_reasons(calls: Sequence[Call]) -> Iterable[tuple[str, str]]:
+    """Why calls have no price, each reason once, and the line of the price file that settles it; empty where none does."""
+    return dict.fromkeys((call.quote.reason, call.quote.fix) for call in _unpriced(calls) if call.quote.reason)
+
+
+def _unpriced(calls: Iterable[Call]) -> list[Call]:
+    known = [call for call in calls if call.usage is not None and call.is_billed and not call.is_partial]
+    return [call for call in known if call.cost_usd is None]
 
 
 def _where(calls: Sequence[Call]) -> str:

@@ -19,7 +19,8 @@ from pytest_llm_usage.compare import (
     compare_usage,
     parse_gates,
 )
-from pytest_llm_usage.report.data import RunData
+from pytest_llm_usage.ledger import price_sources
+from pytest_llm_usage.report.data import RunData, calls_in
 from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width
 
 __all__ = ["FailOn", "Row", "RunComparison", "comparison_lines"]
@@ -207,9 +208,12 @@ class RunComparison:
     def _causes(self, change: TestChange) -> list[str]:
         was = self.base[0]["tests"][change.renamed_from or change.test]
         now = self.head[0]["tests"][change.test]
-        books = tuple(run["environment"].get("genai-prices") for run in (*self.base, *self.head))
-        prices = (books[0], books[1]) if all(isinstance(book, str) for book in books) else (None, None)
-        return causes(compare_usage(was["usage"], now["usage"]), lambda model, which: _where(now, model, which), prices)
+        sources = price_sources(calls_in(was)), price_sources(calls_in(now))
+        return causes(
+            compare_usage(was["usage"], now["usage"]),
+            lambda model, which: _where(now, model, which),
+            lambda model: (sources[0].get(model, ""), sources[1].get(model, "")),
+        )
 
     def _failures(self, change: TestChange) -> Iterator[str]:
         """A test that fails may not have come to its later calls."""

@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 #: The version of the form. A reader refuses newer ones; what is added without a new version, older readers pass over.
-#: 1: tests, duplicates, shared, totals, environment, shards, exit_status; later also outcome of tests and model of budgets
+#: 1: tests, duplicates, shared, totals, environment, shards, exit_status; later also outcome of tests, model of budgets,
+#:    billed_usage, billed_items and price of calls, billed_items of sums
 FORMAT = 1
 
 #: Plain JSON-able data of the form that the schema describes.
@@ -282,7 +283,18 @@ def _is_call(call: Mapping[str, Any]) -> bool:
         and isinstance(usage, dict)
         and all(isinstance(usage.get(name), int) for name in _COUNTS)
         and all(_is_counts(usage.get(name, {})) for name in _DETAILS)
+        and _is_counts(call.get("billed_items", {}))
         and all(_is_decimal(call[name]) for name in ("cost_usd", "stated_cost_usd") if name in call)
+        and _is_quote(call.get("price", {}))
+    )
+
+
+def _is_quote(price: object) -> bool:
+    return (
+        isinstance(price, dict)
+        and all(isinstance(price.get(name, ""), str) for name in ("source", "reason", "fix"))
+        and _is_list_of(str, price.get("notes", []))
+        and _is_decimal(price.get("book_usd", "0"))
     )
 
 
@@ -294,7 +306,7 @@ def _is_counts(details: object) -> bool:
     return isinstance(details, dict) and all(isinstance(value, int) for value in details.values())
 
 
-_DETAILS = ("input_token_details", "output_token_details")
+_DETAILS = ("input_token_details", "output_token_details", "billed_items")
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 
 

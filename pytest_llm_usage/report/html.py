@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from pytest_llm_usage.ledger import Call, summed_usage
-from pytest_llm_usage.report.cells import model_rows, notes, usage_cells
+from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.comparison import Row, RunComparison
 from pytest_llm_usage.report.data import RunData, calls_in, calls_of
 from pytest_llm_usage.report.run import TestRecord
@@ -152,7 +152,10 @@ def _models(calls: Sequence[Call]) -> Iterator[str]:
         yield f'<tr class="{kind}"><td><code>{escape(name)}</code><td class="chart">{bar}{_numbers(cells)}</tr>'
     yield "</tbody></table></div>"
     remarks = "; ".join(notes(calls))
-    yield f"<p>{escape(remarks)}</p></section>" if remarks else "</section>"
+    yield f"<p>{escape(remarks)}</p>" if remarks else ""
+    for reason, fix in unpriced_reasons(calls):
+        yield f"<p>unpriced: {escape(reason)}{f': <code>{escape(fix)}</code>' if fix else ''}</p>"
+    yield "</section>"
 
 
 def _test_table(tests: Sequence[_Test]) -> Iterator[str]:
@@ -173,8 +176,8 @@ def _test_table(tests: Sequence[_Test]) -> Iterator[str]:
 def _calls(calls: Sequence[Call]) -> str:
     rows = "".join(
         f'<tr><td class="n">{call.index + 1}<td>{escape(call.model)}<td class="n">{escape(_count(call))}'
-        f'<td class="n">{escape(_cost(call))}<td>{escape(call.where or "")}'
-        f"<td>{escape('; '.join(filter(None, (call.node or '', call.note))))}</tr>"
+        f'<td class="n" title="{escape(call.quote.source)}">{escape(_cost(call))}<td>{escape(call.where or "")}'
+        f"<td>{escape('; '.join(filter(None, (call.node or '', call.note, call.quote.reason, *call.quote.notes))))}</tr>"
         for call in calls
     )
     return (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_llm_usage.ledger import Call
-from pytest_llm_usage.report.cells import model_rows, notes, usage_cells
+from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.comparison import Exceeded, Row, RunComparison
 from pytest_llm_usage.report.data import RunData, calls_in, calls_of
 from pytest_llm_usage.text import plural
@@ -95,6 +95,10 @@ def _by_model(calls: Sequence[Call]) -> Iterator[str]:
     if remarks:
         yield ""
         yield _text(remarks)
+    reasons = list(unpriced_reasons(calls))
+    if reasons:
+        yield ""
+        yield from (f"- {_text(f'unpriced: {reason}')}{f': {_code(fix)}' if fix else ''}" for reason, fix in reasons)
 
 
 def _tests(data: RunData) -> Iterator[str]:

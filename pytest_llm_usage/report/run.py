@@ -13,6 +13,7 @@ from typing import Any
 
 from pytest_llm_usage.budget import Limits, breaches, spending
 from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.tracker import Discrepancy, Tracker
 
 __all__ = ["Run", "Spent", "TestRecord", "record"]
@@ -44,7 +45,7 @@ class Spent:
     @property
     def share(self) -> Decimal:
         """What was spent as a share of what was allowed; 1 is all of it."""
-        return self.spent / self.limit if self.limit else Decimal(self.spent > 0)
+        return EXACT.divide(self.spent, self.limit) if self.limit else Decimal(self.spent > 0)
 
 
 @dataclass(frozen=True)

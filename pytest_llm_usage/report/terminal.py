@@ -8,7 +8,8 @@ from textwrap import wrap
 
 from pytest_llm_usage.budget import call_lines
 from pytest_llm_usage.ledger import Call
-from pytest_llm_usage.report.cells import model_rows, notes, usage_cells
+from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
 from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width
 
@@ -57,7 +58,24 @@ def _models(calls: Sequence[Call]) -> list[str]:
     lines = columns(rows, "<>>>>>>")
     edge = min(_WIDTH, max(map(width, lines)))
     remarks = [line for note in notes(calls) for line in wrap(note, _WIDTH)]
-    return lines + [" " * (edge - width(note)) + note for note in remarks]
+    lines += [" " * (edge - width(note)) + note for note in remarks]
+    return lines + _unpriced(calls)
+
+
+_MOST_REASONS = 3
+
+
+def _unpriced(calls: Sequence[Call]) -> list[str]:
+    """Why calls have no price, and the line of the price file that settles it, where it fits: half of it helps nobody."""
+    reasons = list(unpriced_reasons(calls))
+    lines = []
+    for reason, fix in reasons[:_MOST_REASONS]:
+        told = wrap(f"unpriced: {reason}", _WIDTH, subsequent_indent="  ")
+        lines += [shortened(line, _WIDTH) for line in told]  # Wide characters take more room than they are.
+        lines += [f"  {fix}"] if fix and width(fix) <= _WIDTH - 2 else []
+    if more := reasons[_MOST_REASONS:]:
+        lines.append(f"and for {plural(len(more), 'reason')} more: llm_usage.explain_cost() in the test")
+    return lines
 
 
 def _summary(calls: Sequence[Call]) -> str:
@@ -132,7 +150,7 @@ def _budgets(records: Sequence[TestRecord], bar: str) -> list[str]:
                     (
                         shortened(test.nodeid, 40),
                         amount(spent.spent),
-                        bar * max(1, round(_BAR_WIDTH * spent.share / most)),
+                        bar * max(1, round(EXACT.divide(EXACT.multiply(_BAR_WIDTH, spent.share), most))),
                         percent(spent.spent, spent.limit),
                     )
                     for test, spent in shown

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from pytest_llm_usage.budget import Breach, Limits, breaches, failure_text, must_stop
-from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
+from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger, Quote
 from pytest_llm_usage.tracker.joining import (
     Candidate,
     Discrepancy,
@@ -227,7 +226,7 @@ class Tracker:
         self._state = object()
         self._answer: tuple[object, tuple[Call, ...]] = (None, ())
         self._made: dict[int, tuple[_Origin, Call]] = {}
-        self._quotes: dict[int, tuple[Call, Price | Unpriced]] = {}
+        self._priced: dict[int, tuple[Call, Price | Unpriced]] = {}
 
     @cached_property
     def usage(self) -> LLMUsage:
@@ -424,7 +423,7 @@ class Tracker:
                 "phase": source.phase,
                 "where": shown(source.place, self.root),
                 "sections": tuple(section.name for section in source.sections),
-                "pricer": self._cost_usd,
+                "pricer": self._quote,
                 **fields,
             },
         )
@@ -434,18 +433,18 @@ class Tracker:
 
     # -- prices ------------------------------------------------------------------------------------------------
 
-    def quote(self, call: Call) -> Price | Unpriced:
+    def price(self, call: Call) -> Price | Unpriced:
         """The price of a call, or why there is none; looked up once."""
         from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415 -- costs nothing until a price is read
 
-        known = self._quotes.get(call.index)
+        known = self._priced.get(call.index)
         if known is None or known[0] is not call:
             book = self.prices() if self.prices is not None else PriceBook()
-            known = self._quotes[call.index] = (call, book.price(call))
+            known = self._priced[call.index] = (call, book.price(call))
         return known[1]
 
-    def _cost_usd(self, call: Call) -> Decimal | None:
-        return getattr(self.quote(call), "cost_usd", None)
+    def _quote(self, call: Call) -> Quote:
+        return self.price(call).quote
 
     # -- sections ----------------------------------------------------------------------------------------------
 

@@ -243,6 +243,8 @@ def wire_fields(wire: WireCall) -> dict[str, Any]:
         "status": wire.status,
         "service_tier": wire.service_tier,
         "parts": wire.parts,
+        "billed_usage": wire.billed_usage,
+        "billed_items": wire.billed_items,
         "response_id": wire.response_id,
         "streamed": wire.streamed,
         "stated_cost_usd": wire.stated_cost_usd,
@@ -266,5 +268,13 @@ def completed(wires: Sequence[WireCall]) -> list[WireCall | None]:
             if call is None or call.response_id != wire.response_id or wire.usage is None:
                 continue
             if call.usage is None or call.is_partial:
-                book[earlier] = replace(call, usage=wire.usage, status=wire.status, parts=wire.parts, note=wire.note)
+                book[earlier] = replace(
+                    call,
+                    usage=wire.usage,
+                    status=wire.status,
+                    parts=wire.parts,
+                    billed_usage=wire.billed_usage,
+                    billed_items=wire.billed_items,
+                    note=wire.note,
+                )
     return book

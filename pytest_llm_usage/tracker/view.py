@@ -9,12 +9,14 @@ from decimal import Decimal
 from functools import partial
 from operator import attrgetter
 from pprint import pformat
+from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_llm_usage.budget import Limits, breaches, failure_text
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError
 from pytest_llm_usage.ledger import Call, usage_by_model
+from pytest_llm_usage.money import total
 from pytest_llm_usage.text import columns, plural
 from pytest_llm_usage.usage import TokenUsage
 
@@ -96,7 +98,7 @@ class LLMUsage:
         ):
             if calls:
                 self._unknown(policy, PriceUnknownError, self._price_unknown(calls, len(spent)))
-        return sum((call.cost_usd for call in spent if call.cost_usd is not None), Decimal(0))
+        return total(call.cost_usd for call in spent if call.cost_usd is not None)
 
     def explain_cost(self) -> str:
         """How the cost came about: tokens × price = amount, by model and kind, with the source of each price.
@@ -105,15 +107,18 @@ class LLMUsage:
         """
         from pytest_llm_usage.pricing import Price, explain  # noqa: PLC0415 -- only where it is asked for
 
-        known = [call for call in self.calls if call.usage is not None and call.is_billed and not call.is_partial]
-        quotes = [(call, self._tracker.quote(call)) for call in known]
-        text = explain(quote for _, quote in quotes if isinstance(quote, Price))
-        unpriced = [
-            f"unpriced: call {call.index + 1}, {call.model}: {quote.reason}"
-            for call, quote in quotes
-            if not isinstance(quote, Price)
-        ]
-        return "\n".join(filter(None, (text, *unpriced)))
+        spent = [call for call in self.calls if call.is_billed and (call.usage is not None or call.is_unknown)]
+        prices = [self._tracker.price(call) for call in spent if call.cost_usd is not None]
+        unpriced = [call for call in spent if call.cost_usd is None]
+        reasons = [f"unpriced: call {call.index + 1}, {call.model}: {call.quote.reason}" for call in unpriced]
+        fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
+        return "\n".join(
+            (
+                explain(price for price in prices if isinstance(price, Price)),
+                *(line for reason in reasons for line in wrap(reason, 80, subsequent_indent="  ")),
+                *(f"add to the file of llm_usage_prices:  {fix}" for fix in fixes),
+            )
+        )
 
     @property
     def by_model(self) -> Mapping[str, LLMUsage]:
@@ -228,12 +233,11 @@ class LLMUsage:
             warnings.warn(text, LLMUsageWarning, stacklevel=4)
 
     def _price_unknown(self, unpriced: Sequence[Call], count: int) -> str:
-        lines = [f"cost is not known: {len(unpriced)} of {plural(count, 'call')} has no price"]
-        for call in unpriced:
-            reason = getattr(self._tracker.quote(call), "reason", "its usage is not known")
-            lines.append(f"  {call.index + 1}  {call.model}  {reason}")
-        fixes = dict.fromkeys(getattr(self._tracker.quote(call), "fix", "") for call in unpriced)
-        return "\n".join((*lines, *filter(None, fixes)))
+        verb = "has" if len(unpriced) == 1 else "have"
+        lines = [f"cost is not known: {len(unpriced)} of {plural(count, 'call')} {verb} no price"]
+        lines += [f"  {call.index + 1}  {call.model}  {call.quote.reason}" for call in unpriced]
+        fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
+        return "\n".join((*lines, *(f"Add to the file of llm_usage_prices:  {fix}" for fix in fixes)))
 
 
 def _is(of: Callable[[Call], Any], value: object, call: Call) -> bool:

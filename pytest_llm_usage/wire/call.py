@@ -8,13 +8,16 @@ tells. None of them raises: an exchange is whatever a server sent and somebody r
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from pytest_llm_usage.ledger import UNKNOWN_MODEL, Part
+from pytest_llm_usage.ledger import NO_ITEMS, UNKNOWN_MODEL, Part
+from pytest_llm_usage.money import EXACT, total
 from pytest_llm_usage.usage import TokenUsage, count
 from pytest_llm_usage.wire.counts import at, members
 from pytest_llm_usage.wire.exchange import Exchange, Headers
@@ -45,6 +48,8 @@ class WireCall:
         status: See `WireStatus`.
         service_tier: The tier in the provider's own word, where it tells one.
         parts: Work that the provider lists apart and leaves out of `usage`.
+        billed_usage: The tokens as they are billed, where `usage` does not say all about it; see `Call.billed_usage`.
+        billed_items: What is billed by the piece, by kind; see `Call.billed_items`.
         response_id: The provider's id of the response.
         streamed: Whether the answer came in pieces.
         stated_cost_usd: What the provider says that the call cost, in USD.
@@ -62,6 +67,8 @@ class WireCall:
     status: WireStatus = "ok"
     service_tier: str | None = None
     parts: tuple[Part, ...] = ()
+    billed_usage: TokenUsage | None = None
+    billed_items: Mapping[str, int] = field(default_factory=lambda: NO_ITEMS, hash=False)
     response_id: str | None = None
     streamed: bool = False
     stated_cost_usd: Decimal | None = None
@@ -123,10 +130,15 @@ def read(exchange: Exchange) -> WireCall | None:
         requested_model=requested_model,
         usage=stated.usage,
         status="aborted" if is_cut else "no_usage" if stated.usage is None else "ok",
-        service_tier=_text(flavour.service_tier, telling)
+        # OpenAI's and Google's answers name the tier of a request, and not the batch that it is billed as.
+        service_tier="batch"
+        if kind == "batch-results"
+        else _text(flavour.service_tier, telling)
         or header(exchange.response_headers, flavour.service_tier_header)
         or None,
         parts=_parts(stated, model),
+        billed_usage=stated.billed_usage,
+        billed_items=_billed_items(flavour, body, stated),
         response_id=in_path.get("id")
         or _text(flavour.response_id, telling)
         or header(exchange.response_headers, flavour.response_id_header)
@@ -205,12 +217,16 @@ class _Stated:
         objects: The usage objects as they stand there, combined as the source says.
         usage: What they come to; None where nothing is stated.
         parts: What they list apart.
+        billed_usage: What they say of the bill beyond `usage`; None where they say no more.
+        billed_items: What they say is billed by the piece.
     """
 
     events: tuple[Event, ...] = ()
     objects: tuple[Mapping[str, Any], ...] = ()
     usage: TokenUsage | None = None
     parts: tuple[tuple[Mapping[str, Any], TokenUsage], ...] = ()
+    billed_usage: TokenUsage | None = None
+    billed_items: Mapping[str, int] = field(default_factory=dict)
 
 
 def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
@@ -234,16 +250,26 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
             continue
         if source.combine == "merge":
             objects = [{key: value for each in objects for key, value in each.items() if value is not None}]
+        form = source.form
+        usages = [form.read(each) or TokenUsage() for each in objects]
+        billed = [form.read_billed(each, usage) for each, usage in zip(objects, usages, strict=True)]
+        items: Counter[str] = Counter()
+        for each in objects:
+            items.update({item.kind: n for item in form.items if (n := item.count(each)) is not None})
         return _Stated(
             tuple(events),
             tuple(objects),
-            sum((usage for each in objects if (usage := source.form.read(each)) is not None), TokenUsage()),
+            sum(usages, TokenUsage()),
             tuple(
                 (part, usage)
                 for each in objects
                 for part in members(each, source.parts)
-                if source.parts and (usage := source.form.read(part)) is not None
+                if source.parts and (usage := form.read(part)) is not None
             ),
+            sum((bill or usage for bill, usage in zip(billed, usages, strict=True)), TokenUsage())
+            if any(billed)
+            else None,
+            items,
         )
     return _Stated()
 
@@ -320,6 +346,20 @@ def _parts(stated: _Stated, model: str) -> tuple[Part, ...]:
     )
 
 
+def _billed_items(flavour: Flavour, body: Body, stated: _Stated) -> Mapping[str, int]:
+    """What is billed by the piece: as the usage object counts it, else as the events list it.
+
+    Events of a stream that list anything list all there was until then.
+    """
+    items = {**{item.kind: 0 for item in flavour.items}, **stated.billed_items}
+    unstated = [item for item in flavour.items if item.kind not in stated.billed_items]
+    keys = tuple(dict.fromkeys(key for item in unstated for key in item.keys))
+    for event in body.holding(keys) if keys else ():
+        for item in unstated:
+            items[item.kind] = max(items[item.kind], item.count(event.data) or 0)
+    return MappingProxyType({kind: n for kind, n in items.items() if n})
+
+
 def _stated_cost_usd(objects: Iterable[Mapping[str, Any]]) -> Decimal | None:
     """OpenRouter's `cost`, Perplexity's `cost.total_cost`, xAI's `cost_in_usd_ticks`, of which a dollar has 10^10.
 
@@ -327,7 +367,7 @@ def _stated_cost_usd(objects: Iterable[Mapping[str, Any]]) -> Decimal | None:
     https://docs.x.ai/docs/api-reference
     """
     costs = [cost for usage in objects if (cost := _cost_of(usage)) is not None]
-    return sum(costs, Decimal(0)) if costs else None
+    return total(costs) if costs else None
 
 
 _TICKS_PER_USD = 10**10
@@ -336,12 +376,20 @@ _TICKS_PER_USD = 10**10
 def _cost_of(usage: Mapping[str, Any]) -> Decimal | None:
     if ticks := count(usage.get("cost_in_usd_ticks")):
         # Zero ticks are what resellers of the model pass on, not a price.
-        return Decimal(ticks) / _TICKS_PER_USD
-    for path in ("cost", "cost.total_cost"):
-        cost = at(usage, path)
-        if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < float("inf"):
-            # repr gives the shortest digits that are this float: those on the wire.
-            return Decimal(repr(cost))
+        return EXACT.divide(Decimal(ticks), _TICKS_PER_USD)
+    cost = next((usd for path in ("cost", "cost.total_cost") if (usd := _usd_at(usage, path)) is not None), None)
+    if cost is None or usage.get("is_byok") is not True:
+        return cost
+    # On a key of one's own OpenRouter's cost is its fee alone; the provider bills the rest.
+    upstream = _usd_at(usage, "cost_details.upstream_inference_cost")
+    return None if upstream is None else total((cost, upstream))
+
+
+def _usd_at(usage: Mapping[str, Any], path: str) -> Decimal | None:
+    cost = at(usage, path)
+    if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < float("inf"):
+        # repr gives the shortest digits that are this float: those on the wire.
+        return Decimal(repr(cost))
     return None
 
 

@@ -4,7 +4,8 @@ A `Form` is a table of paths into a usage object; `Form.read` turns such an obje
 leaves out of its input (cached tokens) or its output (reasoning) is said in the form, once, and nowhere else.
 
 Details are those that LangChain has terms for: reads and writes of a cache, a write's lifetime, audio, reasoning. Other
-breakdowns (text, image and video tokens, accepted and rejected predictions) split counts that are there already.
+breakdowns split counts that are there already; of those what is sold at a price of its own (images, video, cached audio)
+is read for the bill alone, by `Form.read_billed`.
 
 Paths: `a.b` is a member of a member, `a[].b` the sum over a list, `a[b=c].d` the sum over the items whose `b` is `c`
 (in any case), and a final `a[]` the number of items.
@@ -13,14 +14,14 @@ Paths: `a.b` is a member of a member, `a[].b` the sum over a list, `a[b=c].d` th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from pytest_llm_usage.usage import TokenUsage, count
 
-__all__ = ["Form", "at", "members"]
+__all__ = ["Form", "Items", "at", "members"]
 
 _STEP = re.compile(r"(?P<key>[^.\[\]]+)(?P<list>\[(?:(?P<item_key>[^=\]]+)=(?P<item_value>[^\]]+))?\])?\.?")
 
@@ -81,6 +82,40 @@ def _first_count(data: Mapping[str, Any], paths: tuple[str, ...]) -> int | None:
     return next((n for path in paths if (n := _count_at(data, path)) is not None), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Work that a provider bills by the piece, beside tokens or instead of them.
+
+    Attributes:
+        kind: What a price file calls it (`web_search`, `file_search` …).
+        paths: Where it is told, the best first: a number says how many, of anything else each is a piece.
+        is_billed: Whether such a piece is billed at all.
+        by_name: Texts name the pieces, each of them one however often it occurs.
+    """
+
+    kind: str
+    paths: tuple[str, ...]
+    is_billed: Callable[[Any], bool] = lambda _: True
+    by_name: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The member names by which an event that tells of it is told from the others."""
+        return tuple(dict.fromkeys(_steps(path)[-1][0] for path in self.paths))
+
+    def count(self, data: Any) -> int | None:
+        """How many pieces `data` tells of, or None where it tells of none."""
+        for path in self.paths:
+            # Nearly no usage object has any of them, and each is asked for all.
+            found = list(members(data, path)) if isinstance(data, dict) and _steps(path)[0][0] in data else ()
+            if found and self.by_name:
+                return len({value for value in found if isinstance(value, str)})
+            if found:
+                numbers = sum(n for value in found if (n := count(value)) is not None)
+                return numbers + sum(isinstance(value, Mapping) and self.is_billed(value) for value in found)
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """The members of one API's usage object: for each count the paths that may hold it, the best first.
@@ -100,6 +135,11 @@ class Form:
         cache_apart: `input` leaves out what was read from and written to a cache.
         reasoning_apart: `output` leaves out reasoning.
         other_units: Counts of work that is billed by another unit than tokens; where one stands, no tokens were used.
+        billed_input: The input that is billed, where that is not all of it.
+        billed_output: The output that is billed, where that is not all of it.
+        billed_input_details: Parts of the input that may have a price of their own: detail → paths.
+        billed_output_details: The same of the output.
+        items: Work that is billed by the piece.
     """
 
     input: tuple[str, ...]
@@ -116,6 +156,11 @@ class Form:
     cache_apart: bool = False
     reasoning_apart: bool = False
     other_units: tuple[str, ...] = ()
+    billed_input: tuple[str, ...] = ()
+    billed_output: tuple[str, ...] = ()
+    billed_input_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    billed_output_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    items: tuple[Items, ...] = ()
 
     def read(self, data: Any) -> TokenUsage | None:
         """The usage that `data` states, or None where it states no count."""
@@ -153,6 +198,23 @@ class Form:
                 audio=_first_count(data, self.audio_input),
             ),
             output_token_details=_known(reasoning=reasoning, audio=_first_count(data, self.audio_output)),
+        )
+
+    def read_billed(self, data: Any, usage: TokenUsage) -> TokenUsage | None:
+        """The usage as `data` says it is billed; None where `usage`, what `read` made of it, says all there is to say."""
+        sent, received = (_first_count(data, paths) for paths in (self.billed_input, self.billed_output))
+        if sent is not None or received is not None:
+            return TokenUsage.of(sent or 0, received or 0)
+        inputs, outputs = (
+            {key: n for key, paths in details.items() if (n := _first_count(data, paths))}
+            for details in (self.billed_input_details, self.billed_output_details)
+        )
+        if not inputs and not outputs:
+            return None
+        return replace(
+            usage,
+            input_token_details={**usage.input_token_details, **inputs},
+            output_token_details={**usage.output_token_details, **outputs},
         )
 
 

@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from pytest_llm_usage.wire.counts import Form, at
+from pytest_llm_usage.wire.counts import Form, Items, at
 
 __all__ = ["ENDPOINTS", "FLAVOURS", "UNBILLED", "Flavour", "Kind", "Source", "path_of", "provider_at"]
 
@@ -78,6 +78,7 @@ class Flavour:
         response_id_header: The response header that names the response where its events do not.
         service_tier_header: The response header that names the tier where the events do not.
         end: A pattern of what occurs in a stream that came to its end.
+        items: Work billed by the piece that events tell of, beside what the usage object counts.
         kind: See `Kind`; other than `call` it is a GET.
     """
 
@@ -94,6 +95,7 @@ class Flavour:
     response_id_header: str = ""
     service_tier_header: str = ""
     end: bytes = b""
+    items: tuple[Items, ...] = ()
     kind: Kind = "call"
 
     def fits(self, members: Collection[str] | None) -> bool:
@@ -104,6 +106,30 @@ class Flavour:
 
 
 # --- How usage is written -------------------------------------------------------------------------------------------
+
+#: What others add to OpenAI's usage object: Perplexity (`num_search_queries`), xAI (sources and server-side tools),
+#: OpenRouter (Anthropic's name), Mistral (connectors).
+#: https://docs.perplexity.ai/api-reference, https://docs.x.ai/docs/guides/tools/overview,
+#: https://openrouter.ai/docs/features/web-search, https://docs.mistral.ai/agents/connectors/connectors
+_OPENAI_ITEMS = (
+    Items(
+        "web_search",
+        (
+            "num_search_queries",
+            "server_side_tool_usage_details.web_search_calls",
+            "server_tool_use.web_search_requests",
+            "connectors.web_search",
+        ),
+    ),
+    Items("x_search", ("server_side_tool_usage_details.x_search_calls",)),
+    Items("file_search", ("server_side_tool_usage_details.file_search_calls",)),
+    Items(
+        "code_interpreter",
+        ("server_side_tool_usage_details.code_interpreter_calls", "connectors.code_interpreter"),
+    ),
+    Items("image_generation", ("connectors.image_generation",)),
+    Items("search_source", ("num_sources_used",)),
+)
 
 #: OpenAI's two spellings (chat: prompt and completion; responses and images: input and output), and what compatible
 #: servers add to them: DeepSeek (`prompt_cache_hit_tokens`), Together (`cached_tokens`), Databricks and LiteLLM
@@ -142,6 +168,18 @@ _OPENAI = Form(
         "output_tokens_details.reasoning_tokens",
         "reasoning_tokens",
     ),
+    billed_input_details={
+        "image": ("input_tokens_details.image_tokens", "prompt_tokens_details.image_tokens"),
+        "cache_read_audio": (
+            "prompt_tokens_details.cached_tokens_details.audio_tokens",
+            "input_token_details.cached_tokens_details.audio_tokens",
+        ),
+        "cache_read_image": ("input_tokens_details.cached_tokens_details.image_tokens",),
+    },
+    billed_output_details={
+        "image": ("output_tokens_details.image_tokens", "completion_tokens_details.image_tokens"),
+    },
+    items=_OPENAI_ITEMS,
 )
 
 #: Embeddings and reranking: all tokens are input, and some servers state only their total.
@@ -150,6 +188,7 @@ _OPENAI_INPUT = Form(
     output=("completion_tokens",),
     total=("total_tokens",),
     other_units=("search_units",),
+    items=(Items("search_unit", ("search_units",)),),
 )
 
 #: https://docs.anthropic.com/en/api/messages
@@ -162,6 +201,8 @@ _ANTHROPIC = Form(
     cache_write_1h=("cache_creation.ephemeral_1h_input_tokens",),
     reasoning=("output_tokens_details.thinking_tokens",),
     cache_apart=True,
+    # Fetches of pages, searches for tools and advice cost the tokens that they take, and nothing beside.
+    items=(Items("web_search", ("server_tool_use.web_search_requests",)),),
 )
 
 #: https://ai.google.dev/api/generate-content#UsageMetadata; `response…` is the Live API's spelling, the snake-case one
@@ -180,6 +221,27 @@ _GEMINI = Form(
     ),
     reasoning=("thoughtsTokenCount", "thoughts_token_count"),
     reasoning_apart=True,
+    billed_input_details={
+        "image": ("promptTokensDetails[modality=image].tokenCount", "promptTokensDetails[modality=2].tokenCount"),
+        "video": ("promptTokensDetails[modality=video].tokenCount", "promptTokensDetails[modality=3].tokenCount"),
+        "cache_read_text": (
+            "cacheTokensDetails[modality=text].tokenCount",
+            "cacheTokensDetails[modality=1].tokenCount",
+        ),
+        "cache_read_audio": (
+            "cacheTokensDetails[modality=audio].tokenCount",
+            "cacheTokensDetails[modality=4].tokenCount",
+        ),
+        "cache_read_image": ("cacheTokensDetails[modality=image].tokenCount",),
+        "cache_read_video": ("cacheTokensDetails[modality=video].tokenCount",),
+    },
+    billed_output_details={
+        "image": (
+            "candidatesTokensDetails[modality=image].tokenCount",
+            "responseTokensDetails[modality=image].tokenCount",
+        ),
+        "video": ("candidatesTokensDetails[modality=video].tokenCount",),
+    },
 )
 
 #: https://ai.google.dev/api/interactions-api
@@ -236,6 +298,9 @@ _COHERE = Form(
     output=("tokens.output_tokens", "billed_units.output_tokens"),
     cache_read=("cached_tokens",),
     other_units=("billed_units.search_units", "billed_units.images", "billed_units.classifications"),
+    billed_input=("billed_units.input_tokens",),
+    billed_output=("billed_units.output_tokens",),
+    items=(Items("search_unit", ("billed_units.search_units",)),),
 )
 
 #: https://github.com/ollama/ollama/blob/main/docs/api.md; the prompt's count is absent where the prompt was cached.
@@ -261,6 +326,38 @@ _RESPONSES_USAGE = Source(("response.usage", "usage"), _OPENAI)
 _ANTHROPIC_USAGE = Source(("message.usage", "usage"), _ANTHROPIC, combine="merge", parts="iterations[]")
 _GEMINI_USAGE = Source(("usageMetadata", "response.usageMetadata", "usage_metadata"), _GEMINI)
 _COHERE_USAGE = Source(("usage", "delta.usage", "meta", "response.meta"), _COHERE)
+
+
+#: https://platform.openai.com/docs/guides/tools-web-search#output-and-citations: of what the tool does searches are billed,
+#: and pages that it opens are not; a container of the code interpreter is billed, not what runs in it.
+_RESPONSES_ITEMS = (
+    Items(
+        "web_search",
+        (
+            "response.tool_usage.web_search.num_requests",
+            "tool_usage.web_search.num_requests",
+            "response.output[type=web_search_call]",
+            "output[type=web_search_call]",
+        ),
+        is_billed=lambda call: at(call, "action.type") in (None, "search"),
+    ),
+    Items("file_search", ("response.output[type=file_search_call]", "output[type=file_search_call]")),
+    Items(
+        "code_interpreter",
+        (
+            "response.output[type=code_interpreter_call].container_id",
+            "output[type=code_interpreter_call].container_id",
+        ),
+        by_name=True,
+    ),
+    Items("image_generation", ("response.output[type=image_generation_call]", "output[type=image_generation_call]")),
+)
+
+#: https://ai.google.dev/gemini-api/docs/google-search: the searches of a grounded answer, and places on a map.
+_GROUNDING = (
+    Items("web_search", ("candidates[].groundingMetadata.webSearchQueries[]",), by_name=True),
+    Items("map_search", ("candidates[].groundingMetadata.groundingChunks[].maps",)),
+)
 
 
 def _object(*names: str) -> Callable[[Mapping[str, Any]], bool]:
@@ -334,6 +431,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=("response.model", "model"),
         response_id=("response.id", "id"),
         service_tier=("response.service_tier", "service_tier"),
+        items=_RESPONSES_ITEMS,
         end=rb'"response\.(?:completed|incomplete|failed|cancelled)"',
     ),
     # https://platform.openai.com/docs/api-reference/runs; the run is the call, its steps are parts of its usage.
@@ -373,6 +471,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=("message.model", "model"),
         response_id=("message.id", "id"),
         service_tier=("message.usage.service_tier", "usage.service_tier"),
+        # https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing
+        items=(Items("code_execution", ("container", "delta.container")),),
         end=rb'"message_stop"|"stop_reason"\s*:\s*"',
     ),
     # The API before messages: no usage at all.
@@ -433,6 +533,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         response_id=("responseId", "response.responseId"),
         service_tier=("usageMetadata.serviceTier", "usageMetadata.trafficType"),
         service_tier_header="x-gemini-service-tier",
+        items=_GROUNDING,
         end=rb'"(?:finishReason|blockReason|finish_reason)"',
     ),
     Flavour(

@@ -409,7 +409,8 @@ def test_a_cost_budget_over_a_call_without_a_price_fails(pytester):
     result.stdout.fnmatch_lines(
         [
             "*LLM budget cannot be shown to hold: $0.00045 and 1 call of unknown price, limit $100 (--max-cost)",
-            "*No price is known for acme-1*llm_usage_prices*",
+            "*Unpriced: no price is known for acme-1*",
+            '*Add to the file of llm_usage_prices:  "acme-1" = { provider = "acme", input = [?], output = [?] }',
         ]
     )
     pytester.runpytest("--max-tokens=1515").assert_outcomes(passed=1)

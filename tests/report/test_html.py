@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llm_usage.compare import parse_gates
-from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.ledger import Call, Ledger, Quote
 from pytest_llm_usage.report.comparison import RunComparison
 from pytest_llm_usage.report.data import run_data
 from pytest_llm_usage.report.html import page
@@ -48,7 +48,11 @@ def call(index=0, model="gpt-4o-mini", sent=1_000, received=100, cost: str | Non
         sent, received, input_token_details={"cache_read": 400}, output_token_details={"reasoning": 60}
     )
     return Call(
-        index=index, model=model, usage=usage, pricer=lambda _: None if cost is None else Decimal(cost), **fields
+        index=index,
+        model=model,
+        usage=usage,
+        pricer=lambda _: Quote(cost_usd=None if cost is None else Decimal(cost)),
+        **fields,
     )
 
 

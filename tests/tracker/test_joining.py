@@ -264,6 +264,19 @@ def test_a_background_response_has_the_usage_of_its_last_retrieval():
     assert retrieved == [None, None, None]
 
 
+def test_a_background_response_has_the_bill_of_its_retrieval():
+    bill = {"billed_usage": OTHER, "billed_items": {"web_search": 2}}
+    call, _ = completed([answered("a"), replace(answered("a", USAGE, kind="retrieve"), **bill)])
+
+    assert (call.billed_usage, call.billed_items) == (OTHER, {"web_search": 2})
+
+
+def test_what_is_billed_reaches_the_call_that_langchain_told_of():
+    wire = replace(answered("a", USAGE), billed_items={"web_search": 2})
+
+    assert joined({"usage": USAGE, "status": "ok"}, wire)["billed_items"] == {"web_search": 2}
+
+
 def test_a_retrieval_of_what_is_known_or_was_begun_elsewhere_is_no_call():
     known = answered("a", USAGE)
 

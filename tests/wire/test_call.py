@@ -118,6 +118,10 @@ def test_a_stored_completion_that_is_read_again_is_no_call_of_its_own():
         ({"cost": True}, None),
         ({"cost": "much"}, None),
         ({"cost": -1}, None),
+        # On a key of one's own OpenRouter's cost is its fee, and the provider's bill comes on top.
+        ({"cost": 0.001, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.02}}, Decimal("0.021")),
+        ({"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": None}}, None),
+        ({"cost": 0.02, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.02}}, Decimal("0.02")),
         ({}, None),
     ],
 )

@@ -334,6 +334,7 @@ def test_openai_batch_results():
     call = read(url, b"", ndjson(line(3), line(4)), method="GET")
 
     assert (call.kind, call.usage, call.model, call.streamed) == ("batch-results", usage(7, 2), "gpt-x-1", False)
+    assert call.service_tier == "batch"
     assert read(url, b"", b"what a file holds", method="GET") is None
 
 
@@ -591,6 +592,7 @@ def test_gemini_batch_results():
 
     call = read(url, b"", body, method="GET")
     assert (call.kind, call.usage) == ("batch-results", GEMINI_COUNTS + GEMINI_COUNTS)
+    assert call.service_tier == "batch"
     assert read(url, b"", {"name": "batches/b1", "done": False}, method="GET") is None
 
 

@@ -1,0 +1,43 @@
+"""What reports note below their numbers about prices."""
+
+from decimal import Decimal
+
+from pytest_llm_usage.ledger import Call, Quote
+from pytest_llm_usage.report.cells import notes, unpriced_reasons
+from pytest_llm_usage.usage import TokenUsage
+
+
+def calls(*quotes):
+    return [
+        Call(index=index, usage=TokenUsage.of(10, 5), pricer=lambda _, quote=quote: quote)
+        for index, quote in enumerate(quotes)
+    ]
+
+
+BOOK = Quote(cost_usd=Decimal("0.1"), source="genai-prices 0.2.3, openai/o3; genai-prices 0.2.3, openai/gpt-5")
+OWN = Quote(cost_usd=Decimal("0.1"), source="prices.toml:7")
+
+
+def test_one_book_is_named():
+    assert list(notes(calls(BOOK, BOOK))) == ["prices: genai-prices 0.2.3"]
+
+
+def test_of_several_books_how_many_calls_each_priced():
+    assert list(notes(calls(OWN, BOOK, BOOK))) == ["prices: genai-prices 0.2.3 (2 calls), prices.toml:7 (1 call)"]
+
+
+def test_a_stated_cost_that_the_book_does_not_have():
+    stated = Quote(cost_usd=Decimal("0.005"), source="stated by x", book_usd=Decimal("0.012"), notes=("…",))
+    agreed = Quote(cost_usd=Decimal("0.1"), source="stated by x", book_usd=Decimal("0.1"))
+
+    assert list(notes(calls(stated, agreed, stated))) == [
+        "0.01000 as stated for 2 calls, 0.02400 by the price book",
+        "prices: stated by x",
+    ]
+
+
+def test_a_reason_is_given_once():
+    lost = Quote(reason="nobody sells it", fix="line")
+
+    assert list(unpriced_reasons(calls(lost, BOOK, lost, Quote()))) == [("nobody sells it", "line")]
+    assert list(notes(calls(lost))) == ["and 1 unpriced call"]
