@@ -1,0 +1,199 @@
+"""The cassettes of tests, opened as markers, settings and pytest-recording's fixtures say."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import pytest
+
+from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
+from pytest_llm_usage.plugin.state import ATTEMPTS, CASSETTE, OPENED, OUTCOME, OWNERSHIP, SETTINGS, fail, shared_tracker
+from pytest_llm_usage.settings import CassetteMark, cassette_mark
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
+    from pytest_llm_usage.cassettes.interaction import Request
+    from pytest_llm_usage.tracker import Tracker
+
+
+@contextmanager
+def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Opens the cassette of a test; what was recorded is saved once the test has passed."""
+    item = request.node
+    settings = request.config.stash[SETTINGS]
+    try:
+        policy = _policy(
+            request.config,
+            cassette_mark(item),
+            item.path,
+            f"pytest {_shell(_typed(item))}",
+            own=own_name(item),
+            folder=fixture_value(request, "vcr_cassette_dir", None),
+            redact=fixture_value(request, "llm_usage_redact", ()),
+            vcr_config=fixture_value(request, "vcr_config", {}),
+        )
+        if settings.unplayed != "off":
+            # What one test leaves of a cassette that it shares is there for the others.
+            policy = replace(
+                policy, fail_unplayed=not request.config.stash[OWNERSHIP].is_shared(plain_path(policy.path))
+            )
+    except (ConfigurationError, CassetteError) as error:
+        fail(str(error))
+    with _replaying(policy, item.stash[ATTEMPTS][-1]) as cassette:
+        item.stash[CASSETTE] = cassette
+        try:
+            yield
+        finally:
+            item.stash[CASSETTE] = None
+            try:
+                cassette.close(save=item.stash[OUTCOME] in ("passed", "xpassed"))
+            except RecordingMismatchError as error:
+                if settings.unplayed == "fail":
+                    fail(str(error))
+                from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
+
+                warnings.warn(f"{item.nodeid}: {error}", LLMUsageWarning, stacklevel=2)
+            except CassetteError as error:
+                fail(str(error))
+
+
+@contextmanager
+def opened_as(
+    config: pytest.Config,
+    name: str,
+    keywords: Mapping[str, Any],
+    *,
+    redact: str | Iterable[str],
+    vcr_config: Mapping[str, Any],
+) -> Iterator[None]:
+    """Opens a cassette for the code that asks for it; what was recorded is saved when that ends without an error.
+
+    Args:
+        config: pytest's.
+        name: Relative to `cassettes/<module>` beside the file of that code.
+        keywords: Those of the marker `llm_cassette`.
+        redact: The value of the fixture `llm_usage_redact`.
+        vcr_config: The value of pytest-recording's fixture of that name.
+    """
+    from pytest_llm_usage.tracker import current, users_place  # noqa: PLC0415
+
+    place, tracker = users_place(), current() or shared_tracker(config)
+    file = config.rootpath / "conftest.py" if place is None else Path(place[0])
+    try:
+        policy = _policy(config, CassetteMark.of(name, keywords), file, "pytest", redact=redact, vcr_config=vcr_config)
+    except (ConfigurationError, CassetteError) as error:
+        fail(str(error))
+    with _replaying(policy, tracker) as cassette:
+        yield
+        try:
+            cassette.close(save=True)
+        except CassetteError as error:
+            fail(str(error))
+
+
+@contextmanager
+def _replaying(policy: CassettePolicy, tracker: Tracker) -> Iterator[OpenCassette]:
+    from pytest_llm_usage.cassettes import OpenCassette  # noqa: PLC0415 -- loads vcrpy
+
+    def refuse(text: str) -> NoReturn:
+        tracker.fail(text)
+        fail(text)
+
+    def before_send(request: Request) -> None:
+        tracker.before_request(request.method, request.uri, request.body or b"", request.headers)
+
+    with OpenCassette(policy, observe=tracker.observe, before_send=before_send, fail=refuse) as cassette:
+        yield cassette
+
+
+def _policy(
+    config: pytest.Config,
+    mark: CassetteMark,
+    file: Path,
+    command: str,
+    *,
+    own: str = "",
+    folder: str | os.PathLike[str] | None = None,
+    redact: str | Iterable[str] = (),
+    vcr_config: Mapping[str, Any],
+) -> CassettePolicy:
+    """How a cassette is recorded and matched.
+
+    Args:
+        config: pytest's.
+        mark: What the marker, or the caller of `llm_cassette`, says.
+        file: The test module, or the file of the caller.
+        command: What records it again, but for the option.
+        own: The name of a cassette that the mark does not name.
+        folder: The value of pytest-recording's fixture `vcr_cassette_dir`; None where there is none.
+        redact: The value of the fixture `llm_usage_redact`.
+        vcr_config: The value of pytest-recording's fixture of that name.
+    """
+    from pytest_llm_usage.cassettes import (  # noqa: PLC0415 -- only for tests that replay
+        CassettePolicy,
+        Redaction,
+        cassette_path,
+    )
+
+    settings = config.stash[SETTINGS]
+    # pytest-recording's own option is followed where it is given.
+    record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
+    if settings.cassette_dir is not None or folder is None:
+        folder = Path(settings.cassette_dir or "cassettes") / file.stem
+    hook = getattr(config.hook, "pytest_recording_configure", None)
+    path = cassette_path(file.parent / folder, None, own, mark.name)
+    config.stash.setdefault(OPENED, set()).add(str(plain_path(path)))
+    try:
+        rules = Redaction.parse((*settings.redact, *(redact.splitlines() if isinstance(redact, str) else redact)))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"llm_usage_redact: {error}") from None
+    return CassettePolicy(
+        path=path,
+        record_mode=cast("RecordMode", record),
+        rerecord_command=f"{command} --llm-usage-record=rewrite",
+        match_on=mark.match_on,
+        ignore_body=mark.ignore_body,
+        ignore_hosts=settings.ignore_hosts,
+        json_style=settings.cassette_json,
+        vcr_config=vcr_config,
+        configure_vcr=(lambda vcr: hook(config=config, vcr=vcr)) if hook is not None and hook.get_hookimpls() else None,
+        redaction=rules,
+        max_age_days=settings.max_age,
+        root=settings.root,
+    )
+
+
+def fixture_value(request: pytest.FixtureRequest, name: str, default: Any) -> Any:
+    """The value of a fixture that another plugin or the user may provide."""
+    try:
+        return request.getfixturevalue(name)
+    except pytest.FixtureLookupError:
+        return default
+
+
+def _typed(item: pytest.Item) -> str:
+    """A test's name as it is typed where pytest was started."""
+    file = os.path.relpath(item.path, item.config.invocation_params.dir)
+    return "::".join((file, *item.nodeid.split("::")[1:]))
+
+
+def _shell(word: str) -> str:
+    return f'"{word}"' if not set(word) & set('"$`\\!\n') else shlex.quote(word)
+
+
+def plain_path(path: Path) -> Path:
+    """The path without `..`: links may lead anywhere, what names and settings spell so is one place."""
+    return Path(os.path.normpath(path))
+
+
+def own_name(item: pytest.Item) -> str:
+    """What a test calls its cassette, and pytest-recording as well."""
+    cls = getattr(item, "cls", None)
+    return item.name if cls is None else f"{cls.__name__}.{item.name}"
