@@ -558,6 +558,24 @@ def hide_from_other_extensions(config: Any) -> None:
         config.option.ignore_file_extensions = session.ignore_file_extensions = [*ignored, "yaml"]
 
 
+def keep_snapshots_of(config: Any, nodeid: str) -> None:
+    """Keeps syrupy from taking for unused, and deleting, what a failing test may not have come to."""
+    config._syrupy.ran_item(nodeid, "skipped")  # noqa: SLF001
+
+
+def keep_snapshots_of_unrun(config: Any) -> None:
+    """The same for tests that were not run, since the run ended before them or a worker died."""
+    session = config._syrupy  # noqa: SLF001
+    # What syrupy's finish goes by; in xdist's controller, as the workers told it.
+    reports = [report["selected"] for report in getattr(session, "_worker_reports", ())]
+    for nodeid, status in session._selected_items.items():  # noqa: SLF001
+        if not status.value:
+            session.ran_item(nodeid, "skipped")
+    for nodeid in {nodeid for selected in reports for nodeid in selected}:
+        if not any(selected.get(nodeid) for selected in reports):
+            reports[0][nodeid] = "skipped"
+
+
 # -- what a mismatch says --------------------------------------------------------------------------------------
 
 

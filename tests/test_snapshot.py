@@ -70,12 +70,17 @@ CONFTEST = """
 """
 
 
-@pytest.fixture
-def project(pytester, monkeypatch):
-    """A project with the plugin's fixtures; `project.run(test code, options)` runs it."""
+def of_no_worker(monkeypatch):
+    """What is run next is no part of the run that this test is in, whose workers plugins would take for their own."""
     monkeypatch.delenv("CI", raising=False)
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    """A project with the plugin's fixtures; `project.run(test code, options)` runs it."""
+    of_no_worker(monkeypatch)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p syrupy -p xdist")
     pytester.makeconftest(dedent(CONFTEST))
@@ -794,7 +799,7 @@ OF_USAGE = """
 @pytest.fixture
 def usage_project(pytester, monkeypatch):
     """A project with the real plugin; `run(sent, *options, **source)` runs a test of so many input tokens."""
-    monkeypatch.delenv("CI", raising=False)
+    of_no_worker(monkeypatch)
 
     def run(sent, *options, imports="", fixture=", snapshot", left="llm_usage", right="snapshot"):
         source = OF_USAGE.format(sent=sent, imports=imports, fixture=fixture, left=left, right=right)
@@ -834,6 +839,56 @@ def test_syrupys_own_extensions_hold_usage(usage_project, pytester, words, file)
 
     usage_project(812, **words).assert_outcomes(passed=1)
     usage_project(813, **words).assert_outcomes(failed=1)
+
+
+BIRDS = """
+    import os
+
+    import pytest
+    from fakes import FakeChatModel
+
+
+    @pytest.fixture
+    def nest():
+        assert os.environ.get("BREAKS") != "set-up"
+
+
+    def test_a(llm_usage, usage_snapshot, nest):
+        assert os.environ.get("BREAKS") != "test"
+        FakeChatModel().invoke("one")
+        assert llm_usage == usage_snapshot
+        assert os.environ.get("BREAKS") != "between"
+        assert llm_usage == usage_snapshot
+
+
+    @pytest.mark.parametrize("bird", ["hen", "owl"])
+    def test_b(llm_usage, usage_snapshot, bird):
+        assert llm_usage == usage_snapshot
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-x"], ["-n", "2"], ["-n", "2", "-x"]], ids=" ".join)
+@pytest.mark.parametrize("breaks", ["set-up", "test", "between"])
+def test_an_update_removes_nothing_of_a_test_that_failed_or_was_not_run(pytester, monkeypatch, breaks, options):
+    of_no_worker(monkeypatch)
+    command = ("-p", "syrupy", "-p", "xdist", "-p", "no:cacheprovider", "-W", "ignore:syrupy", "--snapshot-update")
+    pytester.makepyfile(test_agent=BIRDS)
+    pytester.runpytest_subprocess(*command).assert_outcomes(passed=3)
+    file = pytester.path / FILE
+    text = file.read_text()
+    monkeypatch.setenv("BREAKS", breaks)
+
+    result = pytester.runpytest_subprocess(*command, *options)
+
+    assert result.ret != 0
+    assert file.read_text() == text
+    assert "unused" not in result.stdout.str()
+
+    monkeypatch.delenv("BREAKS")
+    pytester.makepyfile(test_agent=BIRDS.replace('["hen", "owl"]', '["hen"]'))
+    assert pytester.runpytest_subprocess(*command, *options).ret == 0
+    kept = {"test_a", "test_a.1", "test_b[hen]"} | ({"test_b[owl]"} if "-n" in options and SYRUPY < (5, 5) else set())
+    assert yaml.safe_load(file.read_text()).keys() == kept
 
 
 def test_inline_snapshot_holds_usage_as_a_dict(usage_project, pytester):

@@ -276,6 +276,8 @@ def pytest_runtest_makereport(
     if not report.passed or call.when == "call":
         item.stash[OUTCOME] = _outcome(report, item.stash.get(OUTCOME, None))
     if call.when == "teardown":
+        if item.stash[OUTCOME] in ("failed", "error") and "usage_snapshot" in getattr(item, "fixturenames", ()):
+            _keep_snapshots(item)
         data = _spent(item)
         if data:
             if TALLY in item.config.stash:
@@ -283,6 +285,24 @@ def pytest_runtest_makereport(
             report.llm_usage = data  # type: ignore[attr-defined]
             report.user_properties.extend(_properties(item))
     return report
+
+
+def _keep_snapshots(item: pytest.Item) -> None:
+    if hasattr(item.config, "_syrupy"):
+        from pytest_llm_usage.snapshot import keep_snapshots_of  # noqa: PLC0415 -- imports syrupy
+
+        keep_snapshots_of(item.config, item.nodeid)
+
+
+@pytest.hookimpl(specname="pytest_sessionfinish", wrapper=True, tryfirst=True)
+def pytest_sessionfinish_around_syrupy(session: pytest.Session) -> Generator[None, None, None]:
+    """Keeps the snapshots of tests that were not run, where those without a test are deleted."""
+    config = session.config
+    if hasattr(config, "_syrupy") and config.option.update_snapshots and not hasattr(config, "workerinput"):
+        from pytest_llm_usage.snapshot import keep_snapshots_of_unrun  # noqa: PLC0415 -- imports syrupy
+
+        keep_snapshots_of_unrun(config)
+    return (yield)
 
 
 def _outcome(report: pytest.TestReport, before: str | None) -> str:
