@@ -882,7 +882,8 @@ def test_an_update_removes_nothing_of_a_test_that_failed_or_was_not_run(pytester
 
     assert result.ret != 0
     assert file.read_text() == text
-    assert "unused" not in result.stdout.str()
+    if SYRUPY >= (6,):  # before, it says of a file without any used snapshot that it deleted it, whatever becomes of it
+        assert "unused" not in result.stdout.str()
 
     monkeypatch.delenv("BREAKS")
     pytester.makepyfile(test_agent=BIRDS.replace('["hen", "owl"]', '["hen"]'))
