@@ -867,8 +867,10 @@ BIRDS = """
 """
 
 
-@pytest.mark.parametrize("options", [[], ["-x"], ["-n", "2"], ["-n", "2", "-x"]], ids=" ".join)
-@pytest.mark.parametrize("breaks", ["set-up", "test", "between"])
+@pytest.mark.parametrize(
+    ("breaks", "options"),
+    [("set-up", []), ("between", []), ("test", ["-x"]), ("test", ["-n", "2"]), ("between", ["-n", "2", "-x"])],
+)
 def test_an_update_removes_nothing_of_a_test_that_failed_or_was_not_run(pytester, monkeypatch, breaks, options):
     of_no_worker(monkeypatch)
     command = ("-p", "syrupy", "-p", "xdist", "-p", "no:cacheprovider", "-W", "ignore:syrupy", "--snapshot-update")

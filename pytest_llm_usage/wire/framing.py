@@ -142,8 +142,7 @@ class Body:
         else:
             text = self._content
         # What ends a stream stands at its end, unless the last event is a large one.
-        start = max(0, len(text) - _TAIL_BYTES)
-        return pattern.search(text, start) is not None or pattern.search(text) is not None
+        return any(pattern.search(text, max(0, len(text) - size)) for size in (2**10, 2**16, len(text)))
 
     def _report(self, problem: str) -> None:
         if problem not in self.problems:
@@ -231,8 +230,6 @@ class Body:
             self._report("the stream is cut off" if is_last else "the stream is garbled")
         return [Event(value) for value in values if value is not None]
 
-
-_TAIL_BYTES = 2**16
 
 #: What stands between two events of a body that is read in place.
 _SEPARATORS: dict[Framing, bytes] = {"sse": b"\n\n", "ndjson": b"\n"}
