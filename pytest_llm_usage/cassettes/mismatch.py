@@ -14,6 +14,7 @@ from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.cassettes.leaks import masked
 from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, canonical_json, is_same_scalar
 from pytest_llm_usage.cassettes.policy import CassettePolicy
+from pytest_llm_usage.text import plural
 
 __all__ = ["Difference", "differences", "explain_age", "explain_miss", "explain_no_recording", "explain_unplayed"]
 
@@ -181,7 +182,7 @@ def _json_changes(was: Any, now: Any) -> list[str]:
         lines.append(f"  and {len(found) - _MAX_DIFFERENCES} more places")
     tokens = sum(_tokens(difference.now) - _tokens(difference.was) for difference in found)
     if tokens:
-        lines.append(f"  about {abs(tokens):,} input tokens {'more' if tokens > 0 else 'fewer'} (estimate)")
+        lines.append(f"  about {plural(abs(tokens), 'input token')} {'more' if tokens > 0 else 'fewer'} (estimate)")
     return lines
 
 

@@ -103,7 +103,7 @@ def test_a_stale_cassette_fails_and_says_what_changed(provider, cassette):
         f"POST {provider.url}/v1/chat/completions",
         "  messages[0].content   'hi'",
         "                     -> 'hi there'",
-        "  about 1 input tokens more (estimate)",
+        "  about 1 input token more (estimate)",
         'Record again:  pytest "tests/test_agent.py::test_bird" --llm-usage-record=rewrite',
     ]
     assert len(provider.requests) == 1
