@@ -198,6 +198,8 @@ def look_up(provider: str | None, model: str) -> tuple[Provider, ModelInfo, tupl
     return None
 
 
+# A recording is replayed at its own moment again and again.
+@lru_cache(maxsize=4096)
 def book_rates(provider: str | None, model: str, tier: str | None, moment: datetime) -> Rates | None:
     """genai-prices' prices at a moment; None where it does not know the model."""
     found = look_up(provider, model)
