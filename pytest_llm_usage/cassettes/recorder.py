@@ -169,15 +169,19 @@ class _Innermost:
     Building the patches takes longer than a replay, so they are built once for the process.
     """
 
-    # Names that vcrpy's patcher and stubs read. What must not be sent is refused when it is decided.
+    # Names that vcrpy's patcher reads.
     _path = ""
-    write_protected = False
     custom_patches = ()
 
     def __init__(self) -> None:
         self.skip_patchers = _missing_libraries()
         self.cassette: _Cassette | None = None
         self.is_open = False
+
+    @property
+    def write_protected(self) -> bool:
+        """Whether nothing may be sent; the stubs also ask before there is a request."""
+        return self.cassette is not None and self.cassette.write_protected
 
     def __getattr__(self, name: str) -> Any:
         """A method of the cassette that was open when the request, its first argument, was made."""
