@@ -33,7 +33,7 @@ def compare(*, rounds: int) -> list[Comparison]:
 
 
 def _write(path: Path, *, grown: bool) -> None:
-    from pytest_llm_usage.ledger import Call, Ledger
+    from pytest_llm_usage.ledger import Call, Ledger, Quote
     from pytest_llm_usage.report.data import rendered, run_data
     from pytest_llm_usage.report.run import Run, TestRecord
     from pytest_llm_usage.usage import TokenUsage
@@ -41,7 +41,7 @@ def _write(path: Path, *, grown: bool) -> None:
     run = Run()
     for number in range(TESTS):
         sent = number + (50 if grown and number % 10 == 0 else 0)
-        cost_usd = Decimal(sent).scaleb(-6)
+        quote = Quote(cost_usd=Decimal(sent).scaleb(-6), source="genai-prices 0.2.3, openai/gpt-4o-mini")
         calls = tuple(
             Call(
                 index=index,
@@ -51,7 +51,7 @@ def _write(path: Path, *, grown: bool) -> None:
                 started_at=1.7e9,
                 duration_s=0.5,
                 where="agent.py:41 in plan",
-                pricer=lambda _, cost_usd=cost_usd: cost_usd,
+                pricer=lambda _, quote=quote: quote,
             )
             for index, model in enumerate(("gpt-4o-mini-2024-07-18", "claude-sonnet-4-5"))
         )
