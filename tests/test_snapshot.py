@@ -102,7 +102,9 @@ class Project:
         if source is not None:
             self.write(source)
         # syrupy 6.1 warns whoever updates under xdist of what may happen to its own files.
-        return self.pytester.runpytest("-p", "no:cacheprovider", "-W", "error", "-W", "ignore:syrupy", *options)
+        return self.pytester.runpytest(
+            "-p", "no:cacheprovider", "-W", "error", "-W", "ignore:syrupy", "-W", "ignore:unclosed", *options
+        )
 
     def update(self, *options, source=None):
         result = self.run("--snapshot-update", *options, source=source)
