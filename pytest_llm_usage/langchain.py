@@ -51,6 +51,7 @@ class _CurrentHandler:
 def _handler_of(tracker: Tracker) -> UsageHandler:
     tracker.handler = handler = UsageHandler(tracker)
     tracker.add_reported = _added
+    tracker.may_be_cached = _may_be_cached
     return handler
 
 
@@ -129,7 +130,7 @@ class UsageHandler(BaseCallbackHandler):
         about = partial(_begun, tags, metadata or {}, invocation_params or {})
         # The runs of one `generate` share the very object that holds their options.
         batch = options if batch_size > 1 else None
-        call = self._tracker.start(run_id, place, about, batch, may_be_cached=_may_be_cached)
+        call = self._tracker.start(run_id, place, about, batch)
         self._calls[run_id] = call
         current_call.set(call)
 
@@ -224,7 +225,11 @@ def _kept(response: LLMResult) -> _Kept:
     message_id = getattr(message, "id", None)
     if reported and metadata and "model_name" in metadata:
         # LangChain has put together there what it was told elsewhere.
-        return _copied(reported), dict(metadata), {}, {}, message_id
+        usage = dict(reported)
+        for key in ("input_token_details", "output_token_details"):
+            if details := usage.get(key):
+                usage[key] = dict(details)
+        return usage, dict(metadata), {}, {}, message_id
     generation_info = getattr(generation, "generation_info", None)
     llm_output = response.llm_output
     return (

@@ -194,6 +194,8 @@ class Tracker:
         prices: The price book, made when a price is first asked for; None is genai-prices alone.
         handler: The LangChain callback handler, made by `langchain` when the code under test first asks for one.
         add_reported: LangChain's own sum of two `UsageMetadata`, set with it: nothing is reported before that.
+        may_be_cached: Asked when a call starts, set with it: whether LangChain will look into a cache first, where an
+            answer costs nothing. Then only a limit that is exceeded already stops it, not one that it may yet keep.
     """
 
     def __init__(
@@ -216,6 +218,7 @@ class Tracker:
         self.prices: Callable[[], PriceBook] | None = None
         self.handler: Any = None
         self.add_reported: Callable[[Any, Any], Any] = _nothing_reported
+        self.may_be_cached: Callable[[], bool] = _never
         self._thread_id = threading.get_ident()
         self._opened: list[OpenCall] = []
         self._responses: list[_Response] = []
@@ -241,8 +244,6 @@ class Tracker:
         place: Place | None,
         about: Told,
         batch: object = None,
-        *,
-        may_be_cached: Callable[[], bool] = lambda: False,
     ) -> OpenCall:
         """Notes that a call is about to be sent. Where a limit forbids it, `stop` raises instead and there is none.
 
@@ -251,14 +252,12 @@ class Tracker:
             place: Where the user's code made it.
             about: Fields of `Call` that the start tells.
             batch: An object that the calls of one batch share.
-            may_be_cached: Whether LangChain will look into a cache first, where an answer costs nothing: then only a
-                limit that is exceeded already stops it, not one that it may yet keep.
         """
         if place is None and threading.get_ident() != self._thread_id:
             # A thread of a library's: the test waits for it, at the line that started it.
             place = users_place(self._thread_id)
         if self.stop is not None and self.limits:
-            self._stop_beyond_limits(place, _read(about).get("requested_model"), spent_only=may_be_cached())
+            self._stop_beyond_limits(place, _read(about).get("requested_model"), spent_only=self.may_be_cached())
         call = OpenCall(self, run_id, self.phase, place, self._open_sections(), about, batch)
         self._opened.append(call)
         self._state = object()
@@ -614,6 +613,10 @@ def _discrepancy(call: Call, origin: _Origin) -> Discrepancy | None:
         wire=origin.wire.usage,
         reason=reason,
     )
+
+
+def _never() -> bool:
+    return False
 
 
 def _nothing_reported(*_: Any) -> Any:
