@@ -299,7 +299,12 @@ def _is_quote(price: object) -> bool:
 
 
 _TEXTS = ("source", "model", "status", "provider", "where", "node", "note", "cost_usd", "stated_cost_usd")
-_CALL_TYPES: Mapping[str, Any] = {"index": int, "started_at": int | float, **dict.fromkeys(_TEXTS, str)}
+_CALL_TYPES: Mapping[str, Any] = {
+    "index": int,
+    "is_partial": bool,
+    "started_at": int | float,
+    **dict.fromkeys(_TEXTS, str),
+}
 
 
 def _is_counts(details: object) -> bool:
