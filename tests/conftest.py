@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ def pytester(pytester, monkeypatch):
         if name.startswith("PYTEST_LLM_USAGE_") or name == "GITHUB_STEP_SUMMARY":
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    # A file that a test writes twice within a second may be as long as before: Python would run what it compiled first.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     # pytest-asyncio warns where nobody chooses a scope, and warnings are errors here.
     settings = {"pythonpath": Path(__file__).parent, "asyncio_default_fixture_loop_scope": "function"}
     monkeypatch.setenv(
