@@ -132,6 +132,7 @@ class UsageHandler(BaseCallbackHandler):
         batch = options if batch_size > 1 else None
         call = self._tracker.start(run_id, place, about, batch)
         self._calls[run_id] = call
+        self._streaming = None  # the user may give one id to several runs
         current_call.set(call)
 
     on_llm_start = on_chat_model_start  # type: ignore[assignment] # the same for completion models
@@ -223,13 +224,9 @@ def _kept(response: LLMResult) -> _Kept:
     reported = getattr(message, "usage_metadata", None)  # of answers alone
     metadata = getattr(message, "response_metadata", None)
     message_id = getattr(message, "id", None)
-    if reported and metadata and "model_name" in metadata:
+    if reported and metadata and metadata.get("model_name"):
         # LangChain has put together there what it was told elsewhere.
-        usage = dict(reported)
-        for key in ("input_token_details", "output_token_details"):
-            if details := usage.get(key):
-                usage[key] = dict(details)
-        return usage, dict(metadata), {}, {}, message_id
+        return _copied(reported), _copied(metadata), {}, {}, message_id
     generation_info = getattr(generation, "generation_info", None)
     llm_output = response.llm_output
     return (

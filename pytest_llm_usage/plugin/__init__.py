@@ -276,7 +276,7 @@ def pytest_runtest_makereport(
     if not report.passed or call.when == "call":
         item.stash[OUTCOME] = _outcome(report, item.stash.get(OUTCOME, None))
     if call.when == "teardown":
-        if item.stash[OUTCOME] in ("failed", "error") and "usage_snapshot" in getattr(item, "fixturenames", ()):
+        if item.stash.get(OUTCOME, None) in ("failed", "error") and "usage_snapshot" in getattr(item, "fixturenames", ()):
             _keep_snapshots(item)
         data = _spent(item)
         if data:

@@ -149,7 +149,8 @@ def _policy(
         folder = Path(settings.cassette_dir or "cassettes") / file.stem
     hook = getattr(config.hook, "pytest_recording_configure", None)
     path = cassette_path(file.parent / folder, None, own, mark.name)
-    config.stash.setdefault(OPENED, set()).add(str(plain_path(path)))
+    if settings.orphans != "off":
+        config.stash.setdefault(OPENED, set()).add(str(plain_path(path)))
     try:
         rules = Redaction.parse((*settings.redact, *(redact.splitlines() if isinstance(redact, str) else redact)))
     except ConfigurationError as error:
