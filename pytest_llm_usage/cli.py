@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 
 from pytest_llm_usage.budget import parse_count
 from pytest_llm_usage.cassettes import inventory
-from pytest_llm_usage.cassettes.leaks import Leak
 from pytest_llm_usage.cassettes.redaction import Redaction
+from pytest_llm_usage.cassettes.secret_scan import Finding
 from pytest_llm_usage.compare import parse_gates
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError, PriceUnknownError
 from pytest_llm_usage.pricing import PriceBook
@@ -341,19 +341,19 @@ def _redact_cassettes(options: argparse.Namespace) -> int:
     return _leaks(options, inventory.redact, "none holds a secret any more")
 
 
-def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[Leak]], all_is_well: str) -> int:
+def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[Finding]], all_is_well: str) -> int:
     from pytest_llm_usage.settings import project_settings  # noqa: PLC0415 -- imports pytest
 
     paths = _cassettes(options)
     rules = Redaction.parse((*project_settings(options.paths).redact, *options.rule))
     count = 0
     for path in paths:
-        leaks = look(path, rules)
-        count += len(leaks)
-        if leaks:
+        findings = look(path, rules)
+        count += len(findings)
+        if findings:
             print(shown_path(path))
-        for leak in leaks:
-            print("\n".join(wrap(str(leak), _COLUMNS, initial_indent="  ", subsequent_indent=" " * 6)))
+        for finding in findings:
+            print("\n".join(wrap(str(finding), _COLUMNS, initial_indent="  ", subsequent_indent=" " * 6)))
     print(f"{plural(len(paths), 'cassette')}, {plural(count, 'secret') if count else all_is_well}")
     return FAILED if count else OK
 

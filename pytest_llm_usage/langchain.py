@@ -26,7 +26,7 @@ from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
 from pytest_llm_usage.ledger import Status
-from pytest_llm_usage.tracker import OpenCall, Place, Tracker, current, current_call, users_place
+from pytest_llm_usage.tracker import Callsite, OpenCall, Tracker, current, current_call, user_callsite
 from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
 
 __all__ = ["UsageHandler"]
@@ -75,7 +75,7 @@ class UsageHandler(BaseCallbackHandler):
         self._streaming: UUID | None = None
         #: Where the user's code started the outermost run that a run belongs to: the frames of a graph's own tasks and
         #: threads do not lead back to it.
-        self._origins: dict[UUID, Place | None] = {}
+        self._origins: dict[UUID, Callsite | None] = {}
 
     # Deep copies of configurations (LangGraph, RunnableConfig merging) must keep talking to the same tracker.
     def __copy__(self) -> UsageHandler:
@@ -108,7 +108,7 @@ class UsageHandler(BaseCallbackHandler):
         if parent_run_id in self._origins:
             self._origins[run_id] = self._origins[parent_run_id]
         else:
-            self._origins[run_id] = users_place()
+            self._origins[run_id] = user_callsite()
 
     def on_chat_model_start(
         self,
@@ -126,7 +126,7 @@ class UsageHandler(BaseCallbackHandler):
     ) -> None:
         """A model is about to be called. Raises what the tracker raises to stop it."""
         # LangChain's, at least: what handles the event, the callback manager, and the model's method.
-        place = users_place(skip=4) or self._origins.get(cast("UUID", parent_run_id))
+        place = user_callsite(skip=4) or self._origins.get(cast("UUID", parent_run_id))
         about = partial(_begun, tags, metadata or {}, invocation_params or {})
         # The runs of one `generate` share the very object that holds their options.
         batch = options if batch_size > 1 else None

@@ -30,7 +30,7 @@ from pytest_llm_usage.errors import ConfigurationError, PriceUnknownError
 from pytest_llm_usage.ledger import Call, Part
 from pytest_llm_usage.money import plain
 from pytest_llm_usage.pricing import Price, PriceBook, PriceLine, Unpriced, explain, sum_lines
-from pytest_llm_usage.pricing.sellers import ALWAYS_SEARCH, CLOSED_MAKERS, STATED_TO_USD
+from pytest_llm_usage.pricing.billing_rules import ALWAYS_SEARCH, CLOSED_MAKERS, STATED_TO_USD
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -652,15 +652,15 @@ class TestWhen:
     def test_before_a_model_had_a_price(self, monkeypatch):
         from genai_prices import types
 
-        from pytest_llm_usage.pricing import shipped
+        from pytest_llm_usage.pricing import genai_book
 
         dated = types.ConditionalPrice(
             types.StartDateConstraint(datetime(2026, 3, 1, tzinfo=UTC).date()),
             prices=types.ModelPrice(input_mtok=Decimal(1)),
         )
         model = types.ModelInfo("m", types.ClauseEquals("m"), prices=[dated])
-        shipped.shipped_providers.cache_clear()
-        shipped.look_up.cache_clear()
+        genai_book.shipped_providers.cache_clear()
+        genai_book.look_up.cache_clear()
         try:
             with monkeypatch.context() as patched:
                 patched.setattr("genai_prices.data.providers", [types.Provider("maker", "Maker", "", models=[model])])
@@ -668,8 +668,8 @@ class TestWhen:
                 early = unpriced(PriceBook().price(call("maker", "m", 1_000, priced_at=day("2026-02-28"))))
                 assert early.reason.endswith("maker/m has no price for 2026-02-28")
         finally:
-            shipped.shipped_providers.cache_clear()
-            shipped.look_up.cache_clear()
+            genai_book.shipped_providers.cache_clear()
+            genai_book.look_up.cache_clear()
 
     def test_without_a_date_of_its_own_a_call_is_priced_when_it_started_else_now(self):
         def started(at: float) -> Decimal:

@@ -98,7 +98,7 @@ def decoded(headers: Headers, body: bytes) -> bytes | None:
     """
     encodings = (value for name, values in headers.items() if name.lower() == "content-encoding" for value in values)
     for encoding in reversed(",".join(encodings).lower().split(",")):
-        encoding = encoding.strip()  # noqa: PLW2901 - the same thing, tidied
+        encoding = encoding.strip()  # noqa: PLW2901 - the same thing, strip_volatile_headers
         if encoding in ("", "identity"):
             continue
         decoder = _DECODERS.get(encoding)

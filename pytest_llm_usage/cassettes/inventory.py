@@ -18,9 +18,9 @@ from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import layout, storage
 from pytest_llm_usage.cassettes.content import decoded
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, recording_dates
-from pytest_llm_usage.cassettes.leaks import Leak, credentials_in, find_leaks, masked, patterns_of, texts_in
 from pytest_llm_usage.cassettes.matching import is_placeholder
 from pytest_llm_usage.cassettes.redaction import REDACTED, Redaction, answers_a_model
+from pytest_llm_usage.cassettes.secret_scan import Finding, credentials_in, find_secrets, masked, patterns_of, texts_in
 from pytest_llm_usage.errors import CassetteError
 
 __all__ = ["Summary", "audit", "find_cassettes", "find_orphans", "redact", "show", "summarize"]
@@ -164,7 +164,7 @@ def _wrapped(mark: str, text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Noting(Redaction):
+class _RecordingRedaction(Redaction):
     """A redaction that notes what it replaces by what, placeholders excepted."""
 
     replaced: dict[str, str] = field(default_factory=dict)
@@ -175,11 +175,11 @@ class _Noting(Redaction):
         return super().hide(value, placeholder)
 
 
-def _noting(redaction: Redaction) -> _Noting:
-    return _Noting(redaction.header_names, redaction.query_names, redaction.field_names, redaction.patterns)
+def _noting(redaction: Redaction) -> _RecordingRedaction:
+    return _RecordingRedaction(redaction.header_names, redaction.query_names, redaction.field_names, redaction.patterns)
 
 
-def audit(path: Path, redaction: Redaction | None = None, environment: Mapping[str, str] = os.environ) -> list[Leak]:
+def audit(path: Path, redaction: Redaction | None = None, environment: Mapping[str, str] = os.environ) -> list[Finding]:
     """The secrets in a cassette that exists, by the rules that a recording is written by, in the order of the file.
 
     Args:
@@ -193,19 +193,19 @@ def audit(path: Path, redaction: Redaction | None = None, environment: Mapping[s
     rules = redaction or Redaction()
     credentials = credentials_in(environment)
     return [
-        replace(leak, place=f"interaction {number}, {leak.place}")
+        replace(finding, place=f"interaction {number}, {finding.place}")
         for number, interaction in enumerate(storage.load(path), 1)
-        for leak in (*_misplaced(interaction, rules), *find_leaks(rules.interaction(interaction), credentials))
+        for finding in (*_misplaced(interaction, rules), *find_secrets(rules.interaction(interaction), credentials))
     ]
 
 
-def _misplaced(interaction: Interaction, redaction: Redaction) -> Iterator[Leak]:
+def _misplaced(interaction: Interaction, redaction: Redaction) -> Iterator[Finding]:
     """What a recording would have replaced."""
     for place, text, apply in _parts(interaction):
         rules = _noting(redaction)
         apply(rules)
         for where in dict.fromkeys(_path_of(value, text) for value in rules.replaced):
-            yield Leak(place + where, "a credential or an account id")
+            yield Finding(place + where, "a credential or an account id")
 
 
 _Part: TypeAlias = tuple[str, str, Callable[[Redaction], object]]
@@ -244,7 +244,9 @@ def _path_of(value: str, text: str) -> str:
     return next((f", {path}" for path, found in texts_in(text) if value in found), "")
 
 
-def redact(path: Path, redaction: Redaction | None = None, environment: Mapping[str, str] = os.environ) -> list[Leak]:
+def redact(
+    path: Path, redaction: Redaction | None = None, environment: Mapping[str, str] = os.environ
+) -> list[Finding]:
     """Take the secrets out of a cassette that exists, in place; nothing else in the file changes where that can be.
 
     What is replaced by a recording is replaced here, and so is text that looks like a credential. The file is replaced

@@ -29,7 +29,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from pytest_llm_usage.cassettes.content import BodyValue, body_value
 from pytest_llm_usage.cassettes.interaction import Request
 from pytest_llm_usage.cassettes.redaction import Redaction
-from pytest_llm_usage.cassettes.volatile import lasting_request_headers
+from pytest_llm_usage.cassettes.volatile_headers import lasting_request_headers
 from pytest_llm_usage.errors import ConfigurationError
 
 __all__ = [

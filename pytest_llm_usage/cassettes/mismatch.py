@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from pytest_llm_usage.cassettes.interaction import Interaction
-from pytest_llm_usage.cassettes.leaks import masked
 from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, canonical_json, is_same_scalar
 from pytest_llm_usage.cassettes.policy import CassettePolicy
+from pytest_llm_usage.cassettes.secret_scan import masked
 from pytest_llm_usage.text import plural
 
 __all__ = ["Difference", "differences", "explain_age", "explain_miss", "explain_no_recording", "explain_unplayed"]

@@ -45,7 +45,7 @@ from pytest_llm_usage.cassettes.matching import DEFAULT_MATCH_ON, JsonPath, Reco
 from pytest_llm_usage.cassettes.mismatch import explain_age, explain_miss, explain_no_recording, explain_unplayed
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard, is_loopback
 from pytest_llm_usage.cassettes.policy import CassettePolicy
-from pytest_llm_usage.cassettes.publication import publishable
+from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
 from pytest_llm_usage.wire.exchange import Exchange
 
@@ -57,7 +57,7 @@ _LANGSMITH_HOSTS = ("*.smith.langchain.com", "smith.langchain.com")
 _LANGSMITH_ENDPOINTS = ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT")
 
 
-class _Fate(Enum):
+class _Action(Enum):
     """What becomes of a request."""
 
     REPLAY = auto()
@@ -70,7 +70,7 @@ class _Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    fate: _Fate
+    fate: _Action
     request: Request
     started_at: float
     #: The position of the recording that is replayed, or the place of the request among those that are recorded: what
@@ -163,7 +163,7 @@ def _missing_libraries() -> Sequence[str]:
     return tuple(name for name in ("httplib2", "tornado") if importlib.util.find_spec(name) is None)
 
 
-class _Innermost:
+class _ActiveCassette:
     """What vcrpy's patches take for the cassette where they serve one after the other: the one that is open.
 
     Building the patches takes longer than a replay, so they are built once for the process.
@@ -238,7 +238,7 @@ class _Patches:
 
 
 _INHERITED = object()
-_innermost = _Innermost()
+_innermost = _ActiveCassette()
 _shared_patches = functools.cache(lambda: _Patches(_innermost))
 
 
@@ -351,16 +351,16 @@ class _Cassette:
 
     def filter_request(self, request: Any) -> Any:
         """The request if its response concerns the cassette, None if it was let pass."""
-        return None if self._decided(request).fate is _Fate.PASS else request
+        return None if self._decided(request).fate is _Action.PASS else request
 
     def can_play_response_for(self, request: Any) -> bool:
         """Whether a request is replayed. Takes its recording, so that no other request gets it."""
-        return self._decided(request).fate is _Fate.REPLAY
+        return self._decided(request).fate is _Action.REPLAY
 
     def play_response(self, request: Any) -> dict[str, Any]:
         """The recorded response, in vcrpy's form."""
         decision = self._decided(request)
-        if decision.fate is not _Fate.REPLAY:
+        if decision.fate is not _Action.REPLAY:
             # The stub of aiohttp follows a recorded redirect by itself, wherever it leads.
             self._refuse(f"Recording ends in a redirect: {self._policy.shown_path} has no {decision.request.uri}")
         response = playable(self._loaded[decision.index].response)
@@ -374,10 +374,10 @@ class _Cassette:
     def append(self, request: Any, response: Mapping[str, Any]) -> None:
         """A request was sent and answered."""
         decision = self._decided(request)
-        if decision.fate is _Fate.PASS:
+        if decision.fate is _Action.PASS:
             return
         received = _plain_response(response)
-        if decision.fate is _Fate.RECORD:
+        if decision.fate is _Action.RECORD:
             recorded = self._config.filtered(request, received)
             if recorded is not None:
                 self._recorded[decision.index] = recorded
@@ -413,20 +413,20 @@ class _Cassette:
             self._before_send(plain)
         mode = self._policy.record_mode
         if mode == "off":
-            return _Decision(_Fate.PASS if is_local else _Fate.MEASURE, plain, started_at)
+            return _Decision(_Action.PASS if is_local else _Action.MEASURE, plain, started_at)
         with self._lock:
             recordings = self._opened()
             is_recording = mode in ("all", "rewrite") or (mode == "once" and self._is_new)
             subject = self._subject(plain if filtered is request else _plain_request(filtered))
             index = None if is_recording else recordings.take(subject, self._own_condition(filtered))
         if index is not None:
-            return _Decision(_Fate.REPLAY, plain, started_at, index)
+            return _Decision(_Action.REPLAY, plain, started_at, index)
         if is_local:
             return self._passing(request, host, started_at)
         if is_recording or mode == "new_episodes":
             # What a mock will answer is not recorded, unless it can only be a model's answer.
             is_mocked = _is_mocked_below() and not _is_model_call(plain)
-            return _Decision(_Fate.PASS if is_mocked else _Fate.RECORD, plain, started_at, next(self._sent))
+            return _Decision(_Action.PASS if is_mocked else _Action.RECORD, plain, started_at, next(self._sent))
         if not _is_mocked_below():
             self._refuse(
                 explain_no_recording(self._policy, subject)
@@ -434,11 +434,11 @@ class _Cassette:
                 else explain_miss(self._policy, recordings, subject)
             )
         # The mock answers. Should it send the request on, the network guard is in the way.
-        return _Decision(_Fate.PASS, plain, started_at)
+        return _Decision(_Action.PASS, plain, started_at)
 
     def _passing(self, request: Any, host: str, started_at: float) -> _Decision:
         self.network_guard.let_through(host)
-        return _Decision(_Fate.PASS, Request(request.method, request.uri), started_at)
+        return _Decision(_Action.PASS, Request(request.method, request.uri), started_at)
 
     def _subject(self, request: Request) -> Subject:
         return Subject(request, self._policy.redaction, self._ignore_body)
@@ -477,8 +477,8 @@ class _Cassette:
 
     def _report(self, decision: _Decision, response: Response) -> None:
         answered = Interaction(decision.request, response)
-        cassette = self._policy.path if decision.fate in (_Fate.REPLAY, _Fate.RECORD) else None
-        replayed = decision.fate is _Fate.REPLAY
+        cassette = self._policy.path if decision.fate in (_Action.REPLAY, _Action.RECORD) else None
+        replayed = decision.fate is _Action.REPLAY
         self._observe(answered.exchange(started_at=decision.started_at, replayed=replayed, cassette=cassette))
 
     @property
@@ -496,7 +496,7 @@ class _Cassette:
             return
         storage.save(
             storage.file_to_write(self._policy.path),
-            publishable(
+            sanitize(
                 self._config.before_save((*self._kept_of_old(), *self._new()), self),
                 self._policy.redaction,
                 shown_path=self._policy.shown_path,

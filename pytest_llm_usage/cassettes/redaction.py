@@ -2,7 +2,7 @@
 
 A value is replaced where its place says that it is a credential: a header, a query parameter, a form or JSON field of
 such a name (also in JSON inside of a JSON string, and in each event of a stream). Nothing else changes, not a byte.
-What only looks like a credential, wherever it stands, is for `leaks` to find, after this.
+What only looks like a credential, wherever it stands, is for `secret_scan` to find, after this.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ details that are not zero, and `cost_usd` as a string; None is unknown (or unpri
 Snapshots ask `compare_usage` with `Tolerances`; reports ask `compare_runs` with `Gate`s, and `merge_runs`.
 """
 
+from pytest_llm_usage.compare.aliases import model_name, parse_model_names, with_model_names
 from pytest_llm_usage.compare.amounts import PRICE_FROM
 from pytest_llm_usage.compare.change import FieldChange, ModelChange, compare_usage, is_within
 from pytest_llm_usage.compare.merging import MergedRun, merge_runs
-from pytest_llm_usage.compare.naming import model_name, parse_model_names, with_model_names
+from pytest_llm_usage.compare.render import causes, change_lines
 from pytest_llm_usage.compare.runs import Comparison, Gate, Spending, TestChange, compare_runs, parse_gates
 from pytest_llm_usage.compare.tolerance import EXACT, Tolerance, Tolerances
-from pytest_llm_usage.compare.wording import causes, change_lines
 
 __all__ = [
     "EXACT",

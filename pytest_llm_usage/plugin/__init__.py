@@ -1,7 +1,7 @@
 """Hooks and fixtures of the pytest plugin, each handing over in a few lines.
 
 Loading it imports none of langchain_core, vcr, syrupy or genai_prices, and of this package just the settings: tracking
-attaches when the code under test imports LangChain (`attaching`), the rest waits for a test that needs it.
+attaches when the code under test imports LangChain (`import_hook`), the rest waits for a test that needs it.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import pytest
 
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.money import plain, total
-from pytest_llm_usage.plugin.attaching import AttachOnImport
-from pytest_llm_usage.plugin.gathering import Gatherer
+from pytest_llm_usage.plugin.collector import RunCollector
+from pytest_llm_usage.plugin.import_hook import AttachOnImport
 from pytest_llm_usage.plugin.state import (
-    ATTEMPT,
-    ATTEMPTS,
+    ATTEMPT_STACK,
     CASSETTE,
     CLOSERS,
     OUTCOME,
+    SESSION_BUDGET,
+    SESSION_BUDGET_FOLDER,
     SETTINGS,
-    TALLIES,
-    TALLY,
+    TRACKERS,
     fail,
     new_tracker,
     price_book,
@@ -76,16 +76,18 @@ def pytest_configure(config: pytest.Config) -> None:
         if settings.prices is not None:
             price_book(config, settings.prices)
         if not hasattr(config, "workerinput"):
-            config.pluginmanager.register(Gatherer(config), "llm_usage_gatherer")
+            config.pluginmanager.register(RunCollector(config), "llm_usage_gatherer")
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CLOSERS] = ExitStack()
     if settings.session_limits and settings.mode == "fail":
-        from pytest_llm_usage.report.tally import Tally  # noqa: PLC0415 -- only for runs with a budget
+        from pytest_llm_usage.report.session_budget import SessionBudget  # noqa: PLC0415 -- only for runs with a budget
 
         own = Path(getattr(config, "workerinput", {}).get("llm_usage_tally", ""))
         # A worker on another machine has no such folder: it knows of itself alone, and the controller of all.
-        config.stash[TALLY] = Tally(settings.session_limits, own if own.name and own.parent.is_dir() else None)
+        config.stash[SESSION_BUDGET] = SessionBudget(
+            settings.session_limits, own if own.name and own.parent.is_dir() else None
+        )
     if (settings.orphans, settings.unplayed) != ("off", "off"):
         from pytest_llm_usage.plugin.orphans import Collection, OrphanCheck  # noqa: PLC0415 -- only where asked for
 
@@ -103,12 +105,14 @@ def _attach(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tells a worker of xdist where the workers note for each other what they spend."""
-    if TALLY not in node.config.stash:
+    if SESSION_BUDGET not in node.config.stash:
         return
-    if TALLIES not in node.config.stash:
+    if SESSION_BUDGET_FOLDER not in node.config.stash:
         folder = tempfile.TemporaryDirectory(prefix="llm-usage-", ignore_cleanup_errors=True)
-        node.config.stash[TALLIES] = node.config.stash[CLOSERS].enter_context(folder)
-    node.workerinput["llm_usage_tally"] = str(Path(node.config.stash[TALLIES], node.workerinput["workerid"]))
+        node.config.stash[SESSION_BUDGET_FOLDER] = node.config.stash[CLOSERS].enter_context(folder)
+    node.workerinput["llm_usage_tally"] = str(
+        Path(node.config.stash[SESSION_BUDGET_FOLDER], node.workerinput["workerid"])
+    )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -137,7 +141,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 
     In every worker of xdist by itself, so that none is cut short: what its last test spent is reported as well.
     """
-    return True if TALLY in item.config.stash and item.config.stash[TALLY].is_exceeded else None
+    return True if SESSION_BUDGET in item.config.stash and item.config.stash[SESSION_BUDGET].is_exceeded else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -147,9 +151,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 
     shared_tracker(item.config)
     tracker = new_tracker(item.config)
-    item.stash.setdefault(ATTEMPTS, []).append(tracker)
+    item.stash.setdefault(TRACKERS, []).append(tracker)
     item.stash[OUTCOME] = None
-    attempt = item.stash[ATTEMPT] = ExitStack()
+    attempt = item.stash[ATTEMPT_STACK] = ExitStack()
     attempt.enter_context(running(tracker))
     _set_limits(item, tracker)
     try:
@@ -165,7 +169,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 @pytest.hookimpl(specname="pytest_runtest_call", tryfirst=True)
 def pytest_runtest_call_of_failed_setup(item: pytest.Item) -> None:
     """Keeps a test from running whose budget was spent, or whose request no cassette held, in its fixtures already."""
-    failure = item.stash[ATTEMPTS][-1].failure
+    failure = item.stash[TRACKERS][-1].failure
     if failure is not None:
         fail(failure)
 
@@ -201,7 +205,7 @@ def _decisive_failure(tracker: Tracker) -> Iterator[None]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Fails the test where it is over its budget, or where something it did must fail it whatever it made of that."""
-    tracker = item.stash[ATTEMPTS][-1]
+    tracker = item.stash[TRACKERS][-1]
     tracker.phase = "call"
     with _decisive_failure(tracker):
         try:
@@ -219,7 +223,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Closes the tracker behind the last fixture; what fixtures spent on the way out counts too."""
-    tracker = item.stash[ATTEMPTS][-1]
+    tracker = item.stash[TRACKERS][-1]
     tracker.phase = "teardown"
     before = len(tracker.calls())
     try:
@@ -228,7 +232,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
             _check_budget(item, tracker)
         return result
     finally:
-        item.stash[ATTEMPT].close()
+        item.stash[ATTEMPT_STACK].close()
 
 
 def _check_budget(item: pytest.Item, tracker: Tracker) -> None:
@@ -276,12 +280,14 @@ def pytest_runtest_makereport(
     if not report.passed or call.when == "call":
         item.stash[OUTCOME] = _outcome(report, item.stash.get(OUTCOME, None))
     if call.when == "teardown":
-        if item.stash.get(OUTCOME, None) in ("failed", "error") and "usage_snapshot" in getattr(item, "fixturenames", ()):
+        if item.stash.get(OUTCOME, None) in ("failed", "error") and "usage_snapshot" in getattr(
+            item, "fixturenames", ()
+        ):
             _keep_snapshots(item)
         data = _spent(item)
         if data:
-            if TALLY in item.config.stash:
-                item.config.stash[TALLY].add(data)
+            if SESSION_BUDGET in item.config.stash:
+                item.config.stash[SESSION_BUDGET].add(data)
             report.llm_usage = data  # type: ignore[attr-defined]
             report.user_properties.extend(_properties(item))
     return report
@@ -316,7 +322,7 @@ def _outcome(report: pytest.TestReport, before: str | None) -> str:
 
 def _spent(item: pytest.Item) -> dict[str, Any]:
     data: dict[str, Any] = {}
-    attempts = item.stash.get(ATTEMPTS, [])  # none where another plugin's set-up failed before ours began
+    attempts = item.stash.get(TRACKERS, [])  # none where another plugin's set-up failed before ours began
     if _is_tracked(item, item.config.stash[SETTINGS]) and any(tracker.calls() for tracker in attempts):
         from pytest_llm_usage.report.run import record  # noqa: PLC0415 -- only for tests that called a model
 
@@ -326,7 +332,7 @@ def _spent(item: pytest.Item) -> dict[str, Any]:
 
 def _properties(item: pytest.Item) -> Iterator[tuple[str, str]]:
     """What JUnit reports show of a test; what is not known is left out, never 0."""
-    calls = item.stash[ATTEMPTS][-1].calls() if ATTEMPTS in item.stash else ()
+    calls = item.stash[TRACKERS][-1].calls() if TRACKERS in item.stash else ()
     yield "llm_calls", str(sum(call.is_billed for call in calls))
     if not any(call.is_unknown for call in calls):
         usages = [call.usage for call in calls if call.is_billed and call.usage is not None]
@@ -359,7 +365,7 @@ def _llm_usage_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
         from pytest_llm_usage.cassettes import observing_vcrpy  # noqa: PLC0415 -- the marker's plugin loads vcrpy as well
 
         # pytest-recording's own cassette is replayed, and only watched.
-        with observing_vcrpy(item.stash[ATTEMPTS][-1].observe):
+        with observing_vcrpy(item.stash[TRACKERS][-1].observe):
             yield
     elif "llm_usage" in request.fixturenames:
         from pytest_llm_usage.plugin.cassette import opened_for  # noqa: PLC0415 -- only for tests that replay
@@ -385,7 +391,7 @@ def llm_usage_redact() -> Sequence[str]:
 @pytest.fixture
 def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | None) -> Iterator[LLMUsage]:
     """Token usage and cost of the model calls that this test makes; its cassette is replayed."""
-    tracker = request.node.stash[ATTEMPTS][-1]
+    tracker = request.node.stash[TRACKERS][-1]
     if llm_usage_prices != request.config.stash[SETTINGS].prices:
         tracker.prices = lambda: price_book(request.config, llm_usage_prices)
     instance = request.instance

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
-from pytest_llm_usage.plugin.state import ATTEMPTS, CASSETTE, OPENED, OUTCOME, OWNERSHIP, SETTINGS, fail, shared_tracker
+from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OUTCOME, OWNERSHIP, SETTINGS, TRACKERS, fail, shared_tracker
 from pytest_llm_usage.settings import CassetteMark, cassette_mark
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
             )
     except (ConfigurationError, CassetteError) as error:
         fail(str(error))
-    with _replaying(policy, item.stash[ATTEMPTS][-1]) as cassette:
+    with _replaying(policy, item.stash[TRACKERS][-1]) as cassette:
         item.stash[CASSETTE] = cassette
         try:
             yield
@@ -82,9 +82,9 @@ def opened_as(
         redact: The value of the fixture `llm_usage_redact`.
         vcr_config: The value of pytest-recording's fixture of that name.
     """
-    from pytest_llm_usage.tracker import current, users_place  # noqa: PLC0415
+    from pytest_llm_usage.tracker import current, user_callsite  # noqa: PLC0415
 
-    place, tracker = users_place(), current() or shared_tracker(config)
+    place, tracker = user_callsite(), current() or shared_tracker(config)
     file = config.rootpath / "conftest.py" if place is None else Path(place[0])
     try:
         policy = _policy(config, CassetteMark.of(name, keywords), file, "pytest", redact=redact, vcr_config=vcr_config)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import OpenCassette
     from pytest_llm_usage.cassettes.ownership import Ownership
     from pytest_llm_usage.pricing import PriceBook, PriceSource
-    from pytest_llm_usage.report.tally import Tally
+    from pytest_llm_usage.report.session_budget import SessionBudget
     from pytest_llm_usage.tracker import Tracker
 
 # Kept with pytest's configuration.
@@ -25,9 +25,9 @@ SHARED: pytest.StashKey[Tracker] = pytest.StashKey()
 #: The price books, by the identity of what they were made of.
 PRICES: pytest.StashKey[dict[int, tuple[PriceSource | None, PriceBook]]] = pytest.StashKey()
 #: What the processes of this run have spent together.
-TALLY: pytest.StashKey[Tally] = pytest.StashKey()
+SESSION_BUDGET: pytest.StashKey[SessionBudget] = pytest.StashKey()
 #: The folder in which xdist's workers note it.
-TALLIES: pytest.StashKey[str] = pytest.StashKey()
+SESSION_BUDGET_FOLDER: pytest.StashKey[str] = pytest.StashKey()
 #: The cassettes that were opened.
 OPENED: pytest.StashKey[set[str]] = pytest.StashKey()
 #: Which cassettes belong to which tests.
@@ -35,9 +35,9 @@ OWNERSHIP: pytest.StashKey[Ownership] = pytest.StashKey()
 
 # Kept with a test.
 #: The trackers of a test: of each attempt at it, the last one last.
-ATTEMPTS: pytest.StashKey[list[Tracker]] = pytest.StashKey()
+TRACKERS: pytest.StashKey[list[Tracker]] = pytest.StashKey()
 #: What is closed behind the attempt that is under way.
-ATTEMPT: pytest.StashKey[ExitStack] = pytest.StashKey()
+ATTEMPT_STACK: pytest.StashKey[ExitStack] = pytest.StashKey()
 #: The open cassette of its own.
 CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
 #: What became of the last attempt so far.

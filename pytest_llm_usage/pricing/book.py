@@ -15,10 +15,7 @@ from textwrap import wrap
 from pytest_llm_usage.errors import PriceUnknownError
 from pytest_llm_usage.ledger import NO_ITEMS, UNKNOWN_MODEL, Call
 from pytest_llm_usage.money import EXACT, normal, plain, total
-from pytest_llm_usage.pricing.price import PER_ITEM, Price, PriceLine, Unpriced
-from pytest_llm_usage.pricing.pricefile import Entry, PriceFile, PriceSource
-from pytest_llm_usage.pricing.rates import NoPriceError, Rates, lines_of
-from pytest_llm_usage.pricing.sellers import (
+from pytest_llm_usage.pricing.billing_rules import (
     ALWAYS_SEARCH,
     BILLED_AS_REQUESTED,
     BILLED_BY_THE_HOUR,
@@ -32,7 +29,10 @@ from pytest_llm_usage.pricing.sellers import (
     provider_id_of,
     tier_of,
 )
-from pytest_llm_usage.pricing.shipped import book_name, book_rates, look_up, shipped_providers, spellings
+from pytest_llm_usage.pricing.genai_book import book_name, book_rates, look_up, shipped_providers, spellings
+from pytest_llm_usage.pricing.price import PER_ITEM, Price, PriceLine, Unpriced
+from pytest_llm_usage.pricing.pricefile import Entry, PriceFile, PriceSource
+from pytest_llm_usage.pricing.rates import NoPriceError, Rates, lines_of
 from pytest_llm_usage.text import columns, pointed
 
 __all__ = ["PriceBook"]

@@ -17,9 +17,9 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.pricing.billing_rules import provider_id_of, tier_of
 from pytest_llm_usage.pricing.price import KINDS, PER_ITEM
 from pytest_llm_usage.pricing.rates import Rate, Steps
-from pytest_llm_usage.pricing.sellers import provider_id_of, tier_of
 
 __all__ = ["Entry", "PriceFile", "PriceSource"]
 

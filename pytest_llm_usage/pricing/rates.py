@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from pytest_llm_usage.money import EXACT, normal
+from pytest_llm_usage.pricing.billing_rules import BILLED_BY_THE_HOUR
 from pytest_llm_usage.pricing.price import PER_ITEM, PriceLine
-from pytest_llm_usage.pricing.sellers import BILLED_BY_THE_HOUR
 from pytest_llm_usage.usage import TokenUsage
 
 __all__ = ["NoPriceError", "Rate", "Rates", "Steps", "lines_of"]

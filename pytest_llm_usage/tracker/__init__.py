@@ -1,25 +1,25 @@
 """From events to numbers: `Tracker` gathers the calls of one test, `LLMUsage` answers for them.
 
-`gathering` takes in what LangChain's callbacks and the cassettes' observer tell, and decides which test it belongs to;
-`joining` makes one book of the two; `view` is what a test reads; `place` finds the line of the user's code.
+`tracker` takes in what LangChain's callbacks and the cassettes' observer tell, and decides which test it belongs to;
+`reconcile` makes one book of the two; `view` is what a test reads; `callsite` finds the line of the user's code.
 """
 
-from pytest_llm_usage.tracker.gathering import OpenCall, Told, Tracker, current, current_call, running
-from pytest_llm_usage.tracker.joining import Discrepancy
-from pytest_llm_usage.tracker.place import Place, users_place
+from pytest_llm_usage.tracker.callsite import Callsite, user_callsite
+from pytest_llm_usage.tracker.reconcile import Discrepancy
+from pytest_llm_usage.tracker.tracker import OpenCall, Told, Tracker, current, current_call, running
 from pytest_llm_usage.tracker.view import LLMUsage, LLMUsageWarning, Missing
 
 __all__ = [
+    "Callsite",
     "Discrepancy",
     "LLMUsage",
     "LLMUsageWarning",
     "Missing",
     "OpenCall",
-    "Place",
     "Told",
     "Tracker",
     "current",
     "current_call",
     "running",
-    "users_place",
+    "user_callsite",
 ]

@@ -21,8 +21,8 @@ from pytest_llm_usage.text import columns, plural
 from pytest_llm_usage.usage import TokenUsage
 
 if TYPE_CHECKING:
-    from pytest_llm_usage.tracker.gathering import Tracker
-    from pytest_llm_usage.tracker.joining import Discrepancy
+    from pytest_llm_usage.tracker.reconcile import Discrepancy
+    from pytest_llm_usage.tracker.tracker import Tracker
 
 __all__ = ["LLMUsage", "LLMUsageWarning", "Missing"]
 

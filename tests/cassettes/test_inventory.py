@@ -198,8 +198,8 @@ def test_an_audit_of_the_environment(path, monkeypatch):
     monkeypatch.setenv("MY_API_KEY", "fastest-bird-key-1")
     dirty = chat()
     storage.save(path, [Interaction(dirty.request, Response(200, "OK", {}, b"it is fastest-bird-key-1"))])
-    (leak,) = audit(path)
-    assert str(leak) == "interaction 1, response body, line 1: the value of the environment variable MY_API_KEY"
+    (finding,) = audit(path)
+    assert str(finding) == "interaction 1, response body, line 1: the value of the environment variable MY_API_KEY"
 
 
 def test_an_audit_of_a_clean_cassette(path, provider, cassette):
@@ -263,14 +263,14 @@ def test_what_redacting_cannot_reach_is_told(path):
     hidden = base64.b64encode(f"key: {KEY}".encode()).decode()
     found = chat()
     storage.save(path, [Interaction(found.request, Response(200, "OK", {}, json.dumps({"blob": hidden}).encode()))])
-    (leak,) = redact(path)
-    assert str(leak) == "interaction 1, response body, blob: something of the shape of an Anthropic key"
+    (finding,) = redact(path)
+    assert str(finding) == "interaction 1, response body, blob: something of the shape of an Anthropic key"
 
 
 def test_rules_of_the_user_s_own(path):
     rules = Redaction(field_names=frozenset({"model"}))
     storage.save(path, [chat()])
-    assert [leak.place for leak in audit(path, rules)] == [
+    assert [finding.place for finding in audit(path, rules)] == [
         "interaction 1, request body, model",
         "interaction 1, response body, model",
     ]

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from pytest_llm_usage.cassettes import Redaction, layout
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
-from pytest_llm_usage.cassettes.leaks import credentials_in
-from pytest_llm_usage.cassettes.publication import publishable
+from pytest_llm_usage.cassettes.sanitize import sanitize
+from pytest_llm_usage.cassettes.secret_scan import credentials_in
 from pytest_llm_usage.errors import ConfigurationError, SecretError
 
 sys.path.append(str(Path(__file__).parents[1] / "wire"))
@@ -300,7 +300,7 @@ def test_no_planted_secret_reaches_a_file(plant, secret):
     planted = plant(secret)
     assert planted != plant("another"), "the secret was not planted"
     try:
-        data = layout.render(publishable([planted], Redaction(), shown_path="c.yaml"))
+        data = layout.render(sanitize([planted], Redaction(), shown_path="c.yaml"))
     except SecretError as error:
         assert secret not in str(error)
         assert str(error).startswith("Cassette not saved: c.yaml would hold a credential\n  interaction 1, re")
@@ -336,7 +336,7 @@ def test_values_of_the_environment_stop_the_save(plant, name, monkeypatch):
         monkeypatch.setenv(variable, value)
     secret = ENVIRONMENT[name]
     try:
-        data = layout.render(publishable([plant(secret)], Redaction(), shown_path="c.yaml"))
+        data = layout.render(sanitize([plant(secret)], Redaction(), shown_path="c.yaml"))
     except SecretError as error:
         assert f"the value of the environment variable {name}" in str(error)
         assert secret not in str(error)
@@ -377,7 +377,7 @@ def test_a_secret_in_pieces_stops_the_save(render, path, name, packed, monkeypat
     headers = {"content-encoding": ["gzip"]} if packed else {}
     answered = interaction(MODEL_URL, answer_headers=headers, answer=gzip.compress(body) if packed else body)
     with pytest.raises(SecretError) as error:
-        publishable([answered], Redaction(), shown_path="c.yaml")
+        sanitize([answered], Redaction(), shown_path="c.yaml")
     assert f"  interaction 1, response body, {path} of the stream's events together: " in str(error.value)
     assert secret not in str(error.value)
 
@@ -386,7 +386,7 @@ def test_a_secret_in_pieces_stops_the_save(render, path, name, packed, monkeypat
 def test_what_looks_like_one_only_across_events_that_repeat_it_is_none(render, path):
     """Ids that each event repeats are no text in pieces."""
     answered = interaction(MODEL_URL, answer=render(["pa-abcdefgh"] * 20))
-    (clean,) = publishable([answered], Redaction(), shown_path="c.yaml")
+    (clean,) = sanitize([answered], Redaction(), shown_path="c.yaml")
     assert clean.response.body == answered.response.body
 
 
@@ -395,7 +395,7 @@ def test_the_message_says_where(monkeypatch):
     body = {"messages": [{"content": "a"}, {"content": "my key: value-without-any-shape-1"}]}
     dirty = interaction(MODEL_URL, headers={**JSON, "x-debug": [SHAPES["google"]]}, body=body)
     with pytest.raises(SecretError) as error:
-        publishable([interaction(), dirty], Redaction(), shown_path="tests/c.yaml")
+        sanitize([interaction(), dirty], Redaction(), shown_path="tests/c.yaml")
     assert str(error.value).splitlines() == [
         "Cassette not saved: tests/c.yaml would hold a credential",
         "  interaction 2, request header 'x-debug': something of the shape of a Google API key",
@@ -518,14 +518,14 @@ def test_no_lookalike_in_a_body_is_touched(name, side):
     if side == "stream":
         body = b"data: " + body + b"\n\ndata: [DONE]\n\n"
     planted = interaction(MODEL_URL, **({"body": body} if side == "request" else {"body": CHAT, "answer": body}))
-    (clean,) = publishable([planted], Redaction(), shown_path="c.yaml")
+    (clean,) = sanitize([planted], Redaction(), shown_path="c.yaml")
     assert (clean.request.body, clean.response.body) == (planted.request.body, planted.response.body)
 
 
 @pytest.mark.parametrize("name", LOOKALIKE_HEADERS)
 def test_no_lookalike_in_a_header_is_touched(name):
     planted = interaction(answer_headers={name: [LOOKALIKE_HEADERS[name]]})
-    (clean,) = publishable([planted], Redaction(), shown_path="c.yaml")
+    (clean,) = sanitize([planted], Redaction(), shown_path="c.yaml")
     assert clean.response.headers == planted.response.headers
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeAlias
 
-__all__ = ["Place", "shown", "users_place"]
+__all__ = ["Callsite", "shown", "user_callsite"]
 
 #: File, line and function.
-Place: TypeAlias = tuple[str, int, str]
+Callsite: TypeAlias = tuple[str, int, str]
 
 #: Folders whose files are not the user's own: Python's, its libraries' and this package's.
 _FOREIGN = tuple(
@@ -34,7 +34,7 @@ def _is_users(filename: str) -> bool:
     return not os.path.realpath(filename).startswith(_FOREIGN)
 
 
-def users_place(thread_id: int | None = None, *, skip: int = 0) -> Place | None:
+def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | None:
     """The innermost frame of the user's own code that led here; None if there is none.
 
     Args:
@@ -61,7 +61,7 @@ def _relative(filename: str, root: str) -> str:
     return Path(filename).name if path.startswith("..") else path
 
 
-def shown(place: Place | None, root: Path) -> str | None:
+def shown(place: Callsite | None, root: Path) -> str | None:
     """`file:line in function`, the file relative to `root` where it lies below it."""
     if place is None:
         return None

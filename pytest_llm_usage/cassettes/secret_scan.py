@@ -25,7 +25,7 @@ from pytest_llm_usage.cassettes.matching import is_placeholder
 from pytest_llm_usage.cassettes.redaction import REDACTED
 from pytest_llm_usage.wire.framing import Body
 
-__all__ = ["Leak", "credentials_in", "find_leaks", "masked", "patterns_of", "texts_in"]
+__all__ = ["Finding", "credentials_in", "find_secrets", "masked", "patterns_of", "texts_in"]
 
 _START = r"(?<![A-Za-z0-9_-])"
 #: The shapes of keys that can be told from other text: what it is, text that it always holds (quick to look for), and
@@ -104,7 +104,7 @@ _MIN_TEXT_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Leak:
+class Finding:
     """Something that looks like a credential.
 
     Attributes:
@@ -146,7 +146,7 @@ def _is_worth_guarding(value: str) -> bool:
 
 
 def patterns_of(credentials: Mapping[str, str]) -> tuple[re.Pattern[str], ...]:
-    """What finds leaks in plain text: the values themselves, and the shape of each known key."""
+    """What finds findings in plain text: the values themselves, and the shape of each known key."""
     values = sorted(credentials, key=len, reverse=True)
     return (*(re.compile(re.escape(value)) for value in values), *(shape for _, _, shape in _SHAPES))
 
@@ -158,7 +158,7 @@ def masked(text: str) -> str:
     return text
 
 
-def find_leaks(interaction: Interaction, credentials: Mapping[str, str]) -> Iterator[Leak]:
+def find_secrets(interaction: Interaction, credentials: Mapping[str, str]) -> Iterator[Finding]:
     """What looks like a credential in an interaction.
 
     Args:
@@ -182,35 +182,35 @@ class _Scanner:
             re.compile("|".join(map(re.escape, sorted(credentials, key=len, reverse=True)))) if credentials else None
         )
 
-    def text(self, place: str, text: str) -> Iterator[Leak]:
+    def text(self, place: str, text: str) -> Iterator[Finding]:
         """What stands in a text, each kind of thing once."""
         found = dict.fromkeys(what for view in _views(text) for what in self._in(view))
         for what in found:
-            yield Leak(place, what)
+            yield Finding(place, what)
 
-    def headers(self, place: str, headers: Headers) -> Iterator[Leak]:
+    def headers(self, place: str, headers: Headers) -> Iterator[Finding]:
         for name, values in headers.items():
             for value in values:
                 yield from self.text(f"{place} header {name!r}", value)
 
-    def body(self, place: str, headers: Headers, body: bytes | None) -> Iterator[Leak]:
+    def body(self, place: str, headers: Headers, body: bytes | None) -> Iterator[Finding]:
         if not body:
             return
         plain = decoded(headers, body)
         text = (body if plain is None else plain).decode("utf-8", "replace")
-        found = [leak.what for leak in self.text(place, text)]
+        found = [finding.what for finding in self.text(place, text)]
         placed: set[str] = set()
         for path, value in texts_in(text) if found else ():
-            for leak in self.text(f"{place}, {path}", value):
-                placed.add(leak.what)
-                yield leak
+            for finding in self.text(f"{place}, {path}", value):
+                placed.add(finding.what)
+                yield finding
         for what in found:
             if what not in placed:
-                yield Leak(place, what)
+                yield Finding(place, what)
         for path, value in _streamed_texts(headers, body):
-            for leak in self.text(f"{place}, {path} of the stream's events together", value):
-                if leak.what not in found:
-                    yield leak
+            for finding in self.text(f"{place}, {path} of the stream's events together", value):
+                if finding.what not in found:
+                    yield finding
 
     def _in(self, text: str) -> Iterator[str]:
         if self._values is not None:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from pytest_llm_usage.budget import Breach, Limits, breaches, failure_text, must_stop
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger, Quote
-from pytest_llm_usage.tracker.joining import (
+from pytest_llm_usage.tracker.callsite import Callsite, shown, user_callsite
+from pytest_llm_usage.tracker.reconcile import (
     Candidate,
     Discrepancy,
     completed,
@@ -29,7 +30,6 @@ from pytest_llm_usage.tracker.joining import (
     unnamed,
     wire_fields,
 )
-from pytest_llm_usage.tracker.place import Place, shown, users_place
 from pytest_llm_usage.tracker.view import LLMUsage, Missing
 from pytest_llm_usage.wire import WireCall, is_model_call, read
 from pytest_llm_usage.wire.exchange import Exchange, Headers
@@ -79,7 +79,7 @@ class OpenCall:
         tracker: Tracker,
         run_id: object,
         phase: str,
-        place: Place | None,
+        place: Callsite | None,
         sections: tuple[Section, ...],
         about: Told,
         batch: object,
@@ -130,7 +130,7 @@ class _Response:
     exchange: Exchange
     run: OpenCall | None
     phase: str
-    place: Place | None
+    place: Callsite | None
     sections: tuple[Section, ...]
     _read: tuple[WireCall | None] | None = None
 
@@ -241,7 +241,7 @@ class Tracker:
     def start(
         self,
         run_id: object,
-        place: Place | None,
+        place: Callsite | None,
         about: Told,
         batch: object = None,
     ) -> OpenCall:
@@ -255,7 +255,7 @@ class Tracker:
         """
         if place is None and threading.get_ident() != self._thread_id:
             # A thread of a library's: the test waits for it, at the line that started it.
-            place = users_place(self._thread_id)
+            place = user_callsite(self._thread_id)
         if self.stop is not None and self.limits:
             self._stop_beyond_limits(place, _read(about).get("requested_model"), spent_only=self.may_be_cached())
         call = OpenCall(self, run_id, self.phase, place, self._open_sections(), about, batch)
@@ -288,7 +288,7 @@ class Tracker:
     def check_request(self, run: OpenCall | None) -> None:
         """Stops a request made while `run` was under way where a limit forbids it; one that `run` waits for goes on."""
         if self.stop is not None and (run is None or not self._awaits_answer(run)):
-            self._stop_beyond_limits(users_place(), None)
+            self._stop_beyond_limits(user_callsite(), None)
 
     def observe(self, exchange: Exchange) -> None:
         """Takes in what a cassette recorded or replayed.
@@ -300,7 +300,7 @@ class Tracker:
 
     def take_in(self, exchange: Exchange, run: OpenCall | None) -> None:
         """Notes what went over the wire while `run` was under way in the context of the request."""
-        self._responses.append(_Response(exchange, run, self.phase, users_place(), self._open_sections()))
+        self._responses.append(_Response(exchange, run, self.phase, user_callsite(), self._open_sections()))
         if exchange.cassette is not None:
             self.cassettes.add(exchange.cassette)
         self._state = object()
@@ -360,7 +360,7 @@ class Tracker:
         found = [breach for limits in self.limits for breach in breaches(limits, calls, unpriced_holds=unpriced_holds)]
         return failure_text(found, calls, self._stopped) if found else None
 
-    def _stop_beyond_limits(self, place: Place | None, model: str | None, *, spent_only: bool = False) -> None:
+    def _stop_beyond_limits(self, place: Callsite | None, model: str | None, *, spent_only: bool = False) -> None:
         calls = self.calls()
         if spent_only:
             found = [

@@ -13,7 +13,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction
 
-__all__ = ["lasting_request_headers", "tidied"]
+__all__ = ["lasting_request_headers", "strip_volatile_headers"]
 
 _IN_BOTH = (
     r"connection|keep-alive|transfer-encoding|te|trailer|traceparent|tracestate|traceresponse|baggage|b3|sentry-trace"
@@ -39,7 +39,7 @@ def lasting_request_headers(headers: Headers) -> Headers:
     return _lasting(headers, _REQUEST)
 
 
-def tidied(interaction: Interaction) -> Interaction:
+def strip_volatile_headers(interaction: Interaction) -> Interaction:
     """The interaction without volatile headers, names in lower case.
 
     Of the response's date the day is kept, which decides the price.

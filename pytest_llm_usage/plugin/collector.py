@@ -1,4 +1,4 @@
-"""`Gatherer`: what rides on the reports of the tests, added up, printed and written."""
+"""`RunCollector`: what rides on the reports of the tests, added up, printed and written."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pytest_llm_usage.settings import Settings
 if TYPE_CHECKING:
     from pytest_llm_usage.report import Run
     from pytest_llm_usage.report.data import RunData
-    from pytest_llm_usage.report.delivery import Delivery
+    from pytest_llm_usage.report.write import Delivery
 
 
 def _baseline(path: Path | None) -> Sequence[RunData]:
     if path is None:
         return ()
-    from pytest_llm_usage.report.delivery import read_baseline  # noqa: PLC0415 -- only where it is asked for
+    from pytest_llm_usage.report.write import read_baseline  # noqa: PLC0415 -- only where it is asked for
 
     return read_baseline(path)
 
 
-class Gatherer:
+class RunCollector:
     """Adds up what rides on the reports, in the process that prints: the only one, or xdist's controller."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -96,7 +96,7 @@ class Gatherer:
         wanted = (settings.json, settings.md, settings.html, settings.compare)
         if self._config.option.collectonly or not (any(wanted) or (settings.step_summary and self._run)):
             return
-        from pytest_llm_usage.report.delivery import Reports  # noqa: PLC0415 -- only where it is asked for
+        from pytest_llm_usage.report.write import Reports  # noqa: PLC0415 -- only where it is asked for
 
         reports = Reports(
             json=settings.json,

@@ -15,10 +15,10 @@ from typing import Any
 from pytest_llm_usage.budget import Limits, spending
 from pytest_llm_usage.ledger import Ledger
 
-__all__ = ["Tally"]
+__all__ = ["SessionBudget"]
 
 
-class Tally:
+class SessionBudget:
     """What has been spent of the limits of a run.
 
     Args:

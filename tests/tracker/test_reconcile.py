@@ -24,7 +24,7 @@ from pytest_llm_usage import BudgetExceededError, PriceUnknownError, UsageUnknow
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
 from pytest_llm_usage.ledger import Part
 from pytest_llm_usage.tracker import Tracker, current
-from pytest_llm_usage.tracker.joining import Candidate, completed, difference, joined, pair, wire_fields
+from pytest_llm_usage.tracker.reconcile import Candidate, completed, difference, joined, pair, wire_fields
 from pytest_llm_usage.usage import TokenUsage
 from pytest_llm_usage.wire import Exchange, WireCall
 

@@ -14,9 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.money import EXACT
-from pytest_llm_usage.pricing.price import PER_ITEM
-from pytest_llm_usage.pricing.rates import NoPriceError, Rate, Rates
-from pytest_llm_usage.pricing.sellers import (
+from pytest_llm_usage.pricing.billing_rules import (
     AUDIO_AS_TEXT,
     CLOSED_MAKERS,
     FEE_BY_SEARCH_SIZE,
@@ -26,6 +24,8 @@ from pytest_llm_usage.pricing.sellers import (
     REASONING_IN_TOTAL_ONLY,
     provider_id_of,
 )
+from pytest_llm_usage.pricing.price import PER_ITEM
+from pytest_llm_usage.pricing.rates import NoPriceError, Rate, Rates
 
 if TYPE_CHECKING:
     from genai_prices.types import ConditionalPrice, MatchLogic, ModelInfo, ModelPrice, PriceVariant, Provider

@@ -5,7 +5,7 @@ from corpus import ROOT, needs_corpus
 
 from pytest_llm_usage.cassettes import storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
-from pytest_llm_usage.cassettes.volatile import tidied
+from pytest_llm_usage.cassettes.volatile_headers import strip_volatile_headers
 
 #: What a client or a reader of usage acts on.
 KEPT_OF_REQUESTS = [
@@ -101,7 +101,7 @@ DROPPED_OF_ANSWERS = [
 
 
 def tidy(request=(), answer=()):
-    found = tidied(
+    found = strip_volatile_headers(
         Interaction(
             Request("POST", "https://h.test/", {name: ["1"] for name in request}),
             Response(200, "OK", {name: ["1"] for name in answer}),
@@ -128,13 +128,17 @@ def test_what_changes_by_itself_goes():
     ],
 )
 def test_of_the_date_the_day_stays(date, kept):
-    found = tidied(Interaction(Request("GET", "https://h.test/"), Response(200, "OK", {"Date": [date]})))
+    found = strip_volatile_headers(
+        Interaction(Request("GET", "https://h.test/"), Response(200, "OK", {"Date": [date]}))
+    )
     assert found.response.headers == {"date": [kept]}
 
 
 def test_names_are_one_spelling():
     headers = {"X-Twice": ["a"], "x-twice": ["b"]}
-    found = tidied(Interaction(Request("GET", "https://h.test/", headers), Response(200, "OK", headers)))
+    found = strip_volatile_headers(
+        Interaction(Request("GET", "https://h.test/", headers), Response(200, "OK", headers))
+    )
     assert found.request.headers == found.response.headers == {"x-twice": ["a", "b"]}
 
 
@@ -142,5 +146,5 @@ def test_names_are_one_spelling():
 def test_tidying_twice_is_tidying_once():
     for file in sorted(ROOT.glob("corpus*/**/*.yaml"))[::5]:
         for interaction in storage.load(file):
-            once = tidied(interaction)
-            assert tidied(once) == once
+            once = strip_volatile_headers(interaction)
+            assert strip_volatile_headers(once) == once
