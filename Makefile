@@ -1,42 +1,54 @@
 # Needs Python 3.11 or later and make; everything else is installed into .venv* beside this file.
 #
 #   make demo                   the examples, offline, with the usage section that pytest prints
-#   make test                   the suite on the latest releases
-#   make test-langchain-tests   … on the releases that langchain-tests pins
-#   make test-lowest            … on the lowest releases that pyproject.toml allows
+#   make test                   the suite on the latest releases, on all cores
+#   make test-quick             the part of it that starts no pytest and no client of its own: under a minute
+#   make test-langchain-tests   the suite on the releases that langchain-tests pins
+#   make test-lowest            the suite on the lowest releases that pyproject.toml allows
 #   make test-frameworks        the tests with litellm, instructor, pydantic-ai and openai-agents
 #   make lint                   ruff, mypy, import-linter
 #   make bench                  the benchmarks
 #   make record                 the examples' cassettes again, from the emulator
 #   make readme                 the output that the README shows, as it is now
 #
-# ARGS go to pytest: make test ARGS="-k budget"
+# ARGS go to pytest: make test ARGS="-k budget". JOBS is the number of its processes: make test JOBS=1
 
-PYTHON ?= $(or $(shell command -v python3.11),python3)
+# The first of these that is Python 3.11 or later and can make environments (Debian has that apart): what `python3` means in PATH comes first.
+new_enough = import sys, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(or $(shell for python in python3 python python3.13 python3.12 python3.11; do \
+	$$python -c "$(new_enough)" 2>/dev/null && { command -v $$python; break; }; done),\
+	$(error Python 3.11 or later is not in PATH; name it: make PYTHON=/path/to/python3.11))
 ARGS ?=
+JOBS ?= auto
 EXAMPLES := quickstart agent ci
+QUICK := tests/test_usage.py tests/test_ledger.py tests/test_money.py tests/test_budget.py tests/test_compare.py \
+	tests/test_text.py tests/test_pricing.py tests/tracker tests/report tests/wire --ignore=tests/wire/test_corpus.py
 
-# uv, which resolves in seconds and knows the lowest releases, comes from the index into each environment.
+# uv resolves in seconds and knows the lowest releases; it is installed into each environment. It takes the system's
+# certificates, so that it works behind a proxy that has its own.
 install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upgrade pip uv \
-	&& $(1)/bin/uv pip install --quiet --python $(1)/bin/python --editable . $(2) && touch $@
+	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
 
-.PHONY: demo test test-latest test-langchain-tests test-lowest test-frameworks lint bench record readme clean
+.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-frameworks lint bench record readme clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
 	set -e; for name in $(EXAMPLES); do .venv/bin/python -m pytest -p no:asyncio examples/$$name; done
 
 test test-latest: .venv/installed
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n $(JOBS) $(ARGS)
+
+test-quick: .venv/installed
+	.venv/bin/python -m pytest -n $(JOBS) $(QUICK) $(ARGS)
 
 test-langchain-tests: .venv-langchain-tests/installed
-	.venv-langchain-tests/bin/python -m pytest $(ARGS)
+	.venv-langchain-tests/bin/python -m pytest -n $(JOBS) $(ARGS)
 
 test-lowest: .venv-lowest/installed
-	.venv-lowest/bin/python -m pytest $(ARGS)
+	.venv-lowest/bin/python -m pytest -n $(JOBS) $(ARGS)
 
 test-frameworks: .venv-frameworks/installed
-	.venv-frameworks/bin/python -m pytest tests/test_raw_clients.py -k framework $(ARGS)
+	.venv-frameworks/bin/python -m pytest -n $(JOBS) tests/test_raw_clients.py -k framework $(ARGS)
 
 lint: .venv/installed
 	.venv/bin/ruff check
