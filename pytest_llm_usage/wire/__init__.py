@@ -1,7 +1,7 @@
 """The second book: what the provider's HTTP response says, read without any client library.
 
 `Exchange` (one request with its response) → `framing` (body → JSON events) → `providers` (which API, and where it says
-what) → `counts` (its counts in LangChain's terms) → `WireCall`.
+what) → `schema` (its counts in LangChain's terms) → `WireCall`.
 """
 
 from pytest_llm_usage.wire.call import WireCall, is_model_call, read

@@ -19,10 +19,13 @@ from typing import Any, Literal, TypeAlias
 from pytest_llm_usage.ledger import NO_ITEMS, UNKNOWN_MODEL, Part
 from pytest_llm_usage.money import EXACT, total
 from pytest_llm_usage.usage import TokenUsage, count
-from pytest_llm_usage.wire.counts import at, members
 from pytest_llm_usage.wire.exchange import Exchange, Headers
-from pytest_llm_usage.wire.framing import Body, Event, header, parsed
-from pytest_llm_usage.wire.providers import FLAVOURS, UNBILLED, Flavour, Kind, Source, path_of, provider_at
+from pytest_llm_usage.wire.flavour import Flavour, Kind, Source
+from pytest_llm_usage.wire.framing import Body, Event, header
+from pytest_llm_usage.wire.hosts import path_of, provider_at
+from pytest_llm_usage.wire.paths import get_path, iter_path
+from pytest_llm_usage.wire.providers import UNBILLED
+from pytest_llm_usage.wire.recognition import Request, by_path, by_shape
 
 __all__ = ["WireCall", "WireStatus", "is_model_call", "read"]
 
@@ -95,7 +98,7 @@ def is_model_call(method: str, url: str, request_body: bytes, request_headers: H
     path = path_of(url)
     if UNBILLED.search(path):
         return False
-    recognised = _by_path(method, path, _Request.of(request_body, request_headers))
+    recognised = by_path(method, path, Request.from_body(request_body, request_headers))
     return recognised is not None and recognised[1] != "batch-results"
 
 
@@ -104,10 +107,10 @@ def read(exchange: Exchange) -> WireCall | None:
     path = path_of(exchange.url)
     if not 200 <= exchange.status < 300 or UNBILLED.search(path):
         return None
-    request = _Request.of(exchange.request_body, exchange.request_headers)
+    request = Request.from_body(exchange.request_body, exchange.request_headers)
     body = Body(exchange.response_body, exchange.response_headers)
     first = next(body.events(), None)
-    recognised = _by_path(exchange.method, path, request) or _by_shape(exchange.method, first)
+    recognised = by_path(exchange.method, path, request) or by_shape(exchange.method, first)
     if recognised is None:
         return None
     flavour, kind, in_path = recognised
@@ -150,61 +153,6 @@ def read(exchange: Exchange) -> WireCall | None:
     )
 
 
-# --- Which API ------------------------------------------------------------------------------------------------------
-
-_Recognised: TypeAlias = tuple[Flavour, Kind, Mapping[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What a request tells: its members (None where it tells nothing) and the model it names."""
-
-    members: frozenset[str] | None = None
-    model: str | None = None
-
-    @classmethod
-    def of(cls, body: bytes, headers: Headers) -> _Request:
-        if "multipart" in header(headers, "content-type"):
-            # Uploads of audio and images.
-            parts = {match["name"].decode(): match["value"].strip() for match in _FORM_PART.finditer(body)}
-            return cls(frozenset(parts), parts.get("model", b"").decode(errors="replace") or None)
-        if body[:64].lstrip()[:1] != b"{":
-            return cls()
-        if isinstance(value := parsed(body), dict):
-            model = value.get("model")
-            return cls(frozenset(value), model if isinstance(model, str) and model else None)
-        # Bodies that somebody shortened or redacted, and that are no JSON any more, still name their members.
-        names = {match["name"].decode(): match["text"] for match in _JSON_MEMBER.finditer(body)}
-        return cls(frozenset(names), (names.get("model") or b"").decode(errors="replace") or None)
-
-
-_FORM_PART = re.compile(rb'; name="(?P<name>\w+)"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n(?P<value>[^\r\n]*)')
-_JSON_MEMBER = re.compile(rb'"(?P<name>\w+)"\s*:\s*(?:"(?P<text>[^"\\]*)")?', re.ASCII)
-
-
-def _by_path(method: str, path: str, request: _Request) -> _Recognised | None:
-    method = method.upper()
-    for flavour in FLAVOURS:
-        expected = "POST" if flavour.kind == "call" else "GET"
-        if method == expected and (match := re.search(flavour.path, path)) and flavour.fits(request.members):
-            return flavour, flavour.kind, {name: value for name, value in match.groupdict().items() if value}
-        if method in ("GET", "POST") and flavour.stored and re.search(flavour.stored, path):
-            return flavour, "retrieve", {}
-    return None
-
-
-def _by_shape(method: str, first: Event | None) -> _Recognised | None:
-    kind = _KINDS_BY_METHOD.get(method.upper())
-    if kind is None or first is None or not isinstance(first.data, Mapping):
-        return None
-    return next(
-        ((flavour, kind, {}) for flavour in FLAVOURS if flavour.looks is not None and flavour.looks(first.data)), None
-    )
-
-
-_KINDS_BY_METHOD: Mapping[str, Kind] = {"POST": "call", "GET": "retrieve"}
-
-
 # --- What it says ---------------------------------------------------------------------------------------------------
 
 
@@ -234,7 +182,7 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
     for source in flavour.sources:
         if source.in_headers:
             named = {str(name).lower(): header(headers, str(name).lower()) for name in headers}
-            if (usage := source.form.read(named)) is not None:
+            if (usage := source.schema.read(named)) is not None:
                 return _Stated(usage=usage)
             continue
         events: list[Event] = []
@@ -250,12 +198,12 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
             continue
         if source.combine == "merge":
             objects = [{key: value for each in objects for key, value in each.items() if value is not None}]
-        form = source.form
-        usages = [form.read(each) or TokenUsage() for each in objects]
-        billed = [form.read_billed(each, usage) for each, usage in zip(objects, usages, strict=True)]
+        schema = source.schema
+        usages = [schema.read(each) or TokenUsage() for each in objects]
+        billed = [schema.read_billed(each, usage) for each, usage in zip(objects, usages, strict=True)]
         items: Counter[str] = Counter()
         for each in objects:
-            items.update({item.kind: n for item in form.items if (n := item.count(each)) is not None})
+            items.update({item.kind: n for item in schema.items if (n := item.count(each)) is not None})
         return _Stated(
             tuple(events),
             tuple(objects),
@@ -263,8 +211,8 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
             tuple(
                 (part, usage)
                 for each in objects
-                for part in members(each, source.parts)
-                if source.parts and (usage := form.read(part)) is not None
+                for part in iter_path(each, source.parts)
+                if source.parts and (usage := schema.read(part)) is not None
             ),
             sum((bill or usage for bill, usage in zip(billed, usages, strict=True)), TokenUsage())
             if any(billed)
@@ -277,7 +225,7 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
 def _usage_objects(source: Source, event: Event) -> list[Mapping[str, Any]]:
     """The objects of an event that state a count, all at the same path."""
     for path in source.paths:
-        found = [value for value in members(event.data, path) if source.form.read(value) is not None]
+        found = [value for value in iter_path(event.data, path) if source.schema.read(value) is not None]
         if found:
             return found
     return []
@@ -292,7 +240,8 @@ def _naming(flavour: Flavour, body: Body) -> Iterator[Event]:
 def _text(paths: Iterable[str], events: Iterable[Event]) -> str | None:
     """The first text that is not empty at one of `paths`."""
     return next(
-        (value for event in events for path in paths if isinstance(value := at(event.data, path), str) and value), None
+        (value for event in events for path in paths if isinstance(value := get_path(event.data, path), str) and value),
+        None,
     )
 
 
@@ -322,7 +271,7 @@ def _note(body: Body, failure: str, first: Event | None, *, is_cut: bool, has_us
         return ""
     if body.framing == "empty":
         return "the response has no body"
-    state = at(first.data, "status") if first is not None else None
+    state = get_path(first.data, "status") if first is not None else None
     if state in _UNDER_WAY:
         return f"the response is {state}: its usage comes when it is retrieved"
     return "the response states no usage"
@@ -386,7 +335,7 @@ def _cost_of(usage: Mapping[str, Any]) -> Decimal | None:
 
 
 def _usd_at(usage: Mapping[str, Any], path: str) -> Decimal | None:
-    cost = at(usage, path)
+    cost = get_path(usage, path)
     if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < float("inf"):
         # repr gives the shortest digits that are this float: those on the wire.
         return Decimal(repr(cost))
@@ -408,7 +357,7 @@ def _responded_at(headers: Headers, events: Iterable[Event]) -> float | None:
             float(seconds)
             for event in events
             for path in ("created", "created_at", "response.created_at")
-            if (seconds := count(at(event.data, path))) is not None
+            if (seconds := count(get_path(event.data, path))) is not None
             and _EPOCH_OF_MODELS < seconds < _EPOCH_OF_MILLISECONDS
         ),
         None,

@@ -1,68 +1,30 @@
 """How each API writes its token counts, and what they are in LangChain's terms.
 
-A `Form` is a table of paths into a usage object; `Form.read` turns such an object into `TokenUsage`. What an API
-leaves out of its input (cached tokens) or its output (reasoning) is said in the form, once, and nowhere else.
+A `UsageSchema` is a table of paths into a usage object; `UsageSchema.read` turns such an object into `TokenUsage`. What an API
+leaves out of its input (cached tokens) or its output (reasoning) is said in the schema, once, and nowhere else.
 
 Details are those that LangChain has terms for: reads and writes of a cache, a write's lifetime, audio, reasoning. Other
 breakdowns split counts that are there already; of those what is sold at a price of its own (images, video, cached audio)
-is read for the bill alone, by `Form.read_billed`.
+is read for the bill alone, by `UsageSchema.read_billed`.
 
-Paths: `a.b` is a member of a member, `a[].b` the sum over a list, `a[b=c].d` the sum over the items whose `b` is `c`
-(in any case), and a final `a[]` the number of items.
+Paths are those of `paths`. Where one leads to several values the count is their sum, and a final `a[]` is the number of
+items.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from pytest_llm_usage.usage import TokenUsage, count
+from pytest_llm_usage.wire.paths import iter_path, path_keys, path_steps
 
-__all__ = ["Form", "Items", "at", "members"]
-
-_STEP = re.compile(r"(?P<key>[^.\[\]]+)(?P<list>\[(?:(?P<item_key>[^=\]]+)=(?P<item_value>[^\]]+))?\])?\.?")
-
-
-def members(data: Any, path: str) -> Iterator[Any]:
-    """Every value that `path` leads to in `data`; a path without lists leads to one at most."""
-    values: list[Any] = [data]
-    for key, is_list, item_key, item_value in _steps(path):
-        values = [value[key] for value in values if isinstance(value, Mapping) and key in value]
-        if is_list:
-            items = [item for value in values if isinstance(value, list) for item in value]
-            values = [item for item in items if not item_key or _is(item, item_key, item_value)]
-    return iter(values)
-
-
-def at(data: Any, path: str) -> Any:
-    """The value at a path without lists, or None."""
-    return next(members(data, path), None)
-
-
-@lru_cache(maxsize=512)
-def _steps(path: str) -> tuple[tuple[str, bool, str, str], ...]:
-    return tuple(
-        (match["key"], bool(match["list"]), match["item_key"] or "", match["item_value"] or "")
-        for match in _STEP.finditer(path)
-    )
-
-
-@lru_cache(maxsize=512)
-def _keys(path: str) -> tuple[str, ...]:
-    """The keys of a path without lists; none of another."""
-    return () if "[" in path else tuple(key for key, *_ in _steps(path))
-
-
-def _is(item: Any, key: str, value: str) -> bool:
-    found = item.get(key) if isinstance(item, Mapping) else None
-    return isinstance(found, str | int) and str(found).lower() == value
+__all__ = ["BilledItems", "UsageSchema"]
 
 
 def _count_at(data: Mapping[str, Any], path: str) -> int | None:
-    keys = _keys(path)
+    keys = path_keys(path)
     if keys:
         # The way of nearly every path, some dozens for a usage object.
         value: Any = data
@@ -72,9 +34,9 @@ def _count_at(data: Mapping[str, Any], path: str) -> int | None:
             value = value.get(key)
         return None if value is None else count(value)
     if path.endswith("[]"):
-        found = list(members(data, path))
+        found = list(iter_path(data, path))
         return len(found) if found else None
-    counts = [n for value in members(data, path) if (n := count(value)) is not None]
+    counts = [n for value in iter_path(data, path) if (n := count(value)) is not None]
     return sum(counts) if counts else None
 
 
@@ -83,7 +45,7 @@ def _first_count(data: Mapping[str, Any], paths: tuple[str, ...]) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class BilledItems:
     """Work that a provider bills by the piece, beside tokens or instead of them.
 
     Attributes:
@@ -101,13 +63,13 @@ class Items:
     @property
     def keys(self) -> tuple[str, ...]:
         """The member names by which an event that tells of it is told from the others."""
-        return tuple(dict.fromkeys(_steps(path)[-1][0] for path in self.paths))
+        return tuple(dict.fromkeys(path_steps(path)[-1][0] for path in self.paths))
 
     def count(self, data: Any) -> int | None:
         """How many pieces `data` tells of, or None where it tells of none."""
         for path in self.paths:
             # Nearly no usage object has any of them, and each is asked for all.
-            found = list(members(data, path)) if isinstance(data, dict) and _steps(path)[0][0] in data else ()
+            found = list(iter_path(data, path)) if isinstance(data, dict) and path_steps(path)[0][0] in data else ()
             if found and self.by_name:
                 return len({value for value in found if isinstance(value, str)})
             if found:
@@ -117,7 +79,7 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class UsageSchema:
     """The members of one API's usage object: for each count the paths that may hold it, the best first.
 
     Attributes:
@@ -160,7 +122,7 @@ class Form:
     billed_output: tuple[str, ...] = ()
     billed_input_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     billed_output_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    items: tuple[Items, ...] = ()
+    items: tuple[BilledItems, ...] = ()
 
     def read(self, data: Any) -> TokenUsage | None:
         """The usage that `data` states, or None where it states no count."""

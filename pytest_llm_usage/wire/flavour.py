@@ -1,0 +1,135 @@
+"""What a row of the table of APIs says: how an API is recognised, and where its response says what.
+
+The rows themselves are in `providers`, one module for each family of providers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+
+__all__ = [
+    "FINISHED",
+    "Flavour",
+    "Kind",
+    "Source",
+    "any_of",
+    "has_members",
+    "has_object",
+    "has_type",
+    "holds_embeddings",
+]
+
+#: ``call``: a request to a model. ``retrieve``: an answer that was stored or is still in the making is asked for again;
+#: it belongs to the call with the same response id. ``batch-results``: the answers of a batch, all in one body.
+Kind: TypeAlias = Literal["call", "retrieve", "batch-results"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the events of an API hold usage, and how those of one stream combine.
+
+    Attributes:
+        paths: Where the usage object stands in an event; empty for the event itself.
+        schema: How it is written.
+        combine: `last`: each states the whole, the last counts. `merge`: cumulative, member by member.
+            `sum`: each counts for itself.
+        in_headers: The usage object is the response's headers (lower-case names) rather than in the body.
+        parts: Where a usage object lists its parts, each written by the same schema.
+    """
+
+    paths: tuple[str, ...]
+    schema: UsageSchema
+    combine: Literal["last", "merge", "sum"] = "last"
+    in_headers: bool = False
+    parts: str = ""
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The member names by which an event with usage is told from the others."""
+        paths = self.paths if self.paths != ("",) else (*self.schema.input, *self.schema.output)
+        return tuple(dict.fromkeys(_LIST.sub("", path).rsplit(".", 1)[-1] for path in paths))
+
+
+_LIST = re.compile(r"\[[^\]]*\]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flavour:
+    """One API: how it is recognised and where its response says what.
+
+    Patterns are regular expressions as text: `re` compiles and keeps those that are used, rather than all at import.
+
+    Attributes:
+        name: What the API is called here.
+        home: The provider whose own API it is; who answered where the URL was redacted.
+        path: A pattern of the URL path of a request (without host, query and percent-encoding); its groups: `model`,
+            the model asked for; `deployment`, what stands for it on Azure; `id`, the response.
+        request: Members that a request has (in JSON or as a form; `a|b` for either), where the path alone does not tell
+            because others use it for something else.
+        looks: Whether an event is of this API, for responses whose URL does not tell.
+        sources: Where usage stands, the best first: the next is asked only where one states nothing.
+        stored: A pattern of the URL path under which a stored answer is asked for again.
+        model: Where events name the model.
+        response_id: Where events name the response.
+        service_tier: Where events name the tier.
+        response_id_header: The response header that names the response where its events do not.
+        service_tier_header: The response header that names the tier where the events do not.
+        end: A pattern of what occurs in a stream that came to its end.
+        items: Work billed by the piece that events tell of, beside what the usage object counts.
+        kind: See `Kind`; other than `call` it is a GET.
+    """
+
+    name: str
+    home: str
+    path: str
+    request: tuple[str, ...] = ()
+    looks: Callable[[Mapping[str, Any]], bool] | None = None
+    sources: tuple[Source, ...] = ()
+    stored: str = ""
+    model: tuple[str, ...] = ("model",)
+    response_id: tuple[str, ...] = ("id",)
+    service_tier: tuple[str, ...] = ("service_tier",)
+    response_id_header: str = ""
+    service_tier_header: str = ""
+    end: bytes = b""
+    items: tuple[BilledItems, ...] = ()
+    kind: Kind = "call"
+
+    def fits(self, members: Collection[str] | None) -> bool:
+        """Whether a request with these members may ask this API; None for one that tells nothing about itself."""
+        if not self.request:
+            return True
+        return members is not None and all(any(name in members for name in one.split("|")) for one in self.request)
+
+
+# --- How a response of an API looks -----------------------------------------------------------------------------------
+
+#: The end of a stream in OpenAI's form.
+FINISHED = rb'\[DONE\]|"finish_reason"\s*:\s*"(?!null)'
+
+
+def has_object(*names: str) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda event: event.get("object") in names
+
+
+def has_type(prefix: str, member: str = "type") -> Callable[[Mapping[str, Any]], bool]:
+    return lambda event: isinstance(name := event.get(member), str) and name.startswith(prefix)
+
+
+def has_members(*keys: str) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda event: all(key in event for key in keys)
+
+
+def any_of(*tests: Callable[[Mapping[str, Any]], bool]) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda event: any(test(event) for test in tests)
+
+
+def holds_embeddings(event: Mapping[str, Any]) -> bool:
+    data = event.get("data")
+    return isinstance(data, list) and bool(data) and isinstance(data[0], Mapping) and "embedding" in data[0]

@@ -1,0 +1,51 @@
+"""Paths into parsed JSON: `iter_path`, `get_path`.
+
+`a.b` is a member of a member, `a[].b` that of every item of a list, `a[b=c].d` that of the items whose `b` is `c` (in any
+case); an empty path is the value itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["get_path", "iter_path", "path_keys", "path_steps"]
+
+_STEP = re.compile(r"(?P<key>[^.\[\]]+)(?P<list>\[(?:(?P<item_key>[^=\]]+)=(?P<item_value>[^\]]+))?\])?\.?")
+
+
+def iter_path(data: Any, path: str) -> Iterator[Any]:
+    """Every value that `path` leads to in `data`; a path without lists leads to one at most."""
+    values: list[Any] = [data]
+    for key, is_list, item_key, item_value in path_steps(path):
+        values = [value[key] for value in values if isinstance(value, Mapping) and key in value]
+        if is_list:
+            items = [item for value in values if isinstance(value, list) for item in value]
+            values = [item for item in items if not item_key or _is(item, item_key, item_value)]
+    return iter(values)
+
+
+def get_path(data: Any, path: str) -> Any:
+    """The value at a path without lists, or None."""
+    return next(iter_path(data, path), None)
+
+
+@lru_cache(maxsize=512)
+def path_steps(path: str) -> tuple[tuple[str, bool, str, str], ...]:
+    return tuple(
+        (match["key"], bool(match["list"]), match["item_key"] or "", match["item_value"] or "")
+        for match in _STEP.finditer(path)
+    )
+
+
+@lru_cache(maxsize=512)
+def path_keys(path: str) -> tuple[str, ...]:
+    """The keys of a path without lists; none of another."""
+    return () if "[" in path else tuple(key for key, *_ in path_steps(path))
+
+
+def _is(item: Any, key: str, value: str) -> bool:
+    found = item.get(key) if isinstance(item, Mapping) else None
+    return isinstance(found, str | int) and str(found).lower() == value

@@ -1,0 +1,44 @@
+"""The APIs that are read, one row each: `FLAVOURS`. The first row that fits a request wins.
+
+A row is recognised by its path, together with the members of its request where others use that path as well: gateways,
+proxies and local servers have the same paths as the providers. Where the path tells nothing (redacted, or somebody's
+own) the shape of the response does. The host never decides how a response reads; who answers there is in `hosts`.
+
+A new API is a row in the module of its family, and its host a line in `hosts.ENDPOINTS`. Formats are those of the
+providers' references and SDKs; each row names its source.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pytest_llm_usage.wire.flavour import Flavour
+from pytest_llm_usage.wire.providers import (
+    anthropic,
+    bedrock,
+    cohere,
+    google,
+    local,
+    mistral,
+    openai,
+    others,
+    shared,
+)
+
+__all__ = ["FLAVOURS", "UNBILLED"]
+
+#: Paths that look like those of a model and are not billed: counting tokens, and translating text into tokens.
+UNBILLED = re.compile(r"(?:[:/]count[-_]?tokens|/input_tokens|/(?:de)?tokenize|:computeTokens)\b[^/]*$", re.IGNORECASE)
+
+#: `shared` is last: others have paths that end alike and are more than its rows ask for.
+FLAVOURS: tuple[Flavour, ...] = (
+    *openai.FLAVOURS,
+    *anthropic.FLAVOURS,
+    *google.FLAVOURS,
+    *bedrock.FLAVOURS,
+    *cohere.FLAVOURS,
+    *local.FLAVOURS,
+    *mistral.FLAVOURS,
+    *others.FLAVOURS,
+    *shared.FLAVOURS,
+)

@@ -1,0 +1,61 @@
+"""Anthropic, wherever its API is served."""
+
+from __future__ import annotations
+
+from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_type
+from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+
+#: https://docs.anthropic.com/en/api/messages
+ANTHROPIC = UsageSchema(
+    input=("input_tokens",),
+    output=("output_tokens",),
+    cache_read=("cache_read_input_tokens",),
+    cache_write=("cache_creation_input_tokens",),
+    cache_write_5m=("cache_creation.ephemeral_5m_input_tokens",),
+    cache_write_1h=("cache_creation.ephemeral_1h_input_tokens",),
+    reasoning=("output_tokens_details.thinking_tokens",),
+    cache_apart=True,
+    # Fetches of pages, searches for tools and advice cost the tokens that they take, and nothing beside.
+    items=(BilledItems("web_search", ("server_tool_use.web_search_requests",)),),
+)
+
+
+ANTHROPIC_SOURCE = Source(("message.usage", "usage"), ANTHROPIC, combine="merge", parts="iterations[]")
+
+
+FLAVOURS: tuple[Flavour, ...] = (
+    # https://docs.anthropic.com/en/api/messages; Vertex and Azure serve it under paths of their own.
+    Flavour(
+        name="anthropic-messages",
+        home="anthropic",
+        path=r"(?:/messages|/publishers/anthropic/models/(?P<model>[^/:]+):(?:streamRawPredict|rawPredict))$",
+        request=("messages", "model|anthropic_version"),
+        looks=any_of(has_type("message_start"), lambda event: event.get("type") == "message" and "usage" in event),
+        sources=(ANTHROPIC_SOURCE,),
+        model=("message.model", "model"),
+        response_id=("message.id", "id"),
+        service_tier=("message.usage.service_tier", "usage.service_tier"),
+        # https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing
+        items=(BilledItems("code_execution", ("container", "delta.container")),),
+        end=rb'"message_stop"|"stop_reason"\s*:\s*"',
+    ),
+    # The API before messages: no usage at all.
+    Flavour(
+        name="anthropic-complete",
+        home="anthropic",
+        path=r"/v1/complete$",
+        request=("prompt",),
+        looks=lambda event: event.get("type") == "completion" and "stop_reason" in event,
+        end=rb'"stop_reason"\s*:\s*"',
+    ),
+    Flavour(
+        name="anthropic-batch-results",
+        home="anthropic",
+        path=r"/messages/batches/(?P<id>[^/]+)/results$",
+        sources=(Source(("result.message.usage",), ANTHROPIC, combine="sum", parts="iterations[]"),),
+        model=("result.message.model",),
+        response_id=(),
+        service_tier=("result.message.usage.service_tier",),
+        kind="batch-results",
+    ),
+)

@@ -1,0 +1,84 @@
+"""Amazon Bedrock: its own API, and every maker's under its path."""
+
+from __future__ import annotations
+
+from pytest_llm_usage.wire.flavour import Flavour, Source
+from pytest_llm_usage.wire.providers.anthropic import ANTHROPIC_SOURCE
+from pytest_llm_usage.wire.providers.cohere import COHERE
+from pytest_llm_usage.wire.providers.openai import OPENAI
+from pytest_llm_usage.wire.schema import UsageSchema
+
+#: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html; Nova's own body spells it alike.
+_CONVERSE = UsageSchema(
+    input=("inputTokens",),
+    output=("outputTokens",),
+    total=("totalTokens",),
+    cache_read=("cacheReadInputTokens", "cacheReadInputTokenCount"),
+    cache_write=("cacheWriteInputTokens", "cacheWriteInputTokenCount"),
+    cache_write_5m=("cacheDetails[ttl=5m].inputTokens",),
+    cache_write_1h=("cacheDetails[ttl=1h].inputTokens",),
+    cache_apart=True,
+)
+
+#: What Bedrock itself adds to the last chunk of any model's stream.
+_INVOCATION_METRICS = UsageSchema(
+    input=("inputTokenCount",),
+    output=("outputTokenCount",),
+    cache_read=("cacheReadInputTokenCount",),
+    cache_write=("cacheWriteInputTokenCount",),
+    cache_apart=True,
+)
+
+#: … and to the headers of any model's answer.
+_BEDROCK_HEADERS = UsageSchema(
+    input=("x-amzn-bedrock-input-token-count",),
+    output=("x-amzn-bedrock-output-token-count",),
+    cache_read=("x-amzn-bedrock-cache-read-input-token-count",),
+    cache_write=("x-amzn-bedrock-cache-write-input-token-count",),
+    cache_apart=True,
+)
+
+#: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html, Titan, Llama and Jurassic.
+_TITAN = UsageSchema(input=("inputTextTokenCount",), output=("results[].tokenCount", "totalOutputTextTokenCount"))
+_LLAMA = UsageSchema(input=("prompt_token_count",), output=("generation_token_count",))
+_JURASSIC = UsageSchema(input=("prompt.tokens[]",), output=("completions[].data.tokens[]",))
+
+
+FLAVOURS: tuple[Flavour, ...] = (
+    Flavour(
+        name="bedrock-converse",
+        home="amazon_bedrock",
+        path=r"/model/(?P<model>.+)/(?:converse|converse-stream)$",
+        looks=lambda event: "usage" in event and "stopReason" in event and "output" in event,
+        sources=(Source(("usage",), _CONVERSE),),
+        model=(),
+        response_id=(),
+        service_tier=("serviceTier.type",),
+        response_id_header="x-amzn-requestid",
+        service_tier_header="x-amzn-bedrock-service-tier",
+        end=rb"event: (?:messageStop|metadata)\n",
+    ),
+    # The model's own JSON under Bedrock's path: every maker's form, then what Bedrock itself counted.
+    Flavour(
+        name="bedrock-invoke",
+        home="amazon_bedrock",
+        path=r"/model/(?P<model>.+)/(?:invoke|invoke-with-response-stream)$",
+        sources=(
+            ANTHROPIC_SOURCE,
+            Source(("usage", "metadata.usage"), _CONVERSE),
+            Source(("usage",), OPENAI),
+            Source(("amazon-bedrock-invocationMetrics",), _INVOCATION_METRICS),
+            Source(("",), _TITAN),
+            Source(("",), _LLAMA),
+            Source(("",), _JURASSIC),
+            Source(("meta",), COHERE),
+            Source(("",), _BEDROCK_HEADERS, in_headers=True),
+        ),
+        model=("message.model", "model"),
+        response_id=("message.id", "id"),
+        service_tier=("message.usage.service_tier", "usage.service_tier"),
+        response_id_header="x-amzn-requestid",
+        service_tier_header="x-amzn-bedrock-service-tier",
+        end=rb'"amazon-bedrock-invocationMetrics"|"message_stop"|"(?:stop_reason|finish_reason)"\s*:\s*"',
+    ),
+)

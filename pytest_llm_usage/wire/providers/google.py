@@ -1,0 +1,134 @@
+"""Google: Gemini, and Vertex AI's own predictions."""
+
+from __future__ import annotations
+
+from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, has_object, has_type
+from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+
+#: https://ai.google.dev/api/generate-content#UsageMetadata; `response…` is the Live API's spelling, the snake-case one
+#: that of recordings made above the wire, and a modality of 4 is the number that Vertex's enumeration has for audio.
+GEMINI = UsageSchema(
+    input=("promptTokenCount", "prompt_token_count"),
+    output=("candidatesTokenCount", "responseTokenCount", "candidates_token_count"),
+    total=("totalTokenCount", "total_token_count"),
+    tool_input=("toolUsePromptTokenCount", "tool_use_prompt_token_count"),
+    cache_read=("cachedContentTokenCount", "cached_content_token_count"),
+    audio_input=("promptTokensDetails[modality=audio].tokenCount", "promptTokensDetails[modality=4].tokenCount"),
+    audio_output=(
+        "candidatesTokensDetails[modality=audio].tokenCount",
+        "candidatesTokensDetails[modality=4].tokenCount",
+        "responseTokensDetails[modality=audio].tokenCount",
+    ),
+    reasoning=("thoughtsTokenCount", "thoughts_token_count"),
+    reasoning_apart=True,
+    billed_input_details={
+        "image": ("promptTokensDetails[modality=image].tokenCount", "promptTokensDetails[modality=2].tokenCount"),
+        "video": ("promptTokensDetails[modality=video].tokenCount", "promptTokensDetails[modality=3].tokenCount"),
+        "cache_read_text": (
+            "cacheTokensDetails[modality=text].tokenCount",
+            "cacheTokensDetails[modality=1].tokenCount",
+        ),
+        "cache_read_audio": (
+            "cacheTokensDetails[modality=audio].tokenCount",
+            "cacheTokensDetails[modality=4].tokenCount",
+        ),
+        "cache_read_image": ("cacheTokensDetails[modality=image].tokenCount",),
+        "cache_read_video": ("cacheTokensDetails[modality=video].tokenCount",),
+    },
+    billed_output_details={
+        "image": (
+            "candidatesTokensDetails[modality=image].tokenCount",
+            "responseTokensDetails[modality=image].tokenCount",
+        ),
+        "video": ("candidatesTokensDetails[modality=video].tokenCount",),
+    },
+)
+
+#: https://ai.google.dev/api/interactions-api
+_INTERACTIONS = UsageSchema(
+    input=("total_input_tokens",),
+    output=("total_output_tokens",),
+    total=("total_tokens",),
+    tool_input=("total_tool_use_tokens",),
+    cache_read=("total_cached_tokens",),
+    audio_input=("input_tokens_by_modality[modality=audio].tokens",),
+    audio_output=("output_tokens_by_modality[modality=audio].tokens",),
+    reasoning=("total_thought_tokens",),
+    reasoning_apart=True,
+)
+
+#: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api, and PaLM's text models.
+_VERTEX_EMBEDDINGS = UsageSchema(input=("predictions[].embeddings.statistics.token_count",))
+_VERTEX_TEXT = UsageSchema(input=("inputTokenCount.totalTokens",), output=("outputTokenCount.totalTokens",))
+
+#: https://ai.google.dev/gemini-api/docs/google-search: the searches of a grounded answer, and places on a map.
+_GROUNDING = (
+    BilledItems("web_search", ("candidates[].groundingMetadata.webSearchQueries[]",), by_name=True),
+    BilledItems("map_search", ("candidates[].groundingMetadata.groundingChunks[].maps",)),
+)
+
+
+GEMINI_SOURCE = Source(("usageMetadata", "response.usageMetadata", "usage_metadata"), GEMINI)
+
+
+FLAVOURS: tuple[Flavour, ...] = (
+    Flavour(
+        name="gemini-batch-results",
+        home="google_genai",
+        path=r"/(?P<id>batches/[^/:]+)$",
+        sources=(
+            Source(
+                (
+                    "response.inlinedResponses.inlinedResponses[].response.usageMetadata",
+                    "dest.inlinedResponses[].response.usageMetadata",
+                ),
+                GEMINI,
+                combine="sum",
+            ),
+        ),
+        model=("metadata.model",),
+        response_id=(),
+        kind="batch-results",
+    ),
+    Flavour(
+        name="gemini-generateContent",
+        home="google_genai",
+        path=r"(?:/(?:models|tunedModels|endpoints)/(?P<model>[^/:]+))?:(?:streamGenerateContent|generateContent)$",
+        looks=any_of(has_members("candidates", "usageMetadata"), has_members("modelVersion", "usageMetadata")),
+        sources=(GEMINI_SOURCE,),
+        model=("modelVersion", "response.modelVersion"),
+        response_id=("responseId", "response.responseId"),
+        service_tier=("usageMetadata.serviceTier", "usageMetadata.trafficType"),
+        service_tier_header="x-gemini-service-tier",
+        items=_GROUNDING,
+        end=rb'"(?:finishReason|blockReason|finish_reason)"',
+    ),
+    Flavour(
+        name="gemini-embed",
+        home="google_genai",
+        path=r"/(?P<model>[^/:]+):(?:embedContent|batchEmbedContents)$",
+        sources=(GEMINI_SOURCE,),
+        model=(),
+    ),
+    Flavour(
+        name="gemini-interactions",
+        home="google_genai",
+        path=r"/interactions$",
+        request=("model|agent", "input"),
+        looks=any_of(has_object("interaction"), has_type("interaction.", member="event_type")),
+        sources=(Source(("interaction.usage", "usage"), _INTERACTIONS),),
+        stored=r"/interactions/v1_[^/]+(?:/cancel)?$",
+        model=("interaction.model", "model"),
+        response_id=("interaction.id", "id"),
+        service_tier=("interaction.service_tier", "service_tier"),
+        end=rb'"interaction\.complete|\[DONE\]',
+    ),
+    Flavour(
+        name="vertex-predict",
+        home="google_vertexai",
+        path=r"/models/(?P<model>[^/:]+):predict$",
+        sources=(Source(("metadata.tokenMetadata",), _VERTEX_TEXT), Source(("",), _VERTEX_EMBEDDINGS)),
+        model=(),
+        response_id=(),
+    ),
+)

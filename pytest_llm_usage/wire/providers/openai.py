@@ -1,0 +1,208 @@
+"""OpenAI, and everybody who speaks like it."""
+
+from __future__ import annotations
+
+from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, any_of, has_object, has_type
+from pytest_llm_usage.wire.paths import get_path
+from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+
+#: What others add to OpenAI's usage object: Perplexity (`num_search_queries`), xAI (sources and server-side tools),
+#: OpenRouter (Anthropic's name), Mistral (connectors).
+#: https://docs.perplexity.ai/api-reference, https://docs.x.ai/docs/guides/tools/overview,
+#: https://openrouter.ai/docs/features/web-search, https://docs.mistral.ai/agents/connectors/connectors
+_OPENAI_ITEMS = (
+    BilledItems(
+        "web_search",
+        (
+            "num_search_queries",
+            "server_side_tool_usage_details.web_search_calls",
+            "server_tool_use.web_search_requests",
+            "connectors.web_search",
+        ),
+    ),
+    BilledItems("x_search", ("server_side_tool_usage_details.x_search_calls",)),
+    BilledItems("file_search", ("server_side_tool_usage_details.file_search_calls",)),
+    BilledItems(
+        "code_interpreter",
+        ("server_side_tool_usage_details.code_interpreter_calls", "connectors.code_interpreter"),
+    ),
+    BilledItems("image_generation", ("connectors.image_generation",)),
+    BilledItems("search_source", ("num_sources_used",)),
+)
+
+#: OpenAI's two spellings (chat: prompt and completion; responses and images: input and output), and what compatible
+#: servers add to them: DeepSeek (`prompt_cache_hit_tokens`), Together (`cached_tokens`), Databricks and LiteLLM
+#: (Anthropic's cache counts), Perplexity (`reasoning_tokens`), xAI (see `UsageSchema.read`).
+#: https://platform.openai.com/docs/api-reference/chat/object, …/responses/object
+OPENAI = UsageSchema(
+    input=("prompt_tokens", "input_tokens"),
+    output=("completion_tokens", "output_tokens"),
+    total=("total_tokens",),
+    cache_read=(
+        "prompt_tokens_details.cached_tokens",
+        "input_tokens_details.cached_tokens",
+        "prompt_token_details.cached_tokens",
+        "input_token_details.cached_tokens",
+        "cached_tokens",
+        "prompt_cache_hit_tokens",
+        "cache_read_input_tokens",
+    ),
+    cache_write=(
+        "prompt_tokens_details.cache_write_tokens",
+        "input_tokens_details.cache_write_tokens",
+        "cache_creation_input_tokens",
+    ),
+    audio_input=(
+        "prompt_tokens_details.audio_tokens",
+        "input_tokens_details.audio_tokens",
+        "input_token_details.audio_tokens",
+    ),
+    audio_output=(
+        "completion_tokens_details.audio_tokens",
+        "output_tokens_details.audio_tokens",
+        "output_token_details.audio_tokens",
+    ),
+    reasoning=(
+        "completion_tokens_details.reasoning_tokens",
+        "output_tokens_details.reasoning_tokens",
+        "reasoning_tokens",
+    ),
+    billed_input_details={
+        "image": ("input_tokens_details.image_tokens", "prompt_tokens_details.image_tokens"),
+        "cache_read_audio": (
+            "prompt_tokens_details.cached_tokens_details.audio_tokens",
+            "input_token_details.cached_tokens_details.audio_tokens",
+        ),
+        "cache_read_image": ("input_tokens_details.cached_tokens_details.image_tokens",),
+    },
+    billed_output_details={
+        "image": ("output_tokens_details.image_tokens", "completion_tokens_details.image_tokens"),
+    },
+    items=_OPENAI_ITEMS,
+)
+
+#: Embeddings and reranking: all tokens are input, and some servers state only their total.
+OPENAI_INPUT = UsageSchema(
+    input=("prompt_tokens", "input_tokens", "total_tokens"),
+    output=("completion_tokens",),
+    total=("total_tokens",),
+    other_units=("search_units",),
+    items=(BilledItems("search_unit", ("search_units",)),),
+)
+
+#: Groq's streams had it in `x_groq` once, Moonshot's have it in the choice.
+OPENAI_SOURCE = Source(("usage", "x_groq.usage", "choices[].usage"), OPENAI)
+RESPONSES_SOURCE = Source(("response.usage", "usage"), OPENAI)
+
+#: https://platform.openai.com/docs/guides/tools-web-search#output-and-citations: of what the tool does searches are billed,
+#: and pages that it opens are not; a container of the code interpreter is billed, not what runs in it.
+_RESPONSES_ITEMS = (
+    BilledItems(
+        "web_search",
+        (
+            "response.tool_usage.web_search.num_requests",
+            "tool_usage.web_search.num_requests",
+            "response.output[type=web_search_call]",
+            "output[type=web_search_call]",
+        ),
+        is_billed=lambda call: get_path(call, "action.type") in (None, "search"),
+    ),
+    BilledItems("file_search", ("response.output[type=file_search_call]", "output[type=file_search_call]")),
+    BilledItems(
+        "code_interpreter",
+        (
+            "response.output[type=code_interpreter_call].container_id",
+            "output[type=code_interpreter_call].container_id",
+        ),
+        by_name=True,
+    ),
+    BilledItems(
+        "image_generation", ("response.output[type=image_generation_call]", "output[type=image_generation_call]")
+    ),
+)
+
+
+FLAVOURS: tuple[Flavour, ...] = (
+    # OpenAI and everybody who speaks like it; also Databricks' and Snowflake's own paths, Mistral's fim and agents, and
+    # what Vertex hands on to others' models than Google's and Anthropic's:
+    # https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/mistral, …/ai21
+    Flavour(
+        name="openai-chat",
+        home="openai",
+        path=(
+            r"(?:(?:/deployments/(?P<deployment>[^/]+))?/(?:chat|fim|agents)/completions"
+            r"|/(?:serving-endpoints|publishers/(?!anthropic/)[^/]+/models)/(?P<model>[^/:]+)"
+            r"(?:/invocations|:(?:streamRawPredict|rawPredict))|/inference:complete)$"
+        ),
+        looks=has_object("chat.completion", "chat.completion.chunk"),
+        sources=(OPENAI_SOURCE,),
+        end=FINISHED,
+    ),
+    Flavour(
+        name="openai-completions",
+        home="openai",
+        path=r"(?:(?:/deployments/(?P<deployment>[^/]+))?/completions|/v1/edits)$",
+        request=("prompt|instruction",),
+        looks=has_object("text_completion"),
+        sources=(OPENAI_SOURCE,),
+        end=FINISHED,
+    ),
+    Flavour(
+        name="openai-responses-compact",
+        home="openai",
+        path=r"/responses/compact$",
+        looks=has_object("response.compaction"),
+        sources=(OPENAI_SOURCE,),
+    ),
+    Flavour(
+        name="openai-responses",
+        home="openai",
+        path=r"/responses$",
+        request=("model|models|prompt|preset", "input|prompt|previous_response_id|conversation"),
+        looks=any_of(has_object("response"), has_type("response.")),
+        sources=(RESPONSES_SOURCE,),
+        stored=r"/responses/resp_[^/]+(?:/cancel)?$",
+        model=("response.model", "model"),
+        response_id=("response.id", "id"),
+        service_tier=("response.service_tier", "service_tier"),
+        items=_RESPONSES_ITEMS,
+        end=rb'"response\.(?:completed|incomplete|failed|cancelled)"',
+    ),
+    # https://platform.openai.com/docs/api-reference/runs; the run is the call, its steps are parts of its usage.
+    Flavour(
+        name="openai-assistants",
+        home="openai",
+        path=r"/threads/(?:thread_[^/]+/)?runs$",
+        request=("assistant_id",),
+        looks=has_object("thread.run"),
+        sources=(OPENAI_SOURCE,),
+        stored=r"/threads/thread_[^/]+/runs/run_[^/]+(?:/submit_tool_outputs|/cancel)?$",
+        response_id=("run_id", "id"),
+        end=rb"event: ?(?:done|thread\.run\.(?:completed|incomplete|failed|cancelled|expired))",
+    ),
+    Flavour(
+        name="openai-images",
+        home="openai",
+        path=r"/images/(?:generations|edits|variations)$",
+        sources=(Source(("usage",), OPENAI),),
+        end=rb'"image_(?:generation|edit)\.completed"',
+    ),
+    Flavour(
+        name="openai-audio",
+        home="openai",
+        path=r"/audio/(?:transcriptions|translations|speech)$",
+        sources=(Source(("usage",), OPENAI),),
+        end=rb'"(?:transcript\.text|speech\.audio)\.done"',
+    ),
+    # OpenAI's and Mistral's batches hand out their answers as a file, like any other file.
+    Flavour(
+        name="openai-batch-results",
+        home="openai",
+        path=r"/files/(?P<id>[^/]+)/content$",
+        sources=(Source(("response.body.usage",), OPENAI, combine="sum"),),
+        model=("response.body.model",),
+        response_id=(),
+        service_tier=("response.body.service_tier",),
+        kind="batch-results",
+    ),
+)
