@@ -33,7 +33,8 @@ def compare(*, rounds: int) -> list[Comparison]:
 
 
 def _write(path: Path, *, grown: bool) -> None:
-    from pytest_llm_usage.ledger import Call, Ledger, Quote
+    from pytest_llm_usage.billing import Quote
+    from pytest_llm_usage.ledger import Call, Ledger
     from pytest_llm_usage.report.data import rendered, run_data
     from pytest_llm_usage.report.run import Run, TestRecord
     from pytest_llm_usage.usage import TokenUsage
@@ -51,7 +52,7 @@ def _write(path: Path, *, grown: bool) -> None:
                 started_at=1.7e9,
                 duration_s=0.5,
                 where="agent.py:41 in plan",
-                pricer=lambda _, quote=quote: quote,
+                _quotes=quote,
             )
             for index, model in enumerate(("gpt-4o-mini-2024-07-18", "claude-sonnet-4-5"))
         )

@@ -7,6 +7,7 @@ it is first asked for: every start of pytest imports this package.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_llm_usage.billing import Billing, Part, PriceLine, Quote
     from pytest_llm_usage.errors import (
         BudgetExceededError,
         CassetteError,
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
         SecretError,
         UsageUnknownError,
     )
-    from pytest_llm_usage.ledger import Call, Ledger, Part, Quote
+    from pytest_llm_usage.ledger import Call, Ledger
     from pytest_llm_usage.tracker import Discrepancy, LLMUsage
     from pytest_llm_usage.usage import TokenUsage
 
 __all__ = [
+    "Billing",
     "BudgetExceededError",
     "Call",
     "CassetteError",
@@ -31,6 +33,7 @@ __all__ = [
     "LLMUsageError",
     "Ledger",
     "Part",
+    "PriceLine",
     "PriceUnknownError",
     "Quote",
     "RecordingMismatchError",
@@ -45,6 +48,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415
 
-    home = {"TokenUsage": "usage", **dict.fromkeys(("Call", "Ledger", "Part", "Quote"), "ledger")}.get(name)
-    home = home or ("tracker" if name in ("Discrepancy", "LLMUsage") else "errors")
+    home = {
+        "TokenUsage": "usage",
+        **dict.fromkeys(("Billing", "Part", "PriceLine", "Quote"), "billing"),
+        **dict.fromkeys(("Call", "Ledger"), "ledger"),
+        **dict.fromkeys(("Discrepancy", "LLMUsage"), "tracker"),
+    }.get(name, "errors")
     return getattr(import_module(f"{__name__}.{home}"), name)

@@ -25,6 +25,7 @@ from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
+from pytest_llm_usage.billing import Billing
 from pytest_llm_usage.ledger import Status
 from pytest_llm_usage.tracker import Callsite, OpenCall, Tracker, current, current_call, user_callsite
 from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
@@ -259,16 +260,16 @@ def _values(kept: _Kept) -> dict[str, Any]:
     )
     values: dict[str, Any] = {
         "response_id": _response_id(metadata, message_id),
-        "service_tier": tier,
+        "billing": Billing(service_tier=tier),
         "usage": _usage_of(kept),
     }
     if model:
         values["model"] = model  # else what was asked for stands
     status: Status = "ok" if values["usage"] is not None else "no_usage"
     if reported is not None:
-        values["reported"] = reported
-        values["reported_model"] = _text(metadata.get("model_name"))
-        values["service_tier"] = TokenUsage.from_langchain(reported)[1] or tier
+        values["_reported"] = reported
+        values["_reported_model"] = _text(metadata.get("model_name"))
+        values["billing"] = Billing(service_tier=TokenUsage.from_langchain(reported)[1] or tier)
         if reported.get("total_cost") == 0:
             # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
             status = "cached"

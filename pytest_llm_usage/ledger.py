@@ -6,28 +6,27 @@ Nothing here knows where a call came from (LangChain's callbacks or the wire); t
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
+from pytest_llm_usage.billing import Billing, Part, Quote, as_data
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.usage import TokenUsage
 
 __all__ = [
-    "NO_ITEMS",
     "STATUSES",
     "UNKNOWN_MODEL",
     "Call",
     "Ledger",
-    "Part",
-    "Quote",
+    "Quotes",
     "Source",
     "Status",
+    "langchain_report",
     "price_sources",
     "summed_usage",
     "usage_by_model",
@@ -45,77 +44,11 @@ STATUSES: tuple[Status, ...] = ("ok", "no_usage", "error", "aborted", "cached")
 UNKNOWN_MODEL = "unknown"
 
 
-#: Of what is billed by the piece: nothing.
-NO_ITEMS: Mapping[str, int] = MappingProxyType({})
+class Quotes(Protocol):
+    """Who knows what a call costs: a price book, or what stands before one."""
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Work that a provider lists apart from the call's own usage, such as Anthropic's `iterations`.
-
-    Attributes:
-        kind: The provider's name for it (`compaction`, `advisor_message` …).
-        model: The model that did it; it may be another than the call's.
-        usage: Its tokens; not contained in `Call.usage`.
-    """
-
-    kind: str
-    model: str
-    usage: TokenUsage
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able data."""
-        return {"kind": self.kind, "model": self.model, "usage": self.usage.to_dict()}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Part:
-        """The inverse of `to_dict`."""
-        return cls(data["kind"], data["model"], TokenUsage.from_dict(data["usage"]))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """What a call costs and by whose price, or why that is not known.
-
-    Attributes:
-        cost_usd: USD, exact; None where it is not known.
-        source: Where the price is from: the book, a comma, its entry (`genai-prices 0.2.3, openai/o3, since 2025-06-10`),
-            `prices.toml:7` or `stated by openrouter`; several are separated by a semicolon. Empty where there is none.
-        notes: What a reader of the bill should know, in words.
-        book_usd: What the price book would have given where the provider stated its own cost; else None.
-        reason: Why the cost is not known, in words.
-        fix: The line of the price file that settles it, `?` for each number to fill in; empty where none would.
-    """
-
-    cost_usd: Decimal | None = None
-    source: str = ""
-    notes: tuple[str, ...] = ()
-    book_usd: Decimal | None = None
-    reason: str = ""
-    fix: str = ""
-
-    @property
-    def books(self) -> tuple[str, ...]:
-        """The books of `source`, without their entries."""
-        return tuple(dict.fromkeys(each.partition(", ")[0] for each in self.source.split("; ") if each))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able data of all but the cost itself. Fields that hold nothing are left out."""
-        data = {"source": self.source, "notes": list(self.notes), "reason": self.reason, "fix": self.fix}
-        book = {} if self.book_usd is None else {"book_usd": plain(self.book_usd)}
-        return {name: value for name, value in data.items() if value} | book
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any], cost_usd: Decimal | None) -> Quote:
-        """The inverse of `to_dict`; older files have none of it."""
-        return cls(
-            cost_usd=cost_usd,
-            source=data.get("source", ""),
-            notes=tuple(data.get("notes", ())),
-            book_usd=Decimal(data["book_usd"]) if "book_usd" in data else None,
-            reason=data.get("reason", ""),
-            fix=data.get("fix", ""),
-        )
+    def quote(self, call: Call) -> Quote:
+        """What `call` costs and by whose price, or why that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,27 +64,17 @@ class Call:
         usage: The tokens, or None where nobody knows them.
         is_partial: Whether `usage` is only what was told until the answer broke off: that or more was spent.
         status: See `Status`.
-        service_tier: The provider's tier (`flex`, `priority`, `batch` …) where it tells one.
-        parts: Work the provider lists apart; empty for nearly every call.
-        billed_usage: The tokens as the provider bills them, where `usage` does not say all about it: fewer than it counts
-            (Cohere), or with details that have a price of their own and that LangChain has no term for (`image`, `video`,
-            `cache_read_audio` …). None for nearly every call.
-        billed_items: What is billed by the piece, beside tokens or instead of them, by kind: searches and other tools that
-            the provider ran itself (`web_search`, `file_search`, `code_interpreter` …), Cohere's `search_unit`.
+        billing: What it was billed for and on which terms: see `Billing`.
         response_id: The provider's id of the response.
         streamed: Whether the answer came in pieces.
         node: The LangGraph node that made the call.
         tags: LangChain's tags of the run.
         started_at: Seconds since the epoch.
         duration_s: Seconds from the request to the last piece of the answer.
-        priced_at: Seconds since the epoch that decide the price: the recording's date, else `started_at`; `math.inf` for a
-            recording that does not say when it was made.
+        live: Whether the provider answered during this run: no cassette, no mock, no loopback.
         phase: pytest's phase in which it started: `setup`, `call` or `teardown`.
         where: `file:line in function` of the user's code that made the call.
         sections: The sections (`llm_usage.section(name)`) that were open when it started, outermost first.
-        reported: What LangChain reported, to the letter (`UsageMetadata`), or None.
-        reported_model: The model name LangChain's own callback would file it under, or None where it drops the call.
-        stated_cost_usd: The cost that the provider itself states on the wire, in USD.
         note: Why the usage is not what one would expect, in words; empty where there is nothing to say.
     """
 
@@ -163,26 +86,24 @@ class Call:
     usage: TokenUsage | None = None
     is_partial: bool = False
     status: Status = "ok"
-    service_tier: str | None = None
-    parts: tuple[Part, ...] = ()
-    billed_usage: TokenUsage | None = None
-    billed_items: Mapping[str, int] = field(default_factory=lambda: NO_ITEMS, hash=False)
+    billing: Billing = field(default_factory=Billing)
     response_id: str | None = None
     streamed: bool = False
     node: str | None = None
     tags: tuple[str, ...] = ()
     started_at: float = 0.0
     duration_s: float | None = None
-    priced_at: float | None = None
+    live: bool = False
     phase: str = "call"
     where: str | None = None
     sections: tuple[str, ...] = ()
-    reported: Mapping[str, Any] | None = None
-    reported_model: str | None = None
-    stated_cost_usd: Decimal | None = None
     note: str = ""
-    #: Looks the price up when it is first read; the ledger itself knows no prices.
-    pricer: Callable[[Call], Quote] | None = field(default=None, repr=False, compare=False)
+    #: What LangChain reported, to the letter (`UsageMetadata`), and the model that its own callback would file it under
+    #: (None where it drops the call). Read them with `langchain_report`.
+    _reported: Mapping[str, Any] | None = None
+    _reported_model: str | None = None
+    #: The quote, or who is asked for it when it is first read; the ledger itself knows no prices.
+    _quotes: Quotes | Quote | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def quote(self) -> Quote:
@@ -191,12 +112,43 @@ class Call:
             return Quote(cost_usd=Decimal(0))
         if self.is_partial:
             return Quote(reason="its usage is not known")
-        return self.pricer(self) if self.pricer is not None else Quote()
+        if isinstance(self._quotes, Quote):
+            return self._quotes
+        return self._quotes.quote(self) if self._quotes is not None else Quote()
 
     @property
     def cost_usd(self) -> Decimal | None:
         """USD, exact; None where the usage or the price is not known. Never 0 for want of a price."""
         return self.quote.cost_usd
+
+    @property
+    def service_tier(self) -> str | None:
+        """The provider's tier (`flex`, `priority`, `batch` …) where it tells one."""
+        return self.billing.service_tier
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Work the provider lists apart; empty for nearly every call."""
+        return self.billing.parts
+
+    @property
+    def billed_tokens(self) -> int | None:
+        """The tokens that are paid for, with work that the provider lists apart; None where the usage is not known.
+
+        An answer of LangChain's own cache is not paid for.
+        """
+        usage = self.billed_usage
+        return None if usage is None else usage.total_tokens
+
+    @property
+    def billed_usage(self) -> TokenUsage | None:
+        """The same as a usage: as the provider bills it, the parts that are listed apart added."""
+        if not self.is_billed:
+            return TokenUsage()
+        usage = self.billing.usage or self.usage
+        if usage is None:
+            return None
+        return sum((part.billing.usage or part.usage for part in self.parts if not part.in_total), usage)
 
     @property
     def is_billed(self) -> bool:
@@ -210,23 +162,15 @@ class Call:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able data; decimals as strings. Fields that hold nothing are left out."""
-        data: dict[str, Any] = {}
-        for name in _PLAIN_FIELDS:
-            value = getattr(self, name)
-            if value not in (None, "", ()):
-                data[name] = _thawed(value)
+        values = {name: getattr(self, name) for name in _PLAIN_FIELDS}
+        data = {name: as_data(value) for name, value in values.items() if value not in (None, "", ())}
         if self.usage is not None:
             data["usage"] = self.usage.to_dict()
-        if self.parts:
-            data["parts"] = [part.to_dict() for part in self.parts]
-        if self.billed_usage is not None:
-            data["billed_usage"] = self.billed_usage.to_dict()
-        if self.billed_items:
-            data["billed_items"] = dict(self.billed_items)
-        if self.reported is not None:
-            data["reported"] = _thawed(self.reported)
-        if self.stated_cost_usd is not None:
-            data["stated_cost_usd"] = plain(self.stated_cost_usd)
+        data |= self.billing.to_dict()
+        if self._reported is not None:
+            data["reported"] = as_data(self._reported)
+        if self._reported_model is not None:
+            data["reported_model"] = self._reported_model
         if self.cost_usd is not None:
             data["cost_usd"] = plain(self.cost_usd)
         if self.usage is not None and (price := self.quote.to_dict()):
@@ -240,41 +184,22 @@ class Call:
         for name in ("tags", "sections"):
             if name in values:
                 values[name] = tuple(values[name])
-        if values.get("priced_at") == _INFINITE:
-            values["priced_at"] = math.inf
-        if "usage" in data:
-            values["usage"] = TokenUsage.from_dict(data["usage"])
-        if "parts" in data:
-            values["parts"] = tuple(Part.from_dict(part) for part in data["parts"])
-        if "billed_usage" in data:
-            values["billed_usage"] = TokenUsage.from_dict(data["billed_usage"])
-        if "billed_items" in data:
-            values["billed_items"] = MappingProxyType(dict(data["billed_items"]))
-        if "reported" in data:
-            values["reported"] = MappingProxyType(dict(data["reported"]))
-        if "stated_cost_usd" in data:
-            values["stated_cost_usd"] = Decimal(data["stated_cost_usd"])
-        quote = Quote.from_dict(data.get("price", {}), Decimal(data["cost_usd"]) if "cost_usd" in data else None)
-        return cls(**values, pricer=lambda _call: quote)
+        return cls(
+            **values,
+            usage=TokenUsage.from_dict(data["usage"]) if "usage" in data else None,
+            billing=Billing.from_dict(data),
+            _reported=MappingProxyType(dict(data["reported"])) if "reported" in data else None,
+            _reported_model=data.get("reported_model"),
+            _quotes=Quote.from_dict(data.get("price", {}), Decimal(data["cost_usd"]) if "cost_usd" in data else None),
+        )
 
 
-_STRUCTURED_FIELDS = ("usage", "parts", "billed_usage", "billed_items", "reported", "stated_cost_usd", "pricer")
-_PLAIN_FIELDS = tuple(f.name for f in fields(Call) if f.name not in _STRUCTURED_FIELDS)
+_PLAIN_FIELDS = tuple(f.name for f in fields(Call) if f.name not in ("usage", "billing") and not f.name.startswith("_"))
 
 
-#: JSON has no infinite numbers.
-_INFINITE = str(math.inf)
-
-
-def _thawed(value: Any) -> Any:
-    """`value` as JSON has it: without read-only mappings, tuples and numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {key: _thawed(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+def langchain_report(call: Call) -> tuple[Mapping[str, Any] | None, str | None]:
+    """What LangChain reported of `call`, to the letter (`UsageMetadata`), and the model it files that under."""
+    return call._reported, call._reported_model  # noqa: SLF001 -- private to users, not to this package
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +218,13 @@ class Ledger:
     def __radd__(self, other: object) -> Ledger:
         # sum() starts from 0.
         return self if other == 0 else NotImplemented
+
+    @property
+    def billed_tokens(self) -> int | None:
+        """The tokens that are paid for (see `Call.billed_tokens`); None where that of a call is not known."""
+        if any(call.is_unknown for call in self.calls):
+            return None
+        return sum(call.billed_tokens or 0 for call in self.calls)
 
     def to_list(self) -> list[dict[str, Any]]:
         """Plain JSON-able data, one dict a call."""
@@ -341,7 +273,7 @@ def summed_usage(calls: Iterable[Call]) -> dict[str, Any]:
         data |= sum((call.usage for call in billed if call.usage is not None), TokenUsage()).to_dict()
     items: Counter[str] = Counter()
     for call in billed:
-        items.update(call.billed_items)
+        items.update(call.billing.items)
     if items:
         data["billed_items"] = dict(sorted(items.items()))
     costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]

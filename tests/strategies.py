@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from pytest_llm_usage.ledger import STATUSES, Call, Ledger, Part, Quote
+from pytest_llm_usage.billing import Billing, Part, Quote
+from pytest_llm_usage.ledger import STATUSES, Call, Ledger
 from pytest_llm_usage.usage import TokenUsage
 
 counts = st.integers(min_value=0, max_value=10**12)
@@ -22,17 +23,41 @@ usages = st.builds(
     details,
 )
 
-parts = st.builds(Part, kind=names, model=names, usage=usages)
-
 item_names = st.sampled_from(["web_search", "file_search", "search_unit"])
+items = st.dictionaries(item_names, st.integers(1, 99), max_size=2)
+parts = st.builds(
+    Part,
+    kind=names,
+    model=names,
+    usage=usages,
+    billing=st.builds(Billing, usage=st.none() | usages, items=items, service_tier=st.none() | names),
+    in_total=st.booleans(),
+)
+
 texts = st.just("") | names
 quotes = st.builds(
     Quote,
     cost_usd=st.none() | usd,
+    at_most=st.booleans(),
     source=texts,
     notes=st.lists(names, max_size=2).map(tuple),
     book_usd=st.none() | usd,
 ) | st.builds(Quote, reason=texts, fix=texts)
+
+
+#: What a call was billed for, every field of it.
+billings = st.builds(
+    Billing,
+    usage=st.none() | usages,
+    items=items,
+    parts=st.lists(parts, max_size=2).map(tuple),
+    stated_cost_usd=st.none() | usd,
+    seller=st.none() | names,
+    region=st.none() | names,
+    service_tier=st.none() | names,
+    modifiers=st.dictionaries(names, names, max_size=2),
+    priced_at=st.none() | st.floats(min_value=0),
+)
 
 
 @st.composite
@@ -50,23 +75,19 @@ def calls(draw, index=0, models=names):
         usage=draw(usages) if status in ("ok", "cached") or is_partial else None,
         is_partial=is_partial,
         status=status,
-        service_tier=draw(st.none() | names),
-        parts=tuple(draw(st.lists(parts, max_size=2))),
-        billed_usage=draw(st.none() | usages),
-        billed_items=draw(st.dictionaries(item_names, st.integers(1, 99), max_size=2)),
+        billing=draw(billings),
         response_id=draw(st.none() | names),
         streamed=draw(st.booleans()),
         node=draw(st.none() | names),
         tags=tuple(draw(st.lists(names, max_size=3))),
         started_at=draw(st.floats(min_value=0, max_value=2**40)),
         duration_s=draw(st.none() | st.floats(min_value=0, max_value=10**6)),
-        priced_at=draw(st.none() | st.floats(min_value=0, max_value=2**40)),
+        live=draw(st.booleans()),
         phase=draw(st.sampled_from(["setup", "call", "teardown"])),
         where=draw(st.none() | names),
         sections=tuple(draw(st.lists(names, max_size=2))),
-        stated_cost_usd=draw(st.none() | usd),
         note=draw(st.just("") | names),
-        pricer=lambda _call: quote,
+        _quotes=quote,
     )
 
 

@@ -7,9 +7,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from strategies import ledgers, written_amounts, written_counts
 
+from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.budget import Limits, breaches, failure_text, must_stop, parse_count, parse_usd, spending
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.ledger import Call, Quote
+from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.usage import TokenUsage
 
 MODELS = st.sampled_from(["gpt-4o", "gpt-4o-mini", "claude-sonnet-4"])
@@ -22,7 +23,7 @@ def call(tokens=15, *, model="gpt-4o", cost="0.01", **values):
         model=model,
         usage=None if tokens is None else TokenUsage.of(tokens, 0),
         status=values.pop("status", "ok" if tokens is not None else "no_usage"),
-        pricer=lambda _: Quote(cost_usd=None if cost is None or tokens is None else Decimal(cost)),
+        _quotes=Quote(cost_usd=None if cost is None or tokens is None else Decimal(cost)),
         **values,
     )
 
@@ -206,10 +207,10 @@ def test_what_is_exceeded_stops_the_next_call_and_what_is_not_does_not(ledger, n
 
 
 def test_a_price_is_looked_up_only_where_a_cost_is_limited():
-    def price(_call):
+    def quote(_self, _call):
         raise AssertionError("asked for a price")
 
-    spent = Call(index=0, usage=TokenUsage.of(10, 5), pricer=price)
+    spent = Call(index=0, usage=TokenUsage.of(10, 5), _quotes=type("Prices", (), {"quote": quote})())
 
     assert breaches(Limits(max_tokens=15, max_calls=1), [spent]) == []
 
@@ -293,7 +294,7 @@ def test_of_two_largest_calls_none_is_marked():
 
 def test_an_unpriced_model_is_named_with_what_to_do():
     quote = Quote(reason="nobody sells acme-1", fix='"acme-1" = { input = ?, output = ? }')
-    calls = [Call(index=index, model="acme-1", usage=TokenUsage.of(10, 5), pricer=lambda _: quote) for index in (0, 1)]
+    calls = [Call(index=index, model="acme-1", usage=TokenUsage.of(10, 5), _quotes=quote) for index in (0, 1)]
 
     text = failure_text(breaches(Limits(max_cost=Decimal(1)), calls), calls)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.cli import main
-from pytest_llm_usage.ledger import Call, Ledger, Quote
+from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.data import rendered, run_data
 from pytest_llm_usage.report.run import Run, TestRecord
 from pytest_llm_usage.text import width
@@ -58,7 +59,7 @@ def call(index, sent):
         model="m",
         usage=TokenUsage.of(sent, 0),
         started_at=1e9,
-        pricer=lambda _: Quote(cost_usd=Decimal("0.01")),
+        _quotes=Quote(cost_usd=Decimal("0.01")),
     )
 
 

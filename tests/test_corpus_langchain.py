@@ -9,7 +9,7 @@ from typing import Any
 import corpus_replay
 import pytest
 
-from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.ledger import Call, langchain_report
 from pytest_llm_usage.tracker import LLMUsage
 from pytest_llm_usage.usage import TokenUsage
 
@@ -50,7 +50,9 @@ class Counted:
 
 
 def _counted(call: Call) -> Counted:
-    return Counted(call.usage, _without_zeros(call.reported), call.status in ("error", "aborted"), call.note)
+    return Counted(
+        call.usage, _without_zeros(langchain_report(call)[0]), call.status in ("error", "aborted"), call.note
+    )
 
 
 def _expected(row: Mapping[str, Any]) -> Counted:

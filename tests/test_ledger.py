@@ -1,14 +1,21 @@
 """`Call` and `Ledger`: frozen values with a plain form."""
 
 import json
-from dataclasses import FrozenInstanceError
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from strategies import calls, ledgers
 
-from pytest_llm_usage.ledger import Call, Ledger, Quote, summed_usage
+import pytest_llm_usage
+from pytest_llm_usage.billing import Billing, Part, Quote
+from pytest_llm_usage.ledger import Call, Ledger, langchain_report, summed_usage
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -37,7 +44,9 @@ def test_unknown_is_what_was_spent_and_not_told(call):
 
 
 def test_a_part_of_a_usage_has_no_cost_whatever_its_price():
-    call = Call(index=0, usage=TokenUsage.of(120, 1), is_partial=True, status="aborted", pricer=lambda _: Decimal(1))
+    call = Call(
+        index=0, usage=TokenUsage.of(120, 1), is_partial=True, status="aborted", _quotes=Quote(cost_usd=Decimal(1))
+    )
 
     assert (call.cost_usd, call.is_unknown) == (None, True)
 
@@ -45,11 +54,12 @@ def test_a_part_of_a_usage_has_no_cost_whatever_its_price():
 def test_a_price_is_looked_up_once_and_only_when_it_is_read():
     asked = []
 
-    def price(call):
-        asked.append(call)
-        return Quote(cost_usd=Decimal("0.02"))
+    class Prices:
+        def quote(self, call):
+            asked.append(call)
+            return Quote(cost_usd=Decimal("0.02"))
 
-    call = Call(index=0, usage=TokenUsage.of(10, 5), pricer=price)
+    call = Call(index=0, usage=TokenUsage.of(10, 5), _quotes=Prices())
 
     assert asked == []
     assert (call.cost_usd, call.cost_usd) == (Decimal("0.02"), Decimal("0.02"))
@@ -60,7 +70,7 @@ def test_a_call_of_an_older_file_reads_without_what_was_not_written_then():
     call = Call.from_dict({"index": 0, "model": "m", "source": "http", "status": "ok", "cost_usd": "0.5"})
 
     assert call.quote == Quote(cost_usd=Decimal("0.5"))
-    assert (call.billed_usage, call.billed_items, call.quote.books) == (None, {}, ())
+    assert (call.billing, call.live, call.quote.books) == (Billing(), False, ())
 
 
 def test_what_a_later_version_adds_to_a_price_is_passed_over():
@@ -78,13 +88,97 @@ def test_the_books_of_a_price_without_their_entries():
 
 
 def test_what_is_billed_by_the_piece_adds_up():
-    calls = [Call(index=i, usage=TokenUsage.of(1, 1), billed_items={"web_search": 2}) for i in range(3)]
+    calls = [Call(index=i, usage=TokenUsage.of(1, 1), billing=Billing(items={"web_search": 2})) for i in range(3)]
 
     assert summed_usage(calls)["billed_items"] == {"web_search": 6}
     assert "billed_items" not in summed_usage([Call(index=0, usage=TokenUsage.of(1, 1))])
 
 
-def test_a_call_without_a_pricer_is_unpriced_not_free():
+USAGE = TokenUsage.of(100, 20)
+
+
+@pytest.mark.parametrize(
+    ("call", "billed"),
+    [
+        (Call(index=0, usage=USAGE), 120),
+        (Call(index=0, usage=USAGE, billing=Billing(usage=TokenUsage.of(30, 20))), 50),
+        (Call(index=0, usage=USAGE, billing=Billing(parts=(Part("compaction", "m", TokenUsage.of(7, 3)),))), 130),
+        (Call(index=0, usage=USAGE, billing=Billing(parts=(Part("request", "m", USAGE, in_total=True),))), 120),
+        (
+            Call(
+                index=0,
+                usage=USAGE,
+                billing=Billing(parts=(Part("advisor", "m", USAGE, Billing(usage=TokenUsage.of(1, 1))),)),
+            ),
+            122,
+        ),
+        (Call(index=0, usage=USAGE, status="cached"), 0),
+        (Call(index=0, status="error"), None),
+    ],
+    ids=["as-counted", "fewer-than-counted", "work-apart", "requests-of-a-batch", "fewer-apart", "cached", "unknown"],
+)
+def test_billed_tokens_are_those_that_are_paid_for(call, billed):
+    assert call.billed_tokens == billed
+
+
+def test_billed_tokens_of_a_ledger_are_unknown_where_those_of_a_call_are():
+    calls = (Call(index=0, usage=USAGE), Call(index=1, status="error"), Call(index=2, usage=USAGE))
+
+    assert Ledger(calls).billed_tokens == 240
+    assert Ledger((*calls, Call(index=3, status="no_usage"))).billed_tokens is None
+
+
+def test_what_is_billed_is_filled_from_another_source_where_one_tells_nothing():
+    free = Billing(stated_cost_usd=Decimal(0), service_tier="flex")
+
+    assert Billing(region="eu", priced_at=0.0).filled_from(free) == replace(free, region="eu", priced_at=0.0)
+    assert free.filled_from(Billing(stated_cost_usd=Decimal(1), service_tier="batch")) == free
+
+
+NEW_FACT = """
+import json, sys
+from jsonschema import Draft202012Validator
+from pytest_llm_usage import Billing, Call, Part, TokenUsage
+from pytest_llm_usage.tracker.reconcile import completed, joined, wire_fields
+from pytest_llm_usage.wire import WireCall
+
+usage = TokenUsage.of(2, 1)
+wire = WireCall(provider="openai", flavour="openai-chat", usage=usage, response_id="r", billing=Billing(carbon_g=3))
+later = WireCall(provider="openai", flavour="openai-chat", kind="retrieve", usage=usage, response_id="r", billing=Billing(carbon_g=4))
+begun = WireCall(provider="openai", flavour="openai-chat", response_id="r")
+for fields in (wire_fields(wire), joined({"status": "ok"}, wire), wire_fields(completed([begun, later])[0])):
+    call = Call(index=0, **fields)
+    data = json.loads(json.dumps(call.to_dict()))
+    assert data["carbon_g"] == call.billing.carbon_g > 0
+    assert Call.from_dict(data).billing == call.billing
+    schema = Draft202012Validator({**json.load(open(sys.argv[1])), "$ref": "#/$defs/call", "required": []})
+    schema.validate(data)
+    assert not schema.is_valid(data | {"carbon_g": "x"})
+"""
+
+
+def test_a_new_fact_about_a_call_is_a_field_of_one_class_and_a_property_of_the_schema(tmp_path):
+    package = tmp_path / "pytest_llm_usage"
+    shutil.copytree(Path(pytest_llm_usage.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    module, schema = package / "billing.py", package / "report" / "run.schema.json"
+    field, anchor = "    priced_at: float | None = None\n", '"seller": {'
+    assert (module.read_text().count(field), schema.read_text().count(anchor)) == (1, 1)
+    module.write_text(module.read_text().replace(field, f"{field}    carbon_g: int | None = None\n"))
+    schema.write_text(schema.read_text().replace(anchor, f'"carbon_g": {{"type": "integer"}}, {anchor}'))
+
+    ran = subprocess.run(
+        [sys.executable, "-c", NEW_FACT, str(schema)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_a_call_without_a_price_book_is_unpriced_not_free():
     assert Call(index=0, usage=TokenUsage.of(10, 5)).cost_usd is None
 
 
@@ -95,14 +189,14 @@ def test_what_langchain_reported_is_kept_to_the_letter():
         "total_tokens": 15,
         "input_token_details": {"flex": 3, "audio": 0},
     }
-    call = Call(index=0, reported=reported, reported_model="gpt-4o")
+    call = Call(index=0, _reported=reported, _reported_model="gpt-4o")
 
-    assert Call.from_dict(json.loads(json.dumps(call.to_dict()))).reported == reported
+    assert langchain_report(Call.from_dict(json.loads(json.dumps(call.to_dict())))) == (reported, "gpt-4o")
 
 
 def test_a_cost_survives_without_rounding():
     cost = Decimal("0.000000012345678901234567890123456789")
-    call = Call(index=0, usage=TokenUsage.of(1, 0), pricer=lambda _: Quote(cost_usd=cost))
+    call = Call(index=0, usage=TokenUsage.of(1, 0), _quotes=Quote(cost_usd=cost))
 
     assert Call.from_dict(call.to_dict()).cost_usd == cost
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from strategies import usd
 
 from pytest_llm_usage import money
+from pytest_llm_usage.billing import Billing, Quote
 from pytest_llm_usage.budget import Limits, breaches, parse_count, spending
 from pytest_llm_usage.compare import Spending, Tolerances, change_lines, compare_usage
-from pytest_llm_usage.ledger import Call, Quote, summed_usage
+from pytest_llm_usage.ledger import Call, summed_usage
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.cells import usage_cells
 from pytest_llm_usage.text import percent
@@ -37,7 +38,7 @@ def exactly(values):
 
 def paid(cost, index=0, **fields):
     fields.setdefault("usage", TokenUsage.of(10, 5))
-    return Call(index=index, model="m", pricer=lambda _: Quote(cost_usd=cost), **fields)
+    return Call(index=index, model="m", _quotes=Quote(cost_usd=cost), **fields)
 
 
 @given(st.lists(amounts, max_size=6))
@@ -84,12 +85,11 @@ def test_parts_add_up(sent, received, searches):
         provider="openai",
         model="gpt-5.4",
         usage=TokenUsage.of(sent, received),
-        billed_items={"web_search": searches},
-        priced_at=1_790_000_000,
+        billing=Billing(items={"web_search": searches}, priced_at=1_790_000_000),
     )
     price = PriceBook.of(
         {"models": {"gpt-5.4": {"input": "0.123456789", "output": 3, "web_search": "0.0123456789"}}}
-    ).price(call)
+    ).quote(call)
     assert price.cost_usd == exactly(line.amount_usd for line in price.lines)
     with decimal.localcontext(prec=400):
         assert price.cost_usd == (

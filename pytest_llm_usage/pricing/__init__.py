@@ -1,10 +1,10 @@
-"""What a call costs: the user's own prices first, then genai-prices, else `Unpriced` with the reason.
+"""What a call costs: the user's own prices first, then genai-prices, else no cost and the reason.
 
 Amounts are exact decimals in USD: tokens × price, nothing rounded. A price is that of the day the call was made (of the
 recording, where it was replayed), taken from the book that genai-prices ships, never from one updated over the network:
 the same cassette costs the same tomorrow.
 
-Unknown is `Unpriced`, never 0. That includes what genai-prices itself would answer by resemblance: its rules match by
+Unknown is None with a reason, never 0. That includes what genai-prices itself would answer by resemblance: its rules match by
 prefix (`gemini-1.5-flash…` also takes `gemini-1.5-flash-8b`); here a rule counts only where what it leaves over is a date,
 a revision or `-latest`.
 
@@ -28,7 +28,7 @@ request with more input than that; prices beside `same_as` replace those of the 
 """
 
 from pytest_llm_usage.pricing.book import PriceBook
-from pytest_llm_usage.pricing.price import Price, PriceLine, Unpriced, explain, sum_lines
+from pytest_llm_usage.pricing.price import explain, sum_lines
 from pytest_llm_usage.pricing.pricefile import PriceSource
 
-__all__ = ["Price", "PriceBook", "PriceLine", "PriceSource", "Unpriced", "explain", "sum_lines"]
+__all__ = ["PriceBook", "PriceSource", "explain", "sum_lines"]

@@ -12,8 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from textwrap import wrap
 
+from pytest_llm_usage.billing import PriceLine, Quote
 from pytest_llm_usage.errors import PriceUnknownError
-from pytest_llm_usage.ledger import NO_ITEMS, UNKNOWN_MODEL, Call
+from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call
 from pytest_llm_usage.money import EXACT, normal, plain, total
 from pytest_llm_usage.pricing.billing_rules import (
     ALWAYS_SEARCH,
@@ -30,7 +31,7 @@ from pytest_llm_usage.pricing.billing_rules import (
     tier_of,
 )
 from pytest_llm_usage.pricing.genai_book import book_name, book_rates, look_up, shipped_providers, spellings
-from pytest_llm_usage.pricing.price import PER_ITEM, Price, PriceLine, Unpriced
+from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.pricing.pricefile import Entry, PriceFile, PriceSource
 from pytest_llm_usage.pricing.rates import NoPriceError, Rates, lines_of
 from pytest_llm_usage.text import columns, pointed
@@ -70,29 +71,32 @@ class PriceBook:
         files = dict.fromkeys(re.sub(r":\d+$", "", entry.where) for entry in self._entries)
         return ", ".join([*files, book_name()])
 
-    def price(self, call: Call) -> Price | Unpriced:
+    def quote(self, call: Call) -> Quote:
         """What `call` costs. Never raises, whatever the call says.
 
-        The price is that of `call.priced_at` (else `started_at`, else now); `math.inf` means the newest price known,
-        for a recording that does not say when it was made. A cost that the provider stated is the cost. The call's
-        `billed_usage` is what is priced where it has one; its `billed_items` and its `parts`, each as its own model, are
-        added.
+        The price is that of `call.billing.priced_at` (else `started_at`, else now); `math.inf` means the newest price
+        known, for a recording that does not say when it was made. A cost that the provider stated is the cost. The usage
+        as billed is what is priced where there is one; what is billed by the piece, and the call's `parts`, each as its
+        own model, are added.
         """
-        book = self._book_price(call)
-        stated_usd = call.stated_cost_usd
+        book = self._book_quote(call)
+        stated_usd = call.billing.stated_cost_usd
         if stated_usd is None or not stated_usd.is_finite() or stated_usd < 0:
             return book
         if stated_usd == 0 and provider_id_of(call.provider or "") not in STATES_FREE:
             return book  # The field is there and not filled in, as in Azure's answers by xAI's models.
         cost_usd = normal(stated_usd)
         source = f"stated by {call.provider or 'the provider'}"
-        line = PriceLine("stated", 1, None, cost_usd, call.model)
-        if isinstance(book, Unpriced):
-            return Price(cost_usd, (line,), source)
-        notes: tuple[str, ...] = ()
-        if EXACT.subtract(cost_usd, book.cost_usd).copy_abs() > STATED_TO_USD:
-            notes = (f"{plain(cost_usd)} USD {source}; {book.source}, has {plain(book.cost_usd)} for it",)
-        return Price(cost_usd, (line,), source, book_usd=book.cost_usd, notes=notes)
+        stated = Quote(
+            cost_usd=cost_usd,
+            lines=(PriceLine("stated", 1, None, cost_usd, call.model),),
+            source=source,
+            book_usd=book.cost_usd,
+        )
+        if book.cost_usd is None or EXACT.subtract(cost_usd, book.cost_usd).copy_abs() <= STATED_TO_USD:
+            return stated
+        note = f"{plain(cost_usd)} USD {source}; {book.source}, has {plain(book.cost_usd)} for it"
+        return replace(stated, notes=(note,))
 
     def describe(self, model: str, *, provider: str | None = None, at: float | None = None) -> str:
         """What applies to `model` and from where, as text: its prices now (or at `at`, epoch seconds) by kind.
@@ -134,46 +138,53 @@ class PriceBook:
             )
         return "\n\n".join(["\n".join(head), *blocks])
 
-    def _book_price(self, call: Call) -> Price | Unpriced:
-        usage = call.billed_usage or call.usage
+    def _book_quote(self, call: Call) -> Quote:
+        billing = call.billing
+        usage = billing.usage or call.usage
         if usage is None:
-            return Unpriced("its usage is not known", "")
+            return Quote(reason="its usage is not known")
         try:
-            moment = _moment(call.priced_at if call.priced_at is not None else call.started_at or time.time())
-            rates = self._rates(call.provider, _billed_names(call), tier_of(call.service_tier), moment)
+            moment = _moment(billing.priced_at if billing.priced_at is not None else call.started_at or time.time())
+            rates = self._rates(call.provider, _billed_names(call), tier_of(billing.service_tier), moment)
             lines, notes = lines_of(rates, usage, _items(call))
         except NoPriceError as error:
-            return Unpriced(str(error), _fix(call, error.fix))
-        if call.priced_at == math.inf:
+            return Quote(reason=str(error), fix=_fix(call, error.fix))
+        if billing.priced_at == math.inf:
             notes.append("the recording does not say when it was made: the newest price that the book has")
         seller = provider_id_of(call.provider or "")
-        if call.billed_usage is None and seller in BILLS_LESS_THAN_TOKENS:
+        if billing.usage is None and seller in BILLS_LESS_THAN_TOKENS:
             notes.append(f"{call.provider} bills fewer tokens than it counts, and does not say here how many: at most")
-        if "web_search" in call.billed_items and seller in SEARCHES_FREE_AT_FIRST:
+        if "web_search" in billing.items and seller in SEARCHES_FREE_AT_FIRST:
             notes.append(
                 f"searches that {call.provider} does not bill, the first of a day or a month, are in it: at most"
             )
-        prices = [Price(total(line.amount_usd for line in lines), tuple(lines), rates.source, notes=tuple(notes))]
+        quotes = [
+            Quote(
+                cost_usd=total(line.amount_usd for line in lines),
+                lines=tuple(lines),
+                source=rates.source,
+                notes=tuple(notes),
+            )
+        ]
         for part in call.parts:
-            price = self._book_price(
+            terms = replace(billing, usage=None, items={}, parts=(), stated_cost_usd=None)
+            quote = self._book_quote(
                 replace(
                     call,
                     model=part.model,
                     requested_model=None,
                     usage=part.usage,
-                    parts=(),
-                    billed_usage=None,
-                    billed_items=NO_ITEMS,
+                    billing=part.billing.filled_from(terms),
                 )
             )
-            if isinstance(price, Unpriced):
-                return price
-            prices.append(price)
-        return Price(
-            total(price.cost_usd for price in prices),
-            tuple(line for price in prices for line in price.lines),
-            "; ".join(dict.fromkeys(price.source for price in prices)),
-            notes=tuple(dict.fromkeys(note for price in prices for note in price.notes)),
+            if quote.cost_usd is None:
+                return quote
+            quotes.append(quote)
+        return Quote(
+            cost_usd=total(quote.cost_usd for quote in quotes if quote.cost_usd is not None),
+            lines=tuple(line for quote in quotes for line in quote.lines),
+            source="; ".join(dict.fromkeys(quote.source for quote in quotes)),
+            notes=tuple(dict.fromkeys(note for quote in quotes for note in quote.notes)),
         )
 
     def _rates(self, provider: str | None, names: tuple[str, ...], tier: str | None, moment: datetime) -> Rates:
@@ -240,7 +251,7 @@ def _billed_names(call: Call) -> tuple[str, ...]:
 
 def _items(call: Call) -> dict[str, int]:
     """What is billed by the piece, as the call's provider counts it."""
-    items = dict(call.billed_items)
+    items = dict(call.billing.items)
     name = call.model.rpartition("/")[2]
     if any(mark in name for mark in ALWAYS_SEARCH):
         items.setdefault("web_search", 1)

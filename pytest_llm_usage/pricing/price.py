@@ -1,17 +1,17 @@
-"""What a price is: exact decimals in USD, line by line, or `Unpriced` with the reason."""
+"""The kinds that may have a price, and a cost as text: line by line, exact decimals in USD."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from textwrap import wrap
 
-from pytest_llm_usage.ledger import Quote
+from pytest_llm_usage.billing import PriceLine, Quote
 from pytest_llm_usage.money import EXACT, normal, plain, total
 from pytest_llm_usage.text import columns, pointed, shortened
 
-__all__ = ["KINDS", "PER_ITEM", "Price", "PriceLine", "Unpriced", "explain", "sum_lines"]
+__all__ = ["KINDS", "PER_ITEM", "explain", "sum_lines"]
 
 #: What may have a price of its own: USD per million tokens, but for `PER_ITEM`.
 KINDS = (
@@ -45,70 +45,6 @@ KINDS = (
 PER_ITEM = frozenset(KINDS[KINDS.index("request") :])
 
 
-@dataclass(frozen=True, slots=True)
-class PriceLine:
-    """One kind of tokens (or requests, or searches) of one model: quantity × price = amount.
-
-    Attributes:
-        kind: `input`, `output`, `cache_read`, `request` …; `stated` where the provider itself named the whole cost.
-            A kind that the price book does not price apart is part of `input` or `output`.
-        quantity: Tokens; for `request` and the searches, how many.
-        usd_per_million: USD per million of them; None for `stated`.
-        amount_usd: Exactly their product.
-        model: The model in the price book's words.
-    """
-
-    kind: str
-    quantity: int
-    usd_per_million: Decimal | None
-    amount_usd: Decimal
-    model: str
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What a call costs and how that came about.
-
-    Attributes:
-        cost_usd: Exact; the sum of the lines' amounts.
-        lines: The parts, in the order input, output, per request, then the call's `parts`.
-        source: Where the price is from: `genai-prices 0.2.3, openai/o3, since 2025-06-10`, `prices.toml:7` or
-            `stated by openrouter`.
-        book_usd: What the price book would have given where the provider stated its own cost; else None.
-        notes: What a reader of the bill should know, in words.
-    """
-
-    cost_usd: Decimal
-    lines: tuple[PriceLine, ...]
-    source: str
-    book_usd: Decimal | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def quote(self) -> Quote:
-        """The same without the lines."""
-        return Quote(cost_usd=self.cost_usd, source=self.source, notes=self.notes, book_usd=self.book_usd)
-
-
-@dataclass(frozen=True, slots=True)
-class Unpriced:
-    """A call whose price is not known.
-
-    Attributes:
-        reason: Why, in words.
-        fix: The line of the price file, beneath `[models]`, that would settle it, or what to add to which line; `?`
-            stands for a number to fill in. Empty where no line would help.
-    """
-
-    reason: str
-    fix: str
-
-    @property
-    def quote(self) -> Quote:
-        """The same as a quote of no amount."""
-        return Quote(reason=self.reason, fix=self.fix)
-
-
 def sum_lines(lines: Iterable[PriceLine]) -> tuple[PriceLine, ...]:
     """One line for each model, kind and price, in the order in which they first come; amounts add up exactly."""
     sums: dict[tuple[str, str, Decimal | None], PriceLine] = {}
@@ -127,13 +63,15 @@ def sum_lines(lines: Iterable[PriceLine]) -> tuple[PriceLine, ...]:
     return tuple(sums.values())
 
 
-def explain(prices: Iterable[Price]) -> str:
+def explain(quotes: Iterable[Quote]) -> str:
     """A table of tokens × price = amount by model and kind, its total, and where the prices are from."""
-    prices = tuple(prices)
-    lines = sum_lines(line for price in prices for line in price.lines)
+    quotes = tuple(quotes)
+    lines = sum_lines(line for quote in quotes for line in quote.lines)
     unit_prices = pointed("" if line.kind == "stated" else _unit_price(line) for line in lines)
     units = [" each" if line.kind in PER_ITEM else "" for line in lines]
-    *amounts, whole = pointed([*(plain(line.amount_usd) for line in lines), plain(total(p.cost_usd for p in prices))])
+    *amounts, whole = pointed(
+        [*(plain(line.amount_usd) for line in lines), plain(total(quote.cost_usd or Decimal(0) for quote in quotes))]
+    )
     head, *table = columns(
         [
             ("", "quantity", "USD per 1M", "USD"),
@@ -152,8 +90,8 @@ def explain(prices: Iterable[Price]) -> str:
         text.append(row)
     text += [table[-1], ""]
     for word, found in (
-        ("prices", (price.source for price in prices)),
-        ("note", (note for price in prices for note in price.notes)),
+        ("prices", (quote.source for quote in quotes)),
+        ("note", (note for quote in quotes for note in quote.notes)),
     ):
         text += [
             row

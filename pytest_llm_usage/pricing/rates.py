@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
 
+from pytest_llm_usage.billing import PriceLine
 from pytest_llm_usage.money import EXACT, normal
 from pytest_llm_usage.pricing.billing_rules import BILLED_BY_THE_HOUR
-from pytest_llm_usage.pricing.price import PER_ITEM, PriceLine
+from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.usage import TokenUsage
 
 __all__ = ["NoPriceError", "Rate", "Rates", "Steps", "lines_of"]
@@ -66,7 +67,7 @@ class Rates:
 
 
 class NoPriceError(Exception):
-    """Why there is no price: the words of `Unpriced`, on their way up to `PriceBook.price`.
+    """Why there is no price: the words of `Quote.reason`, on their way up to `PriceBook.quote`.
 
     `fix` holds what a line of the price file for this model needs beside (or in the place of) input and output, or is
     the advice itself; None where no line would help.

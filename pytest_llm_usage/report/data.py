@@ -32,7 +32,8 @@ __all__ = [
 
 #: The version of the form. A reader refuses newer ones; what is added without a new version, older readers pass over.
 #: 1: tests, duplicates, shared, totals, environment, shards, exit_status; later also outcome of tests, model of budgets,
-#:    billed_usage, billed_items and price of calls, billed_items of sums
+#:    billed_usage, billed_items and price of calls, billed_items of sums; seller, region, modifiers and live of calls,
+#:    all that is billed of their parts, at_most of prices
 FORMAT = 1
 
 #: Plain JSON-able data of the form that the schema describes.

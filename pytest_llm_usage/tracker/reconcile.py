@@ -225,11 +225,10 @@ def joined(told: Mapping[str, Any], wire: WireCall) -> dict[str, Any]:
     fields["provider"] = wire.provider or fields.get("provider")
     if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
         fields["model"] = wire.model
-    return fields | {
-        key: value
-        for key, value in wire_fields(wire).items()
-        if key not in ("provider", "model", "usage", "is_partial", "status", "note", "streamed") and value
-    }
+    fields["billing"] = wire.billing.filled_from(fields.get("billing") or wire.billing)
+    for name in ("requested_model", "response_id"):
+        fields[name] = getattr(wire, name) or fields.get(name)
+    return fields
 
 
 def wire_fields(wire: WireCall) -> dict[str, Any]:
@@ -241,14 +240,9 @@ def wire_fields(wire: WireCall) -> dict[str, Any]:
         "usage": wire.usage,
         "is_partial": wire.is_partial,
         "status": wire.status,
-        "service_tier": wire.service_tier,
-        "parts": wire.parts,
-        "billed_usage": wire.billed_usage,
-        "billed_items": wire.billed_items,
+        "billing": wire.billing,
         "response_id": wire.response_id,
         "streamed": wire.streamed,
-        "stated_cost_usd": wire.stated_cost_usd,
-        "priced_at": wire.responded_at,
         "note": wire.note,
     }
 
@@ -272,9 +266,12 @@ def completed(wires: Sequence[WireCall]) -> list[WireCall | None]:
                     call,
                     usage=wire.usage,
                     status=wire.status,
-                    parts=wire.parts,
-                    billed_usage=wire.billed_usage,
-                    billed_items=wire.billed_items,
+                    billing=replace(
+                        wire.billing,
+                        service_tier=wire.billing.service_tier or call.billing.service_tier,
+                        # The price is that of the day on which it was asked for.
+                        priced_at=call.billing.priced_at,
+                    ),
                     note=wire.note,
                 )
     return book

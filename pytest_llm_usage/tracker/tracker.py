@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
+from pytest_llm_usage.billing import Billing, Quote
 from pytest_llm_usage.budget import Breach, Limits, breaches, failure_text, must_stop
-from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger, Quote
+from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
 from pytest_llm_usage.tracker.callsite import Callsite, shown, user_callsite
 from pytest_llm_usage.tracker.reconcile import (
     Candidate,
@@ -35,7 +36,7 @@ from pytest_llm_usage.wire import WireCall, is_model_call, read
 from pytest_llm_usage.wire.exchange import Exchange, Headers
 
 if TYPE_CHECKING:
-    from pytest_llm_usage.pricing import Price, PriceBook, Unpriced
+    from pytest_llm_usage.pricing import PriceBook
 
 __all__ = ["OpenCall", "Section", "Told", "Tracker", "current", "current_call", "running"]
 
@@ -229,7 +230,7 @@ class Tracker:
         self._state = object()
         self._answer: tuple[object, tuple[Call, ...]] = (None, ())
         self._made: dict[int, tuple[_Origin, Call]] = {}
-        self._priced: dict[int, tuple[Call, Price | Unpriced]] = {}
+        self._quoted: dict[int, tuple[Call, Quote]] = {}
 
     @cached_property
     def usage(self) -> LLMUsage:
@@ -409,9 +410,10 @@ class Tracker:
             fields.setdefault("streamed", origin.opened.streamed)
         if origin.wire is not None and origin.response is not None:
             fields = joined(fields, origin.wire) if origin.opened is not None else fields | wire_fields(origin.wire)
-            if fields.get("priced_at") is None and origin.response.exchange.replayed:
+            billing: Billing = fields["billing"]
+            if billing.priced_at is None and origin.response.exchange.replayed:
                 # A recording that does not say when it was made: the newest price known, whatever the day is.
-                fields["priced_at"] = math.inf
+                fields["billing"] = replace(billing, priced_at=math.inf)
         if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
             fields["model"] = fields.get("requested_model") or UNKNOWN_MODEL
         source = origin.opened or cast("_Response", origin.response)
@@ -422,7 +424,7 @@ class Tracker:
                 "phase": source.phase,
                 "where": shown(source.place, self.root),
                 "sections": tuple(section.name for section in source.sections),
-                "pricer": self._quote,
+                "_quotes": self,
                 **fields,
             },
         )
@@ -432,18 +434,15 @@ class Tracker:
 
     # -- prices ------------------------------------------------------------------------------------------------
 
-    def price(self, call: Call) -> Price | Unpriced:
-        """The price of a call, or why there is none; looked up once."""
+    def quote(self, call: Call) -> Quote:
+        """What a call costs, or why that is not known; looked up once."""
         from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415 -- costs nothing until a price is read
 
-        known = self._priced.get(call.index)
+        known = self._quoted.get(call.index)
         if known is None or known[0] is not call:
             book = self.prices() if self.prices is not None else PriceBook()
-            known = self._priced[call.index] = (call, book.price(call))
+            known = self._quoted[call.index] = (call, book.quote(call))
         return known[1]
-
-    def _quote(self, call: Call) -> Quote:
-        return self.price(call).quote
 
     # -- sections ----------------------------------------------------------------------------------------------
 
@@ -601,7 +600,7 @@ def _discrepancy(call: Call, origin: _Origin) -> Discrepancy | None:
     if told.get("usage") is None and (told["status"] in ("error", "aborted") or origin.wire.is_partial):
         return None  # neither claims to know
     reason = difference(told.get("usage"), origin.wire.usage)
-    if not reason and told.get("reported") is not None and told.get("reported_model") is None:
+    if not reason and told.get("_reported") is not None and told.get("_reported_model") is None:
         reason = unnamed(origin.wire.usage)
     if not reason:
         return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_llm_usage.budget import Limits, breaches, failure_text
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError
-from pytest_llm_usage.ledger import Call, usage_by_model
+from pytest_llm_usage.ledger import Call, langchain_report, usage_by_model
 from pytest_llm_usage.money import total
 from pytest_llm_usage.text import columns, plural
 from pytest_llm_usage.usage import TokenUsage
@@ -74,6 +74,16 @@ class LLMUsage:
         return self._sum("total_tokens").total_tokens
 
     @property
+    def billed_tokens(self) -> int:
+        """The tokens that are paid for, with work that the providers list apart (see `Call.parts`).
+
+        More than `total_tokens` where there is such work, fewer where a provider bills fewer than it counts. Raises
+        `UsageUnknownError` as `total_tokens` does.
+        """
+        self._sum("billed_tokens")
+        return sum(call.billed_tokens or 0 for call in self.calls)
+
+    @property
     def input_token_details(self) -> Mapping[str, int]:
         """Parts of the input tokens by kind (`cache_read` …), summed, every key kept."""
         return self._sum("input_token_details").input_token_details
@@ -105,16 +115,16 @@ class LLMUsage:
 
         The amounts add up to `cost` exactly. Calls without a price are listed with the reason.
         """
-        from pytest_llm_usage.pricing import Price, explain  # noqa: PLC0415 -- only where it is asked for
+        from pytest_llm_usage.pricing import explain  # noqa: PLC0415 -- only where it is asked for
 
         spent = [call for call in self.calls if call.is_billed and (call.usage is not None or call.is_unknown)]
-        prices = [self._tracker.price(call) for call in spent if call.cost_usd is not None]
+        quotes = [call.quote for call in spent if call.cost_usd is not None]
         unpriced = [call for call in spent if call.cost_usd is None]
         reasons = [f"unpriced: call {call.index + 1}, {call.model}: {call.quote.reason}" for call in unpriced]
         fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
         return "\n".join(
             (
-                explain(price for price in prices if isinstance(price, Price)),
+                explain(quotes),
                 *(line for reason in reasons for line in wrap(reason, 80, subsequent_indent="  ")),
                 *(f"add to the file of llm_usage_prices:  {fix}" for fix in fixes),
             )
@@ -165,9 +175,10 @@ class LLMUsage:
         """
         book: dict[str, Any] = {}
         for call in self.calls:
-            if call.reported is not None:
-                model = call.reported_model or call.model
-                book[model] = self._tracker.add_reported(book.get(model), call.reported)
+            reported, model = langchain_report(call)
+            if reported is not None:
+                model = model or call.model
+                book[model] = self._tracker.add_reported(book.get(model), reported)
         return book
 
     @property

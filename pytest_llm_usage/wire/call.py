@@ -16,7 +16,8 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from pytest_llm_usage.ledger import NO_ITEMS, UNKNOWN_MODEL, Part
+from pytest_llm_usage.billing import Billing, Part
+from pytest_llm_usage.ledger import UNKNOWN_MODEL
 from pytest_llm_usage.money import EXACT, total
 from pytest_llm_usage.usage import TokenUsage, count
 from pytest_llm_usage.wire.exchange import Exchange, Headers
@@ -49,15 +50,10 @@ class WireCall:
         requested_model: What the request or the URL asks for, where one of them does.
         usage: The tokens, or None where the response states none.
         status: See `WireStatus`.
-        service_tier: The tier in the provider's own word, where it tells one.
-        parts: Work that the provider lists apart and leaves out of `usage`.
-        billed_usage: The tokens as they are billed, where `usage` does not say all about it; see `Call.billed_usage`.
-        billed_items: What is billed by the piece, by kind; see `Call.billed_items`.
+        billing: What it was billed for and on which terms; priced at when the provider answered, in seconds since the
+            epoch: the `date` header, else the body's own time stamp.
         response_id: The provider's id of the response.
         streamed: Whether the answer came in pieces.
-        stated_cost_usd: What the provider says that the call cost, in USD.
-        responded_at: When the provider answered, in seconds since the epoch: the `date` header, else the body's own
-            time stamp.
         note: Why usage is missing or may be incomplete, in words; empty where there is nothing to say.
     """
 
@@ -68,14 +64,9 @@ class WireCall:
     requested_model: str | None = None
     usage: TokenUsage | None = None
     status: WireStatus = "ok"
-    service_tier: str | None = None
-    parts: tuple[Part, ...] = ()
-    billed_usage: TokenUsage | None = None
-    billed_items: Mapping[str, int] = field(default_factory=lambda: NO_ITEMS, hash=False)
+    billing: Billing = field(default_factory=Billing)
     response_id: str | None = None
     streamed: bool = False
-    stated_cost_usd: Decimal | None = None
-    responded_at: float | None = None
     note: str = ""
 
     @property
@@ -133,22 +124,24 @@ def read(exchange: Exchange) -> WireCall | None:
         requested_model=requested_model,
         usage=stated.usage,
         status="aborted" if is_cut else "no_usage" if stated.usage is None else "ok",
-        # OpenAI's and Google's answers name the tier of a request, and not the batch that it is billed as.
-        service_tier="batch"
-        if kind == "batch-results"
-        else _text(flavour.service_tier, telling)
-        or header(exchange.response_headers, flavour.service_tier_header)
-        or None,
-        parts=_parts(stated, model),
-        billed_usage=stated.billed_usage,
-        billed_items=_billed_items(flavour, body, stated),
+        billing=Billing(
+            usage=stated.billed_usage,
+            items=_billed_items(flavour, body, stated),
+            parts=_parts(stated, model),
+            stated_cost_usd=_stated_cost_usd(stated.objects),
+            # OpenAI's and Google's answers name the tier of a request, and not the batch that it is billed as.
+            service_tier="batch"
+            if kind == "batch-results"
+            else _text(flavour.service_tier, telling)
+            or header(exchange.response_headers, flavour.service_tier_header)
+            or None,
+            priced_at=_responded_at(exchange.response_headers, telling),
+        ),
         response_id=in_path.get("id")
         or _text(flavour.response_id, telling)
         or header(exchange.response_headers, flavour.response_id_header)
         or None,
         streamed=streamed,
-        stated_cost_usd=_stated_cost_usd(stated.objects),
-        responded_at=_responded_at(exchange.response_headers, telling),
         note=_note(body, failure, first, is_cut=is_cut, has_usage=stated.usage is not None),
     )
 

@@ -2,16 +2,14 @@
 
 from decimal import Decimal
 
-from pytest_llm_usage.ledger import Call, Quote
+from pytest_llm_usage.billing import Quote
+from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.report.cells import notes, unpriced_reasons
 from pytest_llm_usage.usage import TokenUsage
 
 
 def calls(*quotes):
-    return [
-        Call(index=index, usage=TokenUsage.of(10, 5), pricer=lambda _, quote=quote: quote)
-        for index, quote in enumerate(quotes)
-    ]
+    return [Call(index=index, usage=TokenUsage.of(10, 5), _quotes=quote) for index, quote in enumerate(quotes)]
 
 
 BOOK = Quote(cost_usd=Decimal("0.1"), source="genai-prices 0.2.3, openai/o3; genai-prices 0.2.3, openai/gpt-5")

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.compare import parse_gates
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.ledger import Call, Ledger, Quote
+from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.comparison import FailOn, RunComparison, comparison_lines
 from pytest_llm_usage.report.data import run_data
 from pytest_llm_usage.report.markdown import MARK, markdown
@@ -20,9 +21,7 @@ from pytest_llm_usage.usage import TokenUsage
 def call(sent=100, received=10, cost="0.001", where="agent.py:7 in act", **fields):
     usage = None if sent is None else TokenUsage.of(sent, received)
     fields = {"index": 0, "model": "gpt-4o-mini", "status": "ok" if usage else "no_usage"} | fields
-    return Call(
-        **fields, usage=usage, where=where, pricer=lambda _: Quote(cost_usd=None if cost is None else Decimal(cost))
-    )
+    return Call(**fields, usage=usage, where=where, _quotes=Quote(cost_usd=None if cost is None else Decimal(cost)))
 
 
 def run(**tests):

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.compare import parse_gates
-from pytest_llm_usage.ledger import Call, Ledger, Quote
+from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.comparison import RunComparison
 from pytest_llm_usage.report.data import run_data
 from pytest_llm_usage.report.html import page
@@ -51,7 +52,7 @@ def call(index=0, model="gpt-4o-mini", sent=1_000, received=100, cost: str | Non
         index=index,
         model=model,
         usage=usage,
-        pricer=lambda _: Quote(cost_usd=None if cost is None else Decimal(cost)),
+        _quotes=Quote(cost_usd=None if cost is None else Decimal(cost)),
         **fields,
     )
 

@@ -21,8 +21,8 @@ from openai import OpenAI as OpenAIClient
 from strategies import usages
 
 from pytest_llm_usage import BudgetExceededError, PriceUnknownError, UsageUnknownError
+from pytest_llm_usage.billing import Billing, Part
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
-from pytest_llm_usage.ledger import Part
 from pytest_llm_usage.tracker import Tracker, current
 from pytest_llm_usage.tracker.reconcile import Candidate, completed, difference, joined, pair, wire_fields
 from pytest_llm_usage.usage import TokenUsage
@@ -196,23 +196,20 @@ WIRE = WireCall(
     model=MODEL,
     requested_model="gpt-4o-mini",
     usage=OTHER,
-    service_tier="flex",
-    parts=(Part("compaction", MODEL, USAGE),),
+    billing=Billing(
+        service_tier="flex",
+        parts=(Part("compaction", MODEL, USAGE),),
+        stated_cost_usd=Decimal("0.01"),
+        priced_at=1_760_000_000.0,
+    ),
     response_id="chatcmpl-1",
-    stated_cost_usd=Decimal("0.01"),
-    responded_at=1_760_000_000.0,
 )
 
 
 def test_the_wires_numbers_count():
     fields = joined({"usage": USAGE, "model": "gpt-4o-mini", "status": "ok", "provider": None}, WIRE)
 
-    assert (fields["usage"], fields["provider"], fields["parts"]) == (OTHER, "openai", WIRE.parts)
-    assert (fields["service_tier"], fields["stated_cost_usd"], fields["priced_at"]) == (
-        "flex",
-        Decimal("0.01"),
-        1_760_000_000.0,
-    )
+    assert (fields["usage"], fields["provider"], fields["billing"]) == (OTHER, "openai", WIRE.billing)
 
 
 def test_the_model_is_langchains_where_it_names_one():
@@ -232,8 +229,9 @@ def test_usage_on_the_wire_makes_unknown_usage_known_and_errors_stay_errors(told
 def test_a_response_without_usage_takes_nothing_away():
     wire = WireCall(provider=None, flavour="openai-chat", status="no_usage", note="the response states no usage")
 
-    fields = joined({"status": "ok", "usage": USAGE, "provider": "openai", "service_tier": "flex"}, wire)
-    assert (fields["usage"], fields["provider"], fields["service_tier"]) == (USAGE, "openai", "flex")
+    told = {"status": "ok", "usage": USAGE, "provider": "openai", "billing": Billing(service_tier="flex")}
+    fields = joined(told, wire)
+    assert (fields["usage"], fields["provider"], fields["billing"].service_tier) == (USAGE, "openai", "flex")
 
     assert joined({"status": "no_usage", "usage": None}, wire)["note"] == "the response states no usage"
 
@@ -265,16 +263,17 @@ def test_a_background_response_has_the_usage_of_its_last_retrieval():
 
 
 def test_a_background_response_has_the_bill_of_its_retrieval():
-    bill = {"billed_usage": OTHER, "billed_items": {"web_search": 2}}
-    call, _ = completed([answered("a"), replace(answered("a", USAGE, kind="retrieve"), **bill)])
+    begun = replace(answered("a"), billing=Billing(service_tier="flex", priced_at=1.0))
+    bill = Billing(usage=OTHER, items={"web_search": 2}, priced_at=2.0)
+    call, _ = completed([begun, replace(answered("a", USAGE, kind="retrieve"), billing=bill)])
 
-    assert (call.billed_usage, call.billed_items) == (OTHER, {"web_search": 2})
+    assert call.billing == replace(bill, service_tier="flex", priced_at=1.0)
 
 
 def test_what_is_billed_reaches_the_call_that_langchain_told_of():
-    wire = replace(answered("a", USAGE), billed_items={"web_search": 2})
+    wire = replace(answered("a", USAGE), billing=Billing(items={"web_search": 2}))
 
-    assert joined({"usage": USAGE, "status": "ok"}, wire)["billed_items"] == {"web_search": 2}
+    assert joined({"usage": USAGE, "status": "ok"}, wire)["billing"] == wire.billing
 
 
 def test_a_retrieval_of_what_is_known_or_was_begun_elsewhere_is_no_call():

@@ -60,14 +60,14 @@ def test_openai_responses(output, items, streamed):
 
     call = read(f"{OPENAI}/responses", sse(*events) if streamed else whole)
 
-    assert call.billed_items == items
+    assert call.billing.items == items
     assert call.usage == TokenUsage.of(20, 5)
 
 
 def test_what_openai_itself_counts_goes_before_what_is_listed():
     body = response(search("search"), search("search"), tool_usage={"web_search": {"num_requests": 1}})
 
-    assert read(f"{OPENAI}/responses", body).billed_items == {"web_search": 1}
+    assert read(f"{OPENAI}/responses", body).billing.items == {"web_search": 1}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_openai_itself_counts_goes_before_what_is_listed():
 def test_what_compatible_servers_count_in_their_usage(usage, items):
     body = {"object": "chat.completion", "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, **usage}}
 
-    assert read("https://api.perplexity.ai/chat/completions", body).billed_items == items
+    assert read("https://api.perplexity.ai/chat/completions", body).billing.items == items
 
 
 def anthropic(**usage):
@@ -106,7 +106,7 @@ def anthropic(**usage):
 def test_anthropic(usage, items):
     body = {"type": "message", "model": "m", "stop_reason": "end_turn", "usage": anthropic(**usage)}
 
-    assert read("https://api.anthropic.com/v1/messages", body).billed_items == items
+    assert read("https://api.anthropic.com/v1/messages", body).billing.items == items
 
 
 def test_the_count_of_a_stream_is_its_last():
@@ -119,7 +119,7 @@ def test_the_count_of_a_stream_is_its_last():
         {"type": "message_stop"},
     ]
 
-    assert read("https://api.anthropic.com/v1/messages", sse(*events)).billed_items == {"web_search": 2}
+    assert read("https://api.anthropic.com/v1/messages", sse(*events)).billing.items == {"web_search": 2}
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -134,7 +134,7 @@ def test_a_container_that_anthropic_opened(streamed):
 
     call = read("https://api.anthropic.com/v1/messages", sse(*events) if streamed else message)
 
-    assert call.billed_items == {"code_execution": 1}
+    assert call.billing.items == {"code_execution": 1}
 
 
 def gemini(usage=None, **candidate):
@@ -165,7 +165,7 @@ def test_gemini_grounding(grounding, items, streamed):
     else:
         call = read(f"{GEMINI}:generateContent", grounded)
 
-    assert call.billed_items == items
+    assert call.billing.items == items
 
 
 def by_modality(**counts):
@@ -183,7 +183,7 @@ def test_gemini_images_video_and_what_of_them_is_cached():
     call = read(f"{GEMINI}:generateContent", gemini(usage))
 
     assert call.usage == TokenUsage.of(100, 10, input_token_details={"cache_read": 50, "audio": 40})
-    assert call.billed_usage == TokenUsage.of(
+    assert call.billing.usage == TokenUsage.of(
         100,
         10,
         input_token_details={
@@ -204,13 +204,13 @@ def test_images_that_openai_edits():
     call = read(f"{OPENAI}/images/edits", {"created": 1, "data": [], "usage": usage})
 
     assert call.usage == TokenUsage.of(20, 5)
-    assert call.billed_usage == TokenUsage.of(20, 5, input_token_details={"image": 12})
+    assert call.billing.usage == TokenUsage.of(20, 5, input_token_details={"image": 12})
 
 
 def test_nothing_more_to_say_is_none():
     call = read(f"{OPENAI}/chat/completions", {"object": "chat.completion", "choices": [], "usage": USAGE})
 
-    assert (call.billed_usage, call.billed_items) == (None, {})
+    assert (call.billing.usage, call.billing.items) == (None, {})
 
 
 def test_cohere_bills_less_than_it_counts():
@@ -221,7 +221,7 @@ def test_cohere_bills_less_than_it_counts():
 
     call = read("https://api.cohere.com/v2/chat", {"id": "1", "message": {}, "usage": usage})
 
-    assert (call.usage, call.billed_usage) == (TokenUsage.of(71, 6), TokenUsage.of(5, 5))
+    assert (call.usage, call.billing.usage) == (TokenUsage.of(71, 6), TokenUsage.of(5, 5))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_cohere_bills_less_than_it_counts():
     ],
 )
 def test_reranking_is_billed_by_the_search(url, body):
-    assert read(url, {"results": [], **body}).billed_items == {"search_unit": 2}
+    assert read(url, {"results": [], **body}).billing.items == {"search_unit": 2}
 
 
 @corpus.needs_corpus
@@ -243,6 +243,6 @@ def test_what_recordings_tell_of_searches():
         searches = ((row["extra"] or {}).get("server_tool_use") or {}).get("web_search_requests")
         if row["call_kind"] == "call" and searches:
             told[corpus.row_id(row)] = searches
-            read_from_wire[corpus.row_id(row)] = wire.read(corpus.exchange(row)).billed_items["web_search"]
+            read_from_wire[corpus.row_id(row)] = wire.read(corpus.exchange(row)).billing.items["web_search"]
     assert told
     assert read_from_wire == told

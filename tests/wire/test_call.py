@@ -126,7 +126,7 @@ def test_a_stored_completion_that_is_read_again_is_no_call_of_its_own():
     ],
 )
 def test_a_stated_cost_is_exact(more, cost):
-    assert wire.read(exchange(URL, CHAT, {"usage": SPENT | more})).stated_cost_usd == cost
+    assert wire.read(exchange(URL, CHAT, {"usage": SPENT | more})).billing.stated_cost_usd == cost
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_a_stated_cost_is_exact(more, cost):
     ],
 )
 def test_when_the_provider_answered(headers, body, responded_at):
-    assert wire.read(exchange(URL, CHAT, body, response_headers=headers)).responded_at == responded_at
+    assert wire.read(exchange(URL, CHAT, body, response_headers=headers)).billing.priced_at == responded_at
 
 
 def test_a_tier_may_stand_in_a_header():
     url = "https://generativelanguage.googleapis.com/v1beta/models/g:generateContent"
     call = wire.read(exchange(url, {"contents": []}, {}, response_headers={"X-Gemini-Service-Tier": ["priority"]}))
 
-    assert call.service_tier == "priority"
+    assert call.billing.service_tier == "priority"
 
 
 def test_a_call_that_names_no_model_says_so():

@@ -7,7 +7,7 @@ from bodies import aws_stream, exchange, ndjson, sse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llm_usage import Part, TokenUsage, wire
+from pytest_llm_usage import Billing, Part, TokenUsage, wire
 from pytest_llm_usage.wire.providers import FLAVOURS
 
 CHAT = {"model": "gpt-x", "messages": [{"role": "user", "content": "hi"}]}
@@ -65,9 +65,8 @@ def test_openai_chat():
         model="gpt-x-1",
         requested_model="gpt-x",
         usage=OPENAI_COUNTS,
-        service_tier="flex",
+        billing=Billing(service_tier="flex", priced_at=1_700_000_000),
         response_id="chatcmpl-1",
-        responded_at=1_700_000_000,
     )
 
 
@@ -224,7 +223,7 @@ def test_openai_responses_stream(ending):
 
     assert (call.usage, call.status, call.response_id) == (RESPONSES_COUNTS, "ok", "resp_1")
     # Asked for "auto"; the last event says which one it came to be.
-    assert call.service_tier == "priority"
+    assert call.billing.service_tier == "priority"
 
 
 def test_openai_responses_in_the_background():
@@ -334,7 +333,7 @@ def test_openai_batch_results():
     call = read(url, b"", ndjson(line(3), line(4)), method="GET")
 
     assert (call.kind, call.usage, call.model, call.streamed) == ("batch-results", usage(7, 2), "gpt-x-1", False)
-    assert call.service_tier == "batch"
+    assert call.billing.service_tier == "batch"
     assert read(url, b"", b"what a file holds", method="GET") is None
 
 
@@ -381,7 +380,7 @@ def test_anthropic_messages():
     call = read(MESSAGES, CHAT, message(ANTHROPIC_USAGE))
 
     assert (call.flavour, call.usage, call.model) == ("anthropic-messages", ANTHROPIC_COUNTS, "claude-1")
-    assert (call.provider, call.service_tier, call.parts) == ("anthropic", "standard", ())
+    assert (call.provider, call.billing.service_tier, call.billing.parts) == ("anthropic", "standard", ())
 
 
 @pytest.mark.parametrize(
@@ -436,9 +435,9 @@ def test_anthropic_iterations_that_the_top_level_leaves_out_are_parts():
         Part("advisor_message", "claude-2", usage(15, 2, sent={"cache_read": 5})),
     )
 
-    assert read(MESSAGES, CHAT, message(stated)).parts == parts
+    assert read(MESSAGES, CHAT, message(stated)).billing.parts == parts
     streamed = read(MESSAGES, CHAT, message_stream({"input_tokens": 10, "output_tokens": 1}, stated))
-    assert (streamed.parts, streamed.usage) == (parts, ANTHROPIC_COUNTS)
+    assert (streamed.billing.parts, streamed.usage) == (parts, ANTHROPIC_COUNTS)
 
 
 @pytest.mark.parametrize(
@@ -592,7 +591,7 @@ def test_gemini_batch_results():
 
     call = read(url, b"", body, method="GET")
     assert (call.kind, call.usage) == ("batch-results", GEMINI_COUNTS + GEMINI_COUNTS)
-    assert call.service_tier == "batch"
+    assert call.billing.service_tier == "batch"
     assert read(url, b"", {"name": "batches/b1", "done": False}, method="GET") is None
 
 
