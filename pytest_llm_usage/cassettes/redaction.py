@@ -15,7 +15,7 @@ from typing import Literal
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 from pytest_llm_usage import wire
-from pytest_llm_usage.cassettes.content import decoded
+from pytest_llm_usage.cassettes.content import decode_body
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 from pytest_llm_usage.errors import ConfigurationError
 
@@ -202,9 +202,8 @@ class Redaction:
         """
         if not body:
             return body
-        plain = decoded(headers, body)
-        if plain is None:
-            return body
+        # What cannot be decoded is found by the scan, which stops the save.
+        plain = decode_body(headers, body).content
         content_type = header(headers, "content-type").lower()
         if content_type.startswith("multipart/"):
             # Files among the fields are binary; their bytes pass through.

@@ -15,6 +15,16 @@ __all__ = ["sanitize"]
 
 _MAX_SHOWN = 10
 
+#: What is wrong with a cassette, and what to do about it.
+_CREDENTIAL = (
+    "would hold a credential",
+    "Keep it out of the test, or have it replaced:  llm_usage_redact = field:NAME (header:, query:, pattern:)",
+)
+_UNREADABLE = (
+    "has a body that cannot be checked for credentials",
+    "Install the package that is named, or do not record this host:  llm_usage_ignore_hosts = HOST",
+)
+
 
 def sanitize(interactions: Iterable[Interaction], redaction: Redaction, *, shown_path: str) -> list[Interaction]:
     """The interactions redacted, without volatile headers, and looked through.
@@ -25,22 +35,22 @@ def sanitize(interactions: Iterable[Interaction], redaction: Redaction, *, shown
         shown_path: The cassette's path, for the message.
 
     Raises:
-        SecretError: What is left still looks like a credential. The message says what and where, never the thing
-            itself.
+        SecretError: What is left still looks like a credential, or a body cannot be decoded. The message says what and
+            where, never the thing itself.
     """
     clean = [strip_volatile_headers(redaction.interaction(interaction)) for interaction in interactions]
     credentials = credentials_in(os.environ)
     findings = [
-        f"  interaction {number}, {finding}"
+        (number, finding)
         for number, interaction in enumerate(clean, 1)
         for finding in find_secrets(interaction, credentials)
     ]
     if findings:
-        hidden = len(findings) - _MAX_SHOWN
+        is_unreadable = all(finding.is_unreadable for _, finding in findings)
+        listed = [f"  interaction {number}, {finding}" for number, finding in findings]
+        hidden = len(listed) - _MAX_SHOWN
         if hidden > 0:
-            findings[_MAX_SHOWN:] = [f"  and {hidden} more"]
-        advice = (
-            "Keep it out of the test, or have it replaced:  llm_usage_redact = field:NAME (header:, query:, pattern:)"
-        )
-        raise SecretError("\n".join([f"Cassette not saved: {shown_path} would hold a credential", *findings, advice]))
+            listed[_MAX_SHOWN:] = [f"  and {hidden} more"]
+        title, advice = _UNREADABLE if is_unreadable else _CREDENTIAL
+        raise SecretError("\n".join([f"Cassette not saved: {shown_path} {title}", *listed, advice]))
     return clean

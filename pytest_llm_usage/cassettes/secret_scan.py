@@ -12,17 +12,17 @@ import binascii
 import json
 import os
 import re
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from pytest_llm_usage.cassettes.content import decoded, inflate, is_json_text
+from pytest_llm_usage.cassettes.content import decode_body, is_json_text
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction
 from pytest_llm_usage.cassettes.matching import is_placeholder
 from pytest_llm_usage.cassettes.redaction import REDACTED
+from pytest_llm_usage.encoding import decode
 from pytest_llm_usage.wire.framing import Body
 
 __all__ = ["Finding", "credentials_in", "find_secrets", "masked", "patterns_of", "texts_in"]
@@ -110,10 +110,12 @@ class Finding:
     Attributes:
         place: Where it stands: `request body, messages[0].content`.
         what: What it looks like, never the thing itself.
+        is_unreadable: Whether `what` is the reason why a body cannot be looked through.
     """
 
     place: str
     what: str
+    is_unreadable: bool = False
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"
@@ -196,8 +198,10 @@ class _Scanner:
     def body(self, place: str, headers: Headers, body: bytes | None) -> Iterator[Finding]:
         if not body:
             return
-        plain = decoded(headers, body)
-        text = (body if plain is None else plain).decode("utf-8", "replace")
+        plain = decode_body(headers, body, guess=True)
+        if plain.problem and not plain.is_cut_off:
+            yield Finding(place, plain.problem, is_unreadable=True)
+        text = plain.content.decode("utf-8", "replace")
         found = [finding.what for finding in self.text(place, text)]
         placed: set[str] = set()
         for path, value in texts_in(text) if found else ():
@@ -250,11 +254,7 @@ def _from_base64(run: str) -> str | None:
         data = base64.b64decode(padded + "=" * (-len(padded) % 4), validate=True)
     except binascii.Error:
         return None
-    if data[:2] in (b"\x1f\x8b", b"x\x9c", b"x\xda", b"x\x01"):
-        try:
-            data = inflate(data)
-        except zlib.error:
-            return None
+    data = decode(data, "deflate" if data[:2] in (b"x\x9c", b"x\xda", b"x\x01") else "", guess=True).content
     text = data.decode("utf-8", "replace")
     readable = sum(character.isprintable() or character.isspace() for character in text) - text.count("\ufffd")
     return text if readable >= _MIN_TEXT_SHARE * len(text) else None

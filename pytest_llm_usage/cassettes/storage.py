@@ -8,15 +8,14 @@ import hashlib
 import os
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from pytest_llm_usage.cassettes import layout
-from pytest_llm_usage.cassettes.content import MAX_BYTES, inflate
 from pytest_llm_usage.cassettes.interaction import Interaction
+from pytest_llm_usage.encoding import MAX_BYTES, decode
 from pytest_llm_usage.errors import CassetteError
 
 __all__ = ["cassette_path", "file_to_write", "find_recording", "load", "read", "save", "write"]
@@ -112,8 +111,6 @@ def _parsed_before(content: bytes) -> Sequence[Interaction]:
 def _read(path: Path, parse: Callable[[bytes], _T]) -> _T:
     try:
         return parse(_content(path))
-    except zlib.error as error:
-        problem = f"it is not whole ({error})"
     except OSError as error:
         problem = f"{error.strerror or error}"
     except CassetteError as error:
@@ -125,7 +122,12 @@ def _content(path: Path) -> bytes:
     if path.stat().st_size > MAX_BYTES:
         raise CassetteError(f"it has more than {MAX_BYTES:,} bytes")
     data = path.read_bytes()
-    return inflate(data) if data.startswith(_GZIP_MAGIC) else data
+    if not data.startswith(_GZIP_MAGIC):
+        return data
+    found = decode(data, "gzip")
+    if found.problem:
+        raise CassetteError(f"it cannot be decompressed ({found.problem})")
+    return found.content
 
 
 def save(path: Path, interactions: Sequence[Interaction], *, indent_json: bool = True) -> None:

@@ -20,20 +20,17 @@ import importlib
 import json
 import re
 import struct
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
+from pytest_llm_usage.encoding import decode, is_aws_message
 from pytest_llm_usage.wire.exchange import Headers
 
-__all__ = ["Body", "Event", "Framing", "decompressed", "header", "parsed"]
+__all__ = ["Body", "Event", "Framing", "header", "parsed"]
 
 Framing: TypeAlias = Literal["json", "json-array", "sse", "ndjson", "aws-eventstream", "empty", "other"]
-
-#: No gzip is inflated beyond this: far above any recording, below what an archive bomb makes of a machine's memory.
-_MAX_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +69,10 @@ class Body:
 
     def __init__(self, body: bytes, headers: Headers) -> None:
         self.problems: list[str] = []
-        content, problem = decompressed(body, headers)
-        if problem:
-            self._report(problem)
-        content = content.removeprefix(b"\xef\xbb\xbf")
+        decoded = decode(body, header(headers, "content-encoding"), guess=True)
+        if decoded.problem:
+            self._report(decoded.problem)
+        content = decoded.content.removeprefix(b"\xef\xbb\xbf")
         self.framing: Framing = _framing(content, header(headers, "content-type").lower())
         if self.framing == "sse" and b"\r" in content:
             content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -242,7 +239,6 @@ _DECODER = json.JSONDecoder()
 #: Prelude (lengths and their checksum) and the message's checksum:
 #: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
 _AWS_SMALLEST_MESSAGE = 16
-_AWS_PRELUDE_BYTES = 12
 
 
 @lru_cache(maxsize=256)
@@ -257,7 +253,7 @@ def _framing(content: bytes, content_type: str) -> Framing:
     start = content.lstrip()[:4096]
     if not start:
         return "empty"
-    if _is_aws_message(content) or "vnd.amazon.eventstream" in content_type:
+    if is_aws_message(content) or "vnd.amazon.eventstream" in content_type:
         return "aws-eventstream"
     if start.startswith(b"["):
         return "json-array"
@@ -268,12 +264,6 @@ def _framing(content: bytes, content_type: str) -> Framing:
     if "event-stream" in content_type or _SSE_START.match(start) or _SSE_DATA.search(start):
         return "sse"
     return "json" if parsed(content) is not None else "other"
-
-
-def _is_aws_message(content: bytes) -> bool:
-    if len(content) < _AWS_PRELUDE_BYTES:
-        return False
-    return zlib.crc32(content[:8]) == int.from_bytes(content[8:_AWS_PRELUDE_BYTES], "big")
 
 
 def _sse_data(block: bytes) -> list[bytes]:
@@ -288,112 +278,3 @@ def _aws_payload(payload: bytes) -> bytes:
     if isinstance(value, dict) and isinstance(value.get("bytes"), str):
         return base64.b64decode(value["bytes"])
     return payload
-
-
-def decompressed(body: bytes, headers: Headers) -> tuple[bytes, str]:
-    """The body without its content encoding, and why not, in words (empty where all is well).
-
-    A body that is not what its header says comes back as it is: recorders store decompressed bodies under the
-    header of the compressed one. A body that is cut off gives what can be decompressed.
-    """
-    encodings = [name.strip() for name in header(headers, "content-encoding").lower().split(",")]
-    problem = ""
-    for name in reversed(encodings):
-        if decoder := _DECODERS.get(name):
-            body, problem = decoder(body)
-    # Compressed although no header says so: the recorder dropped it.
-    for signature, decoder in _SIGNATURES.items():
-        if body.startswith(signature):
-            body, problem = decoder(body)
-    return body, problem
-
-
-def _inflated(body: bytes, wbits: int) -> tuple[bytes, str]:
-    parts: list[bytes] = []
-    room = _MAX_BYTES
-    rest = body
-    while rest:
-        stream = zlib.decompressobj(wbits)
-        try:
-            parts.append(stream.decompress(rest, room))
-        except zlib.error:
-            # Not compressed at all, or what follows a compressed member is padding.
-            return (b"".join(parts), "") if parts else (body, "")
-        room -= len(parts[-1])
-        if room <= 0:
-            return b"".join(parts), f"the body is larger than {_MAX_BYTES:,} bytes"
-        if not stream.eof:
-            return b"".join(parts), "the compressed body is cut off"
-        rest = stream.unused_data
-    return b"".join(parts), ""
-
-
-def _gunzipped(body: bytes) -> tuple[bytes, str]:
-    return _inflated(body, zlib.MAX_WBITS | 16) if body.startswith(b"\x1f\x8b") else (body, "")
-
-
-def _undeflated(body: bytes) -> tuple[bytes, str]:
-    if _is_text(body):
-        return body, ""
-    content, problem = _inflated(body, zlib.MAX_WBITS)
-    # "deflate" means zlib's format; some servers send the bare one.
-    return (content, problem) if content is not body else _inflated(body, -zlib.MAX_WBITS)
-
-
-def _unbrotlied(body: bytes) -> tuple[bytes, str]:
-    if _is_text(body):
-        return body, ""
-    module = _installed("brotli", "brotlicffi")
-    if module is None:
-        return body, "the body is compressed with brotli, and no decoder is installed (pip install brotli)"
-    try:
-        return module.decompress(body), ""
-    except module.error:
-        pass
-    stream = module.Decompressor()
-    try:
-        return stream.process(body), "the compressed body is cut off"
-    except module.error:
-        return body, ""
-
-
-def _unzstandarded(body: bytes) -> tuple[bytes, str]:
-    if not body.startswith(b"\x28\xb5\x2f\xfd"):
-        return body, ""
-    if (module := _installed("compression.zstd")) is not None:
-        stream, error = module.ZstdDecompressor(), module.ZstdError
-    elif (module := _installed("zstandard")) is not None:
-        stream, error = module.ZstdDecompressor().decompressobj(), module.ZstdError
-    else:
-        return body, "the body is compressed with zstandard, and no decoder is installed (pip install zstandard)"
-    try:
-        return stream.decompress(body), "" if stream.eof else "the compressed body is cut off"
-    except error:
-        return b"", "the compressed body is garbled"
-
-
-def _installed(*names: str) -> Any:
-    for name in names:
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    return None
-
-
-def _is_text(body: bytes) -> bool:
-    # A compressed body starts like text by accident only: brotli and deflate have no signature to tell.
-    return _SSE_START.match(body) is not None or body[:64].lstrip()[:1] in (b"{", b"[")
-
-
-_Decoder: TypeAlias = Callable[[bytes], tuple[bytes, str]]
-
-_DECODERS: dict[str, _Decoder] = {
-    "gzip": _gunzipped,
-    "x-gzip": _gunzipped,
-    "deflate": _undeflated,
-    "br": _unbrotlied,
-    "zstd": _unzstandarded,
-}
-
-_SIGNATURES: dict[bytes, _Decoder] = {b"\x1f\x8b": _gunzipped, b"\x28\xb5\x2f\xfd": _unzstandarded}

@@ -1,21 +1,12 @@
 """What the bytes of a body are."""
 
 import gzip
-import zlib
 
 import pytest
-import zstandard
 
-from pytest_llm_usage.cassettes import content
-from pytest_llm_usage.cassettes.content import body_value, decoded, inflate
-from pytest_llm_usage.errors import CassetteError
+from pytest_llm_usage.cassettes.content import body_value, decoded
 
 TEXT = "fastest bird? – é".encode()
-
-
-def raw_deflate(data):
-    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return compressor.compress(data) + compressor.flush()
 
 
 @pytest.mark.parametrize(
@@ -23,23 +14,14 @@ def raw_deflate(data):
     [
         ("gzip", gzip.compress(TEXT, mtime=0)),
         ("GZIP", gzip.compress(TEXT, mtime=0)),
-        ("x-gzip", gzip.compress(TEXT[:5], mtime=0) + gzip.compress(TEXT[5:], mtime=0)),
-        ("gzip", gzip.compress(TEXT, mtime=0) + b"\0" * 20),
-        ("deflate", zlib.compress(TEXT)),
-        ("deflate", raw_deflate(TEXT)),
-        ("zstd", zstandard.compress(TEXT)),
-        ("deflate, gzip", gzip.compress(zlib.compress(TEXT), mtime=0)),
         ("identity", TEXT),
         ("", TEXT),
+        ("gzip", TEXT),
+        ("**REDACTED**", TEXT),
     ],
 )
-def test_content_encodings(encoding, body):
+def test_a_body_without_its_content_encoding(encoding, body):
     assert decoded({"Content-Encoding": [encoding]}, body) == TEXT
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "unheard-of", "**REDACTED**"])
-def test_a_header_that_lies_over_a_plain_body(encoding):
-    assert decoded({"content-encoding": [encoding]}, TEXT) == TEXT
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "unheard-of"])
@@ -47,18 +29,9 @@ def test_what_cannot_be_decoded(encoding):
     assert decoded({"content-encoding": [encoding]}, b"\xff\x00\xfe") is None
 
 
-def test_data_that_ends_early():
-    with pytest.raises(zlib.error, match="ends early"):
-        inflate(gzip.compress(TEXT * 100)[:-12])
-
-
-@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress, zstandard.compress])
-def test_bombs(compress, monkeypatch):
-    monkeypatch.setattr(content, "MAX_BYTES", 1000)
-    encoding = {gzip.compress: "gzip", zlib.compress: "deflate"}.get(compress, "zstd")
-    assert decoded({"content-encoding": [encoding]}, compress(b"x" * 1000)) == b"x" * 1000
-    with pytest.raises(CassetteError, match="compressed data of more than 1,000 bytes"):
-        decoded({"content-encoding": [encoding]}, compress(b"x" * 1001))
+def test_what_is_downloaded_compressed_stays_so():
+    """Only the header says that the client decompresses it."""
+    assert decoded({}, gzip.compress(TEXT)) == gzip.compress(TEXT)
 
 
 @pytest.mark.parametrize(

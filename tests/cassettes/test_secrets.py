@@ -12,10 +12,13 @@ import zlib
 from pathlib import Path
 from urllib.parse import quote
 
+import brotli
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llm_usage import encoding
 from pytest_llm_usage.cassettes import Redaction, layout
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.cassettes.sanitize import sanitize
@@ -388,6 +391,110 @@ def test_what_looks_like_one_only_across_events_that_repeat_it_is_none(render, p
     answered = interaction(MODEL_URL, answer=render(["pa-abcdefgh"] * 20))
     (clean,) = sanitize([answered], Redaction(), shown_path="c.yaml")
     assert clean.response.body == answered.response.body
+
+
+# Bodies that cannot be decoded ------------------------------------------------------------------------------------------
+
+CANNOT_BE_CHECKED = """\
+Cassette not saved: c.yaml has a body that cannot be checked for credentials
+  interaction 1, {side} body: {problem}
+Install the package that is named, or do not record this host:  llm_usage_ignore_hosts = HOST"""
+
+
+def encoded_interaction(side, encoding, body):
+    headers = {"content-encoding": [encoding]}
+    if side == "request":
+        return interaction(MODEL_URL, headers=headers, body=body)
+    return interaction(MODEL_URL, body=CHAT, answer_headers=headers, answer=body)
+
+
+ENCODED = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress, "zstd": zstandard.compress}
+
+
+@pytest.mark.parametrize("side", ["request", "response"])
+@pytest.mark.parametrize("name", ENCODED)
+@pytest.mark.parametrize("outer", [None, *ENCODED])
+def test_a_key_in_an_encoded_body_stops_the_save(side, name, outer):
+    body = ENCODED[name](json.dumps({"text": f"it is {SHAPES['anthropic']}"}).encode())
+    if outer is not None:
+        name, body = f"{name}, {outer}", ENCODED[outer](body)
+    with pytest.raises(SecretError, match=f"interaction 1, {side} body, text: ") as error:
+        sanitize([encoded_interaction(side, name, body)], Redaction(), shown_path="c.yaml")
+    assert SHAPES["anthropic"] not in str(error.value)
+
+
+@pytest.mark.parametrize("side", ["request", "response"])
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_a_key_in_a_compressed_body_without_a_header_stops_the_save(side, name):
+    body = ENCODED[name](json.dumps({"text": f"it is {SHAPES['anthropic']}"}).encode())
+    with pytest.raises(SecretError, match=f"interaction 1, {side} body, text: "):
+        sanitize([encoded_interaction(side, "", body)], Redaction(), shown_path="c.yaml")
+
+
+@pytest.mark.parametrize("side", ["request", "response"])
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("br", "the body is compressed with brotli, and no decoder is installed (pip install brotli)"),
+        ("zstd", "the body is compressed with zstandard, and no decoder is installed (pip install zstandard)"),
+    ],
+)
+def test_a_body_without_its_decoder_stops_the_save(side, name, problem, monkeypatch):
+    for package in ("brotli", "brotlicffi", "compression.zstd", "backports.zstd", "zstandard"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SecretError) as error:
+        sanitize([encoded_interaction(side, name, ENCODED[name](b"{}" * 99))], Redaction(), shown_path="c.yaml")
+    assert str(error.value) == CANNOT_BE_CHECKED.format(side=side, problem=problem)
+
+
+@pytest.mark.parametrize("side", ["request", "response"])
+@pytest.mark.parametrize("name", ENCODED)
+def test_a_bomb_stops_the_save(side, name, monkeypatch):
+    monkeypatch.setattr(encoding, "MAX_BYTES", 10_000)
+    with pytest.raises(SecretError) as error:
+        sanitize([encoded_interaction(side, name, ENCODED[name](b" " * 10_001))], Redaction(), shown_path="c.yaml")
+    assert str(error.value) == CANNOT_BE_CHECKED.format(side=side, problem="the body is larger than 10,000 bytes")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "problem"),
+    [
+        ("gzip", b"\x1f\x8b" + b"\xff" * 50, "the compressed body is garbled"),
+        ("", b"\x1f\x8b" + b"\xff" * 50, "the compressed body is garbled"),
+        ("zstd", b"\x28\xb5\x2f\xfd" + b"\xff" * 50, "the compressed body is garbled"),
+        ("br", b"\xff\x00" * 50, "the compressed body is garbled"),
+        ("deflate", b"\xff\x00" * 50, "the compressed body is garbled"),
+        ("gzip", b"\xff\x00" * 50, "the body is not gzip, which its content-encoding names"),
+        ("dcb", b"\xff\x00" * 50, "the content encoding 'dcb' is not known"),
+    ],
+)
+def test_a_garbled_body_stops_the_save(name, body, problem):
+    with pytest.raises(SecretError) as error:
+        sanitize([encoded_interaction("response", name, body)], Redaction(), shown_path="c.yaml")
+    assert str(error.value) == CANNOT_BE_CHECKED.format(side="response", problem=problem)
+
+
+@pytest.mark.parametrize("name", ENCODED)
+@pytest.mark.parametrize("body", [b"plain text", b"plain \xe9 latin"])
+def test_a_plain_body_under_the_header_of_a_compressed_one_is_saved(name, body):
+    planted = encoded_interaction("response", name, body)
+    assert sanitize([planted], Redaction(), shown_path="c.yaml")[0].response.body == body
+    planted = encoded_interaction("response", name, body + b" " + SHAPES["anthropic"].encode())
+    with pytest.raises(SecretError, match="response body, line 1: something of the shape of an Anthropic key"):
+        sanitize([planted], Redaction(), shown_path="c.yaml")
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_a_compressed_stream_that_was_left_early_is_saved_if_it_holds_no_key(name):
+    """A client may stop reading. What came until then can be decoded, and is looked through."""
+    events = sse(*(_delta(f"word {number * number} ") for number in range(9999)))
+    body = ENCODED[name](events)
+    planted = encoded_interaction("response", name, body[: len(body) * 3 // 4])
+    assert sanitize([planted], Redaction(), shown_path="c.yaml")[0].response.body == planted.response.body
+    body = ENCODED[name](sse(_delta(SHAPES["anthropic"])) + events)
+    planted = encoded_interaction("response", name, body[: len(body) * 3 // 4])
+    with pytest.raises(SecretError, match="something of the shape of an Anthropic key"):
+        sanitize([planted], Redaction(), shown_path="c.yaml")
 
 
 def test_the_message_says_where(monkeypatch):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pytest_recording.plugin import get_default_cassette_name
 from vcr.request import Request as VcrRequest
 
+from pytest_llm_usage import encoding
 from pytest_llm_usage.cassettes import cassette_path, find_recording, storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.errors import CassetteError
@@ -206,11 +207,14 @@ def test_readers_during_a_write_see_a_whole_cassette(path):
         (b"", "it is empty"),
         (b"\x00\x01\x02\xff" * 10, "it is not UTF-8 text (byte 3)"),
         (b"interactions:\n- request: {", "it is not valid YAML, line 3"),
-        (gzip.compress(b"interactions: []", mtime=0)[:-9], "it is not whole"),
-        (b"\x1f\x8bnonsense", "it is not whole"),
         (
-            gzip.compress(b"\0" * (storage.MAX_BYTES + 1), compresslevel=1, mtime=0),
-            "compressed data of more than 268,435,456 bytes",
+            gzip.compress(b"interactions: []", mtime=0)[:-9],
+            "it cannot be decompressed (the compressed body is cut off)",
+        ),
+        (b"\x1f\x8bnonsense", "it cannot be decompressed (the compressed body is garbled)"),
+        (
+            gzip.compress(b"\0" * (encoding.MAX_BYTES + 1), compresslevel=1, mtime=0),
+            "it cannot be decompressed (the body is larger than 268,435,456 bytes)",
         ),
     ],
 )
@@ -228,7 +232,7 @@ def test_what_cannot_be_read_is_said_and_left_alone(path, content, problem):
 def test_a_file_too_large_to_be_a_cassette(path):
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:
-        file.truncate(storage.MAX_BYTES + 1)
+        file.truncate(encoding.MAX_BYTES + 1)
     with pytest.raises(CassetteError, match="it has more than 268,435,456 bytes"):
         storage.load(path)
 

@@ -13,8 +13,8 @@ from bodies import aws_stream, exchange, ndjson, sse
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pytest_llm_usage import wire
-from pytest_llm_usage.wire import Exchange, framing
+from pytest_llm_usage import encoding, wire
+from pytest_llm_usage.wire import Exchange
 
 CHAT = {"model": "m", "messages": []}
 SPENT = {"prompt_tokens": 120, "completion_tokens": 34, "total_tokens": 154}
@@ -190,7 +190,8 @@ def test_the_note_says_what_is_wrong(body, note):
 
 
 def test_a_missing_decoder_is_named_with_what_installs_it(monkeypatch):
-    for name in ("botocore.eventstream", "brotli", "brotlicffi", "compression.zstd", "zstandard"):
+    packages = ("botocore.eventstream", "brotli", "brotlicffi", "compression.zstd", "backports.zstd", "zstandard")
+    for name in packages:
         monkeypatch.setitem(sys.modules, name, None)
 
     def note(encoding):
@@ -205,14 +206,14 @@ def test_a_missing_decoder_is_named_with_what_installs_it(monkeypatch):
 
 
 def test_compressed_nonsense_is_named(monkeypatch):
-    monkeypatch.setattr(framing, "_MAX_BYTES", 1000)
+    monkeypatch.setattr(encoding, "MAX_BYTES", 1000)
     nonsense = with_body(WHOLE["json"], b"\x81\xff nonsense", **{"content-encoding": "br"})
     bomb = with_body(WHOLE["json"], gzip.compress(b" " * 10_000))
     zstd = with_body(WHOLE["json"], b"\x28\xb5\x2f\xfd" + b"\xff" * 99)
     padded = with_body(WHOLE["json"], gzip.compress(WHOLE["json"].response_body) + b"\0" * 9)
 
     assert wire.read(bomb).note == "the body is larger than 1,000 bytes"
-    assert wire.read(nonsense).note == "the response states no usage"
+    assert wire.read(nonsense).note == "the compressed body is garbled"
     assert wire.read(zstd).note == "the compressed body is garbled"
     assert wire.read(padded) == wire.read(WHOLE["json"])
 
