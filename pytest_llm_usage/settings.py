@@ -34,10 +34,12 @@ def _count_of(unit: str) -> Callable[[str], int]:
     return lambda text: parse_count(text, unit)
 
 
-def _one_of(*choices: str) -> Callable[[str], str]:
+def _one_of(*choices: str, renamed: Mapping[str, str] = MappingProxyType({})) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.strip() in choices:
             return text.strip()
+        if text.strip() in renamed:
+            raise ConfigurationError(f"{text.strip()!r} was renamed: use {renamed[text.strip()]!r}")
         from difflib import get_close_matches  # noqa: PLC0415 -- only on the way to an error
 
         near = get_close_matches(text, choices, n=1)
@@ -129,7 +131,7 @@ class _Setting:
     @property
     def spellings(self) -> tuple[str, ...]:
         """The option, as it is best typed first."""
-        spellings = (f"--llm-usage-{self.flag}".rstrip("-"),)
+        spellings = (f"--llm-usage-{self.flag}",)
         if self.short is None or os.environ.get("PYTEST_LLM_USAGE_SHORT_OPTIONS") == "0":
             return spellings
         return (self.short, *spellings)
@@ -140,7 +142,25 @@ class _Setting:
         return f"PYTEST_{self.key.upper()}"
 
 
-RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "off")
+@dataclass(frozen=True)
+class _Renamed:
+    """An earlier name of a setting: an error that gives the new one, so that no suite runs without what it asked for.
+
+    Attributes:
+        option: The option as it was.
+        name: What the ini key and the environment variable had behind their prefixes; None where these did not change.
+        new_name: The setting's name.
+    """
+
+    option: str
+    name: str | None
+    new_name: str
+
+
+_RENAMED = (_Renamed("--llm-usage-mode", "mode", "budgets"), _Renamed("--llm-usage", None, "report"))
+
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "live")
+_parse_record_mode = _one_of(*RECORD_MODES, renamed={"off": "live"})
 
 _SETTINGS = (
     _Setting(
@@ -184,25 +204,25 @@ _SETTINGS = (
         help="end the run once its model calls have cost more than USD",
     ),
     _Setting(
-        name="mode",
+        name="budgets",
         parse=_one_of("fail", "warn", "off"),
-        flag="mode",
+        flag="budgets",
         default="fail",
         metavar="MODE",
-        help="what a budget that is exceeded does: fail (default), warn or off",
+        help="what happens when a test or the run exceeds its budget: fail (default), warn or off",
     ),
     _Setting(
         name="record",
-        parse=_one_of(*RECORD_MODES),
+        parse=_parse_record_mode,
         flag="record",
         metavar="MODE",
         help="cassettes: none (default: replay, an unknown request fails), once, new_episodes, all, rewrite, "
-        "or off (no cassette: live, and measured)",
+        "or live (no cassette: calls go to the provider and are measured)",
     ),
     _Setting(
         name="report",
         parse=_one_of("models", "tests", "calls", "off"),
-        flag="",
+        flag="report",
         default="models",
         metavar="WHAT",
         help="the section at the end of the run: models (default), tests, calls or off",
@@ -369,6 +389,14 @@ def add_options(parser: pytest.Parser) -> None:
                 help=setting.help.replace("%", "%%"),
             )
         parser.addini(setting.key, setting.help, type=setting.ini_type, default=None)
+    for old in _RENAMED:
+        group.addoption(old.option, dest=_dest(old), nargs="?", const="...", default=None, help=argparse.SUPPRESS)
+        if old.name is not None:
+            parser.addini(f"{_PREFIX}{old.name}", f"renamed to {_PREFIX}{old.new_name}", default=None)
+
+
+def _dest(old: _Renamed) -> str:
+    return "renamed" + old.option.replace("-", "_")
 
 
 def is_taken(error: argparse.ArgumentError) -> bool:
@@ -399,7 +427,7 @@ class Settings:
 
     limits: Limits
     session_limits: Limits
-    mode: str
+    budgets: str
     record: str | None
     report: str
     track: str
@@ -427,12 +455,15 @@ class Settings:
     step_summary: Path | None
 
     @classmethod
-    def of(cls, config: pytest.Config) -> Settings:
+    def from_config(cls, config: pytest.Config) -> Settings:
         """The settings of a run: command line before environment before ini file before default.
 
         Raises:
-            ConfigurationError: A value that cannot be read: one line with the option and what it takes.
+            ConfigurationError: A value that cannot be read: one line with the option and what it takes. Or an earlier name:
+                one line with the new one.
         """
+        for old in _RENAMED:
+            _refuse(config, old)
         values: dict[str, Any] = {}
         origins: dict[str, str] = {}
         for setting in _SETTINGS:
@@ -477,7 +508,22 @@ def project_settings(places: Iterable[Path]) -> Settings:
             config = pytest.Config.fromdictargs({}, [*_READ_ONLY, *overrides, *map(str, places)])
     except pytest.UsageError as error:
         raise ConfigurationError(str(error)) from None
-    return Settings.of(config)
+    return Settings.from_config(config)
+
+
+def _refuse(config: pytest.Config, old: _Renamed) -> None:
+    """Raises an error where an earlier name is used."""
+    new = next(setting for setting in _SETTINGS if setting.name == old.new_name)
+    value = config.getoption(_dest(old), None)
+    if value is not None:
+        raise ConfigurationError(f"{old.option} was renamed: use {new.spellings[0]}={value}")
+    if old.name is None:
+        return
+    variable, key = f"PYTEST_LLM_USAGE_{old.name.upper()}", f"{_PREFIX}{old.name}"
+    if os.environ.get(variable):
+        raise ConfigurationError(f"{variable} was renamed: use {new.variable}={os.environ[variable]}")
+    if config.getini(key):
+        raise ConfigurationError(f"{key} was renamed: use {new.key} = {config.getini(key)}")
 
 
 def _ini_text(config: pytest.Config, setting: _Setting) -> str | None:
@@ -557,7 +603,7 @@ class CassetteMark:
     ignore_body: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, name: object, keywords: Mapping[str, Any]) -> CassetteMark:
+    def from_marker(cls, name: object, keywords: Mapping[str, Any]) -> CassetteMark:
         """The keywords, checked.
 
         Raises:
@@ -576,7 +622,7 @@ class CassetteMark:
                 raise ConfigurationError(f"llm_cassette: {key}: {value!r} is not a text")
         if values.get("record") is not None:
             try:
-                _one_of(*RECORD_MODES)(values["record"])
+                _parse_record_mode(values["record"])
             except ConfigurationError as error:
                 raise ConfigurationError(f"llm_cassette: record: {error}") from None
         return cls(**{key: value for key, value in values.items() if value is not None})
@@ -593,4 +639,4 @@ def cassette_mark(item: pytest.Item) -> CassetteMark:
         return CassetteMark()
     if len(mark.args) > 1:
         raise ConfigurationError(f"llm_cassette takes one name, not {', '.join(map(repr, mark.args))}")
-    return CassetteMark.of(mark.args[0] if mark.args else None, mark.kwargs)
+    return CassetteMark.from_marker(mark.args[0] if mark.args else None, mark.kwargs)

@@ -31,7 +31,7 @@ MARKS = [
         Version(langchain_core.__version__) < Version("1.7"), reason="the index tells of langchain-core 1.7's clients"
     ),
     # Not the plugin's own recorder: what is replayed here is matched in a way of its own.
-    pytest.mark.llm_cassette(record="off"),
+    pytest.mark.llm_cassette(record="live"),
     # Clients warn of models that have been retired since, and of blocks that they do not know yet.
     pytest.mark.filterwarnings("ignore"),
 ]

@@ -206,7 +206,7 @@ def test_live_calls_are_measured_without_a_cassette(project, provider):
             print("seen:", len(llm_usage.calls))
     """)
 
-    result = run(project, "--llm-usage-record=off", "-s")
+    result = run(project, "--llm-usage-record=live", "-s")
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*seen: 1*"])

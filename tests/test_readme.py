@@ -212,7 +212,7 @@ def help_text():
 
 
 def test_every_setting_is_listed_and_no_other(help_text):
-    declared = set(re.findall(r"^  (llm_usage_\w+) \(", help_text, flags=re.MULTILINE))
+    declared = set(re.findall(r"^  (llm_usage_\w+) \(\w+\):(?!\s+renamed)", help_text, flags=re.MULTILINE))
     assert declared
     assert set(re.findall(r"^\| .*?\| `(llm_usage_\w+)` \|", CONFIGURATION, flags=re.MULTILINE)) == declared
 

@@ -11,8 +11,8 @@ from pytest_llm_usage.cassettes.redaction import Redaction
 
 __all__ = ["RECORD_MODES", "CassettePolicy", "JsonStyle", "RecordMode"]
 
-RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite", "off"]
-RECORD_MODES: tuple[RecordMode, ...] = ("none", "once", "new_episodes", "all", "rewrite", "off")
+RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite", "live"]
+RECORD_MODES: tuple[RecordMode, ...] = ("none", "once", "new_episodes", "all", "rewrite", "live")
 JsonStyle: TypeAlias = Literal["indented", "verbatim"]
 
 

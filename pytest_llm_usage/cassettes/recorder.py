@@ -412,7 +412,7 @@ class _Cassette:
         if self._before_send is not None and not is_local:
             self._before_send(plain)
         mode = self._policy.record_mode
-        if mode == "off":
+        if mode == "live":
             return _Decision(_Action.PASS if is_local else _Action.MEASURE, plain, started_at)
         with self._lock:
             recordings = self._opened()

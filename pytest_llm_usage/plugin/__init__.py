@@ -72,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:
-        settings = config.stash[SETTINGS] = Settings.of(config)
+        settings = config.stash[SETTINGS] = Settings.from_config(config)
         if settings.prices is not None:
             price_book(config, settings.prices)
         if not hasattr(config, "workerinput"):
@@ -80,7 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CLOSERS] = ExitStack()
-    if settings.session_limits and settings.mode == "fail":
+    if settings.session_limits and settings.budgets == "fail":
         from pytest_llm_usage.report.session_budget import SessionBudget  # noqa: PLC0415 -- only for runs with a budget
 
         own = Path(getattr(config, "workerinput", {}).get("llm_usage_tally", ""))
@@ -177,13 +177,13 @@ def pytest_runtest_call_of_failed_setup(item: pytest.Item) -> None:
 def _set_limits(item: pytest.Item, tracker: Tracker) -> None:
     """Reads the test's budget; a marker that cannot be read fails this test alone."""
     settings = item.config.stash[SETTINGS]
-    if settings.mode == "off" or not _is_tracked(item, settings):
+    if settings.budgets == "off" or not _is_tracked(item, settings):
         return
     try:
         tracker.limits = limits_of(item, settings)
     except ConfigurationError as error:
         tracker.fail(str(error))
-    if settings.mode == "fail":
+    if settings.budgets == "fail":
         tracker.stop = fail
 
 
@@ -239,7 +239,7 @@ def _check_budget(item: pytest.Item, tracker: Tracker) -> None:
     text = tracker.over_budget()
     if text is None:
         return
-    if item.config.stash[SETTINGS].mode == "warn":
+    if item.config.stash[SETTINGS].budgets == "warn":
         from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
 
         warnings.warn(f"{item.nodeid}: {text}", LLMUsageWarning, stacklevel=2)

@@ -87,7 +87,9 @@ def opened_as(
     place, tracker = user_callsite(), current() or shared_tracker(config)
     file = config.rootpath / "conftest.py" if place is None else Path(place[0])
     try:
-        policy = _policy(config, CassetteMark.of(name, keywords), file, "pytest", redact=redact, vcr_config=vcr_config)
+        policy = _policy(
+            config, CassetteMark.from_marker(name, keywords), file, "pytest", redact=redact, vcr_config=vcr_config
+        )
     except (ConfigurationError, CassetteError) as error:
         fail(str(error))
     with _replaying(policy, tracker) as cassette:

@@ -59,18 +59,18 @@ class RunCollector:
             self._gathered().add("", "", data)
 
     def _check_session(self, session: pytest.Session, settings: Settings) -> None:
-        """Fails the run that spent more than it may, or of which that cannot be known; says so alone in mode `warn`."""
-        if self._run is None or not settings.session_limits or settings.mode == "off":
+        """Fails the run that spent more than it may, or of which that cannot be known; only says so where budgets warn."""
+        if self._run is None or not settings.session_limits or settings.budgets == "off":
             return
         breached = self._run.breached(settings.session_limits)
         verdict = breached or self._run.unproven(settings.session_limits)
         if verdict is None:
             return
-        if settings.mode == "fail" and breached is not None:
+        if settings.budgets == "fail" and breached is not None:
             session.shouldfail = verdict  # pytest's own words for a run that ended early: !!! … !!!
         else:
             self._printed.append(verdict)
-        if settings.mode == "fail" and session.exitstatus == pytest.ExitCode.OK:
+        if settings.budgets == "fail" and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(optionalhook=True)

@@ -194,7 +194,7 @@ def test_patterns_of_hosts(pattern, host, port, matches):
 
 
 def test_a_replaying_cassette_guards_and_a_recording_one_does_not(provider, cassette, path):
-    for mode in ("once", "all", "rewrite", "new_episodes", "off"):
+    for mode in ("once", "all", "rewrite", "new_episodes", "live"):
         with cassette(mode):
             connect(HOST, provider.port)
     for mode in ("none", "once"):

@@ -117,7 +117,7 @@ def test_reordered_keys_are_the_same_request(provider, cassette):
 
 
 def test_no_request_no_cassette(cassette, path):
-    for mode in ("none", "once", "new_episodes", "all", "rewrite", "off"):
+    for mode in ("none", "once", "new_episodes", "all", "rewrite", "live"):
         with cassette(mode):
             pass
     assert not path.parent.exists()
@@ -220,7 +220,7 @@ def test_rewrite_does_not_read_what_it_replaces(provider, cassette, path):
 def test_off_measures_and_writes_nothing(provider, cassette, path):
     write(path, recorded(provider.url, CHAT, {"old": 1}))
     before = path.read_bytes()
-    with cassette("off") as opened:
+    with cassette("live") as opened:
         assert ask(provider.url)["number"] == 1
     assert path.read_bytes() == before
     assert [exchange.replayed for exchange in opened.seen] == [False]
@@ -353,7 +353,7 @@ def test_we_replay_what_plain_vcrpy_wrote(provider, cassette, path):
 # What is none of the cassette's business --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["none", "once", "all", "off"])
+@pytest.mark.parametrize("mode", ["none", "once", "all", "live"])
 def test_on_loopback_only_model_calls_concern_the_cassette(provider, cassette, path, mode):
     local = f"http://127.0.0.1:{provider.port}"
     with cassette(mode) as opened:

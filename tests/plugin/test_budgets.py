@@ -777,7 +777,7 @@ def test_a_warning_instead_of_a_failure(pytester):
             assert len(model.requests) == 3
     """)
 
-    result = pytester.runpytest("--max-tokens=5000", "--llm-usage-mode=warn", "-W", "always")
+    result = pytester.runpytest("--max-tokens=5000", "--llm-usage-budgets=warn", "-W", "always")
 
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=1, warnings=1)
@@ -787,7 +787,7 @@ def test_a_warning_instead_of_a_failure(pytester):
 def test_nothing_is_said_of_budgets_that_are_off(pytester):
     pytester.makepyfile(SPENDS_5001)
 
-    result = pytester.runpytest("--max-tokens=5000", "--llm-usage-mode=off")
+    result = pytester.runpytest("--max-tokens=5000", "--llm-usage-budgets=off")
 
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*LLM budget*")
@@ -881,7 +881,7 @@ def test_shared_fixtures_spend_of_the_session_budget(pytester):
 def test_a_session_budget_that_only_warns_ends_nothing(pytester, mode):
     pytester.makepyfile(FIVE_TESTS)
 
-    result = pytester.runpytest("--session-max-tokens=10", f"--llm-usage-mode={mode}", "-W", "always")
+    result = pytester.runpytest("--session-max-tokens=10", f"--llm-usage-budgets={mode}", "-W", "always")
 
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=5)

@@ -20,7 +20,7 @@ FLAKY = """
 def test_all_attempts_count_for_the_run_and_the_last_for_the_test(pytester, plugin_args):
     pytester.makepyfile(test_it=FLAKY)
 
-    result = pytester.runpytest(*plugin_args, "--reruns=2", "--llm-usage=tests")
+    result = pytester.runpytest(*plugin_args, "--reruns=2", "--llm-usage-report=tests")
 
     assert result.parseoutcomes()["rerun"] == 2
     result.assert_outcomes(passed=1)

@@ -178,9 +178,9 @@ def test_numbers_are_read_as_people_write_them(run, text, outcome):
         ("--max-llm-calls", "few", "'few' is not a number of calls"),
         ("--session-max-tokens", "abc", "'abc' is not a number of tokens"),
         ("--session-max-cost", "abc", "'abc' is not an amount in USD"),
-        ("--llm-usage-mode", "wran", "'wran' is not one of fail, warn, off; did you mean 'warn'?"),
-        ("--llm-usage", "model", "'model' is not one of models, tests, calls, off; did you mean 'models'?"),
-        ("--llm-usage-record", "never", "'never' is not one of none, once, new_episodes, all, rewrite, off"),
+        ("--llm-usage-budgets", "wran", "'wran' is not one of fail, warn, off; did you mean 'warn'?"),
+        ("--llm-usage-report", "model", "'model' is not one of models, tests, calls, off; did you mean 'models'?"),
+        ("--llm-usage-record", "never", "'never' is not one of none, once, new_episodes, all, rewrite, live"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_names_it_and_what_it_takes(pytester, option, text, complaint):
@@ -220,7 +220,7 @@ def test_a_wrong_value_elsewhere_is_named_by_its_place(run, place):
     [
         ("llm_usage_track", "some", "'some' is not one of all, requested"),
         ("llm_usage_missing", "eror", "'eror' is not one of error, warn, ignore; did you mean 'error'?"),
-        ("llm_usage_mode", "on", "'on' is not one of fail, warn, off"),
+        ("llm_usage_budgets", "on", "'on' is not one of fail, warn, off"),
     ],
 )
 def test_a_wrong_ini_key_is_one_line(pytester, key, text, complaint):
@@ -235,7 +235,51 @@ def test_a_wrong_ini_key_is_one_line(pytester, key, text, complaint):
 
 
 def test_an_empty_environment_variable_says_nothing(run):
-    run({"environment": "", "ini": "15"}).assert_outcomes(passed=1)
+    result = run({"environment": "", "ini": "14"})
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*limit 14 (llm_usage_max_tokens)"])
+
+
+@pytest.mark.parametrize(
+    ("argument", "complaint"),
+    [
+        ("--llm-usage-mode=warn", "--llm-usage-mode was renamed: use --llm-usage-budgets=warn"),
+        ("--llm-usage=tests", "--llm-usage was renamed: use --llm-usage-report=tests"),
+        ("--llm-usage", "--llm-usage was renamed: use --llm-usage-report=..."),
+        ("--llm-usage-record=off", "--llm-usage-record: 'off' was renamed: use 'live'"),
+        ("-ollm_usage_mode=warn", "llm_usage_mode was renamed: use llm_usage_budgets = warn"),
+        ("-ollm_usage_record=off", "llm_usage_record: 'off' was renamed: use 'live'"),
+        ("PYTEST_LLM_USAGE_MODE=off", "PYTEST_LLM_USAGE_MODE was renamed: use PYTEST_LLM_USAGE_BUDGETS=off"),
+        ("PYTEST_LLM_USAGE_RECORD=off", "PYTEST_LLM_USAGE_RECORD: 'off' was renamed: use 'live'"),
+    ],
+)
+@pytest.mark.parametrize("strict", [(), ("--strict-config",)], ids=["", "strict"])
+def test_an_earlier_name_is_one_line_with_the_new_one(pytester, monkeypatch, argument, complaint, strict):
+    pytester.makepyfile(SPENDS_15)
+    arguments = [argument]
+    if not argument.startswith("-"):
+        monkeypatch.setenv(*argument.split("="))
+        arguments = []
+
+    result = pytester.runpytest(*arguments, *strict)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert [line for line in result.errlines if line] == [f"ERROR: {complaint}"]
+
+
+def test_an_earlier_record_mode_in_a_marker_fails_the_test_with_the_new_one(pytester):
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.mark.llm_cassette(record="off")
+        def test_it(llm_usage): pass
+    """)
+
+    result = pytester.runpytest()
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*llm_cassette: record: 'off' was renamed: use 'live'*"])
 
 
 @pytest.mark.parametrize("section", ["[tool.pytest.ini_options]", "[tool.pytest]"])
@@ -351,7 +395,14 @@ def test_help_names_every_option_and_ini_key(pytester):
     for short, long, _ in SPELLINGS:
         assert short in text
         assert long in text
-    for name in ("--llm-usage-mode", "--llm-usage-record", "--llm-usage=", "llm_usage_track", "llm_usage_missing"):
+    assert "--llm-usage-mode" not in text
+    for name in (
+        "--llm-usage-budgets",
+        "--llm-usage-record",
+        "--llm-usage-report",
+        "llm_usage_track",
+        "llm_usage_missing",
+    ):
         assert name in text
 
 

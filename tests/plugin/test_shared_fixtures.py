@@ -45,7 +45,7 @@ LEAVE = {
 def test_set_up_and_tear_down_belong_to_no_test(pytester, scope, leave, selected):
     pytester.makepyfile(test_it=TESTS.format(scope=scope, leave=LEAVE[leave]))
 
-    result = pytester.runpytest(*selected, "--max-tokens=15", "--llm-usage=tests")
+    result = pytester.runpytest(*selected, "--max-tokens=15", "--llm-usage-report=tests")
 
     count = 1 if "-k" in selected else 2
     result.assert_outcomes(passed=count, deselected=2 - count)

@@ -61,7 +61,7 @@ def test_columns_are_aligned(pytester):
 def test_nothing_is_printed_when_no_model_was_called(pytester, plugin_args):
     pytester.makepyfile("def test_it(llm_usage): pass")
 
-    result = pytester.runpytest(*plugin_args, "--max-tokens=5000", "--llm-usage=calls")
+    result = pytester.runpytest(*plugin_args, "--max-tokens=5000", "--llm-usage-report=calls")
 
     result.assert_outcomes(passed=1)
     assert "LLM" not in result.stdout.str()
@@ -70,7 +70,7 @@ def test_nothing_is_printed_when_no_model_was_called(pytester, plugin_args):
 def test_nothing_is_printed_where_nobody_wants_it(pytester):
     pytester.makepyfile(MIXED)
 
-    assert section(pytester.runpytest("--llm-usage=off")) is None
+    assert section(pytester.runpytest("--llm-usage-report=off")) is None
 
 
 def test_an_unknown_count_is_never_zero(pytester):
@@ -156,7 +156,7 @@ def test_answers_of_langchains_cache_are_said_and_not_counted(pytester):
 def test_tests_are_listed_on_demand(pytester):
     pytester.makepyfile(test_agent=MIXED)
 
-    lines = section(pytester.runpytest("--llm-usage=tests"))
+    lines = section(pytester.runpytest("--llm-usage-report=tests"))
 
     rows = [line.split() for line in lines if line.startswith("test_agent.py::")]
     assert [row[0] for row in rows] == [
@@ -169,7 +169,7 @@ def test_tests_are_listed_on_demand(pytester):
 def test_calls_are_listed_on_demand_with_where_they_were_made(pytester):
     pytester.makepyfile(test_agent=MIXED)
 
-    lines = section(pytester.runpytest("--llm-usage=calls", "-k", "large and 1"))
+    lines = section(pytester.runpytest("--llm-usage-report=calls", "-k", "large and 1"))
 
     assert any(line.split()[:5] == ["1", "gpt-4-turbo-2024-04-09", "1,412", "171", "1,583"] for line in lines)
     assert any("test_agent.py:19 in test_large" in line for line in lines)
@@ -315,7 +315,9 @@ LONG = """
 def test_no_line_is_longer_than_eighty_columns(pytester, what):
     pytester.makepyfile(test_a_module_with_quite_a_long_name_as_they_often_have=LONG)
 
-    result = pytester.runpytest(f"--llm-usage={what}", "--llm-usage-mode=warn", "-W", "ignore", "--max-cost=1")
+    result = pytester.runpytest(
+        f"--llm-usage-report={what}", "--llm-usage-budgets=warn", "-W", "ignore", "--max-cost=1"
+    )
 
     lines = section(result)
     assert [line for line in lines if width(line) > 80] == []
@@ -331,7 +333,7 @@ def test_wide_characters_take_two_columns(pytester, what):
             FakeChatModel().invoke("two")
     """)
 
-    lines = section(pytester.runpytest(f"--llm-usage={what}", "--max-tokens=30"))
+    lines = section(pytester.runpytest(f"--llm-usage-report={what}", "--max-tokens=30"))
 
     assert [line for line in lines if width(line) > 80] == []
     assert len({width(line) for line in lines[:4]}) == 1

@@ -526,7 +526,7 @@ def test_names_of_tests_may_hold_anything(pytester, plugin_args):
                 assert llm_usage.total_tokens == 15
     """)
 
-    result = pytester.runpytest(*plugin_args, "--llm-usage=calls", "--max-tokens=15")
+    result = pytester.runpytest(*plugin_args, "--llm-usage-report=calls", "--max-tokens=15")
 
     result.assert_outcomes(passed=9)
     assert totals(result)["total"][0] == "9"

@@ -110,7 +110,7 @@ def test_a_session_budget_pays_for_every_attempt_in_every_worker(counted):
     """Every test is run three times: at the seventh test, twenty calls are spent."""
     source = COUNTED.replace("        call()\n", "        call()\n        assert False\n")
 
-    result, calls = counted(source, "-n", "4", "--reruns=2", "--session-max-tokens=300", "--llm-usage=tests")
+    result, calls = counted(source, "-n", "4", "--reruns=2", "--session-max-tokens=300", "--llm-usage-report=tests")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert 21 <= calls <= 20 + 3 * 4
@@ -140,7 +140,7 @@ def test_what_fixtures_of_all_workers_spend_counts(counted):
 
 
 def test_a_session_budget_that_only_warns_runs_every_test(counted):
-    result, calls = counted(COUNTED, "-n", "2", "--session-max-tokens=300", "--llm-usage-mode=warn")
+    result, calls = counted(COUNTED, "-n", "2", "--session-max-tokens=300", "--llm-usage-budgets=warn")
 
     assert result.ret == pytest.ExitCode.OK
     assert calls == 200

@@ -367,7 +367,7 @@ def live(test):
     """A test whose wire is observed, whose clients are left for the interpreter to close."""
     for mark in (
         pytest.mark.usefixtures("observed"),
-        pytest.mark.llm_cassette(record="off"),
+        pytest.mark.llm_cassette(record="live"),
         pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed"),
     ):
         mark(test)
