@@ -18,23 +18,12 @@ from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
+from pytest_llm_usage.wire.loopback import is_loopback
+
 __all__ = ["HostPatterns", "NetworkGuard", "is_loopback"]
 
 #: Packages that only pass a connection on: the library that wanted it is further out.
 _PLUMBING = frozenset({"asyncio", "socket", "ssl", "concurrent", "threading", "anyio", "sniffio", "trio", "contextlib"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own loopback."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback or address.is_unspecified
 
 
 class HostPatterns:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -28,7 +29,7 @@ from pytest_llm_usage.wire.paths import get_path, iter_path
 from pytest_llm_usage.wire.providers import UNBILLED
 from pytest_llm_usage.wire.recognition import Request, by_path, by_shape
 
-__all__ = ["WireCall", "WireStatus", "is_model_call", "read"]
+__all__ = ["WireCall", "WireStatus", "is_model_call", "may_ask_model", "read"]
 
 #: ``ok``: usage is known. ``no_usage``: the provider answered without usage. ``aborted``: the answer breaks off; its
 #: usage, if any, is what was stated until then.
@@ -91,6 +92,17 @@ def is_model_call(method: str, url: str, request_body: bytes, request_headers: H
         return False
     recognised = by_path(method, path, Request.from_body(request_body, request_headers))
     return recognised is not None and recognised[1] != "batch-results"
+
+
+@lru_cache(maxsize=4096)
+def may_ask_model(method: str, url: str) -> bool:
+    """Whether a request may ask a model, judged by host and path alone: the path of a known API, or a known host."""
+    path = path_of(url)
+    if method.upper() not in _KINDS_BY_METHOD or UNBILLED.search(path):
+        return False
+    if any(re.search(pattern, path) for flavour in FLAVOURS for pattern in (flavour.path, flavour.stored) if pattern):
+        return True
+    return method.upper() == "POST" and provider_at(url, "") not in (None, "")
 
 
 def read(exchange: Exchange) -> WireCall | None:

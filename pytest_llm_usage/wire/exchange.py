@@ -26,6 +26,7 @@ class Exchange:
         started_at: Seconds since the epoch at which the request was made in this process.
         replayed: Whether the response came from a cassette rather than the network.
         cassette: The cassette that it came from or is recorded to; None where it is only measured.
+        live: Whether the response came from a provider during this run: from no cassette, no mock and no loopback.
     """
 
     method: str
@@ -38,3 +39,4 @@ class Exchange:
     started_at: float = 0.0
     replayed: bool = True
     cassette: Path | None = None
+    live: bool = False

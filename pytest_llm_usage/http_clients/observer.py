@@ -1,0 +1,251 @@
+"""`Observer` and `Observation`: what all client libraries have in common.
+
+A client's module tells the observer of a request before it is sent (`begin`), puts the observation in flight while
+it is (`with`), and feeds it the answer as the code under test reads it (`respond`, `tap`, `finish`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import Context, Token, copy_context
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pytest_llm_usage.http_clients.body import BoundedBody
+from pytest_llm_usage.http_clients.sink import Sink
+from pytest_llm_usage.wire.exchange import Exchange, Headers
+from pytest_llm_usage.wire.in_flight import InFlight, in_flight
+from pytest_llm_usage.wire.loopback import is_loopback
+
+__all__ = ["Observation", "Observer"]
+
+_T = TypeVar("_T")
+
+#: What a client knows of a request beside its address: its headers and body. Asked only where a model may be asked.
+Details = Callable[[], tuple[Headers, bytes]]
+
+
+class Observer:
+    """Tells a sink of requests to models. One for each run of pytest; it ends with it.
+
+    Args:
+        sink: Who is told.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink: Sink | None = sink
+        self._wanted: dict[tuple[str, str], bool] = {}
+        self._given_up: deque[Observation] = deque()
+
+    def begin(self, method: str, url: str, details: Details) -> Observation | None:
+        """The observation of a request that is about to be sent; None where it asks no model or an outer layer owns it.
+
+        Raises:
+            BaseException: An outcome exception of the sink's.
+        """
+        sink = self._sink
+        if sink is None or not self._wants(sink, method, url):
+            return None
+        outer = in_flight.get()
+        if outer is not None and outer.covers(url):
+            return None
+        self.flush()
+        try:
+            headers, body = details()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+            self.report(f"{method} {url}", error)
+            headers, body = {}, b""
+        observation = Observation(self, method, url, headers, body)
+        try:
+            observation.ticket = observation.context.run(sink.before_send, method, url, headers, body)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.report(f"{method} {url}", error)
+            return None
+        return observation
+
+    def _wants(self, sink: Sink, method: str, url: str) -> bool:
+        key = (method, url)
+        wanted = self._wanted.get(key)
+        if wanted is None:
+            try:
+                wanted = sink.wants(method, url)
+            except Exception as error:  # noqa: BLE001 - as above
+                self.report(f"{method} {url}", error)
+                wanted = False
+            if len(self._wanted) >= _REMEMBERED:
+                self._wanted.clear()
+            self._wanted[key] = wanted
+        return wanted
+
+    def before_network(self, url: Callable[[], str]) -> None:
+        """Tell that the lowest layer of a library was reached: what is in flight there is about to leave the process.
+
+        Args:
+            url: The address, asked for only where a request to a model is in flight.
+
+        Raises:
+            BaseException: An outcome exception of the sink's.
+        """
+        request = in_flight.get()
+        if self._sink is None or not isinstance(request, Observation) or request.observer is not self or request.live:
+            return
+        try:
+            address = url()
+            if not request.covers(address) or is_loopback(urlsplit(address).hostname or "localhost"):
+                return
+            request.live = True
+            request.context.run(self._sink.before_network, address, request.ticket)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.report(f"{request.method} {request.url}", error)
+
+    def observed(self, observation: Observation, exchange: Exchange) -> None:
+        """Hand an exchange to the sink."""
+        sink = self._sink
+        if sink is None:
+            return
+        try:
+            observation.context.run(sink.observe, exchange, observation.ticket)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.report(f"{exchange.method} {exchange.url}", error)
+
+    def report(self, subject: str, error: Exception) -> None:
+        """Hand a mistake of ours to the sink."""
+        sink = self._sink
+        if sink is not None:
+            with contextlib.suppress(Exception):  # a warning may be an error
+                sink.failed(subject, error)
+
+    def give_up(self, observation: Observation) -> None:
+        """Note an answer that was dropped before its end.
+
+        Called by the garbage collector, which may run in the middle of anything, under any lock: the sink is told later.
+        """
+        self._given_up.append(observation)
+
+    def flush(self) -> None:
+        """Tell of the answers that were dropped before their end."""
+        while self._given_up:
+            with contextlib.suppress(IndexError):
+                self._given_up.popleft().finish()
+
+    def stop(self) -> None:
+        """Tell of what is left, and of nothing from now on: a wrapper that cannot be removed does nothing."""
+        self.flush()
+        self._sink = None
+
+
+#: How many addresses are remembered.
+_REMEMBERED = 4096
+
+
+class Observation(InFlight):
+    """One request of the code under test and what becomes of it.
+
+    As a context manager it is in flight: the layers below stand down.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_body",
+        "_headers",
+        "_request_body",
+        "_request_headers",
+        "_started_at",
+        "_status",
+        "_token",
+        "context",
+        "method",
+        "observer",
+        "ticket",
+        "url",
+    )
+
+    def __init__(self, observer: Observer, method: str, url: str, headers: Headers, body: bytes) -> None:
+        super().__init__(url)
+        self.observer = observer
+        self.method = method
+        self.url = url
+        self.context: Context = copy_context()
+        self.ticket: object = None
+        self._request_headers = headers
+        self._request_body = body
+        self._started_at = time.time()
+        self._status: int | None = None
+        self._headers: Headers = {}
+        self._body: BoundedBody | None = None
+        self._token: Token[InFlight | None] | None = None
+
+    def __enter__(self) -> Self:
+        """Put the request in flight."""
+        self._token = in_flight.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let the layers above be asked again."""
+        if self._token is not None:
+            with contextlib.suppress(ValueError):  # a coroutine that is closed from another context
+                in_flight.reset(self._token)
+
+    def respond(self, status: int, headers: Headers) -> None:
+        """Take in the head of the answer."""
+        self._status = status
+        self._headers = headers
+        self._body = BoundedBody()
+
+    def tap(self, piece: _T) -> _T:
+        """Take in a piece of the body that passes to its reader, and pass it on."""
+        if self._body is not None and isinstance(piece, bytes):
+            self._body.add(piece)
+        return piece
+
+    def at_end(self) -> Iterator[Any]:
+        """Nothing, at the end of an iterator: whoever comes here has read it all."""
+        self.finish()
+        yield from ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its answer has begun and has not been told of."""
+        return self._body is not None
+
+    def finish(self) -> None:
+        """Tell of the request, with what was read of its answer. Only the first time counts."""
+        body, self._body = self._body, None
+        if body is None or self._status is None or self.claimed:
+            return
+        exchange = Exchange(
+            method=self.method,
+            url=self.url,
+            request_headers=self._request_headers,
+            request_body=self._request_body,
+            status=self._status,
+            response_headers=self._headers,
+            response_body=body.content(),
+            started_at=self._started_at,
+            replayed=False,
+            live=self.live,
+        )
+        self.observer.observed(self, exchange)
+
+
+def as_bytes(value: object) -> bytes:
+    """A body that is there as a whole; empty for one that would have to be read."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    return value.encode("utf-8", "replace") if isinstance(value, str) else b""
+
+
+def several(pairs: Iterator[tuple[str, str]]) -> Mapping[str, list[str]]:
+    """Headers by name, each with all its values."""
+    headers: dict[str, list[str]] = {}
+    for name, value in pairs:
+        headers.setdefault(name, []).append(value)
+    return headers

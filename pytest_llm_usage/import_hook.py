@@ -1,0 +1,62 @@
+"""`ImportHook`: calls back when the code under test imports a module.
+
+wrapt has such hooks ready, but importing it costs every start of pytest more than this whole plugin.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TypeAlias
+
+__all__ = ["ImportHook"]
+
+OnImport: TypeAlias = Callable[[ModuleType], object]
+
+
+class ImportHook:
+    """A finder that knows a few modules by name, and steps aside for each as soon as it was asked for it.
+
+    Args:
+        callbacks: By the name of a module: called once with it, at once where it is imported already, else behind its
+            import. A callback must not raise: it would fail the import.
+    """
+
+    def __init__(self, callbacks: Mapping[str, OnImport]) -> None:
+        self._callbacks = dict(callbacks)
+
+    def install(self, closers: ExitStack) -> None:
+        """Calls back now or on import, until `closers` are closed."""
+        for name in [name for name in self._callbacks if name in sys.modules]:
+            self._callbacks.pop(name)(sys.modules[name])
+        if self._callbacks:
+            sys.meta_path.insert(0, self)
+            closers.callback(self._uninstall)
+
+    def _uninstall(self) -> None:
+        self._callbacks.clear()
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """What `sys.meta_path` asks for: the module as others find it, with the callback behind its import."""
+        if name not in self._callbacks:
+            return None
+        callback = self._callbacks.pop(name)
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.loader is None:
+            # Not installed; it may be by the time it is asked for again.
+            self._callbacks[name] = callback
+            return spec
+        run = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            run(module)
+            callback(module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
