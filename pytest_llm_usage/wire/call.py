@@ -27,7 +27,7 @@ from pytest_llm_usage.wire.framing import Body, Event, header
 from pytest_llm_usage.wire.hosts import path_of, provider_at
 from pytest_llm_usage.wire.paths import get_path, iter_path
 from pytest_llm_usage.wire.providers import UNBILLED
-from pytest_llm_usage.wire.recognition import Request, by_path, by_shape
+from pytest_llm_usage.wire.recognition import Request, by_path, by_shape, is_known_path
 
 __all__ = ["WireCall", "WireStatus", "is_model_call", "may_ask_model", "read"]
 
@@ -98,11 +98,9 @@ def is_model_call(method: str, url: str, request_body: bytes, request_headers: H
 def may_ask_model(method: str, url: str) -> bool:
     """Whether a request may ask a model, judged by host and path alone: the path of a known API, or a known host."""
     path = path_of(url)
-    if method.upper() not in _KINDS_BY_METHOD or UNBILLED.search(path):
+    if UNBILLED.search(path):
         return False
-    if any(re.search(pattern, path) for flavour in FLAVOURS for pattern in (flavour.path, flavour.stored) if pattern):
-        return True
-    return method.upper() == "POST" and provider_at(url, "") not in (None, "")
+    return is_known_path(method, path) or (method.upper() == "POST" and provider_at(url, "") not in (None, ""))
 
 
 def read(exchange: Exchange) -> WireCall | None:

@@ -12,7 +12,7 @@ from pytest_llm_usage.wire.flavour import Flavour, Kind
 from pytest_llm_usage.wire.framing import Event, header, parsed
 from pytest_llm_usage.wire.providers import FLAVOURS
 
-__all__ = ["Recognised", "Request", "by_path", "by_shape"]
+__all__ = ["Recognised", "Request", "by_path", "by_shape", "is_known_path"]
 
 Recognised: TypeAlias = tuple[Flavour, Kind, Mapping[str, str]]
 
@@ -53,6 +53,13 @@ def by_path(method: str, path: str, request: Request) -> Recognised | None:
         if method in ("GET", "POST") and flavour.stored and re.search(flavour.stored, path):
             return flavour, "retrieve", {}
     return None
+
+
+def is_known_path(method: str, path: str) -> bool:
+    """Whether a path is that of a known API, whatever the request says."""
+    return method.upper() in _KINDS_BY_METHOD and any(
+        re.search(flavour.path, path) or (flavour.stored and re.search(flavour.stored, path)) for flavour in FLAVOURS
+    )
 
 
 def by_shape(method: str, first: Event | None) -> Recognised | None:
