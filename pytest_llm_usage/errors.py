@@ -13,6 +13,7 @@ __all__ = [
     "PriceUnknownError",
     "RecordingMismatchError",
     "SecretError",
+    "UpstreamMovedError",
     "UsageUnknownError",
 ]
 
@@ -47,3 +48,7 @@ class RecordingMismatchError(CassetteError):
 
 class SecretError(CassetteError):
     """A credential was found where it would have been written to a file. Nothing was written."""
+
+
+class UpstreamMovedError(LLMUsageError):
+    """A release of another package no longer has the internals that this one relies on."""

@@ -14,14 +14,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from textwrap import indent, wrap
@@ -34,6 +30,7 @@ from syrupy.data import Snapshot, SnapshotCollection, SnapshotCollections
 from syrupy.extensions.base import AbstractSyrupyExtension
 from syrupy.location import PyTestLocation
 
+from pytest_llm_usage.atomic import alone_with, replace_file
 from pytest_llm_usage.compare import (
     EXACT,
     PRICE_FROM,
@@ -272,52 +269,12 @@ def _dump(usage: Mapping[str, Any]) -> str:
 
 def _replace(path: Path, edit: Callable[[UsageFile], str | None]) -> None:
     """Rewrites a file in one step, alone among the workers of a run; None deletes it."""
-    path = path.resolve()
-    with _alone_with(path):
+    with alone_with(path):
         content = edit(UsageFile.load(path))
         if content is None:
-            path.unlink(missing_ok=True)
-            return
-        # A hidden name: syrupy takes any other file in its directory for a snapshot.
-        written = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            written.write_bytes(content.encode())
-            if path.exists():
-                shutil.copymode(path, written)
-            written.replace(path)
-        finally:
-            written.unlink(missing_ok=True)
-
-
-if sys.platform == "win32":
-
-    @contextmanager
-    def _alone_with(path: Path) -> Iterator[None]:
-        import msvcrt  # noqa: PLC0415 -- only there
-
-        name = f"pytest-llm-usage-{sha256(str(path).encode()).hexdigest()[:16]}.lock"
-        with (Path(tempfile.gettempdir()) / name).open("ab") as lock:
-            lock.seek(0)
-            msvcrt.locking(lock.fileno(), msvcrt.LK_LOCK, 1)
-            try:
-                yield
-            finally:
-                lock.seek(0)
-                msvcrt.locking(lock.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-
-    @contextmanager
-    def _alone_with(path: Path) -> Iterator[None]:
-        import fcntl  # noqa: PLC0415 -- only there
-
-        # The directory itself is locked: no lock file is left beside the snapshots.
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(directory)
+            path.resolve().unlink(missing_ok=True)
+        else:
+            replace_file(path, content.encode())
 
 
 # -- syrupy ----------------------------------------------------------------------------------------------------

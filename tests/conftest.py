@@ -9,7 +9,13 @@ import pytest
 from hypothesis import settings
 
 # A run of `pytester` forgets what it imported: what is loaded once here is not loaded again in every one of them.
-for name in ("fakes", "genai_prices", "pytest_llm_usage.cassettes.recorder", "pytest_llm_usage.report"):
+for name in (
+    "fakes",
+    "genai_prices",
+    "pytest_llm_usage.cassettes.observer",
+    "pytest_llm_usage.cassettes.recorder",
+    "pytest_llm_usage.report",
+):
     importlib.import_module(name)
 
 pytest_plugins = ["pytester"]

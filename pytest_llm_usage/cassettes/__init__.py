@@ -1,10 +1,19 @@
 """Cassettes: provider traffic, recorded once and replayed, in vcrpy's format.
 
-`recorder` is the only module that knows vcrpy, and it is loaded when the first cassette is opened.
+How a body travels, each way once:
+
+- Replay: file → `storage` (decompressed, by its first bytes) → `reader` → `Interaction` (a request and a response, plain
+  bytes) → `recorder` picks one by `matching` → `vcr_convert.playable` (content encoding undone, the only time) →
+  `vcr_convert.vcr_response` → the client; and, the same bytes in an `Exchange`, → whoever observes.
+- Recording: the client's response → `vcr_convert.plain_response` → `playable` → an `Exchange` for the observer, and an
+  `Interaction` that is kept → `sanitize` when the test has passed → `writer` → `storage` (one atomic replacement).
+
+Only the `vcr_…` modules and `observer` know vcrpy. They are loaded when the first cassette is opened.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.cassettes.matching import DEFAULT_MATCH_ON, MATCHERS, JsonPath
@@ -13,7 +22,8 @@ from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cassettes.storage import cassette_path, find_recording
 
 if TYPE_CHECKING:
-    from pytest_llm_usage.cassettes.recorder import OpenCassette, observing_vcrpy
+    from pytest_llm_usage.cassettes.observer import observing_vcrpy, watch_all_cassettes
+    from pytest_llm_usage.cassettes.recorder import OpenCassette
 
 __all__ = [
     "DEFAULT_MATCH_ON",
@@ -28,12 +38,14 @@ __all__ = [
     "cassette_path",
     "find_recording",
     "observing_vcrpy",
+    "watch_all_cassettes",
 ]
+
+#: What loads vcrpy, and where it is.
+_LATE = {"OpenCassette": "recorder", "observing_vcrpy": "observer", "watch_all_cassettes": "observer"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("OpenCassette", "observing_vcrpy"):
-        from pytest_llm_usage.cassettes import recorder  # noqa: PLC0415 - loads vcrpy
-
-        return getattr(recorder, name)
+    if name in _LATE:
+        return getattr(importlib.import_module(f"{__name__}.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from pytest_llm_usage import wire
-from pytest_llm_usage.cassettes import layout, storage
+from pytest_llm_usage.cassettes import reader, storage, writer
 from pytest_llm_usage.cassettes.content import decoded
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, recording_dates
 from pytest_llm_usage.cassettes.matching import is_placeholder
@@ -269,7 +269,7 @@ def redact(
     clean = [noting.interaction(interaction) for interaction in storage.load(path)]
     if noting.replaced:
         edited = _with_replaced(storage.read(path), noting.replaced, clean)
-        storage.write(path, edited or layout.render(clean, indent_json=False))
+        storage.write(path, edited or writer.render(clean, indent_json=False))
     return audit(path, rules, environment)
 
 
@@ -281,6 +281,6 @@ def _with_replaced(data: bytes, replaced: Mapping[str, str], clean: Sequence[Int
         for spelling in dict.fromkeys((value, quoted, value.replace("'", "''"))):
             text = text.replace(spelling, replaced[value])
     try:
-        return text.encode() if layout.parse(text.encode()) == clean else None
+        return text.encode() if reader.parse(text.encode()) == clean else None
     except CassetteError:
         return None

@@ -95,10 +95,10 @@ class NetworkGuard(AbstractContextManager["NetworkGuard"]):
         library = library or _calling_library(sys._getframe(1))  # noqa: SLF001 - the cheap way to the caller
         came_from = f" made by {library}" if library else ""
         self._refuse(
-            f"Not replayed: a connection to {host}:{port}{came_from} goes past the cassette {self._cassette}\n"
+            f"Not replayed: a connection to {host}:{port}{came_from} bypasses the cassette {self._cassette}\n"
             "Only httpx, httpx2, requests, urllib3, urllib, aiohttp, boto3, httplib2 and tornado are recorded and "
             "replayed; this would have gone live.\n"
-            f"If it is meant to:  llm_usage_ignore_hosts = {host}   in the pytest section of pyproject.toml"
+            f"To allow it:  llm_usage_ignore_hosts = {host}   in the pytest section of pyproject.toml"
         )
 
 

@@ -24,7 +24,7 @@ class CassettePolicy:
         path: The cassette; a file with `.gz` after that name is read as well.
         record_mode: `none` replays and fails on a request that is not there; `once` records where there is no
             cassette and replays otherwise; `new_episodes` replays and records what is missing; `all` asks again and
-            keeps recordings of requests that were not made; `rewrite` asks again and keeps nothing; `off` uses no
+            keeps recordings of requests that were not made; `rewrite` asks again and keeps nothing; `live` uses no
             cassette at all.
         rerecord_command: The command that records this cassette again, as error messages show it.
         match_on: Names of vcrpy's matchers. None for those of `vcr_config`, else

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import os
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from pytest_llm_usage.cassettes import layout
+from pytest_llm_usage.atomic import replace_file
+from pytest_llm_usage.cassettes import reader, writer
 from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.encoding import MAX_BYTES, decode
 from pytest_llm_usage.errors import CassetteError
@@ -29,8 +27,6 @@ _FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
 _MAX_NAME_BYTES = 255
 #: What is kept in memory once it was read.
 _SMALL = 1_000_000
-#: No save takes this long: a temporary file of this age belongs to a process that was killed.
-_ABANDONED_AFTER_S = 600
 
 
 def cassette_path(directory: Path, test_class: str | None, test_name: str, name: str | None = None) -> Path:
@@ -100,12 +96,12 @@ def load(path: Path) -> list[Interaction]:
 
 def _parsed(content: bytes) -> Sequence[Interaction]:
     # Parametrised tests and those that name a cassette share one; reading its YAML is most of what a replay costs.
-    return _parsed_before(content) if len(content) < _SMALL else layout.parse(content)
+    return _parsed_before(content) if len(content) < _SMALL else reader.parse(content)
 
 
 @lru_cache(maxsize=16)
 def _parsed_before(content: bytes) -> Sequence[Interaction]:
-    return tuple(layout.parse(content))
+    return tuple(reader.parse(content))
 
 
 def _read(path: Path, parse: Callable[[bytes], _T]) -> _T:
@@ -133,13 +129,10 @@ def _content(path: Path) -> bytes:
 def save(path: Path, interactions: Sequence[Interaction], *, indent_json: bool = True) -> None:
     """Replace the cassette `path` in one step; whoever reads meanwhile sees the old one or the new one, whole.
 
-    A temporary file in the same folder takes its place once it is on the disk. Those of writers that were killed are
-    removed by the next one.
-
     Raises:
         CassetteError: It could not be written. The old file is as it was.
     """
-    write(path, layout.render(interactions, indent_json=indent_json))
+    write(path, writer.render(interactions, indent_json=indent_json))
 
 
 def read(path: Path) -> bytes:
@@ -159,55 +152,9 @@ def write(path: Path, data: bytes) -> None:
     """
     if path.suffix == ".gz":
         data = gzip.compress(data, mtime=0)
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path)
-        handle, temporary = tempfile.mkstemp(prefix=_temporary_prefix(path), suffix=".tmp", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _mode(path))  # noqa: PTH101 - mkstemp's 0600 is for secrets, cassettes are shared
-        os.replace(temporary, path)  # noqa: PTH105
-        temporary = None
-        _sync_folder(path.parent)
+        replace_file(path, data)
     except OSError as error:
         raise CassetteError(
             f"Cassette not saved: {path}: {error.strerror or error}. The old one was left as it is"
         ) from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-
-
-def _temporary_prefix(path: Path) -> str:
-    return f".{hashlib.md5(os.fsencode(path.name), usedforsecurity=False).hexdigest()[:12]}."
-
-
-def _remove_abandoned(path: Path) -> None:
-    oldest = time.time() - _ABANDONED_AFTER_S
-    for temporary in path.parent.glob(f"{_temporary_prefix(path)}*.tmp"):
-        with contextlib.suppress(OSError):
-            if temporary.stat().st_mtime < oldest:
-                temporary.unlink()
-
-
-def _mode(path: Path) -> int:
-    try:
-        return path.stat().st_mode & 0o777
-    except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut, where the system can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+from pytest_llm_usage.atomic import replace_file
 from pytest_llm_usage.errors import LLMUsageError
 
 __all__ = ["STDOUT", "ReportError", "append_report", "shown_path", "write_report"]
@@ -36,17 +36,13 @@ def write_report(kind: str, path: Path, text: str, print_text: Callable[[str], o
         print_text(text.removesuffix("\n"))
         return None
     target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not target.is_file():
             # A device or a pipe cannot be replaced, only written to; a folder says itself that it is one.
             target.write_text(text, encoding="utf-8", newline="\n")
         else:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
-            temporary.replace(target)
+            replace_file(target, text.encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ReportError(f"{kind} report not written: {shown_path(path)}: {error.strerror or error}") from None
     return f"Wrote {kind} report to {shown_path(path)}"
 

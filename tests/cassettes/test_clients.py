@@ -756,3 +756,64 @@ def test_aiohttp_bodies_of_every_kind_replay(provider, cassette):
             number = asyncio.run(post(**body()))
         with cassette():
             assert asyncio.run(post(**body())) == number
+
+
+@pytest.fixture
+def fresh_patches():
+    """The patches of the clients are built once a process; a conftest comes before that."""
+    from pytest_llm_usage.cassettes import vcr_patches
+
+    vcr_patches._shared_patches.cache_clear()
+    yield
+    vcr_patches._shared_patches.cache_clear()
+
+
+def cached_fget(stubs):
+    """What pydantic-ai's conftest does."""
+    cached = functools.cached_property(stubs.MockClientResponse.content.fget)
+    cached.__set_name__(stubs.MockClientResponse, "content")
+    return cached
+
+
+def own_property(stubs):
+    """What several others do: one stream a response."""
+
+    def content(response):
+        if not hasattr(response, "kept_stream"):
+            response.kept_stream = stubs.MockStream(response._body)
+        return response.kept_stream
+
+    return property(content, lambda response, stream: None)
+
+
+@pytest.mark.parametrize("when", ["before", "inside"])
+@pytest.mark.parametrize(
+    "work_around",
+    [
+        pytest.param(cached_fget, marks=pytest.mark.skipif(VCRPY_9, reason="vcrpy 9 has no such property to wrap")),
+        pytest.param(own_property, marks=pytest.mark.skipif(not VCRPY_9, reason="as it is written for vcrpy 9")),
+    ],
+)
+def test_work_arounds_of_suites_for_aiohttp_streams(provider, cassette, monkeypatch, fresh_patches, work_around, when):
+    import aiohttp
+    from vcr.stubs import aiohttp_stubs
+
+    async def lines():
+        async with aiohttp.ClientSession() as session, session.post(provider.url + ROUTE, json=REQUEST) as response:
+            return [line async for line in response.content]
+
+    def apply():
+        monkeypatch.setattr(aiohttp_stubs.MockClientResponse, "content", work_around(aiohttp_stubs), raising=False)
+        monkeypatch.setattr(aiohttp_stubs.MockStream, "set_exception", lambda *_: None, raising=False)
+
+    provider.answers = [answer(openai_chat, streamed=True)]
+    if when == "before":
+        apply()
+    with cassette("once"):
+        recorded = asyncio.run(lines())
+    with cassette():
+        if when == "inside":
+            apply()
+        assert asyncio.run(lines()) == recorded
+        monkeypatch.undo()
+    assert len(recorded) > len(WORDS)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vcr.serialize import deserialize
 from vcr.serializers import yamlserializer
 
-from pytest_llm_usage.cassettes import layout, storage
+from pytest_llm_usage.cassettes import reader, storage, writer
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.errors import CassetteError
 
@@ -20,7 +20,7 @@ URL = "https://api.provider.test/v1/chat/completions"
 
 
 def parsed(text):
-    return layout.parse(dedent(text).encode())
+    return reader.parse(dedent(text).encode())
 
 
 def one(body=b"", answer=b"", **headers):
@@ -175,7 +175,7 @@ def test_json_cassettes():
             }
         ],
     }
-    (interaction,) = layout.parse(json.dumps(document).encode())
+    (interaction,) = reader.parse(json.dumps(document).encode())
     assert interaction.response.body.decode() == "\U0001f600"
 
 
@@ -204,7 +204,7 @@ def test_json_cassettes():
 )
 def test_what_is_no_cassette_is_said_in_one_line(data, problem):
     with pytest.raises(CassetteError) as error:
-        layout.parse(data)
+        reader.parse(data)
     assert problem in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -226,19 +226,19 @@ def test_tags_never_make_objects(hostile, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = f"interactions:\n- request:\n    method: GET\n    body: {hostile}\n  response: {{}}\n"
     with pytest.raises(CassetteError, match="it asks for something other than plain data, line 4"):
-        layout.parse(text.encode())
+        reader.parse(text.encode())
     assert not list(tmp_path.iterdir())
 
 
 def test_aliases_that_explode():
     levels = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 12))
     with pytest.raises(CassetteError, match="its aliases stand for more than"):
-        layout.parse(f"l0: &l0 [x]\n{levels}\ninteractions: []\n".encode())
+        reader.parse(f"l0: &l0 [x]\n{levels}\ninteractions: []\n".encode())
 
 
 def test_an_alias_that_contains_itself():
     with pytest.raises(CassetteError, match="an alias in it contains itself"):
-        layout.parse(b"interactions: []\nloop: &loop [*loop]\n")
+        reader.parse(b"interactions: []\nloop: &loop [*loop]\n")
 
 
 def test_aliases_that_recorders_write_are_read():
@@ -255,7 +255,7 @@ def test_aliases_that_recorders_write_are_read():
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
 def test_nesting_without_end(opening):
     with pytest.raises(CassetteError):
-        layout.parse(b"interactions: " + opening.encode() * 20_000)
+        reader.parse(b"interactions: " + opening.encode() * 20_000)
 
 
 def test_readable():
@@ -264,7 +264,7 @@ def test_readable():
         Request("POST", URL, {"content-type": ["application/json"]}, b'{"model":"m","messages":[{"role":"user"}]}'),
         Response(200, "OK", {"content-type": ["text/event-stream"], "content-length": ["999"]}, stream),
     )
-    assert layout.render([interaction]).decode() == dedent("""\
+    assert writer.render([interaction]).decode() == dedent("""\
         version: 1
         interactions:
         - request:
@@ -302,40 +302,40 @@ def test_readable():
 
 def test_a_stream_with_carriage_returns_has_one_line_of_yaml_for_each_of_its_own():
     stream = b'event: a\r\ndata:  {"x": "\\u00e9"}\r\n\r\n \tdata: b\r\n\r\n'
-    data = layout.render([one(answer=stream)])
+    data = writer.render([one(answer=stream)])
     assert "        event: a\\r\\n\\\n" in data.decode()
-    assert layout.parse(data)[0].response.body == stream
+    assert reader.parse(data)[0].response.body == stream
     assert in_plain_vcrpy(data)[0][1]["body"]["string"] == stream
 
 
 def test_binary_streams_stay_binary():
     answer = bytes(range(256)) * 3
-    data = layout.render([one(answer=answer)])
+    data = writer.render([one(answer=answer)])
     assert b"!!binary |" in data
-    assert layout.parse(data)[0].response.body == answer
+    assert reader.parse(data)[0].response.body == answer
     assert in_plain_vcrpy(data)[0][1]["body"]["string"] == answer
 
 
 def test_json_keeps_its_numbers_names_and_letters():
     body = '{"a":1.10,"a":2e400,"big":12345678901234567890123,"s":"\\u00e9\\ud83d\\ude00\\u2028\\ud800 \\"x\\"","e":{},"l":[]}'
-    shown = layout.indented_json(body)
+    shown = writer.indented_json(body)
     assert '"a": 1.10' in shown
     assert '"a": 2e400' in shown
     assert '"big": 12345678901234567890123' in shown
     assert '"e": {}' in shown
     assert '"l": []' in shown
     assert json.loads(shown) == json.loads(body)
-    assert "é" in layout.indented_json('{"s":"\\u00e9"}')
+    assert "é" in writer.indented_json('{"s":"\\u00e9"}')
 
 
 def test_verbatim_json_keeps_its_bytes():
     body = b'{"b": 1,\n\n "a": "\\u00e9" }'
-    assert layout.parse(layout.render([one(body, body)], indent_json=False))[0] == one(body, body)
+    assert reader.parse(writer.render([one(body, body)], indent_json=False))[0] == one(body, body)
 
 
 def test_a_body_that_its_headers_have_a_checksum_of_is_not_indented():
     interaction = one(answer=b'{"a":1}', **{"x-amz-checksum-crc32": ["x"]})
-    assert layout.parse(layout.render([interaction]))[0].response.body == b'{"a":1}'
+    assert reader.parse(writer.render([interaction]))[0].response.body == b'{"a":1}'
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=60)
@@ -359,8 +359,8 @@ json_values = st.recursive(
 @example(b"%PDF", b"---\nb: 1\n...\n")
 def test_every_body_comes_back_to_the_byte(body, answer):
     interaction = one(body, answer)
-    data = layout.render([interaction], indent_json=False)
-    assert layout.parse(data) == [interaction]
+    data = writer.render([interaction], indent_json=False)
+    assert reader.parse(data) == [interaction]
     ((request, response),) = in_plain_vcrpy(data)
     assert (request.body, response["body"]["string"]) == (body, answer)
     assert yaml.safe_load(data)["version"] == 1
@@ -369,9 +369,9 @@ def test_every_body_comes_back_to_the_byte(body, answer):
 @given(json_values.filter(lambda value: isinstance(value, dict | list)), st.booleans())
 def test_every_json_body_comes_back_by_value(value, ascii_only):
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    data = layout.render([one(body, body)])
+    data = writer.render([one(body, body)])
     ((request, response),) = in_plain_vcrpy(data)
-    for read in (layout.parse(data)[0].request.body, request.body, response["body"]["string"]):
+    for read in (reader.parse(data)[0].request.body, request.body, response["body"]["string"]):
         assert json.loads(read) == value
 
 
@@ -384,13 +384,13 @@ def test_every_header_comes_back(name, value):
     interaction = Interaction(
         Request(name.upper() or "GET", "https://h/" + value, {name: [value, ""]}), Response(200, value)
     )
-    assert layout.parse(layout.render([interaction])) == [interaction]
+    assert reader.parse(writer.render([interaction])) == [interaction]
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_cassette_or_one_clear_error(data):
     try:
-        layout.parse(data)
+        reader.parse(data)
     except CassetteError as error:
         assert str(error)
 
@@ -412,8 +412,8 @@ def test_every_public_cassette_loads_and_rewritten_loads_in_plain_vcrpy():
     for file in files:
         recorded = storage.load(file)
         assert recorded, file
-        data = layout.render(recorded)
-        again = layout.parse(data)
+        data = writer.render(recorded)
+        again = reader.parse(data)
         for old, new, (request, response) in zip(recorded, again, in_plain_vcrpy(data), strict=True):
             for one_body, ours, theirs in (
                 (old.request.body, new.request.body, request.body),
@@ -428,5 +428,5 @@ def test_every_public_cassette_loads_and_rewritten_loads_in_plain_vcrpy():
 
 def test_gzipped_files_are_read(tmp_path):
     path = tmp_path / "a.yaml.gz"
-    path.write_bytes(gzip.compress(layout.render([one(b"x", b"y")])))
+    path.write_bytes(gzip.compress(writer.render([one(b"x", b"y")])))
     assert storage.load(path) == [one(b"x", b"y")]

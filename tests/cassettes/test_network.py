@@ -28,9 +28,9 @@ def test_the_message(guard):
     with pytest.raises(Refused) as refused:
         connect("wss.provider.test", 443)
     assert str(refused.value).splitlines() == [
-        "Not replayed: a connection to wss.provider.test:443 made by test_network goes past the cassette tests/c.yaml",
+        "Not replayed: a connection to wss.provider.test:443 made by test_network bypasses the cassette tests/c.yaml",
         f"Only {INTERCEPTED} are recorded and replayed; this would have gone live.",
-        "If it is meant to:  llm_usage_ignore_hosts = wss.provider.test   in the pytest section of pyproject.toml",
+        "To allow it:  llm_usage_ignore_hosts = wss.provider.test   in the pytest section of pyproject.toml",
     ]
 
 

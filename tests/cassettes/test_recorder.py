@@ -16,7 +16,15 @@ import vcr
 import vcr.filters
 from provider_server import HOST, Refused, refuse
 
-from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, Redaction, layout, observing_vcrpy, storage
+from pytest_llm_usage.cassettes import (
+    CassettePolicy,
+    OpenCassette,
+    Redaction,
+    observing_vcrpy,
+    storage,
+    watch_all_cassettes,
+    writer,
+)
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError, SecretError
 
@@ -217,7 +225,7 @@ def test_rewrite_does_not_read_what_it_replaces(provider, cassette, path):
     assert bodies(path) == [CHAT]
 
 
-def test_off_measures_and_writes_nothing(provider, cassette, path):
+def test_live_measures_and_writes_nothing(provider, cassette, path):
     write(path, recorded(provider.url, CHAT, {"old": 1}))
     before = path.read_bytes()
     with cassette("live") as opened:
@@ -743,8 +751,8 @@ def test_allow_playback_repeats(provider, cassette, path):
 @pytest.mark.parametrize(
     ("policy", "problem"),
     [
-        ({"match_on": ("method", "bodi")}, "match_on: 'bodi' is no matcher (there are: body, headers, host, method,"),
-        ({"vcr_config": {"match_on": ["nope"]}}, "match_on: 'nope' is no matcher"),
+        ({"match_on": ("method", "bodi")}, "match_on: unknown matcher 'bodi'; available: body, headers, host, method,"),
+        ({"vcr_config": {"match_on": ["nope"]}}, "match_on: unknown matcher 'nope'; available: "),
         ({"vcr_config": {"serializer": "nope"}}, "vcr_config: Serializer nope doesn't exist"),
         ({"ignore_body": ("a[",)}, "'a[' is not a path in a JSON body"),
     ],
@@ -782,6 +790,33 @@ def test_cassettes_of_plain_vcrpy_are_observed_once_for_each_response(provider, 
     assert len(seen) == 2
 
 
+def test_whoever_began_to_observe_last_is_told_and_nobody_twice(provider, path):
+    of_the_run, of_the_test = [], []
+    stop = watch_all_cassettes(of_the_run.append)
+    with vcr.use_cassette(str(path), record_mode="all"):
+        ask(provider.url)
+        with observing_vcrpy(of_the_test.append):
+            ask(provider.url, {"n": 2})
+        ask(provider.url, {"n": 3})
+    stop()
+    with vcr.use_cassette(str(path)):
+        ask(provider.url)
+    assert [json.loads(exchange.request_body) for exchange in of_the_run] == [CHAT, {"n": 3}]
+    assert [json.loads(exchange.request_body) for exchange in of_the_test] == [{"n": 2}]
+
+
+def test_a_cassette_that_was_opened_before_is_watched_as_well(provider, path):
+    seen = []
+    with vcr.use_cassette(str(path)):
+        stop = watch_all_cassettes(seen.append)
+        ask(provider.url)
+        stop()
+        stop()  # twice does no harm
+        ask(provider.url, {"n": 2})
+    assert len(seen) == 1
+    assert seen[0].cassette == path
+
+
 def test_a_save_that_fails_says_so(provider, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -797,7 +832,7 @@ def test_a_save_that_fails_says_so(provider, tmp_path):
 def test_layout_is_the_one_of_this_project(provider, cassette, path):
     with cassette("once"):
         ask(provider.url)
-    assert layout.render(storage.load(path)) == path.read_bytes()
+    assert writer.render(storage.load(path)) == path.read_bytes()
 
 
 # Age, and recordings that nobody plays ----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_llm_usage import encoding
-from pytest_llm_usage.cassettes import Redaction, layout
+from pytest_llm_usage.cassettes import Redaction, reader, writer
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.cassettes.secret_scan import credentials_in
@@ -288,7 +288,7 @@ def encodings(secret):
 
 def contents(data):
     yield data
-    for found in layout.parse(data):
+    for found in reader.parse(data):
         for body in (found.request.body or b"", found.response.body):
             yield body
             for decompress in (gzip.decompress, zlib.decompress):
@@ -303,7 +303,7 @@ def test_no_planted_secret_reaches_a_file(plant, secret):
     planted = plant(secret)
     assert planted != plant("another"), "the secret was not planted"
     try:
-        data = layout.render(sanitize([planted], Redaction(), shown_path="c.yaml"))
+        data = writer.render(sanitize([planted], Redaction(), shown_path="c.yaml"))
     except SecretError as error:
         assert secret not in str(error)
         assert str(error).startswith("Cassette not saved: c.yaml would hold a credential\n  interaction 1, re")
@@ -339,7 +339,7 @@ def test_values_of_the_environment_stop_the_save(plant, name, monkeypatch):
         monkeypatch.setenv(variable, value)
     secret = ENVIRONMENT[name]
     try:
-        data = layout.render(sanitize([plant(secret)], Redaction(), shown_path="c.yaml"))
+        data = writer.render(sanitize([plant(secret)], Redaction(), shown_path="c.yaml"))
     except SecretError as error:
         assert f"the value of the environment variable {name}" in str(error)
         assert secret not in str(error)

@@ -120,7 +120,7 @@ def test_whatever_step_fails_the_old_file_stays(path, monkeypatch, step, error):
     def fail(*_args, **_kwargs):
         raise error
 
-    monkeypatch.setattr(storage.os, step, fail)
+    monkeypatch.setattr(os, step, fail)
     with pytest.raises((CassetteError, KeyboardInterrupt)):
         storage.save(path, conversation("b"))
     monkeypatch.undo()

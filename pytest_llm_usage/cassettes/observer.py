@@ -1,0 +1,128 @@
+"""What cassettes of plain vcrpy replay and record, whoever opened them: pytest-recording, pytest-vcr, a test by itself.
+
+Their two doors are watched, `play_response` and `append`, for the whole process once (`watch_all_cassettes`). Whoever
+began to observe last is told, and nobody else, so that one exchange is one call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vcr.cassette import Cassette
+
+from pytest_llm_usage.cassettes.interaction import Interaction
+from pytest_llm_usage.cassettes.vcr_convert import plain_request, plain_response
+from pytest_llm_usage.upstream import Internals
+from pytest_llm_usage.wire.exchange import Exchange
+
+__all__ = ["observing_vcrpy", "watch_all_cassettes"]
+
+_VCRPY = Internals(
+    distribution="vcrpy",
+    read_in="9.4.2",
+    reason="count what cassettes opened by other plugins replay and record",
+    names={
+        "vcr.cassette:Cassette.play_response": ("self", "request"),
+        "vcr.cassette:Cassette.append": ("self", "request", "response"),
+        "vcr.cassette:Cassette._load": ("self",),
+    },
+)
+
+
+def watch_all_cassettes(observe: Callable[[Exchange], None]) -> Callable[[], None]:
+    """Observe what cassettes of plain vcrpy replay and record from now on.
+
+    Args:
+        observe: Called once for each response, before it reaches the client.
+
+    Returns:
+        What ends it.
+
+    Raises:
+        UpstreamMovedError: The installed vcrpy is not built as the one that was read.
+    """
+    return _watch.add(observe)
+
+
+@contextlib.contextmanager
+def observing_vcrpy(observe: Callable[[Exchange], None]) -> Iterator[None]:
+    """The same for as long as the block runs."""
+    stop = watch_all_cassettes(observe)
+    try:
+        yield
+    finally:
+        stop()
+
+
+class _Watch:
+    """The wrappers round vcrpy's cassettes, there for as long as anybody observes."""
+
+    def __init__(self) -> None:
+        self._observers: list[Callable[[Exchange], None]] = []
+        self._lock = threading.Lock()
+        self._originals: dict[str, Any] = {}
+        #: The cassettes that are being read. That appends, too, what nobody asked for.
+        self._loading: set[int] = set()
+
+    def add(self, observe: Callable[[Exchange], None]) -> Callable[[], None]:
+        def told(exchange: Exchange) -> None:
+            observe(exchange)
+
+        with self._lock:
+            if not self._observers:
+                self._wrap()
+            self._observers.append(told)
+
+        def stop() -> None:
+            with self._lock:
+                if told in self._observers:
+                    self._observers.remove(told)
+                    if not self._observers:
+                        self._unwrap()
+
+        return stop
+
+    def _wrap(self) -> None:
+        _VCRPY.check()
+        play, append, load = Cassette.play_response, Cassette.append, Cassette._load  # noqa: SLF001
+
+        def watched_play(cassette: Any, request: Any) -> Any:
+            response = play(cassette, request)
+            self._tell(cassette, request, response, replayed=True)
+            return response
+
+        def watched_append(cassette: Any, request: Any, response: Any) -> None:
+            append(cassette, request, response)
+            if id(cassette) not in self._loading:
+                self._tell(cassette, request, response, replayed=False)
+
+        def watched_load(cassette: Any) -> None:
+            self._loading.add(id(cassette))
+            try:
+                load(cassette)
+            finally:
+                self._loading.discard(id(cassette))
+
+        self._originals = {"play_response": play, "append": append, "_load": load}
+        for name, wrapper in {"play_response": watched_play, "append": watched_append, "_load": watched_load}.items():
+            setattr(Cassette, name, wrapper)
+
+    def _unwrap(self) -> None:
+        for name, original in self._originals.items():
+            setattr(Cassette, name, original)
+
+    def _tell(self, cassette: Any, request: Any, response: Mapping[str, Any], *, replayed: bool) -> None:
+        observers = self._observers
+        if not observers:
+            return
+        answered = Interaction(plain_request(request), plain_response(response))
+        path = Path(cassette._path).absolute()  # noqa: SLF001 - public only from vcrpy 9 on
+        observers[-1](answered.exchange(started_at=time.time(), replayed=replayed, cassette=path))
+
+
+_watch = _Watch()

@@ -1,0 +1,274 @@
+"""The HTTP clients, patched by vcrpy for as long as one cassette is open. Every patch of others' code is in this module.
+
+What is relied on, each with its reason: `_VCRPY` below. On top of vcrpy's patches come two of our own:
+
+- The patches are built once for the process and pointed at whichever cassette is open (`_ActiveCassette`), because
+  building them takes longer than a replay.
+- Streams of aiohttp are repaired where vcrpy is older than 9.0 (`_repaired_streams`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+from unittest import mock
+
+from vcr.patch import CassettePatcherBuilder
+
+from pytest_llm_usage.upstream import Internals
+
+__all__ = ["PatchedCassette", "is_mocked_below", "missing_libraries", "patched_clients"]
+
+_VCRPY = Internals(
+    distribution="vcrpy",
+    read_in="9.4.2",
+    reason="patch the HTTP clients once for all cassettes of a run",
+    names={"vcr.patch:CassettePatcherBuilder": ("cassette",), "vcr.patch:CassettePatcherBuilder.build": ("self",)},
+)
+_MOCK = Internals(
+    distribution="vcrpy",
+    read_in="9.4.2",
+    reason="enter and leave the patches of vcrpy faster than a replay takes",
+    names={
+        "vcr.patch:ConnectionRemover": (),
+        "vcr.patch:ConnectionRemover.__exit__": ("self", "kind", "error", "trace"),
+    },
+)
+_AIOHTTP_STUBS = Internals(
+    distribution="vcrpy",
+    read_in="8.2.1",
+    reason="repair streams of aiohttp, which vcrpy 8 gives anew at each access",
+    names={
+        "vcr.stubs.aiohttp_stubs:MockStream": (),
+        "vcr.stubs.aiohttp_stubs:build_response": ("vcr_request", "vcr_response", "history"),
+        "vcr.stubs.aiohttp_stubs:record_response": ("cassette", "vcr_request", "response"),
+    },
+)
+_HTTPCORE = Internals(
+    distribution="httpcore",
+    read_in="1.0.9",
+    reason="tell whether a mock answers below httpx",
+    names={
+        "httpcore:ConnectionPool.handle_request": ("self", "request"),
+        "httpcore:AsyncConnectionPool.handle_async_request": ("self", "request"),
+    },
+)
+
+#: Transports that answer inside the process: the application under test, not a provider.
+_IN_PROCESS_TRANSPORTS = frozenset({"ASGITransport", "WSGITransport", "MockTransport"})
+
+
+class PatchedCassette(Protocol):
+    """What vcrpy's patches and stubs ask of the open cassette, under the names that they have for it."""
+
+    _path: str
+    custom_patches: Sequence[Any]
+    skip_patchers: Sequence[str]
+
+    @property
+    def write_protected(self) -> bool:
+        """Whether nothing may be sent."""
+
+    def filter_request(self, request: Any) -> Any:
+        """The request if its response concerns the cassette, None if it was let pass."""
+
+    def can_play_response_for(self, request: Any) -> bool:
+        """Whether a request is replayed."""
+
+    def play_response(self, request: Any) -> dict[str, Any]:
+        """The recorded response."""
+
+    def append(self, request: Any, response: Mapping[str, Any]) -> None:
+        """A request was sent and answered."""
+
+    def find_requests_with_most_matches(self, request: Any) -> list[tuple[Any, list[str], list[str]]]:
+        """The recorded requests that come closest."""
+
+
+@functools.cache
+def missing_libraries() -> Sequence[str]:
+    """Patches of vcrpy's for libraries that are not there. It would look for them each time a cassette is opened."""
+    return tuple(name for name in ("httplib2", "tornado") if importlib.util.find_spec(name) is None)
+
+
+class _ActiveCassette:
+    """What vcrpy's patches take for the cassette where they serve one after the other: the one that is open."""
+
+    # Names that vcrpy's patcher reads.
+    _path = ""
+    custom_patches = ()
+
+    def __init__(self) -> None:
+        self.skip_patchers = missing_libraries()
+        self.cassette: PatchedCassette | None = None
+        self.is_open = False
+
+    @property
+    def write_protected(self) -> bool:
+        """Whether nothing may be sent; the stubs also ask before there is a request."""
+        return self.cassette is not None and self.cassette.write_protected
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of the cassette that was open when the request, its first argument, was made."""
+
+        def ask(request: Any, *arguments: Any) -> Any:
+            cassette = getattr(request, "llm_usage_cassette", None)
+            if cassette is None:
+                cassette = request.llm_usage_cassette = self.cassette
+            return getattr(cassette, name)(request, *arguments)
+
+        return ask
+
+
+class _Patches:
+    """Patches of the clients that point at one cassette, to be entered any number of times."""
+
+    def __init__(self, cassette: Any) -> None:
+        for internals in (_VCRPY, _MOCK):
+            internals.check()
+        built = [*CassettePatcherBuilder(cassette).build(), *_repaired_streams()]
+        self._removers = [patcher for patcher in built if not hasattr(patcher, "getter")]
+        #: Owner, attribute, what is put there, and what stood there when it was last seen to be the owner's own.
+        self._patches = [
+            [owner, patcher.attribute, patcher.new, None]
+            for patcher in built
+            # In-process transports answer for the application under test.
+            if hasattr(patcher, "getter")
+            and getattr(owner := patcher.getter(), "__name__", "") not in _IN_PROCESS_TRANSPORTS
+        ]
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """The clients, patched; `mock` itself would look at each patch for longer than a replay takes."""
+        replaced = []
+        try:
+            for patch in self._patches:
+                owner, name, replacement, own = patch
+                found = vars(owner).get(name, _INHERITED)
+                if found is not own:
+                    if _belongs_to_others(owner, name):
+                        continue
+                    patch[-1] = found
+                replaced.append((owner, name, found))
+                setattr(owner, name, replacement)
+            yield
+        finally:
+            for remover in self._removers:
+                remover.__exit__(None, None, None)
+                # It would hold on to the pools of all tests.
+                remover._connection_pool_to_connections.clear()  # noqa: SLF001
+            for owner, name, found in reversed(replaced):
+                if found is _INHERITED:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, found)
+
+
+_INHERITED = object()
+_active = _ActiveCassette()
+_shared_patches = functools.cache(lambda: _Patches(_active))
+
+
+@contextlib.contextmanager
+def patched_clients(cassette: PatchedCassette) -> Iterator[None]:
+    """The clients, patched to ask `cassette`.
+
+    Raises:
+        UpstreamMovedError: The installed vcrpy is not built as the one that was read.
+    """
+    if _active.is_open or cassette.custom_patches or cassette.skip_patchers != _active.skip_patchers:
+        with _Patches(cassette).entered():
+            yield
+        return
+    _active.cassette, _active.is_open = cassette, True
+    try:
+        with _shared_patches().entered():
+            yield
+    finally:
+        _active.is_open = False
+
+
+def _belongs_to_others(owner: Any, name: str) -> bool:
+    """Whether a method was replaced by another library already (aioresponses, pytest-httpx): the test wants it asked."""
+    current = getattr(owner, name)
+    if not (inspect.isfunction(current) or inspect.ismethod(current)):
+        return False
+    return _package(current) not in (_package(owner), "vcr")
+
+
+def _repaired_streams() -> Iterator[Any]:
+    """Patches of vcrpy itself: before version 9 it breaks streams of aiohttp.
+
+    A replayed response gives a new stream each time it is asked for one (google-genai, which asks for each line, gets
+    the first line for ever), and a response that was just recorded gives an empty one.
+    """
+    stubs: Any = sys.modules.get("vcr.stubs.aiohttp_stubs")
+    if stubs is None or issubclass(stubs.MockStream, stubs.streams.StreamReader):
+        return
+    _AIOHTTP_STUBS.check()
+    build_response, record_response = stubs.build_response, stubs.record_response
+
+    def give_stream(response: Any) -> None:
+        body = response._body or b""  # noqa: SLF001 - what was read of it, without reading
+        stream = stubs.MockStream(limit=max(len(body), 2**16))
+        stream.feed_data(body)
+        stream.feed_eof()
+        # Past a property of the class: suites have work-arounds of their own in its place.
+        vars(response)["content"] = stream
+
+    def build_readable_response(*args: Any) -> Any:
+        response = build_response(*args)
+        give_stream(response)
+        return response
+
+    async def record_readable_response(cassette: Any, request: Any, response: Any) -> None:
+        await record_response(cassette, request, response)
+        give_stream(response)
+
+    new_stream = vars(stubs.MockClientResponse).get("content")
+    if isinstance(new_stream, property):
+        yield mock.patch.object(stubs.MockClientResponse, "content", _kept_stream(new_stream))
+    yield mock.patch.object(stubs, "build_response", build_readable_response)
+    yield mock.patch.object(stubs, "record_response", record_readable_response)
+
+
+def _kept_stream(new_stream: property) -> property:
+    """Vcrpy's property, but for one stream a response. Work-arounds in suites wrap its `fget`."""
+
+    def content(response: Any) -> Any:
+        kept = vars(response)
+        if "content" not in kept:
+            kept["content"] = new_stream.__get__(response)
+        return kept["content"]
+
+    def replace(response: Any, stream: Any) -> None:
+        vars(response)["content"] = stream
+
+    return property(content, replace)
+
+
+def _package(thing: Any) -> str:
+    return str(getattr(thing, "__module__", "")).partition(".")[0]
+
+
+def is_mocked_below() -> bool:
+    """Whether a mock (respx) answers for httpx below the point that vcrpy patches."""
+    httpcore = sys.modules.get("httpcore")
+    if httpcore is None:
+        return False
+    _check_httpcore()
+    return any(
+        _package(vars(pool)[method]) != "httpcore"
+        for pool, method in (
+            (httpcore.ConnectionPool, "handle_request"),
+            (httpcore.AsyncConnectionPool, "handle_async_request"),
+        )
+    )
+
+
+_check_httpcore = functools.cache(_HTTPCORE.check)

@@ -1,0 +1,84 @@
+"""`Internals`: names of another package that it does not promise to keep, checked where we rely on them.
+
+Patching a library, or reading what it calls private, is sometimes the only way. Each place that does so declares the
+names it needs, why, and the release they were read in. A release that moved one of them is then one clear error,
+not an `AttributeError` in the middle of somebody's test.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import reduce
+from importlib import metadata
+from typing import Any
+
+from pytest_llm_usage.errors import UpstreamMovedError
+
+__all__ = ["Internals"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Internals:
+    """What one place of ours needs of the internals of one distribution.
+
+    Attributes:
+        distribution: Its name, as it is installed.
+        read_in: The release whose source was read.
+        reason: Why its public names are not enough; a clause that completes "needed to …".
+        names: `module:attribute.attribute`, each with the parameters that it is called with (none: not checked).
+    """
+
+    distribution: str
+    read_in: str
+    reason: str
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Look all names up.
+
+        Raises:
+            UpstreamMovedError: One is not there, or takes other arguments.
+        """
+        for name, parameters in self.names.items():
+            problem = _problem(name, parameters)
+            if problem:
+                raise self.moved(name, problem)
+
+    def moved(self, name: str, problem: str = "is gone") -> UpstreamMovedError:
+        """The error for a name that is not as it was; for attributes of instances, which `check` cannot see."""
+        return UpstreamMovedError(
+            f"{self.distribution} {_installed(self.distribution)}: {name.replace(':', '.')} {problem}. pytest-llm-usage "
+            f"needs it to {self.reason} (as in {self.distribution} {self.read_in}).\n"
+            f"Install that release, or a newer pytest-llm-usage:  pip install '{self.distribution}=={self.read_in}'"
+        )
+
+
+def _problem(name: str, parameters: tuple[str, ...]) -> str:
+    module, _, path = name.partition(":")
+    try:
+        found: Any = reduce(getattr, path.split("."), importlib.import_module(module))
+    except (ImportError, AttributeError):
+        return "is gone"
+    if not parameters:
+        return ""
+    return "" if _takes(found, parameters) else f"no longer takes ({', '.join(parameters)})"
+
+
+def _takes(function: Callable[..., Any], parameters: tuple[str, ...]) -> bool:
+    try:
+        inspect.signature(function).bind(*parameters)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
+def _installed(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
