@@ -14,7 +14,7 @@ import pytest
 
 from pytest_llm_usage import TokenUsage, UsageUnknownError
 from pytest_llm_usage.cassettes import observing_vcrpy
-from pytest_llm_usage.tracker import Discrepancy, LLMUsage, current
+from pytest_llm_usage.tracker import Discrepancy, LLMUsage, observe
 from pytest_llm_usage.usage import CACHE_LIFETIMES
 
 pytestmark = corpus_replay.MARKS
@@ -23,7 +23,7 @@ pytestmark = corpus_replay.MARKS
 @pytest.fixture
 def observed() -> Iterator[None]:
     """The wire of plain vcrpy's cassettes is read, as that of a test with pytest-recording's marker is."""
-    with observing_vcrpy(current().observe):
+    with observing_vcrpy(observe):
         yield
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
-from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OUTCOME, OWNERSHIP, SETTINGS, TRACKERS, fail, shared_tracker
+from pytest_llm_usage.plugin.attempt import attempt_at, run_scope
+from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, SETTINGS, fail
 from pytest_llm_usage.settings import CassetteMark, cassette_mark
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
             )
     except (ConfigurationError, CassetteError) as error:
         fail(str(error))
-    with _replaying(policy, item.stash[TRACKERS][-1]) as cassette:
+    with _replaying(policy, attempt_at(item).tracker) as cassette:
         item.stash[CASSETTE] = cassette
         try:
             yield
         finally:
             item.stash[CASSETTE] = None
             try:
-                cassette.close(save=item.stash[OUTCOME] in ("passed", "xpassed"))
+                cassette.close(save=attempt_at(item).outcome in ("passed", "xpassed"))
             except RecordingMismatchError as error:
                 if settings.unplayed == "fail":
                     fail(str(error))
@@ -84,8 +85,8 @@ def opened_as(
     """
     from pytest_llm_usage.tracker import current, user_callsite  # noqa: PLC0415
 
-    place, tracker = user_callsite(), current() or shared_tracker(config)
-    file = config.rootpath / "conftest.py" if place is None else Path(place[0])
+    callsite, tracker = user_callsite(), current() or run_scope(config).tracker
+    file = config.rootpath / "conftest.py" if callsite is None else Path(callsite[0])
     try:
         policy = _policy(
             config, CassetteMark.from_marker(name, keywords), file, "pytest", redact=redact, vcr_config=vcr_config
@@ -103,15 +104,16 @@ def opened_as(
 @contextmanager
 def _replaying(policy: CassettePolicy, tracker: Tracker) -> Iterator[OpenCassette]:
     from pytest_llm_usage.cassettes import OpenCassette  # noqa: PLC0415 -- loads vcrpy
+    from pytest_llm_usage.tracker import before_request, observe  # noqa: PLC0415
 
     def refuse(text: str) -> NoReturn:
         tracker.fail(text)
         fail(text)
 
     def before_send(request: Request) -> None:
-        tracker.before_request(request.method, request.uri, request.body or b"", request.headers)
+        before_request(request.method, request.uri, request.body or b"", request.headers)
 
-    with OpenCassette(policy, observe=tracker.observe, before_send=before_send, fail=refuse) as cassette:
+    with OpenCassette(policy, observe=observe, before_send=before_send, fail=refuse) as cassette:
         yield cassette
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llm_usage.plugin.state import SETTINGS, price_book, spent_by_no_test
+from pytest_llm_usage.plugin.attempt import spent_by_no_test
+from pytest_llm_usage.plugin.state import SETTINGS, price_book
 from pytest_llm_usage.settings import Settings
 
 if TYPE_CHECKING:

@@ -1,25 +1,59 @@
 """From events to numbers: `Tracker` gathers the calls of one test, `LLMUsage` answers for them.
 
-`tracker` takes in what LangChain's callbacks and the cassettes' observer tell, and decides which test it belongs to;
-`reconcile` makes one book of the two; `view` is what a test reads; `callsite` finds the line of the user's code.
+`scope` says which test an event belongs to; `events` is what LangChain's callbacks tell, and what observers of the wire
+hand to `sink`;
+`reconcile` pairs the two books and `origin` makes one call of each pair; `tracker` gathers them; `view` is what a test
+reads; `callsite` finds the line of the user's code.
+
+Its names are imported when they are first asked for: `scope` is entered for every test, the rest waits for a call.
 """
 
-from pytest_llm_usage.tracker.callsite import Callsite, user_callsite
-from pytest_llm_usage.tracker.reconcile import Discrepancy
-from pytest_llm_usage.tracker.tracker import OpenCall, Told, Tracker, current, current_call, running
-from pytest_llm_usage.tracker.view import LLMUsage, LLMUsageWarning, Missing
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.tracker.callsite import Callsite, user_callsite
+    from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, set_current_call
+    from pytest_llm_usage.tracker.reconcile import Discrepancy
+    from pytest_llm_usage.tracker.scope import Scope, running
+    from pytest_llm_usage.tracker.sink import before_request, observe
+    from pytest_llm_usage.tracker.tracker import Tracker, current
+    from pytest_llm_usage.tracker.view import LLMUsage, LLMUsageWarning, Missing
 
 __all__ = [
+    "CallFields",
     "Callsite",
     "Discrepancy",
     "LLMUsage",
     "LLMUsageWarning",
     "Missing",
     "OpenCall",
-    "Told",
+    "Reporter",
+    "Scope",
     "Tracker",
+    "before_request",
     "current",
-    "current_call",
+    "observe",
     "running",
+    "set_current_call",
     "user_callsite",
 ]
+
+_MODULES = {
+    "callsite": ("Callsite", "user_callsite"),
+    "events": ("CallFields", "OpenCall", "Reporter", "set_current_call"),
+    "reconcile": ("Discrepancy",),
+    "scope": ("Scope", "running"),
+    "sink": ("before_request", "observe"),
+    "tracker": ("Tracker", "current"),
+    "view": ("LLMUsage", "LLMUsageWarning", "Missing"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return found

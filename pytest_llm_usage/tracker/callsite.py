@@ -1,4 +1,7 @@
-"""Where in the user's code an event came from."""
+"""Where in the user's code an event came from.
+
+Asked in the middle of a call, often inside of an event loop: nothing here looks at a disk once it is imported.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +18,23 @@ __all__ = ["Callsite", "shown", "user_callsite"]
 #: File, line and function.
 Callsite: TypeAlias = tuple[str, int, str]
 
-#: Folders whose files are not the user's own: Python's, its libraries' and this package's.
-_FOREIGN = tuple(
-    os.path.realpath(folder) + os.sep
-    for folder in (
-        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")),
-        str(Path(__file__).parents[1]),
-    )
-)
+
+def _library_folders() -> tuple[str, ...]:
+    """The folders of Python, its libraries and this package: as they are named, and where links lead."""
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")}
+    folders |= {str(Path(__file__).parents[1]), str(Path(os.__file__).parent)}
+    return tuple(sorted({path + os.sep for folder in folders for path in (folder, os.path.realpath(folder))}))
+
+
+#: Folders whose files are not the user's own.
+_LIBRARIES = _library_folders()
 
 _PYTEST = f"{os.sep}_pytest{os.sep}"
 
 
 @lru_cache(maxsize=4096)
 def _is_users(filename: str) -> bool:
-    if filename.startswith("<") or "site-packages" in filename:
-        return False
-    return not os.path.realpath(filename).startswith(_FOREIGN)
+    return not filename.startswith(("<", *_LIBRARIES)) and "site-packages" not in filename
 
 
 def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | None:
@@ -57,13 +60,15 @@ def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | 
 
 @lru_cache(maxsize=4096)
 def _relative(filename: str, root: str) -> str:
+    if not Path(filename).is_absolute():
+        return filename  # as it was run; where that was, only the disk would say
     path = os.path.relpath(filename, root)
     return Path(filename).name if path.startswith("..") else path
 
 
-def shown(place: Callsite | None, root: Path) -> str | None:
+def shown(callsite: Callsite | None, root: Path) -> str | None:
     """`file:line in function`, the file relative to `root` where it lies below it."""
-    if place is None:
+    if callsite is None:
         return None
-    filename, line, function = place
+    filename, line, function = callsite
     return f"{_relative(filename, str(root))}:{line} in {function}"

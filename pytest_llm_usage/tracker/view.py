@@ -11,7 +11,7 @@ from operator import attrgetter
 from pprint import pformat
 from textwrap import wrap
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pytest_llm_usage.budget import Limits, breaches, failure_text
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError
@@ -22,7 +22,6 @@ from pytest_llm_usage.usage import TokenUsage
 
 if TYPE_CHECKING:
     from pytest_llm_usage.tracker.reconcile import Discrepancy
-    from pytest_llm_usage.tracker.tracker import Tracker
 
 __all__ = ["LLMUsage", "LLMUsageWarning", "Missing"]
 
@@ -34,6 +33,30 @@ class LLMUsageWarning(UserWarning):
     """A number is incomplete, and configuration says to go on all the same."""
 
 
+class CallSource(Protocol):
+    """What a view asks of whoever gathers the calls."""
+
+    @property
+    def missing(self) -> Missing:
+        """What reading a number does that is not known because a call's usage is not."""
+
+    @property
+    def unpriced(self) -> Missing:
+        """What reading a cost does that is not known because a call's price is not."""
+
+    def calls(self) -> tuple[Call, ...]:
+        """The calls so far, in the order in which they started."""
+
+    def section(self, name: str) -> AbstractContextManager[LLMUsage]:
+        """A view on the calls that are made inside."""
+
+    def discrepancies(self) -> tuple[Discrepancy, ...]:
+        """The calls of which LangChain and the provider say different things."""
+
+    def add_reported(self, left: Any, right: Any) -> Any:
+        """LangChain's own sum of two usages that it reported."""
+
+
 class LLMUsage:
     """Token usage and cost of model calls: of a test, a section, a model, a node. Live: it shows the calls so far.
 
@@ -42,16 +65,16 @@ class LLMUsage:
     `total_tokens` and `cost`.
     """
 
-    __slots__ = ("_select", "_tracker")
+    __slots__ = ("_select", "_source")
 
-    def __init__(self, tracker: Tracker, select: Callable[[Call], bool] | None = None) -> None:
-        self._tracker = tracker
+    def __init__(self, source: CallSource, select: Callable[[Call], bool] | None = None) -> None:
+        self._source = source
         self._select = select
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls, in the order in which they started."""
-        calls = self._tracker.calls()
+        calls = self._source.calls()
         return calls if self._select is None else tuple(filter(self._select, calls))
 
     @property
@@ -103,8 +126,8 @@ class LLMUsage:
         spent = [call for call in self.calls if call.usage is not None or call.is_unknown]
         unknown = [call for call in spent if call.cost_usd is None]
         for calls, policy in (
-            ([call for call in unknown if call.is_unknown], self._tracker.missing),
-            ([call for call in unknown if not call.is_unknown], self._tracker.unpriced),
+            ([call for call in unknown if call.is_unknown], self._source.missing),
+            ([call for call in unknown if not call.is_unknown], self._source.unpriced),
         ):
             if calls:
                 self._unknown(policy, PriceUnknownError, self._price_unknown(calls, len(spent)))
@@ -164,7 +187,7 @@ class LLMUsage:
         Calls belong to the sections open where they start: in this task or thread and what it starts. Calls of a
         plain thread belong to the sections that the test itself has open.
         """
-        return self._tracker.section(name)
+        return self._source.section(name)
 
     @property
     def usage_metadata(self) -> dict[str, Any]:
@@ -178,14 +201,14 @@ class LLMUsage:
             reported, model = langchain_report(call)
             if reported is not None:
                 model = model or call.model
-                book[model] = self._tracker.add_reported(book.get(model), reported)
+                book[model] = self._source.add_reported(book.get(model), reported)
         return book
 
     @property
     def discrepancies(self) -> tuple[Discrepancy, ...]:
         """Calls of which LangChain and the provider's response say different things; the provider's numbers count."""
         mine = {call.index for call in self.calls}
-        return tuple(found for found in self._tracker.discrepancies() if found.call_index in mine)
+        return tuple(found for found in self._source.discrepancies() if found.call_index in mine)
 
     def assert_within(self, **limits: Any) -> None:
         """Fails where more was spent: the keywords of the marker `llm_budget` (`max_tokens`, `max_cost` …).
@@ -228,13 +251,13 @@ class LLMUsage:
 
     def _narrowed(self, select: Callable[[Call], bool]) -> LLMUsage:
         mine = self._select
-        return LLMUsage(self._tracker, select if mine is None else lambda call: mine(call) and select(call))
+        return LLMUsage(self._source, select if mine is None else lambda call: mine(call) and select(call))
 
     def _sum(self, name: str) -> TokenUsage:
         calls = self.calls
         unknown = [call for call in calls if call.is_unknown]
         if unknown:
-            self._unknown(self._tracker.missing, UsageUnknownError, _usage_unknown(name, unknown, len(calls)))
+            self._unknown(self._source.missing, UsageUnknownError, _usage_unknown(name, unknown, len(calls)))
         return sum((call.usage for call in calls if call.is_billed and call.usage is not None), TokenUsage())
 
     def _unknown(self, policy: Missing, error: type[Exception], text: str) -> None:

@@ -23,7 +23,7 @@ from strategies import usages
 from pytest_llm_usage import BudgetExceededError, PriceUnknownError, UsageUnknownError
 from pytest_llm_usage.billing import Billing, Part
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
-from pytest_llm_usage.tracker import Tracker, current
+from pytest_llm_usage.tracker import Tracker, observe
 from pytest_llm_usage.tracker.reconcile import Candidate, completed, difference, joined, pair, wire_fields
 from pytest_llm_usage.usage import TokenUsage
 from pytest_llm_usage.wire import Exchange, WireCall
@@ -338,7 +338,7 @@ def provider():
 def observed(tmp_path, provider):
     """The wire of everything in the test; its cassette is recorded to nowhere."""
     policy = CassettePolicy(path=tmp_path / "cassette.yaml", record_mode="all")
-    with OpenCassette(policy, observe=current().observe, fail=pytest.fail):
+    with OpenCassette(policy, observe=observe, fail=pytest.fail):
         yield
 
 
@@ -639,7 +639,7 @@ def test_what_is_not_a_call_to_a_model_is_none(provider, llm_usage):
 
 def test_a_call_under_way_keeps_its_response_when_the_run_is_drained():
     tracker = Tracker()
-    call = tracker.start("run", None, {"requested_model": MODEL})
+    call = tracker.start(None, "run", None, {"requested_model": MODEL})
     tracker.take_in(chat_exchange(10, 5), call)
     tracker.take_in(chat_exchange(1, 1), None)
 

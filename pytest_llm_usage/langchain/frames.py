@@ -1,0 +1,38 @@
+"""LangChain's own frames: the one place that reads what its functions hold while they run.
+
+Why: LangChain tells of a run before it looks the answer up in a cache, and does not say that it will. A call that costs
+nothing must not be stopped by a limit that it would keep, and only the model that is in LangChain's own frame knows.
+
+Read in langchain-core 1.7.2: `BaseChatModel.generate`, `agenerate`, `stream` and `astream`, and those of `BaseLLM`, ask
+their callback manager for a run in a frame (or below one) whose `self` is the model; `cache` is True, False, None or a
+`BaseCache`, and None means the global one. `check` says when a release has moved that.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any
+
+from langchain_core.globals import get_llm_cache
+from langchain_core.language_models import BaseLanguageModel
+
+__all__ = ["looks_into_cache"]
+
+
+def looks_into_cache() -> bool:
+    """Whether the model that is starting a run will look for the answer in a cache before it asks its provider."""
+    model = _starting_model()
+    cache = None if model is None else model.cache
+    return bool(get_llm_cache() is not None if cache is None else cache)
+
+
+def _starting_model() -> BaseLanguageModel[Any] | None:
+    """The model in whose method the event that is being handled was caused."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- the interpreter's own list of frames
+    while frame is not None:
+        model = frame.f_locals.get("self")
+        if isinstance(model, BaseLanguageModel):
+            return model
+        frame = frame.f_back
+    return None

@@ -1,0 +1,172 @@
+"""`UsageHandler` tells a tracker of LangChain's runs.
+
+It runs inline, so that an async call costs no hop to a thread and its context is the caller's, and what it raises is
+raised in the caller, so that a budget can stop a call before it is sent. That is an outcome of pytest's; a mistake of
+ours is noted and raises nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any, cast
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages.ai import add_usage
+from langchain_core.outputs import LLMResult
+
+from pytest_llm_usage.langchain.frames import looks_into_cache
+from pytest_llm_usage.langchain.results import copied, copy_of, end_fields, start_fields, usage_in
+from pytest_llm_usage.ledger import Status
+from pytest_llm_usage.tracker import Callsite, OpenCall, Tracker, current, set_current_call, user_callsite
+
+__all__ = ["CurrentHandler", "UsageHandler"]
+
+#: What ends a call from outside rather than by a failure of its own.
+_ABORTS = (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)
+
+
+class CurrentHandler:
+    """Stands where LangChain expects a context variable: its value is the handler of the current tracker."""
+
+    name = "llm_usage"
+
+    def get(self) -> UsageHandler | None:
+        """The handler, or None where no test is running."""
+        tracker = current()
+        return None if tracker is None else tracker.attached(UsageHandler)
+
+
+class UsageHandler(BaseCallbackHandler):
+    """Tells one tracker of LangChain's runs."""
+
+    run_inline = True
+    raise_error = True
+    # Plain values in the place of properties, which LangChain asks at every event.
+    ignore_llm = False
+    ignore_chat_model = False
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._calls: dict[UUID, OpenCall] = {}
+        self._streaming: UUID | None = None
+        #: Where the user's code started the outermost run that a run belongs to: the frames of a graph's own tasks and
+        #: threads do not lead back to it.
+        self._callsites: dict[UUID, Callsite | None] = {}
+
+    # Deep copies of configurations (LangGraph, RunnableConfig merging) must keep talking to the same tracker.
+    def __copy__(self) -> UsageHandler:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UsageHandler:
+        return self
+
+    # -- what the tracker asks ------------------------------------------------------------------------------
+
+    def add_reported(self, left: Any, right: Any) -> Any:
+        """LangChain's own sum, as its own callback files it: the first as it is, the others added to it."""
+        return copied(right) if left is None else add_usage(left, right)
+
+    def may_be_cached(self) -> bool:
+        """Whether the model that is starting a run will look for the answer in a cache before it asks its provider."""
+        return looks_into_cache()
+
+    # -- starts ------------------------------------------------------------------------------------------------
+
+    def on_chain_start(
+        self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
+    ) -> None:
+        """Notes where a run began, for the calls made in it."""
+        self._note_callsite(run_id, parent_run_id)
+
+    def on_tool_start(
+        self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
+    ) -> None:
+        """Notes where a run began, for the calls made in it."""
+        self._note_callsite(run_id, parent_run_id)
+
+    def on_retriever_start(
+        self, serialized: Any, query: str, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
+    ) -> None:
+        """Notes where a run began, for the calls made in it."""
+        self._note_callsite(run_id, parent_run_id)
+
+    def _note_callsite(self, run_id: UUID, parent_run_id: UUID | None) -> None:
+        if parent_run_id in self._callsites:
+            self._callsites[run_id] = self._callsites[parent_run_id]
+        else:
+            self._callsites[run_id] = user_callsite()
+
+    def on_chat_model_start(
+        self,
+        serialized: Any,
+        messages: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        invocation_params: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
+        batch_size: int = 1,
+        **_: Any,
+    ) -> None:
+        """A model is about to be called. Raises what the tracker raises to stop it."""
+        # LangChain's, at least: what handles the event, the callback manager, and the model's method.
+        callsite = user_callsite(skip=4) or self._callsites.get(cast("UUID", parent_run_id))
+        fields = partial(start_fields, tags, metadata or {}, invocation_params or {})
+        # The runs of one `generate` share the very object that holds their options.
+        batch = options if batch_size > 1 else None
+        call = self._tracker.start(self, run_id, callsite, fields, batch)
+        self._calls[run_id] = call
+        self._streaming = None  # the user may give one id to several runs
+        set_current_call(call)
+
+    on_llm_start = on_chat_model_start  # type: ignore[assignment] # the same for completion models
+
+    # -- what comes in between, and ends -----------------------------------------------------------------------
+
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, **_: Any) -> None:
+        """A piece of an answer came: the call is a stream."""
+        # Most often one more piece of the same; looking a UUID up takes longer than all else here.
+        if run_id is not self._streaming:
+            self._streaming = run_id
+            if (call := self._calls.get(run_id)) is not None:
+                call.streamed = True
+
+    on_stream_event = on_llm_new_token  # type: ignore[assignment] # the same in the protocol of `stream_events(version="v3")`
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
+        """A call ended: what LangChain says it used."""
+        call = self._calls.pop(run_id, None)
+        if call is None:
+            return
+        result = copy_of(response)
+        if call.batch is not None and usage_in(result) is None and self._is_part_of_batch(response, call):
+            self._tracker.drop(call)
+        else:
+            self._tracker.end(call, partial(end_fields, result))
+
+    def _is_part_of_batch(self, response: LLMResult, call: OpenCall) -> bool:
+        """Whether the usage of this prompt was told with another's.
+
+        A completion model sends several prompts as one request; LangChain gives the first its whole usage and the
+        others an empty `token_usage`, so that nothing is counted twice. One request is one call.
+        """
+        if (response.llm_output or {}).get("token_usage") != {}:
+            return False
+        return any(other.end_fields is not None for other in self._tracker.siblings(call))
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        """A call failed, or was abandoned half-way."""
+        call = self._calls.pop(run_id, None)
+        if call is None:
+            return
+        status: Status = "error"
+        note = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        if isinstance(error, _ABORTS):
+            status, note = "aborted", "abandoned before its usage came" if call.streamed else "cancelled"
+        elif call.streamed:
+            status, note = "aborted", f"broke off half-way: {note}"
+        self._tracker.end(call, {"status": status, "note": note})

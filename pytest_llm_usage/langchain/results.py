@@ -1,0 +1,168 @@
+"""What LangChain says of a call, at its start and at its end → fields of `Call`, wherever an integration put them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from langchain_core.outputs import LLMResult
+
+from pytest_llm_usage.billing import Billing
+from pytest_llm_usage.ledger import Status
+from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
+
+__all__ = ["ResultCopy", "copied", "copy_of", "end_fields", "start_fields", "usage_in"]
+
+#: `UsageMetadata`, response metadata, `llm_output`, generation info and the message's id.
+ResultCopy: TypeAlias = tuple[dict[str, Any] | None, dict[str, Any], dict[str, Any], dict[str, Any], object]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def start_fields(tags: list[str] | None, metadata: Mapping[str, Any], invocation: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `Call` that the start of a run tells."""
+    requested = (
+        metadata.get("ls_model_name"),
+        *(invocation.get(key) for key in ("model", "model_name", "model_id", "azure_deployment")),
+    )
+    return {
+        "provider": _text(metadata.get("ls_provider")),
+        "requested_model": next((name for name in map(_text, requested) if name), None),
+        "node": _text(metadata.get("langgraph_node")),
+        "tags": tuple(tags or ()),
+    }
+
+
+def copy_of(response: LLMResult) -> ResultCopy:
+    """What the end of a run told, copied: what the code under test does with its message afterwards changes nothing."""
+    generations = response.generations
+    generation = generations[0][0] if generations and generations[0] else None
+    message = getattr(generation, "message", None)
+    reported = getattr(message, "usage_metadata", None)  # of answers alone
+    metadata = getattr(message, "response_metadata", None)
+    message_id = getattr(message, "id", None)
+    if reported and metadata and metadata.get("model_name"):
+        # LangChain has put together there what it was told elsewhere.
+        return copied(reported), copied(metadata), {}, {}, message_id
+    generation_info = getattr(generation, "generation_info", None)
+    llm_output = response.llm_output
+    return (
+        copied(reported) if reported else None,
+        copied(metadata) if metadata else {},
+        copied(llm_output) if llm_output else {},
+        copied(generation_info) if generation_info else {},
+        message_id,
+    )
+
+
+def copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy as deep as usage goes: `copy.deepcopy` takes longer than all the rest."""
+    copy = dict(values)
+    for key, value in values.items():
+        if isinstance(value, dict):
+            copy[key] = copied(value)
+    return copy
+
+
+def end_fields(result: ResultCopy) -> dict[str, Any]:
+    """The fields of `Call` that the end of a run tells."""
+    reported, metadata, llm_output, generation_info, message_id = result
+    mappings = (metadata, llm_output, generation_info)
+    model = next(filter(None, (_first(mapping, "model_name", "model", "model_id") for mapping in mappings)), None)
+    usage_there = metadata.get("usage")
+    tier = next(
+        filter(
+            None, (_first(mapping, "service_tier") for mapping in (*mappings, usage_there) if isinstance(mapping, dict))
+        ),
+        None,
+    )
+    values: dict[str, Any] = {
+        "response_id": _response_id(metadata, message_id),
+        "billing": Billing(service_tier=tier),
+        "usage": usage_in(result),
+    }
+    if model:
+        values["model"] = model  # else what was asked for stands
+    status: Status = "ok" if values["usage"] is not None else "no_usage"
+    if reported is not None:
+        values["_reported"] = reported
+        values["_reported_model"] = _text(metadata.get("model_name"))
+        values["billing"] = Billing(service_tier=TokenUsage.from_langchain(reported)[1] or tier)
+        if reported.get("total_cost") == 0:
+            # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
+            status = "cached"
+    return values | {"status": status}
+
+
+def usage_in(result: ResultCopy) -> TokenUsage | None:
+    """The tokens, from wherever the integration put them."""
+    reported, *mappings, _ = result
+    if reported is not None:
+        return TokenUsage.from_langchain(reported)[0]
+    return _usage_elsewhere(*mappings)
+
+
+def _response_id(metadata: Mapping[str, Any], message_id: object) -> str | None:
+    own = _first(metadata, "id")
+    if own:
+        return own
+    # LangChain makes up an id from the run's where the provider gave none.
+    given = _text(message_id)
+    return given if given and not given.startswith(("run-", "lc_run-")) else None
+
+
+def _first(values: Mapping[str, Any], *keys: str) -> str | None:
+    return next((value for key in keys if (value := _text(values.get(key)))), None)
+
+
+#: Where usage stands when it is not in `usage_metadata`: the keys integrations use for it.
+_USAGE_KEYS = ("token_usage", "usage", "usage_metadata")
+
+
+def _usage_elsewhere(*mappings: Mapping[str, Any]) -> TokenUsage | None:
+    for mapping in mappings:
+        for key in _USAGE_KEYS:
+            values = mapping.get(key)
+            if values is not None and not isinstance(values, Mapping):
+                values = getattr(values, "__dict__", None)
+            if isinstance(values, Mapping) and (usage := _usage(values)) is not None:
+                return usage
+    return None
+
+
+def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
+    """Usage in OpenAI's words (`prompt_tokens` …) or in Anthropic's (`input_tokens` …, cached tokens counted apart).
+
+    Where just one half is there the other is not known, and so the whole is not.
+    """
+    prompt, completion = count(values.get("prompt_tokens")), count(values.get("completion_tokens"))
+    if prompt is not None and completion is not None:
+        inputs = _details(values.get("prompt_tokens_details"), cache_read="cached_tokens", audio="audio_tokens")
+        outputs = _details(values.get("completion_tokens_details"), reasoning="reasoning_tokens", audio="audio_tokens")
+        return TokenUsage.of(
+            prompt,
+            completion,
+            total_tokens=count(values.get("total_tokens")),
+            input_token_details=inputs,
+            output_token_details=outputs,
+        )
+    sent, received = count(values.get("input_tokens")), count(values.get("output_tokens"))
+    if sent is None or received is None:
+        return None
+    if "input_token_details" in values or "total_tokens" in values:
+        return TokenUsage.from_langchain(values)[0]
+    cached = _details(values, cache_read="cache_read_input_tokens", cache_creation="cache_creation_input_tokens")
+    cached |= _details(values.get("cache_creation"), **{key: key for key in CACHE_LIFETIMES})
+    return TokenUsage.of(
+        sent + cached.get("cache_read", 0) + cached.get("cache_creation", 0),
+        received,
+        input_token_details=cached,
+    )
+
+
+def _details(values: object, **keys: str) -> dict[str, int]:
+    if not isinstance(values, Mapping):
+        return {}
+    return {name: value for name, key in keys.items() if (value := count(values.get(key))) is not None}

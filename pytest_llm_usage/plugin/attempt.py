@@ -1,0 +1,292 @@
+"""What an attempt at a test does: it gathers the test's calls, stops what a limit forbids, and fails what must fail.
+
+Most tests call no model. For those an `Attempt` is all there is: its tracker is made when the first call, cassette or
+budget asks for it, and so is the one of the run (`RunScope`).
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.money import plain, total
+from pytest_llm_usage.plugin.state import CLOSERS, SESSION_BUDGET, SETTINGS, fail, price_book
+from pytest_llm_usage.settings import Settings, limits_of
+from pytest_llm_usage.tracker.scope import running
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.budget import Limits
+    from pytest_llm_usage.tracker import Tracker
+
+__all__ = ["Attempt", "RunScope", "attempt_at", "begin", "report_attempt", "run_scope", "spent_by_no_test", "start_run"]
+
+
+class Attempt:
+    """One attempt at a test: from the set-up of its fixtures to their tear-down.
+
+    Attributes:
+        item: The test.
+        outcome: What became of it so far (`passed`, `failed` …); None before its first report.
+        earlier: The attempts before it (reruns) that called a model.
+    """
+
+    __slots__ = ("_phase", "_running", "_thread_id", "_trackers", "earlier", "item", "outcome")
+
+    is_run = False
+
+    def __init__(self, item: pytest.Item, earlier: tuple[Attempt, ...] = ()) -> None:
+        self.item = item
+        self.outcome: str | None = None
+        self.earlier = earlier
+        self._phase = "setup"
+        self._thread_id = threading.get_ident()
+        self._trackers: list[Tracker] = []
+        self._running = running(self)
+
+    @property
+    def tracker(self) -> Tracker:
+        """Gathers its calls; made when it is first asked for."""
+        if not self._trackers:
+            # Without a lock, which an event loop must not wait for: of several threads' trackers the first one stays.
+            self._trackers.append(self._new_tracker())
+        return self._trackers[0]
+
+    @property
+    def used_tracker(self) -> Tracker | None:
+        """Its tracker; None where nobody has asked for one."""
+        return self._trackers[0] if self._trackers else None
+
+    @property
+    def trackers(self) -> tuple[Tracker, ...]:
+        """The trackers of all attempts at the test, this one's last."""
+        found = (attempt.used_tracker for attempt in (*self.earlier, self))
+        return tuple(tracker for tracker in found if tracker is not None)
+
+    @property
+    def failure(self) -> str | None:
+        """Why the test must fail whatever its code made of it; None where nothing says so."""
+        return self._trackers[0].failure if self._trackers else None
+
+    @property
+    def call_count(self) -> int:
+        """How many calls it has made so far."""
+        return len(self._trackers[0].calls()) if self._trackers else 0
+
+    def _new_tracker(self) -> Tracker:
+        from pytest_llm_usage.tracker import Tracker  # noqa: PLC0415 -- at the first call
+
+        config, settings = self.item.config, self.item.config.stash[SETTINGS]
+        limits, problem = _limits_of(self.item, settings)
+        tracker = Tracker(
+            root=settings.root,
+            missing=settings.missing,
+            unpriced=settings.unpriced,
+            phase=self._phase,
+            thread_id=self._thread_id,
+            limits=limits,
+            stop=fail if settings.budgets == "fail" else None,
+            prices=lambda: price_book(config, settings.prices),
+        )
+        if problem:
+            tracker.fail(problem)
+        return tracker
+
+    def enter_phase(self, phase: str) -> None:
+        """Pytest's phase `phase` begins."""
+        self._phase = phase
+        if self._trackers:
+            self._trackers[0].enter_phase(phase)
+
+    def open(self) -> None:
+        """Calls belong to it from now on."""
+        self._running.__enter__()
+        if self.item.get_closest_marker("llm_budget") is not None:
+            _ = self.tracker  # a marker that cannot be read fails the test that calls no model, too
+
+    def close(self) -> None:
+        """What is left behind from now on belongs to the run."""
+        self._running.__exit__()
+
+    @contextmanager
+    def decisive_failure(self) -> Iterator[None]:
+        """Fails with its own reason where it has one, whatever the test made of it: swallowed, wrapped, grouped."""
+        try:
+            yield
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            raise
+        except BaseException as error:
+            if self.failure is not None and str(error) != self.failure:
+                raise pytest.fail.Exception(self.failure, pytrace=False) from None
+            raise
+        if self.failure is not None:
+            fail(self.failure)
+
+    def check_budget(self) -> None:
+        """Fails the test where it is over its budget, or says so alone in mode `warn`."""
+        text = self._trackers[0].over_budget() if self._trackers else None
+        if text is None:
+            return
+        if self.item.config.stash[SETTINGS].budgets == "warn":
+            from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
+
+            warnings.warn(f"{self.item.nodeid}: {text}", LLMUsageWarning, stacklevel=2)
+        else:
+            fail(text)
+
+    def check_discrepancies(self) -> None:
+        """Fails the test whose two books differ, where that is asked for."""
+        if not self._trackers or self.item.config.stash[SETTINGS].audit != "error":
+            return
+        if found := self._trackers[0].discrepancies():
+            lines = (f"  {call.call_index + 1}  {call.model}  {call.where or ''}\n     {call.reason}" for call in found)
+            fail("\n".join(("LangChain and the provider's response disagree (llm_usage_audit = error)", "", *lines)))
+
+    def note_outcome(self, report: pytest.TestReport) -> None:
+        """Takes in what became of one of its phases; a test that failed stays failed."""
+        if self.outcome == "failed" or (report.passed and report.when != "call"):
+            return
+        if hasattr(report, "wasxfail"):
+            self.outcome = "xfailed" if report.skipped else "xpassed"
+        else:
+            self.outcome = "error" if report.failed and report.when != "call" else report.outcome
+
+    def data(self) -> dict[str, Any]:
+        """What it spent, and what no test spent meanwhile, as plain data."""
+        data: dict[str, Any] = {}
+        trackers = self.trackers
+        if is_tracked(self.item, self.item.config.stash[SETTINGS]) and any(tracker.calls() for tracker in trackers):
+            from pytest_llm_usage.report.run import record  # noqa: PLC0415 -- only for tests that called a model
+
+            data = record(trackers, self.outcome)
+        return data | spent_by_no_test(self.item.config)
+
+    def properties(self) -> Iterator[tuple[str, str]]:
+        """What JUnit reports show of a test; what is not known is left out, never 0."""
+        calls = self._trackers[0].calls() if self._trackers else ()
+        yield "llm_calls", str(sum(call.is_billed for call in calls))
+        if not any(call.is_unknown for call in calls):
+            usages = [call.usage for call in calls if call.is_billed and call.usage is not None]
+            for name in ("input_tokens", "output_tokens", "total_tokens"):
+                yield f"llm_{name}", str(sum(getattr(usage, name) for usage in usages))
+            costs = [call.cost_usd for call in calls if call.usage is not None]
+            if None not in costs:
+                yield "llm_cost_usd", plain(total(cost for cost in costs if cost is not None))
+
+
+def is_tracked(item: pytest.Item, settings: Settings) -> bool:
+    """Whether a test's calls are budgeted and reported."""
+    return settings.track == "all" or "llm_usage" in getattr(item, "fixturenames", ())
+
+
+def _limits_of(item: pytest.Item, settings: Settings) -> tuple[tuple[Limits, ...], str]:
+    """A test's limits, and what is wrong with its markers; that fails this test alone."""
+    if settings.budgets == "off" or not is_tracked(item, settings):
+        return (), ""
+    try:
+        return limits_of(item, settings), ""
+    except ConfigurationError as error:
+        return (), str(error)
+
+
+class RunScope:
+    """The run: calls that are no test's, of fixtures of wider scope and at import."""
+
+    __slots__ = ("_config", "_thread_id", "_trackers")
+
+    is_run = True
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._thread_id = threading.get_ident()
+        self._trackers: list[Tracker] = []
+
+    @property
+    def tracker(self) -> Tracker:
+        """Gathers its calls; made when it is first asked for."""
+        if not self._trackers:
+            from pytest_llm_usage.tracker import Tracker  # noqa: PLC0415 -- at the first call
+
+            settings = self._config.stash[SETTINGS]
+            tracker = Tracker(
+                root=settings.root,
+                missing=settings.missing,
+                unpriced=settings.unpriced,
+                phase="setup",
+                thread_id=self._thread_id,
+                prices=lambda: price_book(self._config, settings.prices),
+            )
+            self._trackers.append(tracker)
+        return self._trackers[0]
+
+    @contextmanager
+    def around(self, fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
+        """Calls of the set-up and the teardown of a fixture belong to the run."""
+        # Finalizers run in reverse order: the last one added opens, the first one closes, the fixture's own in between.
+        teardown = ExitStack()
+        fixturedef.addfinalizer(teardown.close)
+        try:
+            with running(self):
+                yield
+        finally:
+            fixturedef.addfinalizer(lambda: teardown.enter_context(running(self)))
+
+    def drain(self) -> dict[str, Any]:
+        """Its calls since the last time, as plain data."""
+        ledger = self._trackers[0].drain() if self._trackers else None
+        return {"shared": ledger.to_list()} if ledger is not None and ledger.calls else {}
+
+
+# -- with pytest's objects -------------------------------------------------------------------------------------
+
+_RUN: pytest.StashKey[RunScope] = pytest.StashKey()
+#: The attempt that is under way, or the last one.
+_ATTEMPT: pytest.StashKey[Attempt] = pytest.StashKey()
+#: Of a test: its attempts that called a model.
+_EARLIER: pytest.StashKey[tuple[Attempt, ...]] = pytest.StashKey()
+
+
+def start_run(config: pytest.Config) -> None:
+    """Calls belong to the run from now on, until pytest ends."""
+    run = config.stash[_RUN] = RunScope(config)
+    config.stash[CLOSERS].enter_context(running(run))
+
+
+def run_scope(config: pytest.Config) -> RunScope:
+    """The run."""
+    return config.stash[_RUN]
+
+
+def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
+    """The calls since the last time that were no test's, as plain data."""
+    return config.stash[_RUN].drain() if _RUN in config.stash else {}
+
+
+def begin(item: pytest.Item) -> Attempt:
+    """An attempt at a test begins."""
+    attempt = item.config.stash[_ATTEMPT] = Attempt(item, item.stash.get(_EARLIER, ()))
+    attempt.open()
+    return attempt
+
+
+def attempt_at(item: pytest.Item) -> Attempt:
+    """The last attempt at a test; one that has not begun where another plugin's set-up failed before ours."""
+    attempt = item.config.stash.get(_ATTEMPT, None)
+    return attempt if attempt is not None and attempt.item is item else Attempt(item)
+
+
+def report_attempt(attempt: Attempt, report: pytest.TestReport) -> None:
+    """Puts what the test spent on its last report, as plain data: the same path with and without xdist."""
+    if attempt.used_tracker is not None:
+        attempt.item.stash[_EARLIER] = (*attempt.earlier, attempt)
+    data = attempt.data()
+    if data:
+        if SESSION_BUDGET in attempt.item.config.stash:
+            attempt.item.config.stash[SESSION_BUDGET].add(data)
+        report.llm_usage = data  # type: ignore[attr-defined]
+        report.user_properties.extend(attempt.properties())

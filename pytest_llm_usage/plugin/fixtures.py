@@ -1,0 +1,135 @@
+"""The fixtures of the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.plugin.attempt import attempt_at, is_tracked
+from pytest_llm_usage.plugin.state import CASSETTE, SETTINGS, fail, price_book
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.pricing import PriceSource
+    from pytest_llm_usage.snapshot import UsageSnapshotAssertion
+    from pytest_llm_usage.tracker import LLMUsage
+
+__all__ = [
+    "_llm_usage_cassette",
+    "llm_cassette",
+    "llm_usage",
+    "llm_usage_prices",
+    "llm_usage_redact",
+    "open_cassette_first",
+    "usage_snapshot",
+]
+
+_CASSETTE_FIXTURE = "_llm_usage_cassette"
+
+
+def open_cassette_first(item: pytest.Item) -> None:
+    """Lets the cassette of a test be opened before its other fixtures of function scope make requests.
+
+    As an autouse fixture would; but most tests need none.
+    """
+    names: list[str] = getattr(item, "fixturenames", [])
+    if _CASSETTE_FIXTURE in names or not _needs_cassette(item, names):
+        return
+    definitions: Mapping[str, Sequence[pytest.FixtureDef[Any]]] = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
+    scopes = (definitions[name][-1].scope if name in definitions else "function" for name in names)
+    names.insert(
+        next((index for index, scope in enumerate(scopes) if scope == "function"), len(names)), _CASSETTE_FIXTURE
+    )
+
+
+def _needs_cassette(item: pytest.Item, names: Sequence[str]) -> bool:
+    return "llm_usage" in names or item.get_closest_marker("vcr") is not None
+
+
+@pytest.fixture
+def _llm_usage_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Opens the cassette of a test that asks for `llm_usage`, before its other fixtures make requests."""
+    item = request.node
+    if item.get_closest_marker("vcr") is not None and is_tracked(item, request.config.stash[SETTINGS]):
+        from pytest_llm_usage.cassettes import observing_vcrpy  # noqa: PLC0415 -- the marker's plugin loads vcrpy as well
+        from pytest_llm_usage.tracker import observe  # noqa: PLC0415
+
+        # pytest-recording's own cassette is replayed, and only watched.
+        with observing_vcrpy(observe):
+            yield
+    elif "llm_usage" in request.fixturenames:
+        from pytest_llm_usage.plugin.cassette import opened_for  # noqa: PLC0415 -- only for tests that replay
+
+        with opened_for(request):
+            yield
+    else:
+        yield
+
+
+@pytest.fixture(scope="session")
+def llm_usage_prices(pytestconfig: pytest.Config) -> PriceSource | None:
+    """Your own prices: a path (of the ini key `llm_usage_prices`) or a mapping of that form. Override it to compute them."""
+    return pytestconfig.stash[SETTINGS].prices
+
+
+@pytest.fixture(scope="session")
+def llm_usage_redact() -> Sequence[str]:
+    """Your own rules of redaction, besides those of the ini key `llm_usage_redact` and as it spells them. Override it."""
+    return ()
+
+
+@pytest.fixture
+def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | None) -> Iterator[LLMUsage]:
+    """Token usage and cost of the model calls that this test makes; its cassette is replayed."""
+    tracker = attempt_at(request.node).tracker
+    if llm_usage_prices != request.config.stash[SETTINGS].prices:
+        tracker.price_by(lambda: price_book(request.config, llm_usage_prices))
+    instance = request.instance
+    if instance is not None and not hasattr(instance, "llm_usage"):
+        # unittest classes ask through usefixtures and have no arguments.
+        instance.llm_usage = tracker.usage
+    if request.node.stash.get(CASSETTE, None) is not None or request.node.get_closest_marker("vcr") is not None:
+        yield tracker.usage
+        return
+    from pytest_llm_usage.plugin.cassette import opened_for  # noqa: PLC0415 -- only for tests that replay
+
+    with opened_for(request):
+        yield tracker.usage
+
+
+@pytest.fixture
+def usage_snapshot(request: pytest.FixtureRequest) -> UsageSnapshotAssertion:
+    """A syrupy snapshot of usage: `assert llm_usage == usage_snapshot`, with `rel=`, `abs=` or `ratchet=True`."""
+    from pytest_llm_usage.compare import EXACT  # noqa: PLC0415 -- only for tests with a snapshot
+    from pytest_llm_usage.snapshot import usage_snapshot_assertion  # noqa: PLC0415 -- imports syrupy
+
+    settings = request.config.stash[SETTINGS]
+    try:
+        return usage_snapshot_assertion(request, settings.tolerance or EXACT, settings.model_names)
+    except ConfigurationError as error:
+        fail(str(error))
+
+
+@pytest.fixture(scope="session")
+def llm_cassette(
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, llm_usage_redact: Sequence[str]
+) -> Callable[..., AbstractContextManager[None]]:
+    """A factory of cassettes for fixtures of wider scope: call it with a name, and use what it gives in a `with`.
+
+    Its keywords are those of the marker. The name is relative to `cassettes/<module>` beside the file that calls it.
+    What was recorded is saved when the block ends without an error. pytest-recording's `vcr_config` is honoured where
+    its scope is the session, too.
+    """
+    from pytest_llm_usage.plugin.cassette import fixture_value, opened_as  # noqa: PLC0415 -- only for who asks for it
+
+    vcr_config: Mapping[str, Any] = {}
+    with suppress(pytest.fail.Exception):  # of a narrower scope, as pytest-recording's own is
+        vcr_config = fixture_value(request, "vcr_config", {})
+
+    def open_cassette(name: str, **keywords: Any) -> AbstractContextManager[None]:
+        return opened_as(pytestconfig, name, keywords, redact=llm_usage_redact, vcr_config=vcr_config)
+
+    return open_cassette

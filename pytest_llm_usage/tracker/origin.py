@@ -1,0 +1,150 @@
+"""`Origin`: what one `Call` is made of, LangChain's call, the response on the wire, or both (`reconcile` pairs them)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_llm_usage.billing import Billing
+from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.tracker.callsite import Callsite
+from pytest_llm_usage.tracker.events import OpenCall, Response
+from pytest_llm_usage.tracker.reconcile import (
+    Candidate,
+    Discrepancy,
+    completed,
+    difference,
+    joined,
+    pair,
+    unnamed,
+    wire_fields,
+)
+from pytest_llm_usage.tracker.scope import Section
+from pytest_llm_usage.wire import WireCall
+
+__all__ = ["Origin", "origins_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """What one `Call` is made of.
+
+    Attributes:
+        source: Whichever of the two began it: LangChain's call, else the response.
+        call: LangChain's call, or None.
+        response: The response that answered it, or None.
+        wire: What that response says, with answers that came later.
+    """
+
+    source: OpenCall | Response
+    call: OpenCall | None
+    response: Response | None
+    wire: WireCall | None
+
+    @property
+    def started_at(self) -> float:
+        """Seconds since the epoch."""
+        return self.source.started_at
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections that were open when it started."""
+        return self.source.sections
+
+    @property
+    def callsite(self) -> Callsite | None:
+        """Where the user's code made it."""
+        return self.source.callsite
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more will be told."""
+        return self.call is None or self.call.end_fields is not None
+
+    def is_same(self, other: Origin) -> bool:
+        """Whether a `Call` made of the other stands for this one too."""
+        return self.is_settled and self.call is other.call and self.wire is other.wire
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of `Call` that LangChain and the wire tell."""
+        fields: dict[str, Any] = {"source": "http"}
+        if self.call is not None:
+            fields = {**self.call.fields, "duration_s": self.call.duration_s}
+            fields.setdefault("streamed", self.call.streamed)
+        if self.wire is not None and self.response is not None:
+            fields = joined(fields, self.wire) if self.call is not None else fields | wire_fields(self.wire)
+            billing: Billing = fields["billing"]
+            if billing.priced_at is None and self.response.exchange.replayed:
+                # A recording that does not say when it was made: the newest price known, whatever the day is.
+                fields["billing"] = replace(billing, priced_at=math.inf)
+        return fields
+
+    def discrepancy(self, made: Call) -> Discrepancy | None:
+        """What LangChain and the wire say differently of the `Call` that was made of it."""
+        if self.call is None or self.wire is None or self.wire.usage is None:
+            return None
+        fields = self.call.fields
+        if fields.get("usage") is None and (fields["status"] in ("error", "aborted") or self.wire.is_partial):
+            return None  # neither claims to know
+        reason = difference(fields.get("usage"), self.wire.usage)
+        if not reason and fields.get("_reported") is not None and fields.get("_reported_model") is None:
+            reason = unnamed(self.wire.usage)
+        if not reason:
+            return None
+        return Discrepancy(
+            call_index=made.index,
+            model=made.model,
+            where=made.where,
+            langchain=fields.get("usage"),
+            wire=self.wire.usage,
+            reason=reason,
+        )
+
+
+def origins_of(calls: Sequence[OpenCall], responses: Sequence[Response]) -> tuple[Origin, ...]:
+    """One origin for each call, however many of the two books tell of it, in the order of start."""
+    answered = [(response, wire) for response in responses if (wire := response.wire()) is not None]
+    if not answered:
+        return tuple(Origin(call, call, None, None) for call in calls)
+    book = completed([wire for _, wire in answered])
+    billed = [(response, wire) for (response, _), wire in zip(answered, book, strict=True) if wire is not None]
+    wire_of = {id(response): wire for response, wire in billed}
+    pairs = pair(
+        [_call_candidate(call) for call in calls if call.fields.get("status") != "cached"],
+        [_response_candidate(response, wire) for response, wire in billed],
+    )
+    response_of = {id(call): response for call, response in pairs}
+    taken = {id(response) for _, response in pairs}
+    origins = [
+        Origin(call, call, response, wire_of[id(response)])
+        if (response := response_of.get(id(call))) is not None
+        else Origin(call, call, None, None)
+        for call in calls
+    ]
+    origins += [Origin(response, None, response, wire) for response, wire in billed if id(response) not in taken]
+    return tuple(sorted(origins, key=lambda origin: origin.started_at))
+
+
+def _call_candidate(call: OpenCall) -> Candidate[OpenCall]:
+    fields = call.fields
+    ended_at = math.inf if call.duration_s is None else call.started_at + call.duration_s
+    models = frozenset(filter(None, (fields.get("requested_model"), fields.get("model"))))
+    return Candidate(
+        call,
+        call.context,
+        models,
+        fields.get("response_id"),
+        fields.get("usage"),
+        call.started_at,
+        ended_at,
+        failed=fields.get("status") == "error",
+    )
+
+
+def _response_candidate(response: Response, wire: WireCall) -> Candidate[Response]:
+    models = frozenset(filter(None, (wire.requested_model, wire.model)))
+    started_at = response.started_at
+    context = response.call.context if response.call is not None else None
+    return Candidate(response, context, models, wire.response_id, wire.usage, started_at, started_at)

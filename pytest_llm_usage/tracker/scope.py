@@ -1,0 +1,133 @@
+"""Whose call it is: which test (or the run) an event that happens now belongs to, and which sections of it.
+
+Entered for every test, so it imports nothing: the tracker of a test is made when its first event asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Scope", "Section", "Sections", "current_scope", "running"]
+
+
+class Scope(Protocol):
+    """What calls belong to: an attempt at a test, or the run."""
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it stands for the run: for calls that are no test's."""
+
+    @property
+    def tracker(self) -> object:
+        """The `Tracker` that gathers its calls; made when it is first asked for."""
+
+
+_of_context: ContextVar[Scope | None] = ContextVar("llm_usage_scope", default=None)
+_running: list[Scope] = []
+
+
+def current_scope() -> Scope | None:
+    """What an event happening now belongs to: the context's scope, where that is a test's, else the innermost running.
+
+    A test that has ended left something behind that still runs, which is the run's and not the next test's. The run's
+    own scope counts by context only while a fixture of wider scope is set up or torn down, since loops that such a
+    fixture starts keep its context and serve every test.
+    """
+    if not _running:
+        return None
+    innermost, of_context = _running[-1], _of_context.get()
+    if of_context is innermost or of_context is None or of_context.is_run:
+        return innermost
+    run = next((scope for scope in reversed(_running) if scope.is_run), innermost)
+    if of_context not in _running:
+        return run
+    # A test that runs pytest in its own process is no test of that inner run.
+    return of_context if of_context in _running[_running.index(run) :] else innermost
+
+
+class running:  # noqa: N801 -- a context manager, used as a function
+    """Makes `scope` the current one, for this context and for all threads that have none."""
+
+    __slots__ = ("_scope", "_sections", "_token")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        _running.append(self._scope)
+        self._token = _of_context.set(self._scope)
+        self._sections = _sections.set(())
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ValueError):  # left in another context than it was entered in
+            _sections.reset(self._sections)
+            _of_context.reset(self._token)
+        # The innermost: the run's scope may stand in the list more than once.
+        del _running[len(_running) - 1 - _running[::-1].index(self._scope)]
+
+
+# -- sections --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Section:
+    """A part of a test, opened by `llm_usage.section(name)`.
+
+    Attributes:
+        name: As given.
+        owner: The sections of the test that it is a part of.
+        outer: The sections it was opened in, outermost first.
+        follows_test: Opened by code that runs in the test's own context, not in a plain thread.
+    """
+
+    name: str
+    owner: Sections
+    outer: tuple[Section, ...]
+    follows_test: bool
+
+    @property
+    def path(self) -> tuple[Section, ...]:
+        """The section itself behind those it was opened in."""
+        return (*self.outer, self)
+
+
+#: The sections open in this context, outermost first; None where the context is not one of ours (a plain thread).
+_sections: ContextVar[tuple[Section, ...] | None] = ContextVar("llm_usage_sections", default=None)
+
+
+class Sections:
+    """The sections of one test that are open."""
+
+    def __init__(self) -> None:
+        self._open: list[Section] = []
+
+    def here(self) -> tuple[Section, ...]:
+        """Those that a call which starts now belongs to, outermost first."""
+        own = _sections.get()
+        if own is not None:
+            return own and tuple(section for section in own if section.owner is self)
+        # A plain thread has no context of ours. Where just one chain of sections is open, opened by the test itself
+        # (and not by another thread), the thread works for it; where several are, it cannot be told.
+        chains = {section.path for section in self._open.copy() if section.follows_test}
+        longest = max(chains, key=len, default=())
+        if all(longest[: len(chain)] == chain for chain in chains):
+            return longest
+        return ()
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Section]:
+        """Opens one inside of those that are open here."""
+        outer = _sections.get()
+        section = Section(name, self, tuple(s for s in outer or () if s.owner is self), outer is not None)
+        self._open.append(section)
+        token = _sections.set(section.path)
+        try:
+            yield section
+        finally:
+            self._open.remove(section)
+            with suppress(ValueError):  # left in another context than it was entered in: an async generator's
+                _sections.reset(token)
