@@ -8,8 +8,8 @@ decided above.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,12 @@ from pytest_llm_usage.text import columns, plural, shortened, tokens, width
 
 if TYPE_CHECKING:  # settings loads this module at every start of pytest
     from pytest_llm_usage.ledger import Call
+    from pytest_llm_usage.usage import TokenUsage
 
 __all__ = [
+    "BUDGET_KINDS",
     "Breach",
+    "BudgetKind",
     "Limits",
     "breaches",
     "call_lines",
@@ -72,9 +75,64 @@ def parse_usd(value: object) -> Decimal:
     raise ConfigurationError(f"{value!r} is not an amount in USD (examples: 0.02, $0.02, 1_000)")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetKind:
+    """Something that can be limited: a field of `Limits`, and everything else there is to know about it.
+
+    Attributes:
+        noun: What is counted, in the singular (`input token`); `USD` for money.
+        spent: What is known that a call spent of it.
+        is_unknown: Whether a call may have spent more of it than is known.
+        is_at_most: Whether a call may have spent less of it than is known.
+        what: What is not known of a call that may have spent more.
+        option: The option without its prefix (`max-tokens`): `--llm-usage-max-tokens`, shorter `--max-tokens`, with an
+            ini key and an environment variable; empty where only the marker has it.
+        help: For `pytest --help`: what `{most}` of it does to a test.
+        session_help: The same of an option (`session-max-tokens`) that limits the whole run; empty where there is none.
+    """
+
+    noun: str
+    spent: Callable[[Call], int | Decimal]
+    is_unknown: Callable[[Call], bool] = lambda call: call.is_unknown
+    is_at_most: Callable[[Call], bool] = lambda _: False
+    what: str = "usage"
+    option: str = ""
+    help: str = ""
+    session_help: str = ""
+
+    @property
+    def metavar(self) -> str:
+        """What stands for the value in the help."""
+        return "USD" if self.noun == "USD" else "N"
+
+    def parse(self, value: object) -> int | Decimal:
+        """A limit as people write it. Raises ConfigurationError as `parse_count` and `parse_usd` do."""
+        return parse_usd(value) if self.noun == "USD" else parse_count(value, f"{self.noun}s")
+
+    def shown(self, amount: int | Decimal) -> str:
+        """An amount with its unit: `6,120 tokens`, `$0.02`."""
+        return f"${_exact(amount)}" if self.noun == "USD" else plural(int(amount), self.noun)
+
+    def shown_limit(self, amount: int | Decimal) -> str:
+        """An amount whose unit has been said: `5,000`, `$0.02`."""
+        return f"${_exact(amount)}" if self.noun == "USD" else f"{amount:,}"
+
+
+def _kind(noun: str, spent: Callable[[Call], int | Decimal], **more: Any) -> Mapping[str, BudgetKind]:
+    """What the metadata of a field of `Limits` holds."""
+    return {"kind": BudgetKind(noun=noun, spent=spent, **more)}
+
+
+def _tokens(count: Callable[[TokenUsage], int]) -> Callable[[Call], int]:
+    """Counts tokens of a call: as the provider counts them or as it bills them, whichever is more."""
+    return lambda call: max((count(usage) for usage in (call.usage, call.billed_usage) if usage is not None), default=0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What may be spent; None is no limit. The fields are the keywords of the marker `llm_budget`.
+
+    Tokens are those that the provider counts or those that it bills, whichever are more; work that it lists apart is billed.
 
     Attributes:
         max_tokens: Input and output tokens.
@@ -86,11 +144,45 @@ class Limits:
         origins: Where each limit was set (`--max-tokens`, `@pytest.mark.llm_budget`), for the failure text.
     """
 
-    max_tokens: int | None = None
-    max_input_tokens: int | None = None
-    max_output_tokens: int | None = None
-    max_cost: Decimal | None = None
-    max_calls: int | None = None
+    max_tokens: int | None = field(
+        default=None,
+        metadata=_kind(
+            "token",
+            _tokens(lambda usage: usage.total_tokens),
+            option="max-tokens",
+            help="fail a test that uses more than N tokens (5000, 5_000, 5k, 1.5M; 0: no model call)",
+            session_help="end the run once it has used more than N tokens",
+        ),
+    )
+    max_input_tokens: int | None = field(
+        default=None, metadata=_kind("input token", _tokens(lambda usage: usage.input_tokens))
+    )
+    max_output_tokens: int | None = field(
+        default=None, metadata=_kind("output token", _tokens(lambda usage: usage.output_tokens))
+    )
+    max_cost: Decimal | None = field(
+        default=None,
+        metadata=_kind(
+            "USD",
+            lambda call: call.cost_usd or Decimal(0),
+            is_unknown=lambda call: call.cost_usd is None and (call.usage is not None or call.is_unknown),
+            is_at_most=lambda call: call.quote.at_most,
+            what="price",
+            option="max-cost",
+            help="fail a test whose model calls cost more than USD (0.02, $0.02)",
+            session_help="end the run once its model calls have cost more than USD",
+        ),
+    )
+    max_calls: int | None = field(
+        default=None,
+        metadata=_kind(
+            "call",
+            lambda _: 1,
+            is_unknown=lambda _: False,
+            option="max-llm-calls",
+            help="fail a test that makes more than N model calls",
+        ),
+    )
     model: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -117,7 +209,7 @@ class Limits:
         """These limits, and those of `other` where these set none: the nearest wins, limit by limit."""
         merged: dict[str, Any] = {}
         origins: dict[str, str] = {}
-        for name in _LIMITS:
+        for name in BUDGET_KINDS:
             source = self if getattr(self, name) is not None else other
             merged[name] = getattr(source, name)
             if name in source.origins:
@@ -125,25 +217,24 @@ class Limits:
         return Limits(**merged, model=self.model, origins=origins)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) is not None for name in _LIMITS)
+        return any(getattr(self, name) is not None for name in BUDGET_KINDS)
 
     def covers(self, call: Call) -> bool:
         """Whether a call counts towards these limits."""
         return call.is_billed and (self.model is None or fnmatchcase(call.model, self.model))
 
 
-_KEYWORDS = tuple(f.name for f in fields(Limits) if f.name != "origins")
-_LIMITS = tuple(name for name in _KEYWORDS if name != "model")
+#: Everything that can be limited, by the keyword of the marker.
+BUDGET_KINDS: Mapping[str, BudgetKind] = {f.name: f.metadata["kind"] for f in fields(Limits) if "kind" in f.metadata}
+_KEYWORDS = (*BUDGET_KINDS, "model")
 
 
 def _parsed(name: str, value: object) -> object:
-    if name == "max_cost":
-        return parse_usd(value)
-    if name == "model":
-        if isinstance(value, str) and value:
-            return value
-        raise ConfigurationError(f"{value!r} is not a pattern of a model's name (example: 'gpt-4o*')")
-    return parse_count(value, "calls" if name == "max_calls" else "tokens")
+    if name in BUDGET_KINDS:
+        return BUDGET_KINDS[name].parse(value)
+    if isinstance(value, str) and value:
+        return value
+    raise ConfigurationError(f"{value!r} is not a pattern of a model's name (example: 'gpt-4o*')")
 
 
 def _unknown_keyword(name: str) -> str:
@@ -156,7 +247,7 @@ def _unknown_keyword(name: str) -> str:
 
 @dataclass(frozen=True)
 class Breach:
-    """A limit that was exceeded, or that cannot be shown to hold.
+    """A limit that was exceeded, or that cannot be verified.
 
     Attributes:
         name: The limit's keyword (`max_tokens` …).
@@ -165,6 +256,7 @@ class Breach:
         unknown: Calls whose usage (or price) is not known.
         origin: Where the limit was set.
         model: The pattern the limit was restricted to, or None.
+        at_most: Whether `spent` is an upper bound: that or less was spent.
     """
 
     name: str
@@ -173,47 +265,50 @@ class Breach:
     unknown: int
     origin: str
     model: str | None = None
+    at_most: bool = False
 
     @property
     def verdict(self) -> str:
         """One line: what was spent, and what was allowed."""
-        scope = f" of {self.model}" if self.model else ""
-        if self.name == "max_cost":
-            spent, limit = f"${_exact(self.spent)}", f"${_exact(self.limit)}"
-        else:
-            noun = {"max_calls": "call", "max_input_tokens": "input token", "max_output_tokens": "output token"}
-            spent = plural(int(self.spent), noun.get(self.name, "token"))
-            limit = f"{self.limit:,}"
+        kind = BUDGET_KINDS[self.name]
+        scope = f" for {self.model}" if self.model else ""
         if not (self.limit or self.spent or self.unknown):
-            return f"LLM budget exceeded{scope}: a model call, where none may be made ({self.origin}=0)"
+            return f"LLM budget exceeded{scope}: a model call, but none is allowed ({self.origin}=0)"
+        spent, limit = kind.shown(self.spent), f"limit {kind.shown_limit(self.limit)} ({self.origin})"
+        if self.at_most:
+            # Neither more nor less than the limit is certain.
+            unknown = f" and {plural(self.unknown, 'call')} of unknown {kind.what}" if self.unknown else ""
+            return f"LLM budget cannot be verified{scope}: at most {spent}{unknown}, {limit}"
         if self.spent > self.limit:
-            least = "at least " if self.unknown else ""
-            return f"LLM budget exceeded{scope}: {least}{spent}, limit {limit} ({self.origin})"
-        what = "price" if self.name == "max_cost" else "usage"
-        return (
-            f"LLM budget cannot be shown to hold{scope}: {spent} and {plural(self.unknown, 'call')} "
-            f"of unknown {what}, limit {limit} ({self.origin})"
-        )
+            return f"LLM budget exceeded{scope}: {'at least ' if self.unknown else ''}{spent}, {limit}"
+        unknown = f"{plural(self.unknown, 'call')} of unknown {kind.what}"
+        return f"LLM budget cannot be verified{scope}: {spent} and {unknown}, {limit}"
 
 
 def _exact(amount: int | Decimal) -> str:
     return f"{normal(Decimal(amount)):,f}"
 
 
-def _spent(name: str, calls: Sequence[Call]) -> tuple[int | Decimal, int]:
-    """What `calls` are known to have spent in terms of a limit, and of how many it is not known."""
-    if name == "max_calls":
-        return len(calls), 0
-    if name == "max_cost":
-        costs = [call.cost_usd for call in calls if call.usage is not None or call.is_unknown]
-        return total(cost for cost in costs if cost is not None), costs.count(None)
-    kind = {"max_input_tokens": "input_tokens", "max_output_tokens": "output_tokens"}.get(name, "total_tokens")
-    spent = sum(getattr(call.usage, kind) for call in calls if call.usage is not None)
-    return spent, sum(call.is_unknown for call in calls)
+def _breach(limits: Limits, name: str, calls: Sequence[Call], *, unpriced_holds: bool = False) -> Breach | None:
+    """What `calls` spent of a limit, as a breach whether it is one or not; None where there is no such limit."""
+    limit = getattr(limits, name)
+    if limit is None:
+        return None
+    kind = BUDGET_KINDS[name]
+    amounts = [kind.spent(call) for call in calls]
+    return Breach(
+        name,
+        limit,
+        total(map(Decimal, amounts)) if kind.noun == "USD" else sum(amounts),
+        sum(call.is_unknown if unpriced_holds else kind.is_unknown(call) for call in calls),
+        limits.origins.get(name, name),
+        limits.model,
+        at_most=any(map(kind.is_at_most, calls)),
+    )
 
 
 def breaches(limits: Limits, calls: Iterable[Call], *, unpriced_holds: bool = False) -> list[Breach]:
-    """The limits that `calls` exceed, or that cannot be shown to hold because usage or a price is unknown.
+    """The limits that `calls` exceed, or that cannot be verified because usage or a price is unknown.
 
     Exceeded is *more* than the limit. Prices are looked up only where a cost is limited.
 
@@ -223,27 +318,17 @@ def breaches(limits: Limits, calls: Iterable[Call], *, unpriced_holds: bool = Fa
         unpriced_holds: Whether a cost limit holds over calls of known usage without a price.
     """
     covered = [call for call in calls if limits.covers(call)]
-    found = []
-    for name in _LIMITS:
-        limit = getattr(limits, name)
-        if limit is None:
-            continue
-        spent, unknown = _spent(name, covered)
-        if name == "max_cost" and unpriced_holds:
-            unknown = sum(call.is_unknown for call in covered)
-        if spent > limit or unknown:
-            found.append(Breach(name, limit, spent, unknown, limits.origins.get(name, name), limits.model))
-    return found
+    found = (
+        _breach(limits, name, covered, unpriced_holds=unpriced_holds and name == "max_cost") for name in BUDGET_KINDS
+    )
+    return [breach for breach in found if breach is not None and (breach.spent > breach.limit or breach.unknown)]
 
 
 def spending(limits: Limits, calls: Iterable[Call]) -> list[tuple[str, int | Decimal, int | Decimal, str]]:
     """What `calls` are known to have spent of each limit: its keyword, the limit, the amount, where it was set."""
     covered = [call for call in calls if limits.covers(call)]
-    return [
-        (name, limit, _spent(name, covered)[0], limits.origins.get(name, name))
-        for name in _LIMITS
-        if (limit := getattr(limits, name)) is not None
-    ]
+    found = (_breach(limits, name, covered) for name in BUDGET_KINDS)
+    return [(breach.name, breach.limit, breach.spent, breach.origin) for breach in found if breach is not None]
 
 
 def must_stop(limits: Limits, calls: Sequence[Call], model: str) -> Breach | None:
@@ -255,36 +340,41 @@ def must_stop(limits: Limits, calls: Sequence[Call], model: str) -> Breach | Non
     if limits.model is not None and not fnmatchcase(model, limits.model):
         return None
     covered = [call for call in calls if limits.covers(call)]
-    for name in _LIMITS:
-        limit = getattr(limits, name)
-        if limit is None:
+    for name in BUDGET_KINDS:
+        breach = _breach(limits, name, covered)
+        if breach is None:
             continue
-        spent, unknown = _spent(name, covered)
-        reached = spent >= limit if name == "max_calls" or limit == 0 else spent > limit
-        if reached:
-            spent = spent + 1 if name == "max_calls" else spent
-            return Breach(name, limit, spent, unknown, limits.origins.get(name, name), limits.model)
+        spent, limit = breach.spent, breach.limit
+        if spent >= limit if name == "max_calls" or limit == 0 else spent > limit:
+            return replace(breach, spent=spent + 1) if name == "max_calls" else breach
     return None
 
 
 def call_lines(
-    calls: Sequence[Call], stopped: Sequence[str] = (), *, mark: str | None = "total_tokens", columns_most: int = 0
+    calls: Sequence[Call], stopped: Sequence[str] = (), *, mark: str | None = "max_tokens", columns_most: int = 0
 ) -> list[str]:
     """A table of calls, one line each: model, tokens and where it was made, the largest marked.
+
+    Work that a provider lists apart has a line of its own beneath its call.
 
     Args:
         calls: The calls, in order.
         stopped: Where calls were stopped before they were sent; listed behind the others.
-        mark: The kind of tokens (or `cost_usd`) by which the largest is found; None marks none.
+        mark: The limit by which the largest is found (`max_cost` …); None marks none.
         columns_most: The columns there are, where there is a limit: models, then places are cut in their middle to fit.
     """
     rows = [("#", "model", "input", "output", "total", "where")]
-    sizes = [(call.cost_usd or 0) if mark == "cost_usd" else getattr(call.usage, mark or "", 0) for call in calls]
+    sizes = [0 if mark is None else BUDGET_KINDS[mark].spent(call) for call in calls]
     largest = max(sizes, default=0)
     for call, size in zip(calls, sizes, strict=True):
         is_largest = largest and size == largest and len(calls) > 1 and sizes.count(largest) == 1
         where = (call.where or "") + ("   <- largest" if is_largest else "")
         rows.append((str(call.index + 1), call.model, *_counts(call), where))
+        rows += [
+            ("", f"+ {part.kind}: {part.model}", *_tokens_text(part.billing.usage or part.usage), "")
+            for part in call.parts
+            if not part.in_total
+        ]
     if columns_most:
         room = columns_most - sum(max(width(row[i]) for row in rows) + 2 for i in (0, 2, 3, 4)) - 2
         place_width = min(max(width(row[5]) for row in rows), max(room - _NARROWEST, _NARROWEST))
@@ -292,7 +382,7 @@ def call_lines(
         rows = [(row[0], shortened(row[1], model_width), *row[2:5], shortened(row[5], place_width)) for row in rows]
     table = columns(rows, "><>>><")
     number = max((call.index + 1 for call in calls), default=0)
-    behind, edge = table[0].index("where"), len(rows[-1][0])
+    behind, edge = table[0].index("where"), max(len(row[0]) for row in rows)
     return table + [
         f"{str(number + i).rjust(edge)}  stopped before it was sent".ljust(behind - 2) + f"  {where}"
         for i, where in enumerate(stopped, start=1)
@@ -309,18 +399,23 @@ def _counts(call: Call) -> tuple[str, str, str]:
         return ("", "", state) if state else ("?", "?", "?")
     if not call.is_billed:
         return "", "", "cached"
-    usage, least = call.usage, ">=" if call.is_partial else ""
+    return _tokens_text(call.usage, ">=" if call.is_partial else "")
+
+
+def _tokens_text(usage: TokenUsage, sign: str = "") -> tuple[str, str, str]:
     sent, received, total = map(tokens, (usage.input_tokens, usage.output_tokens, usage.total_tokens))
-    return f"{least}{sent}", f"{least}{received}", f"{least}{total}"
+    return f"{sign}{sent}", f"{sign}{received}", f"{sign}{total}"
 
 
 def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequence[str] = ()) -> str:
     """The verdict, a line for each limit that was exceeded, and below it the table of calls."""
     lines = [breach.verdict for breach in found]
     if calls or stopped:
-        mark = {"max_cost": "cost_usd", "max_input_tokens": "input_tokens", "max_output_tokens": "output_tokens"}
-        table = call_lines(calls, stopped, mark=mark.get(found[0].name, "total_tokens"))
+        table = call_lines(calls, stopped, mark=found[0].name)
         lines += ["", *(f"  {line}" for line in table)]
+    if any(breach.at_most for breach in found):
+        reasons = dict.fromkeys(note for call in calls if call.quote.at_most for note in call.quote.notes)
+        lines += ["", *(f"  At most: {reason}" for reason in reasons)]
     if any(breach.name == "max_cost" and breach.unknown for breach in found):
         unpriced = [call for call in calls if call.usage is not None and not call.is_partial and call.cost_usd is None]
         reasons = dict.fromkeys(call.quote.reason or f"no price is known for {call.model}" for call in unpriced)

@@ -5,13 +5,18 @@ The lowest layer: nothing of the package is imported here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 __all__ = [
     "BudgetExceededError",
     "CassetteError",
     "ConfigurationError",
     "LLMUsageError",
+    "NoPriceError",
     "PriceUnknownError",
     "RecordingMismatchError",
+    "ReportError",
+    "RunFileError",
     "SecretError",
     "UpstreamMovedError",
     "UsageUnknownError",
@@ -34,6 +39,19 @@ class PriceUnknownError(LLMUsageError):
     """A cost was read while a call in the view has no known price."""
 
 
+class NoPriceError(LLMUsageError):
+    """Why a price book has no price for a call. The book answers with its text; it never reaches the user as an error.
+
+    Attributes:
+        fix: What a line of the price file for this model needs beside (or in the place of) input and output, or the
+            advice itself; None where no line would help.
+    """
+
+    def __init__(self, reason: str, fix: Mapping[str, str] | str | None = None) -> None:
+        super().__init__(reason)
+        self.fix = fix
+
+
 class BudgetExceededError(LLMUsageError, AssertionError):
     """More was spent than a limit allows. An `AssertionError`, so that it reads as a failed test."""
 
@@ -44,6 +62,14 @@ class CassetteError(LLMUsageError):
 
 class RecordingMismatchError(CassetteError):
     """A request that the cassette does not hold, or no longer holds in this form."""
+
+
+class RunFileError(LLMUsageError):
+    """A file that is no run, cannot be read, or was written by a later version."""
+
+
+class ReportError(LLMUsageError):
+    """A report that could not be written."""
 
 
 class SecretError(CassetteError):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
-from pytest_llm_usage.budget import Limits, parse_count, parse_usd
+from pytest_llm_usage.budget import BUDGET_KINDS, Limits, parse_count
 from pytest_llm_usage.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -163,45 +163,18 @@ RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "live")
 _parse_record_mode = _one_of(*RECORD_MODES, renamed={"off": "live"})
 
 _SETTINGS = (
-    _Setting(
-        name="max_tokens",
-        parse=_count_of("tokens"),
-        flag="max-tokens",
-        short="--max-tokens",
-        metavar="N",
-        help="fail a test that uses more than N tokens (5000, 5_000, 5k, 1.5M; 0: no model call)",
-    ),
-    _Setting(
-        name="max_cost",
-        parse=parse_usd,
-        flag="max-cost",
-        short="--max-cost",
-        metavar="USD",
-        help="fail a test whose model calls cost more than USD (0.02, $0.02)",
-    ),
-    _Setting(
-        name="max_calls",
-        parse=_count_of("calls"),
-        flag="max-llm-calls",
-        short="--max-llm-calls",
-        metavar="N",
-        help="fail a test that makes more than N model calls",
-    ),
-    _Setting(
-        name="session_max_tokens",
-        parse=_count_of("tokens"),
-        flag="session-max-tokens",
-        short="--session-max-tokens",
-        metavar="N",
-        help="end the run once it has used more than N tokens",
-    ),
-    _Setting(
-        name="session_max_cost",
-        parse=parse_usd,
-        flag="session-max-cost",
-        short="--session-max-cost",
-        metavar="USD",
-        help="end the run once its model calls have cost more than USD",
+    *(
+        _Setting(
+            name=f"{scope}{name}",
+            parse=kind.parse,
+            flag=f"{scope}{kind.option}".replace("_", "-"),
+            short=f"--{scope}{kind.option}".replace("_", "-"),
+            metavar=kind.metavar,
+            help=help_text,
+        )
+        for scope in ("", "session_")
+        for name, kind in BUDGET_KINDS.items()
+        if (help_text := kind.session_help if scope else kind.help)
     ),
     _Setting(
         name="budgets",
@@ -468,8 +441,8 @@ class Settings:
         origins: dict[str, str] = {}
         for setting in _SETTINGS:
             values[setting.name], origins[setting.name] = _value(config, setting)
-        limits = {name: values.pop(name) for name in ("max_tokens", "max_cost", "max_calls")}
-        session = {name: values.pop(f"session_{name}") for name in ("max_tokens", "max_cost")}
+        limits = {name: values.pop(name) for name, kind in BUDGET_KINDS.items() if kind.help}
+        session = {name: values.pop(f"session_{name}") for name, kind in BUDGET_KINDS.items() if kind.session_help}
         if values["prices"] is not None:
             values["prices"] = config.rootpath / values["prices"]
         for name in ("json", "md", "html", "compare"):
@@ -551,7 +524,7 @@ def _value(config: pytest.Config, setting: _Setting) -> tuple[Any, str]:
 # -- markers ---------------------------------------------------------------------------------------------------
 
 _BUDGET_MARKER = (
-    "llm_budget(max_tokens=None, max_input_tokens=None, max_output_tokens=None, max_cost=None, max_calls=None, "
+    f"llm_budget({', '.join(f'{name}=None' for name in BUDGET_KINDS)}, "
     "model=None): fail the test if its model calls exceed a limit; with model='gpt-4o*' the limits hold for those models; "
     "calls of a provider's own SDK are seen only in a test that asks for llm_usage or is marked vcr"
 )

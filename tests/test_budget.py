@@ -1,13 +1,20 @@
 """Limits: how they are read, when they are exceeded, what is said then."""
 
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from strategies import ledgers, written_amounts, written_counts
 
-from pytest_llm_usage.billing import Quote
+import pytest_llm_usage
+from pytest_llm_usage.billing import Billing, Part, Quote
 from pytest_llm_usage.budget import Limits, breaches, failure_text, must_stop, parse_count, parse_usd, spending
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.ledger import Call
@@ -236,17 +243,17 @@ def test_a_price_is_looked_up_only_where_a_cost_is_limited():
         (
             {"max_tokens": 100},
             [call(15), call(None, index=1)],
-            "LLM budget cannot be shown to hold: 15 tokens and 1 call of unknown usage, limit 100 (here)",
+            "LLM budget cannot be verified: 15 tokens and 1 call of unknown usage, limit 100 (here)",
         ),
         (
             {"max_cost": "1"},
             [call(), call(cost=None, index=1), call(cost=None, index=2)],
-            "LLM budget cannot be shown to hold: $0.01 and 2 calls of unknown price, limit $1 (here)",
+            "LLM budget cannot be verified: $0.01 and 2 calls of unknown price, limit $1 (here)",
         ),
         (
             {"max_tokens": 10, "model": "gpt-4*"},
             [call(15)],
-            "LLM budget exceeded of gpt-4*: 15 tokens, limit 10 (here)",
+            "LLM budget exceeded for gpt-4*: 15 tokens, limit 10 (here)",
         ),
     ],
 )
@@ -302,3 +309,109 @@ def test_an_unpriced_model_is_named_with_what_to_do():
         "Unpriced: nobody sells acme-1",
         'Add to the file of llm_usage_prices:  "acme-1" = { input = ?, output = ? }',
     ]
+
+
+def part(kind, sent, received, **more):
+    return Part(kind, "gpt-4o-2", TokenUsage.of(sent, received), **more)
+
+
+def test_work_that_is_listed_apart_counts_and_is_shown():
+    spent = Call(
+        index=0,
+        model="gpt-4o",
+        usage=TokenUsage.of(200, 46),
+        billing=Billing(parts=(part("compaction", 83_000, 709), part("request", 100, 23, in_total=True))),
+        where="agent.py:41",
+    )
+    (breach,) = breaches(Limits(max_tokens=1_000), [spent])
+
+    assert failure_text([breach], [spent]).splitlines() == [
+        "LLM budget exceeded: 83,955 tokens, limit 1,000 (max_tokens)",
+        "",
+        "  #  model                    input  output   total  where",
+        "  1  gpt-4o                     200      46     246  agent.py:41",
+        "     + compaction: gpt-4o-2  83,000     709  83,709",
+    ]
+    assert [breach.spent for breach in breaches(Limits(max_input_tokens=0, max_output_tokens=0), [spent])] == [
+        83_200,
+        755,
+    ]
+
+
+def test_tokens_that_are_counted_and_not_billed_count():
+    counted = Call(index=0, usage=TokenUsage.of(200, 46), billing=Billing(usage=TokenUsage.of(20, 46)))
+
+    assert [spent for _, _, spent, _ in spending(Limits(max_tokens=1, max_input_tokens=1), [counted])] == [246, 200]
+
+
+def test_a_cost_that_is_a_bound_keeps_a_budget_that_is_above_it_and_cannot_verify_one_below():
+    quote = Quote(cost_usd=Decimal("0.03"), at_most=True, notes=("the price book has no price of a cache read",))
+    calls = [replace(call(), _quotes=quote), call(index=1)]
+
+    assert breaches(Limits(max_cost=Decimal("0.04")), calls) == []
+    (breach,) = breaches(Limits(max_cost=Decimal("0.02")), calls)
+    assert breach.verdict == "LLM budget cannot be verified: at most $0.04, limit $0.02 (max_cost)"
+    assert failure_text([breach], calls).splitlines()[-2:] == [
+        "",
+        "  At most: the price book has no price of a cache read",
+    ]
+    (breach,) = breaches(Limits(max_cost=Decimal("0.02")), [*calls, call(cost=None, index=2)])
+    assert breach.verdict == (
+        "LLM budget cannot be verified: at most $0.04 and 1 call of unknown price, limit $0.02 (max_cost)"
+    )
+
+
+NEW_KIND = """
+    max_cached_tokens: int | None = field(
+        default=None,
+        metadata=_kind(
+            "cached token",
+            _tokens(lambda usage: usage.input_token_details.get("cache_read", 0)),
+            option="max-cached-tokens",
+            help="fail a test that reads more than N tokens from a cache",
+            session_help="end the run once it has read more than N tokens from caches",
+        ),
+    )
+"""
+MARKED_TEST = """
+import pytest
+from fakes import FakeChatModel
+USAGE = {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10, "input_token_details": {"cache_read": 7}}
+
+@pytest.mark.llm_budget(max_cached_tokens=6)
+def test_by_the_marker(llm_usage):
+    FakeChatModel(usage=USAGE).invoke("hi")
+
+def test_by_the_option(llm_usage):
+    FakeChatModel(usage=USAGE).invoke("hi")
+"""
+
+
+def test_a_new_kind_of_budget_is_a_field_of_one_class(tmp_path):
+    shutil.copytree(
+        Path(pytest_llm_usage.__file__).parent,
+        tmp_path / "pytest_llm_usage",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    module = tmp_path / "pytest_llm_usage" / "budget.py"
+    anchor = "    model: str | None = None\n    origins"
+    assert module.read_text().count(anchor) == 1
+    module.write_text(module.read_text().replace(anchor, f"{NEW_KIND}{anchor}"))
+    (tmp_path / "test_it.py").write_text(MARKED_TEST)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+
+    def ran(*args):
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *args],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parent)])},
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+
+    text = ran("--max-cached-tokens=5")
+    assert "LLM budget exceeded: 7 cached tokens, limit 6 (@pytest.mark.llm_budget)" in text
+    assert "LLM budget exceeded: 7 cached tokens, limit 5 (--max-cached-tokens)" in text
+    assert "LLM budget exceeded: 7 cached tokens, limit 6 (--session-max" in ran("--session-max-cached-tokens=6")
+    assert "max_cached_tokens=None" in ran("--markers")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from textwrap import wrap
 
 from pytest_llm_usage.billing import PriceLine, Quote
-from pytest_llm_usage.errors import PriceUnknownError
+from pytest_llm_usage.errors import NoPriceError, PriceUnknownError
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call
 from pytest_llm_usage.money import EXACT, normal, plain, total
 from pytest_llm_usage.pricing.billing_rules import (
@@ -33,7 +33,7 @@ from pytest_llm_usage.pricing.billing_rules import (
 from pytest_llm_usage.pricing.genai_book import book_name, book_rates, look_up, shipped_providers, spellings
 from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.pricing.pricefile import Entry, PriceFile, PriceSource
-from pytest_llm_usage.pricing.rates import NoPriceError, Rates, lines_of
+from pytest_llm_usage.pricing.rates import Rates, lines_of
 from pytest_llm_usage.text import columns, pointed
 
 __all__ = ["PriceBook"]

@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from pytest_llm_usage.errors import NoPriceError
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.pricing.billing_rules import (
     AUDIO_AS_TEXT,
@@ -25,7 +26,7 @@ from pytest_llm_usage.pricing.billing_rules import (
     provider_id_of,
 )
 from pytest_llm_usage.pricing.price import PER_ITEM
-from pytest_llm_usage.pricing.rates import NoPriceError, Rate, Rates
+from pytest_llm_usage.pricing.rates import Rate, Rates
 
 if TYPE_CHECKING:
     from genai_prices.types import ConditionalPrice, MatchLogic, ModelInfo, ModelPrice, PriceVariant, Provider

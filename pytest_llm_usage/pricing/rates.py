@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from pytest_llm_usage.billing import PriceLine
+from pytest_llm_usage.errors import NoPriceError
 from pytest_llm_usage.money import EXACT, normal
 from pytest_llm_usage.pricing.billing_rules import BILLED_BY_THE_HOUR
 from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["NoPriceError", "Rate", "Rates", "Steps", "lines_of"]
+__all__ = ["Rate", "Rates", "Steps", "lines_of"]
 
 #: Keys of `TokenUsage`'s details → the kind under which a book may price them apart.
 _CACHING_KINDS = {
@@ -64,18 +65,6 @@ class Rates:
     total_has_reasoning: bool = False
     #: Audio without a price of its own costs what text does; elsewhere its price is another, and not known.
     audio_as_text: bool = False
-
-
-class NoPriceError(Exception):
-    """Why there is no price: the words of `Quote.reason`, on their way up to `PriceBook.quote`.
-
-    `fix` holds what a line of the price file for this model needs beside (or in the place of) input and output, or is
-    the advice itself; None where no line would help.
-    """
-
-    def __init__(self, reason: str, fix: Mapping[str, str] | str | None = None) -> None:
-        super().__init__(reason)
-        self.fix = fix
 
 
 def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple[list[PriceLine], list[str]]:

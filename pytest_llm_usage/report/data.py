@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pytest_llm_usage.compare import MergedRun, merge_runs
-from pytest_llm_usage.errors import LLMUsageError
+from pytest_llm_usage.errors import RunFileError
 from pytest_llm_usage.ledger import Call, Ledger, summed_usage, usage_by_model
 from pytest_llm_usage.report.run import Run, TestRecord
 
 __all__ = [
     "FORMAT",
     "RunData",
-    "RunFileError",
     "calls_in",
     "calls_of",
     "merged_data",
@@ -38,10 +37,6 @@ FORMAT = 1
 
 #: Plain JSON-able data of the form that the schema describes.
 RunData: TypeAlias = Mapping[str, Any]
-
-
-class RunFileError(LLMUsageError):
-    """A file that is no run, cannot be read, or was written by a later version."""
 
 
 def run_data(

@@ -6,16 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_llm_usage.atomic import replace_file
-from pytest_llm_usage.errors import LLMUsageError
+from pytest_llm_usage.errors import ReportError
 
-__all__ = ["STDOUT", "ReportError", "append_report", "shown_path", "write_report"]
+__all__ = ["STDOUT", "append_report", "shown_path", "write_report"]
 
 #: Stands for the standard output.
 STDOUT = Path("-")
-
-
-class ReportError(LLMUsageError):
-    """A report that could not be written."""
 
 
 def write_report(kind: str, path: Path, text: str, print_text: Callable[[str], object] = print) -> str | None:

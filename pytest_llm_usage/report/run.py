@@ -157,5 +157,5 @@ class Run:
         return next((breach.verdict for breach in breaches(limits, self.calls) if breach.spent > breach.limit), None)
 
     def unproven(self, limits: Limits) -> str | None:
-        """The verdict where `limits` cannot be shown to hold because usage or a price is not known, else None."""
+        """The verdict where `limits` cannot be verified because usage or a price is not known, else None."""
         return next((breach.verdict for breach in breaches(limits, self.calls) if breach.unknown), None)

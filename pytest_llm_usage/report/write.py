@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_llm_usage.errors import ConfigurationError, LLMUsageError
+from pytest_llm_usage.errors import ConfigurationError, LLMUsageError, ReportError
 from pytest_llm_usage.report.comparison import FailOn, RunComparison, comparison_lines
 from pytest_llm_usage.report.data import RunData, read_runs, rendered, run_data
 from pytest_llm_usage.report.environment import environment
-from pytest_llm_usage.report.files import ReportError, append_report, shown_path, write_report
+from pytest_llm_usage.report.files import append_report, shown_path, write_report
 from pytest_llm_usage.report.html import page
 from pytest_llm_usage.report.markdown import markdown
 from pytest_llm_usage.report.run import Run

@@ -356,7 +356,7 @@ def test_an_answer_of_langchains_cache_is_no_call(pytester):
     pytester.runpytest().assert_outcomes(passed=1)
 
 
-# -- what cannot be shown to hold --------------------------------------------------------------------------------
+# -- what cannot be verified --------------------------------------------------------------------------------
 
 
 def test_a_budget_over_a_call_of_unknown_usage_fails(pytester):
@@ -373,7 +373,7 @@ def test_a_budget_over_a_call_of_unknown_usage_fails(pytester):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*LLM budget cannot be shown to hold: 15 tokens and 1 call of unknown usage, limit 1,000,000 (--max-tokens)",
+            "*LLM budget cannot be verified: 15 tokens and 1 call of unknown usage, limit 1,000,000 (--max-tokens)",
             "*2  gpt-4o-mini-2024-07-18      ?       ?      ?  *",
         ]
     )
@@ -408,7 +408,7 @@ def test_a_cost_budget_over_a_call_without_a_price_fails(pytester):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*LLM budget cannot be shown to hold: $0.00045 and 1 call of unknown price, limit $100 (--max-cost)",
+            "*LLM budget cannot be verified: $0.00045 and 1 call of unknown price, limit $100 (--max-cost)",
             "*Unpriced: no price is known for acme-1*",
             '*Add to the file of llm_usage_prices:  "acme-1" = { provider = "acme", input = [?], output = [?] }',
         ]
@@ -694,7 +694,7 @@ def test_a_budget_of_a_model_names_it_and_stops_that_model_alone(pytester):
     result = pytester.runpytest()
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*LLM budget exceeded of gpt-4o: *"])
+    result.stdout.fnmatch_lines(["*LLM budget exceeded for gpt-4o: *"])
 
 
 @pytest.mark.parametrize(
@@ -899,4 +899,4 @@ def test_a_session_budget_of_unknown_usage_does_not_pass_for_kept(pytester):
     result = pytester.runpytest("--session-max-tokens=5000")
 
     assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR)
-    result.stdout.fnmatch_lines(["*LLM budget cannot be shown to hold: 0 tokens and 1 call of unknown usage*"])
+    result.stdout.fnmatch_lines(["*LLM budget cannot be verified: 0 tokens and 1 call of unknown usage*"])

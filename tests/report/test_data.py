@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from strategies import ledgers
 
+from pytest_llm_usage.errors import RunFileError
 from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.comparison import RunComparison
-from pytest_llm_usage.report.data import FORMAT, RunFileError, calls_of, merged_data, read_run, rendered, run_data
+from pytest_llm_usage.report.data import FORMAT, calls_of, merged_data, read_run, rendered, run_data
 from pytest_llm_usage.report.html import page
 from pytest_llm_usage.report.markdown import markdown
 from pytest_llm_usage.report.run import Run, TestRecord

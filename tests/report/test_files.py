@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llm_usage.report.files import STDOUT, ReportError, append_report, write_report
+from pytest_llm_usage.errors import ReportError
+from pytest_llm_usage.report.files import STDOUT, append_report, write_report
 
 
 def test_makes_the_folder_and_says_so(tmp_path, monkeypatch):

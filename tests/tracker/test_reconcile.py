@@ -621,7 +621,7 @@ def test_the_usage_of_a_stream_that_breaks_off_is_at_least_what_it_told(source, 
         llm_usage.cost
     with pytest.raises(BudgetExceededError) as over:
         llm_usage.assert_within(max_tokens=1000)
-    assert "cannot be shown to hold: 176 tokens and 1 call of unknown usage, limit 1,000" in str(over.value)
+    assert "cannot be verified: 176 tokens and 1 call of unknown usage, limit 1,000" in str(over.value)
     assert str(over.value).splitlines()[-1].split()[2:5] == [">=120", ">=1", ">=121"]
     with pytest.raises(BudgetExceededError, match="exceeded: at least 176 tokens, limit 100"):
         llm_usage.assert_within(max_tokens=100)
