@@ -42,7 +42,9 @@ def insert(file, after, text):
 
 def read_with(folder):
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    run = subprocess.run([sys.executable, "-c", READ], env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", READ], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
     return json.loads(run.stdout)
 
 
