@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -18,6 +18,7 @@ __all__ = [
     "Flavour",
     "Kind",
     "Source",
+    "ToolUsage",
     "any_of",
     "has_members",
     "has_object",
@@ -60,6 +61,25 @@ _LIST = re.compile(r"\[[^\]]*\]")
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolUsage:
+    """A tool with a model of its own that the provider ran within a call.
+
+    Attributes:
+        kind: The provider's name for it.
+        paths: Where events hold its usage object.
+        schema: How that is written.
+        model: Where the events name its model.
+        default_model: The provider's model for it where they do not.
+    """
+
+    kind: str
+    paths: tuple[str, ...]
+    schema: UsageSchema
+    model: tuple[str, ...] = ()
+    default_model: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Flavour:
     """One API: how it is recognised and where its response says what.
 
@@ -80,6 +100,12 @@ class Flavour:
         service_tier: Where events name the tier.
         response_id_header: The response header that names the response where its events do not.
         service_tier_header: The response header that names the tier where the events do not.
+        region: Where events name the region in which the model ran.
+        modifiers: Further terms that change the price: their names, and where events state them.
+        remarks: What a reader of the numbers should know of some answers, in words, and which answers those are.
+        tools: Tools that the provider ran, and whose tokens it states beside those of the call.
+        answers: Where the events of a batch hold the answers of its requests.
+        answered_by: Names of the rows by which those are read: the first that they look like, else the first.
         end: A pattern of what occurs in a stream that came to its end.
         items: Work billed by the piece that events tell of, beside what the usage object counts.
         kind: See `Kind`; other than `call` it is a GET.
@@ -97,6 +123,12 @@ class Flavour:
     service_tier: tuple[str, ...] = ("service_tier",)
     response_id_header: str = ""
     service_tier_header: str = ""
+    region: tuple[str, ...] = ()
+    modifiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    remarks: Mapping[str, Callable[[Mapping[str, Any]], bool]] = field(default_factory=dict)
+    tools: tuple[ToolUsage, ...] = ()
+    answers: tuple[str, ...] = ()
+    answered_by: tuple[str, ...] = ()
     end: bytes = b""
     items: tuple[BilledItems, ...] = ()
     kind: Kind = "call"

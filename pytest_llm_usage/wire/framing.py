@@ -80,6 +80,14 @@ class Body:
         self._whole: tuple[Event, ...] | None = None
         self._aws_text: list[bytes] = []
 
+    @classmethod
+    def from_value(cls, value: Any) -> Body:
+        """The body of one JSON value that is parsed already."""
+        body = cls(b"", {})
+        body.framing = "json"
+        body._whole = (Event(value),)
+        return body
+
     def events(self) -> Iterator[Event]:
         """Every event in order, each parsed when it is reached."""
         if (whole := self._unframed()) is not None:

@@ -1,20 +1,51 @@
-"""Who answers at a URL: by `ENDPOINTS`, the first pattern that fits."""
+"""Who answers at a URL, who sells there, and where: `answerer_at`.
+
+`ENDPOINTS` names who answers: the first pattern that fits. A gateway passes calls on, so that somebody else sells:
+`GATEWAYS` says how each of them names that one. `REGIONS` says how a URL names the region.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["ENDPOINTS", "path_of", "provider_at"]
+from pytest_llm_usage.wire.exchange import Headers
+from pytest_llm_usage.wire.framing import header
+
+__all__ = ["ENDPOINTS", "GATEWAYS", "REGIONS", "Answerer", "address_of", "answerer_at", "path_of", "provider_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Who answered a request.
+
+    Attributes:
+        provider: In LangChain's words (`ls_provider`) where LangChain has one; None where nobody is known at the URL.
+        seller: Who sells the model, where that is somebody else.
+        region: Where it was sold, in the provider's words; None where nothing tells.
+    """
+
+    provider: str | None
+    seller: str | None = None
+    region: str | None = None
+
 
 #: Who answers, in LangChain's words (`ls_provider`) where LangChain has one: the first pattern that fits `host/path`.
 ENDPOINTS: tuple[tuple[str, str], ...] = (
+    # GitHub's models are on a host of Azure.
+    ("models.inference.ai.azure.com/*", "github"),
     ("*.openai.azure.com/*", "azure"),
+    ("*.openai.azure.us/*", "azure"),
     ("*.services.ai.azure.com/*", "azure"),
     ("*.cognitiveservices.azure.com/*", "azure"),
     ("*.inference.ai.azure.com/*", "azure"),
     ("*.models.ai.azure.com/*", "azure"),
+    ("*.api.cognitive.microsoft.com/*", "azure"),
+    ("*.inference.ml.azure.com/*", "azure"),
     ("*.openai.com/*", "openai"),
     ("chatgpt.com/*", "openai"),
     ("*.anthropic.com/*", "anthropic"),
@@ -22,6 +53,8 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("*aiplatform.googleapis.com/*", "google_vertexai"),
     ("bedrock*.amazonaws.com*/*", "amazon_bedrock"),
     ("bedrock*.api.aws/*", "amazon_bedrock"),
+    ("*.bedrock-runtime.*.vpce.amazonaws.com/*", "amazon_bedrock"),
+    ("runtime.sagemaker.*.amazonaws.com*/*", "sagemaker"),
     ("*.mistral.ai/*", "mistral"),
     ("api.cohere.com/*", "cohere"),
     ("api.cohere.ai/*", "cohere"),
@@ -33,8 +66,8 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("openrouter.ai/*", "openrouter"),
     ("api.perplexity.ai/*", "perplexity"),
     ("*.api.nvidia.com/*", "NVIDIA"),
-    ("api.together.xyz/*", "together"),
-    ("api.together.ai/*", "together"),
+    ("*api.together.xyz/*", "together"),
+    ("*api.together.ai/*", "together"),
     ("api.fireworks.ai/*", "fireworks"),
     ("*huggingface.co/*", "huggingface"),
     ("*.endpoints.huggingface.cloud/*", "huggingface"),
@@ -61,12 +94,161 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("*.cloudflare.com/*", "cloudflare"),
     ("*.ml.cloud.ibm.com/*", "watsonx"),
     ("api.portkey.ai/*", "portkey"),
+    ("oai.helicone.ai/*", "openai"),
+    ("anthropic.helicone.ai/*", "anthropic"),
+    ("*.helicone.ai/*", "helicone"),
+    ("ai-gateway.vercel.sh/*", "vercel"),
+    ("api.reka.ai/*", "reka"),
+    ("*.oci.oraclecloud.com/*", "oci"),
+    ("llm.api.cloud.yandex.net/*", "yandex"),
+    ("ai.api.cloud.yandex.net/*", "yandex"),
+    ("rest-assistant.api.cloud.yandex.net/*", "yandex"),
+    ("llm-gateway*.assemblyai.com/*", "assemblyai"),
+    ("api*.assemblyai.com/*", "assemblyai"),
+    ("*.pinecone.io/*", "pinecone"),
+    ("*.hyperbolic.xyz/*", "hyperbolic"),
+    ("api.*.nebius.*/*", "nebius"),
+    ("api.featherless.ai/*", "featherless"),
+    ("inference.baseten.co/*", "baseten"),
+    ("*.api.baseten.co/*", "baseten"),
+    ("ark.*.volces.com/*", "volcengine"),
+    ("api.stepfun.*/*", "stepfun"),
+    ("api.lambda.ai/*", "lambda"),
+    ("api.inference.net/*", "inference-net"),
+    ("api.parasail.io/*", "parasail"),
+    ("api.friendli.ai/*", "friendli"),
+    ("inference.do-ai.run/*", "digitalocean"),
+    ("*.runpod.ai/*", "runpod"),
+    ("api.upstage.ai/*", "upstage"),
+    ("api.poe.com/*", "poe"),
+    ("api.venice.ai/*", "venice"),
+    ("gigachat.devices.sberbank.ru/*", "gigachat"),
+    ("api.hunyuan.cloud.tencent.com/*", "hunyuan"),
+    ("qianfan.baidubce.com/*", "qianfan"),
+    ("spark-api-open.xf-yun.com/*", "sparkllm"),
+    ("api.siliconflow.*/*", "siliconflow"),
+    ("maritaca.ai/*", "maritalk"),
+    ("chat.maritaca.ai/*", "maritalk"),
+    ("api.inceptionlabs.ai/*", "inception"),
+    ("api.morphllm.com/*", "morph"),
     # Behind a domain of one's own the path still tells.
     ("*/openai/deployments/*", "azure"),
     ("*/publishers/*/models/*", "google_vertexai"),
     ("*/model/*/converse*", "amazon_bedrock"),
     ("*/model/*/invoke*", "amazon_bedrock"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """How a gateway names the provider that it passes a call on to, the surest first.
+
+    Attributes:
+        answer_header: A header of the answer.
+        request_header: A header of the request.
+        path: A pattern of the path, whose group `seller` is the name.
+        model: A pattern of the model that is asked for, whose group `seller` is the name.
+    """
+
+    answer_header: str = ""
+    request_header: str = ""
+    path: str = ""
+    model: str = ""
+
+
+#: By the provider that answers.
+#: https://developers.cloudflare.com/ai-gateway/usage/providers/, …/usage/chat-completion/
+#: https://portkey.ai/docs/api-reference/inference-api/headers, https://huggingface.co/docs/inference-providers/index
+#: https://vercel.com/docs/ai-gateway/models-and-providers, https://docs.helicone.ai/gateway/overview
+GATEWAYS: Mapping[str, Gateway] = {
+    "cloudflare": Gateway(
+        path=r"^/v1/[^/]+/[^/]+/(?!compat/|universal)(?P<seller>[a-z][\w-]*)/",
+        model=r"^(?P<seller>[a-z][\w-]*)/(?!.*@cf)",
+    ),
+    "portkey": Gateway(
+        answer_header="x-portkey-provider", request_header="x-portkey-provider", model=r"^@(?P<seller>[\w-]+)/"
+    ),
+    "huggingface": Gateway(
+        answer_header="x-inference-provider",
+        path=r"^/(?P<seller>(?!v1/|models/|hf-inference/|api/|pipeline/)[a-z][a-z0-9-]*)/",
+        model=r"^[^/:]+/[^/:]+:(?P<seller>(?!fastest$|cheapest$|preferred$)[a-z][a-z0-9-]*)$",
+    ),
+    "helicone": Gateway(request_header="helicone-target-provider", model=r"^[^/]+/(?P<seller>[a-z][\w-]*)$"),
+}
+
+#: What gateways call a provider, where it is not LangChain's word.
+_SELLERS = {
+    "anthropic": "anthropic",
+    "aws-bedrock": "amazon_bedrock",
+    "azure-ai": "azure",
+    "azure-openai": "azure",
+    "bedrock": "amazon_bedrock",
+    "fireworks-ai": "fireworks",
+    "google": "google_genai",
+    "google-ai-studio": "google_genai",
+    "google-vertex-ai": "google_vertexai",
+    "grok": "xai",
+    "mistral-ai": "mistral",
+    "perplexity-ai": "perplexity",
+    "together-ai": "together",
+    "vertex-ai": "google_vertexai",
+    "workers-ai": "cloudflare",
+    "x-ai": "xai",
+}
+
+#: Where a URL names the region: patterns of `host/path`, the surest first.
+#: https://developers.openai.com/api/docs/guides/your-data, https://docs.cloud.google.com/vertex-ai/docs/general/locations,
+#: https://docs.aws.amazon.com/bedrock/latest/userguide/endpoints.html, https://docs.x.ai/docs/key-information/regions
+REGIONS: tuple[str, ...] = (
+    r"^(?P<region>[a-z]{2})\.api\.openai\.com/",
+    r"aiplatform[^/]*\.googleapis\.com/.*/locations/(?P<region>[a-z0-9-]+)/",
+    r"^(?P<region>[a-z0-9-]+)-aiplatform\.googleapis\.com/",
+    r"^aiplatform\.(?P<region>[a-z0-9-]+)\.rep\.googleapis\.com/",
+    r"bedrock[a-z-]*\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.",
+    r"^runtime\.sagemaker\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.",
+    r"\.(?P<region>[a-z0-9]+)\.(?:models\.ai|inference\.ai|inference\.ml)\.azure\.com/",
+    r"^(?P<region>[a-z0-9]+)\.api\.cognitive\.microsoft\.com/",
+    r"^(?P<region>[a-z]{2}-[a-z]+-\d)\.api\.x\.ai/",
+    r"^(?P<region>[a-z]{2}-[a-z]+)\.ml\.cloud\.ibm\.com/",
+    r"^dashscope-(?P<region>[a-z]+)\.aliyuncs\.com/",
+    r"^inference\.generativeai\.(?P<region>[a-z0-9-]+)\.oci\.oraclecloud\.com/",
+    r"^(?P<region>[a-z]{2})-api\.together\.ai/",
+)
+#: Azure's host names a resource; the header names its region.
+_REGION_HEADER = "x-ms-region"
+
+
+def answerer_at(url: str, home: str, asked: Headers, answered: Headers, model: str | None) -> Answerer:
+    """Who answered a request.
+
+    Args:
+        url: The URL.
+        home: Who answers where the URL was redacted.
+        asked: The headers of the request.
+        answered: The headers of the response.
+        model: The model that was asked for.
+    """
+    provider = provider_at(url, home)
+    gateway = GATEWAYS.get(provider or "")
+    seller = _seller(gateway, url, asked, answered, model) if gateway is not None else None
+    region = _region_at(url)
+    if region is None and provider == "azure":
+        region = header(answered, _REGION_HEADER).lower().replace(" ", "") or None
+    return Answerer(provider, seller if seller != provider else None, region)
+
+
+def _seller(gateway: Gateway, url: str, asked: Headers, answered: Headers, model: str | None) -> str | None:
+    in_path = re.search(gateway.path, path_of(url)) if gateway.path else None
+    in_model = re.search(gateway.model, model) if gateway.model and model else None
+    name = (
+        (header(answered, gateway.answer_header) if gateway.answer_header else "")
+        or (header(asked, gateway.request_header) if gateway.request_header else "")
+        or (in_path["seller"] if in_path else "")
+        or (in_model["seller"] if in_model else "")
+    )
+    # A slug such as `@openai-production` is somebody's name for an account.
+    name = name.strip().lower().lstrip("@")
+    return _SELLERS.get(name, name) or None
 
 
 @lru_cache(maxsize=1024)
@@ -92,3 +274,16 @@ def _split(url: str) -> tuple[str, str]:
         return "", ""
     host = parts.netloc.rpartition("@")[2].lower()
     return host.removesuffix(":443").removesuffix(":80"), parts.path
+
+
+def address_of(url: str) -> str:
+    """`host/path`, without query and credentials."""
+    host, path = _split(url)
+    return f"{host}{path}" or "a URL that was redacted"
+
+
+@lru_cache(maxsize=1024)
+def _region_at(url: str) -> str | None:
+    host, path = _split(url)
+    address = f"{host}{path}/"
+    return next((found["region"] for pattern in REGIONS if (found := re.search(pattern, address))), None)

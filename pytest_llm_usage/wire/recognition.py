@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pytest_llm_usage.wire.exchange import Headers
 from pytest_llm_usage.wire.flavour import Flavour, Kind
 from pytest_llm_usage.wire.framing import Event, header, parsed
 from pytest_llm_usage.wire.providers import FLAVOURS
 
-__all__ = ["Recognised", "Request", "by_path", "by_shape", "is_known_path"]
+__all__ = ["Recognised", "Request", "by_path", "by_shape", "is_known_path", "model_with_counts"]
 
 Recognised: TypeAlias = tuple[Flavour, Kind, Mapping[str, str]]
 
@@ -72,3 +72,45 @@ def by_shape(method: str, first: Event | None) -> Recognised | None:
 
 
 _KINDS_BY_METHOD: Mapping[str, Kind] = {"POST": "call", "GET": "retrieve"}
+
+
+# --- What looks like a model call and is of no API that is known ------------------------------------------------------
+
+
+def model_with_counts(data: Any, requested_model: str | None) -> str | None:
+    """The model of an answer that counts tokens; None where it counts none, or where nothing names a model.
+
+    An answer counts tokens where one of its objects has a number for those sent, or for all, beside one for those received,
+    under names such as `input_tokens`, `completionTokens` or `generated_token_count`.
+    """
+    model = requested_model
+    has_counts = False
+    left: list[Any] = [data]
+    for value in left:
+        if len(left) > _MOST_VALUES:
+            break
+        if isinstance(value, list):
+            left.extend(value)
+        elif isinstance(value, Mapping):
+            numbers = [
+                str(key)
+                for key, member in value.items()
+                if isinstance(member, int | float) and not isinstance(member, bool)
+            ]
+            has_counts = has_counts or (
+                any(_SENT.search(name) for name in numbers) and any(_RECEIVED.search(name) for name in numbers)
+            )
+            named = next((name for key in _MODEL_NAMES if isinstance(name := value.get(key), str) and name), None)
+            model = model or named
+            left.extend(member for member in value.values() if isinstance(member, Mapping | list))
+    return model if has_counts else None
+
+
+#: An answer of a model is shallow; what is larger is somebody's data.
+_MOST_VALUES = 2_000
+_MODEL_NAMES = ("model", "model_id", "modelId", "modelVersion", "model_version", "model_name", "modelName")
+_TOKENS = r"(?:[-_ ]?text)?[-_ ]?tokens?(?:[-_ ]?(?:count|used|total))?$"
+_SENT = re.compile(rf"(?:input|prompt|query|context|total|sent){_TOKENS}", re.IGNORECASE)
+_RECEIVED = re.compile(
+    rf"(?:output|completion|generat(?:ed|ion)|candidates|response|answer|received){_TOKENS}", re.IGNORECASE
+)

@@ -1,11 +1,14 @@
 """How each API writes its token counts, and what they are in LangChain's terms.
 
-A `UsageSchema` is a table of paths into a usage object; `UsageSchema.read` turns such an object into `TokenUsage`. What an API
-leaves out of its input (cached tokens) or its output (reasoning) is said in the schema, once, and nowhere else.
+A `UsageSchema` is a table of paths into a usage object; `UsageSchema.read` turns such an object into a `Reading`. What an
+API leaves out of its input (cached tokens) or its output (reasoning) is said in the schema, once, and nowhere else.
 
 Details are those that LangChain has terms for: reads and writes of a cache, a write's lifetime, audio, reasoning. Other
 breakdowns split counts that are there already; of those what is sold at a price of its own (images, video, cached audio)
-is read for the bill alone, by `UsageSchema.read_billed`.
+is read for the bill alone.
+
+A count that is there and cannot be read (`null`, -1, "many") makes the usage unknown, and the reading says which member
+held what: it is never taken for zero.
 
 Paths are those of `paths`. Where one leads to several values the count is their sum, and a final `a[]` is the number of
 items.
@@ -13,35 +16,25 @@ items.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from pytest_llm_usage.money import EXACT, total
 from pytest_llm_usage.usage import TokenUsage, count
-from pytest_llm_usage.wire.paths import iter_path, path_keys, path_steps
+from pytest_llm_usage.wire.paths import get_path, iter_path, path_keys, path_steps
 
-__all__ = ["BilledItems", "UsageSchema"]
+__all__ = ["BilledItems", "Reading", "StatedCost", "UsageSchema"]
 
-
-def _count_at(data: Mapping[str, Any], path: str) -> int | None:
-    keys = path_keys(path)
-    if keys:
-        # The way of nearly every path, some dozens for a usage object.
-        value: Any = data
-        for key in keys:
-            if not isinstance(value, dict):
-                return None
-            value = value.get(key)
-        return None if value is None else count(value)
-    if path.endswith("[]"):
-        found = list(iter_path(data, path))
-        return len(found) if found else None
-    counts = [n for value in iter_path(data, path) if (n := count(value)) is not None]
-    return sum(counts) if counts else None
-
-
-def _first_count(data: Mapping[str, Any], paths: tuple[str, ...]) -> int | None:
-    return next((n for path in paths if (n := _count_at(data, path)) is not None), None)
+#: More tokens than anybody is billed for in one answer. A larger number is none of the provider's counts.
+_MAX_TOKENS = 10**15
+#: A count in quotation marks.
+_DIGITS = re.compile(r"\s*(\d{1,16})(?:\.0+)?\s*", re.ASCII)
+#: Of a value that is no count, this much is shown.
+_SHOWN_CHARS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +45,17 @@ class BilledItems:
         kind: What a price file calls it (`web_search`, `file_search` …).
         paths: Where it is told, the best first: a number says how many, of anything else each is a piece.
         is_billed: Whether such a piece is billed at all.
-        by_name: Texts name the pieces, each of them one however often it occurs.
+        by_name: Texts name the pieces, each of them one however often it occurs. All paths are asked.
+        unless: A path; where it leads to something, the pieces are billed as something else.
+        only_if: A path; where it leads to nothing, the pieces are billed as something else.
     """
 
     kind: str
     paths: tuple[str, ...]
     is_billed: Callable[[Any], bool] = lambda _: True
     by_name: bool = False
+    unless: tuple[str, ...] = ()
+    only_if: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -67,15 +64,76 @@ class BilledItems:
 
     def count(self, data: Any) -> int | None:
         """How many pieces `data` tells of, or None where it tells of none."""
-        for path in self.paths:
-            # Nearly no usage object has any of them, and each is asked for all.
-            found = list(iter_path(data, path)) if isinstance(data, dict) and path_steps(path)[0][0] in data else ()
-            if found and self.by_name:
-                return len({value for value in found if isinstance(value, str)})
-            if found:
+        if not isinstance(data, dict):
+            return None
+        # Nearly no usage object has any of them, and each is asked for all.
+        told = [path for path in self.paths if path_steps(path)[0][0] in data]
+        if not told or ((self.unless or self.only_if) and not self._is_meant(data)):
+            return None
+        if self.by_name:
+            names = {value for path in told for value in iter_path(data, path) if isinstance(value, str)}
+            return len(names) or None
+        for path in told:
+            if found := list(iter_path(data, path)):
                 numbers = sum(n for value in found if (n := count(value)) is not None)
                 return numbers + sum(isinstance(value, Mapping) and self.is_billed(value) for value in found)
         return None
+
+    def _is_meant(self, data: Any) -> bool:
+        if any(next(iter_path(data, path), None) is not None for path in self.unless):
+            return False
+        return not self.only_if or any(next(iter_path(data, path), None) is not None for path in self.only_if)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedCost:
+    """Where a usage object states what the call cost.
+
+    Attributes:
+        path: The amount.
+        units_per_usd: How many of its unit a dollar has.
+        zero_is_unset: A zero is a member that nobody filled in, not a price.
+        fee_only: A path; where it leads to true, the amount is the seller's fee alone and the provider bills the rest.
+        upstream: Where the rest stands then.
+    """
+
+    path: str
+    units_per_usd: int = 1
+    zero_is_unset: bool = False
+    fee_only: str = ""
+    upstream: str = ""
+
+    def read(self, data: Mapping[str, Any]) -> Decimal | None:
+        """The cost in USD, or None where `data` does not state it."""
+        amount = _amount(get_path(data, self.path))
+        if amount is None or (self.zero_is_unset and not amount):
+            return None
+        cost = EXACT.divide(amount, self.units_per_usd)
+        if not self.fee_only or get_path(data, self.fee_only) is not True:
+            return cost
+        upstream = _amount(get_path(data, self.upstream))
+        return None if upstream is None else total((cost, upstream))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a usage object says.
+
+    Attributes:
+        usage: The tokens; None where a count is there and cannot be read.
+        billed: The tokens as they are billed, where `usage` does not say all about it.
+        items: What is billed by the piece, by kind.
+        cost_usd: What the object says that the call cost.
+        problems: Which member holds what that is no count, in words.
+        remarks: Which count was read although it is not written as a whole number, in words.
+    """
+
+    usage: TokenUsage | None
+    billed: TokenUsage | None = None
+    items: Mapping[str, int] = field(default_factory=dict)
+    cost_usd: Decimal | None = None
+    problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +144,8 @@ class UsageSchema:
         input: Tokens sent.
         output: Tokens received.
         total: All tokens.
-        tool_input: Tokens sent besides `input`: what tools gave the model to read.
+        more_input: Tokens sent besides `input`, each of them: what tools gave the model to read, images.
+        more_output: Tokens received besides `output`, each of them.
         cache_read: Input read from a cache.
         cache_write: Input written to a cache.
         cache_write_5m: The part of it kept for five minutes.
@@ -102,12 +161,16 @@ class UsageSchema:
         billed_input_details: Parts of the input that may have a price of their own: detail → paths.
         billed_output_details: The same of the output.
         items: Work that is billed by the piece.
+        costs: Where the object states what the call cost.
+        output_may_be_null: `null` is how the API writes that there is no output.
+        written_as_text: Counts are text where the usage object comes from, as in headers.
     """
 
     input: tuple[str, ...]
     output: tuple[str, ...] = ()
     total: tuple[str, ...] = ()
-    tool_input: tuple[str, ...] = ()
+    more_input: tuple[str, ...] = ()
+    more_output: tuple[str, ...] = ()
     cache_read: tuple[str, ...] = ()
     cache_write: tuple[str, ...] = ()
     cache_write_5m: tuple[str, ...] = ()
@@ -123,54 +186,89 @@ class UsageSchema:
     billed_input_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     billed_output_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     items: tuple[BilledItems, ...] = ()
+    costs: tuple[StatedCost, ...] = ()
+    output_may_be_null: bool = False
+    written_as_text: bool = False
 
-    def read(self, data: Any) -> TokenUsage | None:
-        """The usage that `data` states, or None where it states no count."""
-        if not isinstance(data, Mapping):
+    def states_usage(self, data: Any) -> bool:
+        """Whether `data` has one of the counts, readable or not."""
+        return isinstance(data, Mapping) and any(
+            _is_there(data, path) for paths in (self.input, self.output, self.total, self.other_units) for path in paths
+        )
+
+    def read(self, data: Any, where: str = "") -> Reading | None:
+        """What `data` says, or None where it states no count.
+
+        Args:
+            data: The usage object.
+            where: How a reader finds the object in the response.
+        """
+        if not self.states_usage(data):
             return None
-        sent, received, total = (_first_count(data, paths) for paths in (self.input, self.output, self.total))
-        if (sent, received, total) == (None, None, None) and _first_count(data, self.other_units) is None:
-            return None
+        counts = _Counts(data, where, written_as_text=self.written_as_text)
+        usage = self._usage(counts)
+        billed = self._billed(counts, usage)
+        is_known = not counts.problems
+        return Reading(
+            usage=usage if is_known else None,
+            billed=billed if is_known else None,
+            items={item.kind: n for item in self.items if (n := item.count(data)) is not None},
+            cost_usd=next((usd for cost in self.costs if (usd := cost.read(data)) is not None), None),
+            problems=tuple(counts.problems),
+            remarks=tuple(counts.remarks),
+        )
+
+    def _usage(self, counts: _Counts) -> TokenUsage:
+        sent, received, stated_total = (counts.first(paths) for paths in (self.input, self.output, self.total))
+        if sent is None and stated_total != received:
+            counts.refuse_null(self.input)
+        if received is None and stated_total != sent and not self.output_may_be_null:
+            counts.refuse_null(self.output)
         lifetimes = {
-            "ephemeral_5m_input_tokens": _first_count(data, self.cache_write_5m),
-            "ephemeral_1h_input_tokens": _first_count(data, self.cache_write_1h),
+            "ephemeral_5m_input_tokens": counts.first(self.cache_write_5m),
+            "ephemeral_1h_input_tokens": counts.first(self.cache_write_1h),
         }
-        cache_read = _first_count(data, self.cache_read)
-        cache_write = _first_count(data, self.cache_write)
+        cache_read = counts.first(self.cache_read)
+        cache_write = counts.first(self.cache_write)
         if (parts := sum(filter(None, lifetimes.values()))) > (cache_write or 0):
             cache_write = parts
-        reasoning = _first_count(data, self.reasoning)
+        reasoning = counts.first(self.reasoning)
 
-        input_tokens = (sent or 0) + (_first_count(data, self.tool_input) or 0)
+        input_tokens = (sent or 0) + counts.sum(self.more_input)
         if self.cache_apart:
             input_tokens += (cache_read or 0) + (cache_write or 0)
-        output_tokens = received or 0
+        output_tokens = (received or 0) + counts.sum(self.more_output)
         # xAI's chat endpoint leaves reasoning out of the completion, under OpenAI's names; only its total tells.
-        is_apart = self.reasoning_apart or total == input_tokens + output_tokens + (reasoning or 0)
+        is_apart = self.reasoning_apart or stated_total == input_tokens + output_tokens + (reasoning or 0)
         if is_apart:
             output_tokens += reasoning or 0
         return TokenUsage.of(
             input_tokens,
             output_tokens,
-            total_tokens=total,
+            total_tokens=stated_total,
             input_token_details=_known(
                 cache_read=cache_read,
                 cache_creation=cache_write,
                 **lifetimes,
-                audio=_first_count(data, self.audio_input),
+                audio=counts.first(self.audio_input),
             ),
-            output_token_details=_known(reasoning=reasoning, audio=_first_count(data, self.audio_output)),
+            output_token_details=_known(reasoning=reasoning, audio=counts.first(self.audio_output)),
         )
 
-    def read_billed(self, data: Any, usage: TokenUsage) -> TokenUsage | None:
-        """The usage as `data` says it is billed; None where `usage`, what `read` made of it, says all there is to say."""
-        sent, received = (_first_count(data, paths) for paths in (self.billed_input, self.billed_output))
-        if sent is not None or received is not None:
-            return TokenUsage.of(sent or 0, received or 0)
+    def _billed(self, counts: _Counts, usage: TokenUsage) -> TokenUsage | None:
+        """The usage as it is billed; None where `usage` says all there is to say."""
+        sent, received = (counts.first(paths) for paths in (self.billed_input, self.billed_output))
         inputs, outputs = (
-            {key: n for key, paths in details.items() if (n := _first_count(data, paths))}
+            {key: n for key, paths in details.items() if (n := counts.first(paths))}
             for details in (self.billed_input_details, self.billed_output_details)
         )
+        if sent is not None or received is not None:
+            return TokenUsage.of(
+                (sent or 0) + counts.sum(self.more_input),
+                received or 0,
+                input_token_details=inputs,
+                output_token_details=outputs,
+            )
         if not inputs and not outputs:
             return None
         return replace(
@@ -178,6 +276,108 @@ class UsageSchema:
             input_token_details={**usage.input_token_details, **inputs},
             output_token_details={**usage.output_token_details, **outputs},
         )
+
+
+class _Counts:
+    """The counts of one usage object, and what was found where no count is."""
+
+    def __init__(self, data: Mapping[str, Any], where: str, *, written_as_text: bool) -> None:
+        self.problems: list[str] = []
+        self.remarks: list[str] = []
+        self._data = data
+        self._prefix = f"{where}." if where else ""
+        self._written_as_text = written_as_text
+
+    def first(self, paths: tuple[str, ...]) -> int | None:
+        """The count at the first of `paths` that leads to anything but null."""
+        for path in paths:
+            if path.endswith("[]"):
+                if found := list(iter_path(self._data, path)):
+                    return len(found)
+            elif keys := path_keys(path):
+                # The way of nearly every path, some dozens for a usage object.
+                value: Any = self._data
+                for key in keys:
+                    if not isinstance(value, dict):
+                        value = None
+                        break
+                    value = value.get(key)
+                if value is not None:
+                    return self._read(path, value)
+            elif values := [value for value in iter_path(self._data, path) if value is not None]:
+                return sum(self._read(path, value) for value in values)
+        return None
+
+    def sum(self, paths: tuple[str, ...]) -> int:
+        return sum(self.first((path,)) or 0 for path in paths)
+
+    def refuse_null(self, paths: tuple[str, ...]) -> None:
+        """Notes the path that holds null where a count must be."""
+        for path in paths:
+            if next(iter_path(self._data, path), _ABSENT) is None:
+                self._report(self.problems, f"{self._prefix}{path} holds null, which is not a number of tokens")
+                return
+
+    def _read(self, path: str, value: Any) -> int:
+        if type(value) is int and 0 <= value <= _MAX_TOKENS:
+            return value
+        number = _count_in(value)
+        if number is None:
+            self._report(self.problems, f"{self._prefix}{path} holds {_shown(value)}, which is not a number of tokens")
+            return 0
+        if not self._written_as_text:
+            self._report(self.remarks, f"{self._prefix}{path} holds {_shown(value)}, read as {number:,}")
+        return number
+
+    @staticmethod
+    def _report(reports: list[str], report: str) -> None:
+        if report not in reports:
+            reports.append(report)
+
+
+_ABSENT = object()
+
+
+def _is_there(data: Mapping[str, Any], path: str) -> bool:
+    keys = path_keys(path)
+    if len(keys) == 1:
+        return data.get(keys[0]) is not None
+    return any(value is not None for value in iter_path(data, path))
+
+
+def _count_in(value: Any) -> int | None:
+    """The count in a value that is no plain one: `12.0`, `"12"`."""
+    if isinstance(value, float):
+        return int(value) if 0 <= value <= _MAX_TOKENS and value.is_integer() else None
+    if isinstance(value, str) and (digits := _DIGITS.fullmatch(value)):
+        number = int(digits[1])
+        return number if number <= _MAX_TOKENS else None
+    return None
+
+
+def _amount(value: Any) -> Decimal | None:
+    """A number of some currency's units; None where `value` is none, or is larger than any bill."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        # repr gives the shortest digits that are this float: those on the wire.
+        amount = Decimal(value.strip() if isinstance(value, str) else repr(value))
+    except (InvalidOperation, ValueError):
+        return None
+    return amount if amount.is_finite() and 0 <= amount < _MAX_AMOUNT and amount.as_tuple().exponent > -100 else None  # type: ignore[operator]
+
+
+#: In the smallest unit that anybody states: xAI's ticks, of which a dollar has 10^10.
+_MAX_AMOUNT = Decimal(10) ** 20
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping | list):
+        return "an object" if isinstance(value, Mapping) else "a list"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MAX_TOKENS:
+        return f"a number of {len(str(abs(value)))} digits" if value > 0 else "a number below zero"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 
 def _known(**details: int | None) -> dict[str, int]:

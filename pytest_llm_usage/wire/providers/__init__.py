@@ -24,8 +24,9 @@ from pytest_llm_usage.wire.providers import (
     others,
     shared,
 )
+from pytest_llm_usage.wire.schema import StatedCost
 
-__all__ = ["FLAVOURS", "UNBILLED"]
+__all__ = ["COST_HEADERS", "FLAVOURS", "UNBILLED"]
 
 #: Paths that look like those of a model and are not billed: counting tokens, and translating text into tokens.
 UNBILLED = re.compile(r"(?:[:/]count[-_]?tokens|/input_tokens|/(?:de)?tokenize|:computeTokens)\b[^/]*$", re.IGNORECASE)
@@ -42,3 +43,6 @@ FLAVOURS: tuple[Flavour, ...] = (
     *others.FLAVOURS,
     *shared.FLAVOURS,
 )
+
+#: Headers in which a proxy states what it was billed for a call: https://docs.litellm.ai/docs/proxy/response_headers
+COST_HEADERS = (StatedCost(path="x-litellm-response-cost", zero_is_unset=True),)

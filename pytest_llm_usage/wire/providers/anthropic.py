@@ -35,6 +35,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=("message.model", "model"),
         response_id=("message.id", "id"),
         service_tier=("message.usage.service_tier", "usage.service_tier"),
+        region=("message.usage.inference_geo", "usage.inference_geo"),
+        modifiers={"speed": ("message.usage.speed", "usage.speed")},
         # https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing
         items=(BilledItems("code_execution", ("container", "delta.container")),),
         end=rb'"message_stop"|"stop_reason"\s*:\s*"',
@@ -52,10 +54,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="anthropic-batch-results",
         home="anthropic",
         path=r"/messages/batches/(?P<id>[^/]+)/results$",
-        sources=(Source(("result.message.usage",), ANTHROPIC, combine="sum", parts="iterations[]"),),
-        model=("result.message.model",),
-        response_id=(),
-        service_tier=("result.message.usage.service_tier",),
+        answers=("result.message",),
+        answered_by=("anthropic-messages",),
         kind="batch-results",
     ),
 )

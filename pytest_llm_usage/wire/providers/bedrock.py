@@ -36,6 +36,7 @@ _BEDROCK_HEADERS = UsageSchema(
     cache_read=("x-amzn-bedrock-cache-read-input-token-count",),
     cache_write=("x-amzn-bedrock-cache-write-input-token-count",),
     cache_apart=True,
+    written_as_text=True,
 )
 
 #: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html, Titan, Llama and Jurassic.

@@ -11,7 +11,7 @@ GEMINI = UsageSchema(
     input=("promptTokenCount", "prompt_token_count"),
     output=("candidatesTokenCount", "responseTokenCount", "candidates_token_count"),
     total=("totalTokenCount", "total_token_count"),
-    tool_input=("toolUsePromptTokenCount", "tool_use_prompt_token_count"),
+    more_input=("toolUsePromptTokenCount", "tool_use_prompt_token_count"),
     cache_read=("cachedContentTokenCount", "cached_content_token_count"),
     audio_input=("promptTokensDetails[modality=audio].tokenCount", "promptTokensDetails[modality=4].tokenCount"),
     audio_output=(
@@ -49,7 +49,7 @@ _INTERACTIONS = UsageSchema(
     input=("total_input_tokens",),
     output=("total_output_tokens",),
     total=("total_tokens",),
-    tool_input=("total_tool_use_tokens",),
+    more_input=("total_tool_use_tokens",),
     cache_read=("total_cached_tokens",),
     audio_input=("input_tokens_by_modality[modality=audio].tokens",),
     audio_output=("output_tokens_by_modality[modality=audio].tokens",),
@@ -72,22 +72,21 @@ GEMINI_SOURCE = Source(("usageMetadata", "response.usageMetadata", "usage_metada
 
 
 FLAVOURS: tuple[Flavour, ...] = (
+    # As part of the batch, or as a file: https://ai.google.dev/gemini-api/docs/batch-api#retrieve-results
     Flavour(
         name="gemini-batch-results",
         home="google_genai",
-        path=r"/(?P<id>batches/[^/:]+)$",
-        sources=(
-            Source(
-                (
-                    "response.inlinedResponses.inlinedResponses[].response.usageMetadata",
-                    "dest.inlinedResponses[].response.usageMetadata",
-                ),
-                GEMINI,
-                combine="sum",
-            ),
+        path=r"/(?P<id>batches/[^/:]+$|files/[^/:]+(?=:download$))",
+        answers=(
+            "response.inlinedResponses.inlinedResponses[].response",
+            "dest.inlinedResponses[].response",
+            "response.inlinedEmbedContentResponses.inlinedResponses[].response",
+            "dest.inlinedEmbedContentResponses[].response",
+            # A line of the file.
+            "response",
         ),
+        answered_by=("gemini-generateContent",),
         model=("metadata.model",),
-        response_id=(),
         kind="batch-results",
     ),
     Flavour(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, any_of, has_object, has_type
 from pytest_llm_usage.wire.paths import get_path
-from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+from pytest_llm_usage.wire.schema import BilledItems, StatedCost, UsageSchema
 
 #: What others add to OpenAI's usage object: Perplexity (`num_search_queries`), xAI (sources and server-side tools),
 #: OpenRouter (Anthropic's name), Mistral (connectors).
@@ -30,9 +30,20 @@ _OPENAI_ITEMS = (
     BilledItems("search_source", ("num_sources_used",)),
 )
 
+#: OpenRouter, where a call on a key of one's own costs a fee beside the provider's bill; Perplexity; xAI, whose zero ticks
+#: are what resellers of the model pass on; DeepInfra.
+#: https://openrouter.ai/docs/use-cases/usage-accounting, https://docs.perplexity.ai/api-reference,
+#: https://docs.x.ai/docs/api-reference, https://deepinfra.com/docs/advanced/response_format
+_OPENAI_COSTS = (
+    StatedCost(path="cost_in_usd_ticks", units_per_usd=10**10, zero_is_unset=True),
+    StatedCost(path="cost", fee_only="is_byok", upstream="cost_details.upstream_inference_cost"),
+    StatedCost(path="cost.total_cost"),
+    StatedCost(path="estimated_cost"),
+)
+
 #: OpenAI's two spellings (chat: prompt and completion; responses and images: input and output), and what compatible
 #: servers add to them: DeepSeek (`prompt_cache_hit_tokens`), Together (`cached_tokens`), Databricks and LiteLLM
-#: (Anthropic's cache counts), Perplexity (`reasoning_tokens`), xAI (see `UsageSchema.read`).
+#: (Anthropic's cache counts), Perplexity (`reasoning_tokens`), xAI (see `UsageSchema`).
 #: https://platform.openai.com/docs/api-reference/chat/object, …/responses/object
 OPENAI = UsageSchema(
     input=("prompt_tokens", "input_tokens"),
@@ -79,6 +90,7 @@ OPENAI = UsageSchema(
         "image": ("output_tokens_details.image_tokens", "completion_tokens_details.image_tokens"),
     },
     items=_OPENAI_ITEMS,
+    costs=_OPENAI_COSTS,
 )
 
 #: Embeddings and reranking: all tokens are input, and some servers state only their total.
@@ -87,6 +99,8 @@ OPENAI_INPUT = UsageSchema(
     output=("completion_tokens",),
     total=("total_tokens",),
     other_units=("search_units",),
+    output_may_be_null=True,
+    costs=_OPENAI_COSTS,
     items=(BilledItems("search_unit", ("search_units",)),),
 )
 
@@ -199,10 +213,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="openai-batch-results",
         home="openai",
         path=r"/files/(?P<id>[^/]+)/content$",
-        sources=(Source(("response.body.usage",), OPENAI, combine="sum"),),
-        model=("response.body.model",),
-        response_id=(),
-        service_tier=("response.body.service_tier",),
+        answers=("response.body",),
+        answered_by=("openai-chat", "openai-responses", "openai-completions", "openai-embeddings"),
         kind="batch-results",
     ),
 )

@@ -1,0 +1,329 @@
+"""`Facts`: what a response says, read by the row of its API: model, usage, and what the call was billed for.
+
+Usage is that of the first source that states one. A batch is read answer by answer, each by the row that it looks like.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from types import MappingProxyType
+from typing import Any
+
+from pytest_llm_usage.billing import Billing, Part
+from pytest_llm_usage.money import total
+from pytest_llm_usage.usage import TokenUsage
+from pytest_llm_usage.wire.exchange import Headers
+from pytest_llm_usage.wire.flavour import Flavour, Source
+from pytest_llm_usage.wire.framing import Body, Event, header
+from pytest_llm_usage.wire.paths import iter_path
+from pytest_llm_usage.wire.providers import COST_HEADERS, FLAVOURS
+from pytest_llm_usage.wire.schema import Reading
+
+__all__ = ["Facts", "first_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one response says.
+
+    Attributes:
+        model: The model that answered; else the one that was asked for.
+        usage: The tokens; None where none are stated, or where a count cannot be read.
+        billing: What the call was billed for, as far as the response tells.
+        response_id: The provider's id of the response.
+        events: The events that state usage, the one that counts first, then the first of the response.
+        problems: Why usage is not known although it is stated, in words.
+        remarks: What a reader of the numbers should know, in words.
+    """
+
+    model: str
+    usage: TokenUsage | None = None
+    billing: Billing = field(default_factory=Billing)
+    response_id: str | None = None
+    events: tuple[Event, ...] = ()
+    problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def from_body(cls, flavour: Flavour, body: Body, headers: Headers, requested_model: str) -> Facts:
+        """Reads a response.
+
+        Args:
+            flavour: The API's row.
+            body: The response.
+            headers: Its headers.
+            requested_model: The model where the response names none.
+        """
+        if flavour.answers:
+            return _batch(flavour, body, requested_model)
+        stated = _stated(flavour, body, headers)
+        first = next(body.events(), None)
+        telling = stated.events if first is None else (*stated.events, first)
+        model = first_text(flavour.model, chain(telling, _naming(flavour, body))) or requested_model
+        tools, problems = _tools(flavour, body)
+        return cls(
+            model=model,
+            usage=stated.usage,
+            billing=Billing(
+                usage=stated.billed_usage,
+                items=_billed_items(flavour, body, stated, tools),
+                parts=(*_parts(stated, model), *tools),
+                stated_cost_usd=stated.cost_usd(headers),
+                region=first_text(flavour.region, telling, ignored=_UNSAID),
+                service_tier=first_text(flavour.service_tier, telling)
+                or header(headers, flavour.service_tier_header)
+                or None,
+                modifiers=MappingProxyType(
+                    {
+                        name: value
+                        for name, paths in flavour.modifiers.items()
+                        if (value := first_text(paths, telling, ignored=_UNSAID))
+                    }
+                ),
+            ),
+            response_id=first_text(flavour.response_id, telling) or header(headers, flavour.response_id_header) or None,
+            events=telling,
+            problems=(*stated.problems, *problems),
+            remarks=(
+                *stated.remarks,
+                *(
+                    text
+                    for text, applies in flavour.remarks.items()
+                    if any(isinstance(event.data, Mapping) and applies(event.data) for event in telling)
+                ),
+            ),
+        )
+
+
+#: How providers write that a term is the usual one.
+_UNSAID = ("standard", "default", "not_available", "auto")
+
+
+def first_text(paths: Iterable[str], events: Iterable[Event], *, ignored: tuple[str, ...] = ()) -> str | None:
+    """The first text that is neither empty nor `ignored` at one of `paths`."""
+    return next(
+        (
+            value
+            for event in events
+            for path in paths
+            for value in iter_path(event.data, path)
+            if isinstance(value, str) and value and value not in ignored
+        ),
+        None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What a response states about its usage.
+
+    Attributes:
+        events: The events that state it, the one that counts first.
+        readings: The usage objects, as they were read.
+        parts: The parts that these list, and what those say.
+    """
+
+    events: tuple[Event, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    parts: tuple[tuple[Mapping[str, Any], Reading], ...] = ()
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        usages = [reading.usage for reading in self.readings if reading.usage is not None]
+        return sum(usages, TokenUsage()) if usages and len(usages) == len(self.readings) and not self.problems else None
+
+    @property
+    def billed_usage(self) -> TokenUsage | None:
+        """The tokens as they are billed, where `usage` does not say all about it."""
+        if self.usage is None or not any(reading.billed for reading in self.readings):
+            return None
+        return sum((reading.billed or reading.usage or TokenUsage() for reading in self.readings), TokenUsage())
+
+    @property
+    def items(self) -> Mapping[str, int]:
+        items: Counter[str] = Counter()
+        for reading in self.readings:
+            items.update(reading.items)
+        return items
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        readings = (*self.readings, *(reading for _, reading in self.parts))
+        return tuple(dict.fromkeys(problem for reading in readings for problem in reading.problems))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        readings = (*self.readings, *(reading for _, reading in self.parts))
+        return tuple(dict.fromkeys(remark for reading in readings for remark in reading.remarks))
+
+    def cost_usd(self, headers: Headers) -> Any:
+        """What the provider says that the call cost."""
+        costs = [reading.cost_usd for reading in self.readings if reading.cost_usd is not None]
+        if costs:
+            return total(costs)
+        names = {name: value for cost in COST_HEADERS if (value := header(headers, name := cost.path))}
+        return next((usd for cost in COST_HEADERS if names and (usd := cost.read(names)) is not None), None)
+
+
+def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
+    """The usage of the first source that states one."""
+    for source in flavour.sources:
+        if source.in_headers:
+            named = {str(name).lower(): header(headers, str(name).lower()) for name in headers}
+            if (reading := source.schema.read(named)) is not None:
+                return _Stated(readings=(reading,))
+            continue
+        events: list[Event] = []
+        objects: list[tuple[str, Mapping[str, Any]]] = []
+        # Where only the last statement counts, the search starts at the end and stops there.
+        for event in body.holding(source.keys, backwards=source.combine == "last"):
+            if found := _usage_objects(source, event):
+                events.insert(0, event)
+                objects.extend(found)
+                if source.combine == "last":
+                    break
+        if not objects:
+            continue
+        if source.combine == "merge" and len(objects) > 1:
+            objects = [_merged(source, objects)]
+        readings = [reading for where, value in objects if (reading := source.schema.read(value, where)) is not None]
+        parts = [
+            (part, reading)
+            for where, value in objects
+            if source.parts
+            for part in iter_path(value, source.parts)
+            if (reading := source.schema.read(part, f"{where}.{source.parts}")) is not None
+        ]
+        return _Stated(tuple(events), tuple(readings), tuple(parts))
+    return _Stated()
+
+
+def _usage_objects(source: Source, event: Event) -> list[tuple[str, Mapping[str, Any]]]:
+    """The objects of an event that state a count, all at the same path, and that path."""
+    for path in source.paths:
+        found = [(path, value) for value in iter_path(event.data, path) if source.schema.states_usage(value)]
+        if found:
+            return found
+    return []
+
+
+def _merged(source: Source, objects: list[tuple[str, Mapping[str, Any]]]) -> tuple[str, Mapping[str, Any]]:
+    """Cumulative usage objects as one, the later member instead of the earlier.
+
+    Null stands for "as before", but for the output, which every such object counts anew.
+    """
+    merged: dict[str, Any] = {}
+    for _, value in objects:
+        for key, member in value.items():
+            if member is not None or key not in merged or key in source.schema.output:
+                merged[key] = member
+    return objects[-1][0], merged
+
+
+def _naming(flavour: Flavour, body: Body) -> Iterator[Event]:
+    """The events that may name the model; the first chunks of some streams leave it empty."""
+    keys = tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in flavour.model))
+    return body.holding(keys) if keys else iter(())
+
+
+def _parts(stated: _Stated, model: str) -> tuple[Part, ...]:
+    """The work that the top level leaves out: every part but the reply itself.
+
+    Of Anthropic's iterations a `message` (after a fallback, a `fallback_message`) is part of the top level, a
+    `compaction` and an advisor's message are not:
+    https://docs.anthropic.com/en/docs/build-with-claude/compaction#understanding-usage
+    """
+    return tuple(
+        Part(kind, first_text(("model",), (Event(part),)) or model, reading.usage)
+        for part, reading in stated.parts
+        if (kind := first_text(("type",), (Event(part),)) or "part") not in ("message", "fallback_message")
+        and reading.usage is not None
+    )
+
+
+def _tools(flavour: Flavour, body: Body) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Tools that the provider ran with a model of their own, and what of their usage cannot be read."""
+    parts: list[Part] = []
+    problems: list[str] = []
+    for tool in flavour.tools:
+        keys = tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in tool.paths))
+        for event in body.holding(keys, backwards=True):
+            reading = next(
+                (
+                    reading
+                    for path in tool.paths
+                    for value in iter_path(event.data, path)
+                    if (reading := tool.schema.read(value, path)) is not None
+                ),
+                None,
+            )
+            if reading is None:
+                continue
+            problems += reading.problems
+            if reading.usage is not None and reading.usage.total_tokens:
+                model = first_text(tool.model, (event,)) or tool.default_model
+                parts.append(Part(tool.kind, model, reading.usage, Billing(usage=reading.billed)))
+            break
+    return tuple(parts), tuple(problems)
+
+
+def _billed_items(flavour: Flavour, body: Body, stated: _Stated, tools: tuple[Part, ...]) -> Mapping[str, int]:
+    """What is billed by the piece: as the usage object counts it, else as the events list it.
+
+    Events of a stream that list anything list all there was until then. What a tool states in tokens is billed by those.
+    """
+    counted = stated.items
+    items = {**{item.kind: 0 for item in flavour.items}, **counted}
+    unstated = [item for item in flavour.items if item.kind not in counted]
+    keys = tuple(dict.fromkeys(key for item in unstated for key in item.keys))
+    for event in body.holding(keys) if keys else ():
+        for item in unstated:
+            items[item.kind] = max(items[item.kind], item.count(event.data) or 0)
+    by_token = {part.kind for part in tools}
+    return MappingProxyType({kind: n for kind, n in items.items() if n and kind not in by_token})
+
+
+# --- Batches ----------------------------------------------------------------------------------------------------------
+
+
+def _batch(flavour: Flavour, body: Body, requested_model: str) -> Facts:
+    """All answers of a batch: each is a part with its own model, usage and items, at the price of a batch."""
+    rows = [row for name in flavour.answered_by for row in FLAVOURS if row.name == name]
+    parts: list[Part] = []
+    problems: list[str] = []
+    remarks: list[str] = []
+    events: list[Event] = []
+    for event in body.events():
+        named = first_text(flavour.model, (event,)) or requested_model
+        for value in _answers(flavour, event):
+            row = next((each for each in rows if each.looks and each.looks(value)), rows[0])
+            facts = Facts.from_body(row, Body.from_value(value), {}, named)
+            problems += facts.problems
+            remarks += facts.remarks
+            if facts.usage is not None:
+                if not events:
+                    events.append(event)
+                # The tier that an answer names is that of a request, and not the batch that it is billed as.
+                billing = replace(facts.billing, service_tier=None)
+                parts.append(Part("request", facts.model, facts.usage, billing, in_total=True))
+    if not parts and not problems:
+        return Facts(requested_model)
+    return Facts(
+        model=parts[0].model if parts else requested_model,
+        usage=None if problems else sum((part.usage for part in parts), TokenUsage()),
+        billing=Billing(parts=tuple(parts), service_tier="batch"),
+        events=tuple(events),
+        problems=tuple(dict.fromkeys(problems)),
+        remarks=tuple(dict.fromkeys(remarks)),
+    )
+
+
+def _answers(flavour: Flavour, event: Event) -> Iterator[Mapping[str, Any]]:
+    for path in flavour.answers:
+        found = [value for value in iter_path(event.data, path) if isinstance(value, Mapping)]
+        if found:
+            yield from found
+            return
