@@ -158,14 +158,20 @@ class PriceBook:
             notes.append(
                 f"searches that {call.provider} does not bill, the first of a day or a month, are in it: at most"
             )
-        quotes = [
-            Quote(
-                cost_usd=total(line.amount_usd for line in lines),
-                lines=tuple(lines),
-                source=rates.source,
-                notes=tuple(notes),
-            )
-        ]
+        # All of a batch is in the requests that it is made of.
+        own = (
+            []
+            if any(part.in_total for part in call.parts)
+            else [
+                Quote(
+                    cost_usd=total(line.amount_usd for line in lines),
+                    lines=tuple(lines),
+                    source=rates.source,
+                    notes=tuple(notes),
+                )
+            ]
+        )
+        quotes = own
         for part in call.parts:
             terms = replace(billing, usage=None, items={}, parts=(), stated_cost_usd=None)
             quote = self._book_quote(

@@ -71,9 +71,13 @@ def difference(langchain: TokenUsage | None, wire: TokenUsage) -> str:
         return f"LangChain reported no usage, the provider {_counts(wire)}"
     parts = [
         f"{name.removesuffix('_tokens')} {getattr(langchain, name):,} against {getattr(wire, name):,}"
-        for name in ("input_tokens", "output_tokens", "total_tokens")
+        for name in ("input_tokens", "output_tokens")
         if getattr(langchain, name) != getattr(wire, name)
     ]
+    # A provider that states a total below its parts is quoted by one of the two; both count the parts.
+    totals = [max(usage.total_tokens, usage.input_tokens + usage.output_tokens) for usage in (langchain, wire)]
+    if totals[0] != totals[1]:
+        parts.append(f"total {langchain.total_tokens:,} against {wire.total_tokens:,}")
     for name in ("input_token_details", "output_token_details"):
         theirs, ours = getattr(langchain, name), getattr(wire, name)
         parts += [
@@ -251,10 +255,16 @@ def completed(wires: Sequence[WireCall]) -> list[WireCall | None]:
     """`wires` with answers that were asked for again taken into the call they belong to; None in their own place.
 
     A background response has no usage when it is started; a later retrieval of the same id has it. One that was known
-    already, or was started elsewhere, is no call and completes none.
+    already, or was started elsewhere, is no call and completes none. The results of a batch count once, however often they
+    are fetched.
     """
     book: list[WireCall | None] = list(wires)
+    batches: set[str] = set()
     for index, wire in enumerate(wires):
+        if wire.kind == "batch-results" and wire.response_id is not None and wire.status == "ok":
+            if wire.response_id in batches:
+                book[index] = None
+            batches.add(wire.response_id)
         if not wire.retrieved:
             continue
         book[index] = None
