@@ -58,13 +58,16 @@ class Interaction:
     request: Request
     response: Response
 
-    def exchange(self, *, started_at: float = 0.0, replayed: bool = True, cassette: Path | None = None) -> Exchange:
+    def exchange(
+        self, *, started_at: float = 0.0, replayed: bool = True, cassette: Path | None = None, live: bool = False
+    ) -> Exchange:
         """The same for whoever reads usage from it.
 
         Args:
             started_at: When the request was made in this process, in seconds since the epoch.
             replayed: Whether a cassette answered.
             cassette: The cassette that it is from or recorded to.
+            live: Whether a provider answered.
         """
         return Exchange(
             method=self.request.method,
@@ -77,6 +80,7 @@ class Interaction:
             started_at=started_at,
             replayed=replayed,
             cassette=cassette,
+            live=live,
         )
 
 

@@ -20,7 +20,7 @@ from typing import Any, NoReturn, Self
 
 from pytest_llm_usage.wire.loopback import is_loopback
 
-__all__ = ["HostPatterns", "NetworkGuard", "is_loopback"]
+__all__ = ["HostPatterns", "NetworkGuard"]
 
 #: Packages that only pass a connection on: the library that wanted it is further out.
 _PLUMBING = frozenset({"asyncio", "socket", "ssl", "concurrent", "threading", "anyio", "sniffio", "trio", "contextlib"})

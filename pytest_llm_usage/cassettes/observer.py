@@ -17,8 +17,10 @@ from vcr.cassette import Cassette
 
 from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.cassettes.vcr_convert import plain_request, plain_response
+from pytest_llm_usage.cassettes.vcr_patches import is_sent_out
 from pytest_llm_usage.upstream import Internals
 from pytest_llm_usage.wire.exchange import Exchange
+from pytest_llm_usage.wire.in_flight import claim
 
 __all__ = ["observing_vcrpy", "watch_all_cassettes"]
 
@@ -121,8 +123,15 @@ class _Watch:
         if not observers:
             return
         answered = Interaction(plain_request(request), plain_response(response))
-        path = Path(cassette._path).absolute()  # noqa: SLF001 - public only from vcrpy 9 on
-        observers[-1](answered.exchange(started_at=time.time(), replayed=replayed, cassette=path))
+        claim()
+        observers[-1](
+            answered.exchange(
+                started_at=time.time(),
+                replayed=replayed,
+                cassette=Path(cassette._path).absolute(),  # noqa: SLF001 - public only from vcrpy 9 on
+                live=not replayed and is_sent_out(answered.request.uri),
+            )
+        )
 
 
 _watch = _Watch()

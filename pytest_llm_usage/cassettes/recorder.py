@@ -27,7 +27,7 @@ from pytest_llm_usage.cassettes import storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response, recording_dates
 from pytest_llm_usage.cassettes.matching import JsonPath, Recordings, Subject
 from pytest_llm_usage.cassettes.mismatch import explain_age, explain_miss, explain_no_recording, explain_unplayed
-from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard, is_loopback
+from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
 from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.cassettes.vcr_config import VcrConfig
@@ -39,9 +39,11 @@ from pytest_llm_usage.cassettes.vcr_convert import (
     vcr_request,
     vcr_response,
 )
-from pytest_llm_usage.cassettes.vcr_patches import is_mocked_below, missing_libraries, patched_clients
+from pytest_llm_usage.cassettes.vcr_patches import is_mocked_below, is_sent_out, missing_libraries, patched_clients
 from pytest_llm_usage.errors import CassetteError, RecordingMismatchError
 from pytest_llm_usage.wire.exchange import Exchange
+from pytest_llm_usage.wire.in_flight import claim
+from pytest_llm_usage.wire.loopback import is_loopback
 
 __all__ = ["OpenCassette"]
 
@@ -315,9 +317,15 @@ class _Cassette:
 
     def _report(self, decision: _Decision, response: Response) -> None:
         answered = Interaction(decision.request, response)
-        cassette = self._policy.path if decision.action in (_Action.REPLAY, _Action.RECORD) else None
-        replayed = decision.action is _Action.REPLAY
-        self._observe(answered.exchange(started_at=decision.started_at, replayed=replayed, cassette=cassette))
+        claim()
+        self._observe(
+            answered.exchange(
+                started_at=decision.started_at,
+                replayed=decision.action is _Action.REPLAY,
+                cassette=self._policy.path if decision.action in (_Action.REPLAY, _Action.RECORD) else None,
+                live=decision.action is not _Action.REPLAY and is_sent_out(decision.request.uri),
+            )
+        )
 
     @property
     def unplayed(self) -> Sequence[Interaction]:

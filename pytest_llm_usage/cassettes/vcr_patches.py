@@ -17,12 +17,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from unittest import mock
+from urllib.parse import urlsplit
 
 from vcr.patch import CassettePatcherBuilder
 
 from pytest_llm_usage.upstream import Internals
+from pytest_llm_usage.wire.loopback import is_loopback
 
-__all__ = ["PatchedCassette", "is_mocked_below", "missing_libraries", "patched_clients"]
+__all__ = ["PatchedCassette", "is_mocked_below", "is_sent_out", "missing_libraries", "patched_clients"]
 
 _VCRPY = Internals(
     distribution="vcrpy",
@@ -269,6 +271,15 @@ def is_mocked_below() -> bool:
             (httpcore.AsyncConnectionPool, "handle_async_request"),
         )
     )
+
+
+def is_sent_out(url: str) -> bool:
+    """Whether a request to `url` that no cassette answers leaves the machine."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return not is_loopback(host) and not is_mocked_below()
 
 
 _check_httpcore = functools.cache(_HTTPCORE.check)

@@ -9,7 +9,8 @@ from provider_server import HOST, Refused, refuse
 
 from pytest_llm_usage.cassettes import storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
-from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard, is_loopback
+from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
+from pytest_llm_usage.wire.loopback import is_loopback
 
 INTERCEPTED = "httpx, httpx2, requests, urllib3, urllib, aiohttp, boto3, httplib2 and tornado"
 

@@ -461,11 +461,39 @@ def test_observers_see_each_exchange_once_before_the_client_does(provider, casse
     first, _, second, _ = order
     for exchange, replayed in ((first, False), (second, True)):
         assert exchange.replayed is replayed
+        assert exchange.live is not replayed
         assert (exchange.method, exchange.url) == ("POST", provider.url + "/v1/chat/completions")
         assert exchange.request_headers["x-sent"] == ["1"]
         assert json.loads(exchange.request_body) == CHAT
         assert (exchange.status, json.loads(exchange.response_body)["number"]) == (200, 1)
         assert exchange.started_at > 1_700_000_000
+
+
+def test_what_never_left_the_machine_is_not_live(provider, cassette, respx_mock):
+    respx_mock.post("https://api.openai.com/v1/chat/completions").respond(json={"id": 1})
+    respx_mock.route(host="127.0.0.1").pass_through()
+    with cassette("once") as opened:
+        httpx.post("https://api.openai.com/v1/chat/completions", json=CHAT)
+        httpx.post(f"http://127.0.0.1:{provider.port}/v1/chat/completions", json=CHAT)
+    assert [exchange.live for exchange in opened.seen] == [False, False]
+
+
+def test_a_cassette_claims_the_request_of_the_client_above_it(provider, cassette, path):
+    from pytest_llm_usage.wire.in_flight import InFlight, in_flight
+
+    def claimed():
+        request = InFlight(provider.url)
+        token = in_flight.set(request)
+        ask(provider.url)
+        in_flight.reset(token)
+        return request.claimed
+
+    for mode in ("once", "none", "live"):
+        with cassette(mode):
+            assert claimed()
+    with observing_vcrpy(lambda _: None), vcr.use_cassette(str(path)):
+        assert claimed()
+    assert not claimed()
 
 
 def test_observers_run_in_the_context_of_the_caller(provider, cassette):
