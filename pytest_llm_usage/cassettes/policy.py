@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pytest_llm_usage.cassettes.redaction import Redaction
+from pytest_llm_usage.cassettes.run_recordings import RunRecordings
 
 __all__ = ["RECORD_MODES", "CassettePolicy", "JsonStyle", "RecordMode"]
 
@@ -24,7 +25,8 @@ class CassettePolicy:
         path: The cassette; a file with `.gz` after that name is read as well.
         record_mode: `none` replays and fails on a request that is not there; `once` records where there is no
             cassette and replays otherwise; `new_episodes` replays and records what is missing; `all` asks again and
-            keeps recordings of requests that were not made; `rewrite` asks again and keeps nothing; `live` uses no
+            keeps recordings of requests that were not made; `rewrite` asks again and keeps nothing but what
+            other tests of the same run recorded; `live` uses no
             cassette at all.
         rerecord_command: The command that records this cassette again, as error messages show it.
         match_on: Names of vcrpy's matchers. None for those of `vcr_config`, else
@@ -36,6 +38,8 @@ class CassettePolicy:
         vcr_config: Keyword arguments of vcrpy's `use_cassette`, as pytest-recording's fixture gives them.
         configure_vcr: Called with the `vcr.VCR` that reads `vcr_config`, so that matchers can be registered.
         redaction: What is replaced before anything is written, besides what always is.
+        owner: Who records: a test, or a fixture. What others recorded in the same run is kept.
+        run: What this run has recorded so far.
         max_age_days: How old a recording may be, in days, by the dates in it; None for any age.
         fail_unplayed: Whether a recording that the test did not ask for fails it.
         root: Paths in messages are shown relative to it.
@@ -51,6 +55,8 @@ class CassettePolicy:
     vcr_config: Mapping[str, Any] = field(default_factory=dict)
     configure_vcr: Callable[[Any], object] | None = None
     redaction: Redaction = field(default_factory=Redaction)
+    owner: str = ""
+    run: RunRecordings = field(default_factory=RunRecordings)
     max_age_days: int | None = None
     fail_unplayed: bool = False
     root: Path = field(default_factory=Path.cwd)

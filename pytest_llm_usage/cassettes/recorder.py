@@ -29,7 +29,7 @@ from pytest_llm_usage.cassettes.matching import JsonPath, Recordings, Subject
 from pytest_llm_usage.cassettes.mismatch import explain_age, explain_miss, explain_no_recording, explain_unplayed
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
 from pytest_llm_usage.cassettes.policy import CassettePolicy
-from pytest_llm_usage.cassettes.sanitize import sanitize
+from pytest_llm_usage.cassettes.saving import save_recording
 from pytest_llm_usage.cassettes.vcr_config import VcrConfig
 from pytest_llm_usage.cassettes.vcr_convert import (
     plain_request,
@@ -173,8 +173,11 @@ class _Cassette:
         self._is_new = False
         # Names that vcrpy's patcher and stubs read.
         self._path = str(policy.path)
+        # A test that shares its cassette with others records into what one of them has just made.
         self.write_protected = policy.record_mode == "none" or (
-            policy.record_mode == "once" and storage.find_recording(policy.path) is not None
+            policy.record_mode == "once"
+            and storage.find_recording(policy.path) is not None
+            and not policy.run.knows(policy.path)
         )
         self.custom_patches: Sequence[Any] = self._config.custom_patches
         self.skip_patchers: Sequence[str] = (*self._config.skip_patchers, *missing_libraries())
@@ -256,14 +259,14 @@ class _Cassette:
             return _Decision(_Action.PASS if is_local else _Action.MEASURE, plain, started_at)
         with self._lock:
             recordings = self._opened()
-            is_recording = mode in ("all", "rewrite") or (mode == "once" and self._is_new)
             subject = self._subject(plain if filtered is request else plain_request(filtered))
-            index = None if is_recording else recordings.take(subject, self._own_condition(filtered))
+            is_asked_again = mode in ("all", "rewrite")
+            index = None if is_asked_again else recordings.take(subject, self._own_condition(filtered))
         if index is not None:
             return _Decision(_Action.REPLAY, plain, started_at, index)
         if is_local:
             return self._passing(request, host, started_at)
-        if is_recording or mode == "new_episodes":
+        if not self.write_protected:
             # What a mock will answer is not recorded, unless it can only be a model's answer.
             is_mocked = is_mocked_below() and not _is_model_call(plain)
             return _Decision(_Action.PASS if is_mocked else _Action.RECORD, plain, started_at, next(self._sent))
@@ -300,7 +303,7 @@ class _Cassette:
                 self._refuse(f"{error}\nRecord again:  {self._policy.rerecord_command}")
             if found is not None and self.write_protected:
                 self._check_age(loaded)
-            self._loaded = self._config.after_load(loaded, self)
+            self._loaded = [kept for old in loaded if (kept := self._config.after_load(old, self)) is not None]
             subjects = [self._subject(interaction.request) for interaction in self._loaded]
             self._recordings = Recordings(subjects, self._config.match_on, repeat=self._config.repeat)
         return self._recordings
@@ -337,28 +340,23 @@ class _Cassette:
             raise RecordingMismatchError(explain_unplayed(self._policy, self.unplayed, len(self._loaded)))
 
     def save(self) -> None:
-        """Write what was recorded, after what is kept of the old file."""
-        if not self._recorded:
+        """Add what was recorded to the file."""
+        recorded = [self._recorded[place] for place in sorted(self._recorded)]
+        if not recorded:
             return
-        storage.save(
-            storage.file_to_write(self._policy.path),
-            sanitize(
-                self._config.before_save((*self._kept_of_old(), *self._new()), self),
-                self._policy.redaction,
-                shown_path=self._policy.shown_path,
-            ),
-            indent_json=self._policy.json_style == "indented",
+        requests = Recordings([self._subject(found.request) for found in recorded], self._config.match_on)
+
+        def is_replaced(old: Interaction) -> bool:
+            loaded = self._config.after_load(old, self)
+            return loaded is not None and any(True for _ in requests.matching(self._subject(loaded.request)))
+
+        mode = self._policy.record_mode
+        save_recording(
+            self._policy,
+            self._config.before_save(recorded, self),
+            is_replaced=is_replaced,
+            is_dropped=lambda old: mode == "rewrite" or (mode == "all" and is_replaced(old)),
         )
-
-    def _new(self) -> Sequence[Interaction]:
-        return [self._recorded[place] for place in sorted(self._recorded)]
-
-    def _kept_of_old(self) -> Sequence[Interaction]:
-        if self._policy.record_mode != "all":
-            return self._loaded
-        again = [self._subject(interaction.request) for interaction in self._new()]
-        recorded = Recordings(again, self._config.match_on)
-        return [old for old in self._loaded if not any(True for _ in recorded.matching(self._subject(old.request)))]
 
 
 def _is_model_call(request: Request) -> bool:

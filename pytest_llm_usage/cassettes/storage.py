@@ -16,7 +16,7 @@ from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.encoding import MAX_BYTES, decode
 from pytest_llm_usage.errors import CassetteError
 
-__all__ = ["cassette_path", "file_to_write", "find_recording", "load", "read", "save", "write"]
+__all__ = ["cassette_path", "file_to_write", "find_recording", "load", "parse", "read", "save", "write"]
 
 _T = TypeVar("_T")
 _SUFFIX = ".yaml"
@@ -91,7 +91,16 @@ def load(path: Path) -> list[Interaction]:
     Raises:
         CassetteError: The file cannot be read or is no cassette. It is never changed.
     """
-    return list(_read(path, _parsed))
+    return list(_read(path, lambda: _parsed(_content(path))))
+
+
+def parse(path: Path, data: bytes) -> list[Interaction]:
+    """The interactions in the content of a cassette's file, as `read` returns it.
+
+    Raises:
+        CassetteError: It is no cassette.
+    """
+    return list(_read(path, lambda: _parsed(data)))
 
 
 def _parsed(content: bytes) -> Sequence[Interaction]:
@@ -104,9 +113,9 @@ def _parsed_before(content: bytes) -> Sequence[Interaction]:
     return tuple(reader.parse(content))
 
 
-def _read(path: Path, parse: Callable[[bytes], _T]) -> _T:
+def _read(path: Path, read: Callable[[], _T]) -> _T:
     try:
-        return parse(_content(path))
+        return read()
     except OSError as error:
         problem = f"{error.strerror or error}"
     except CassetteError as error:
@@ -127,11 +136,7 @@ def _content(path: Path) -> bytes:
 
 
 def save(path: Path, interactions: Sequence[Interaction], *, indent_json: bool = True) -> None:
-    """Replace the cassette `path` in one step; whoever reads meanwhile sees the old one or the new one, whole.
-
-    Raises:
-        CassetteError: It could not be written. The old file is as it was.
-    """
+    """Write a cassette of just these interactions; see `write`."""
     write(path, writer.render(interactions, indent_json=indent_json))
 
 
@@ -141,11 +146,13 @@ def read(path: Path) -> bytes:
     Raises:
         CassetteError: The file cannot be read.
     """
-    return _read(path, lambda data: data)
+    return _read(path, lambda: _content(path))
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace the file `path` in one step, as `save` does; a name that ends in `.gz` is compressed.
+    """Replace the file `path` in one step; a name that ends in `.gz` is compressed.
+
+    Whoever reads meanwhile sees the old one or the new one, whole.
 
     Raises:
         CassetteError: It could not be written. The old file is as it was.

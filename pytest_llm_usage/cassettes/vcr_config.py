@@ -128,17 +128,14 @@ class VcrConfig:
             readable = playable(plain_response(kept))
         return Interaction(plain_request(request), readable)
 
-    def after_load(self, loaded: Sequence[Interaction], cassette: Any) -> Sequence[Interaction]:
-        """What the user's filters leave of a file; vcrpy applies them to what it reads as well."""
+    def after_load(self, loaded: Interaction, cassette: Any) -> Interaction | None:
+        """What the user's filters leave of a recording; vcrpy applies them to what it reads as well."""
         if self.request_filter is None and self.response_filter is None and not self.load_hooks:
             return loaded
-        kept = (_through(self.load_hooks, found, cassette, "after_load_interaction") for found in loaded)
-        filtered = (
-            self.filtered(vcr_request(found.request), found.response, playable(found.response))
-            for found in kept
-            if found is not None
-        )
-        return [interaction for interaction in filtered if interaction is not None]
+        kept = _through(self.load_hooks, loaded, cassette, "after_load_interaction")
+        if kept is None:
+            return None
+        return self.filtered(vcr_request(kept.request), kept.response, playable(kept.response))
 
     def before_save(self, recorded: Sequence[Interaction], cassette: Any) -> Sequence[Interaction]:
         """What is to be written, as the user's hooks leave it."""
