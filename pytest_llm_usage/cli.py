@@ -1,7 +1,7 @@
-"""The command `pytest-llm-usage`: compare runs, merge shards, look up prices, look after cassettes.
+"""The command `pytest-llm-usage`: compare runs, merge shards, look up prices, manage cassettes.
 
-Exit statuses: 0, all is well; 1, a gate is exceeded, a shard is missing, a cassette holds a secret or no price is known; 2, the command or a
-file cannot be used as it is.
+Exit statuses: 0, all is well; 1, a gate is exceeded, a shard is missing, a cassette holds a secret or no price is known;
+2, the command or a file cannot be used as it is.
 """
 
 # ruff: noqa: T201 -- a command prints
@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, TypeVar
 
 from pytest_llm_usage.budget import parse_count
@@ -26,11 +25,10 @@ from pytest_llm_usage.compare import parse_gates
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError, PriceUnknownError
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
-from pytest_llm_usage.report.data import RunData, merged_data, read_run, read_runs, rendered
-from pytest_llm_usage.report.files import STDOUT, shown_path, write_report
-from pytest_llm_usage.report.html import page
-from pytest_llm_usage.report.markdown import markdown
-from pytest_llm_usage.text import columns, plural, shortened, width
+from pytest_llm_usage.report.data import RunData, merged_data, read_run, read_runs
+from pytest_llm_usage.report.files import write_report
+from pytest_llm_usage.report.formats import FORMATS, STDOUT, ReportFormat
+from pytest_llm_usage.text import columns, plural, shortened, shown_path, width, wrapped
 
 __all__ = ["main"]
 
@@ -39,6 +37,10 @@ OK, FAILED, UNUSABLE = 0, 1, 2
 _MOST_NAMED = 20
 _COLUMNS = 80
 _MOST_MODEL_COLUMNS = 24
+
+_JSON = next(report for report in FORMATS if report.option == "json")
+#: What `compare` and `merge` write besides.
+_FORMATS = [report for report in FORMATS if report.of_command]
 
 _T = TypeVar("_T")
 
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     after = words[words.index("--") + 1 :] if "--" in words else None
     options = _parser().parse_args(words if after is None else words[: words.index("--")])
     if after is not None and options.run is not _compare:
-        options.error("-- is for compare alone")
+        options.error("only compare takes --")
     options.after = after
     try:
         status: int = options.run(options)
@@ -130,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     prices = command(
         "prices",
         _prices,
-        "show what a model costs, and where that price is from",
+        "show what a model costs, and where that price comes from",
         "Exit status: 0, or 1 where no price is known, or 2 where a file or an option cannot be used.",
     )
     prices.add_argument("model", metavar="MODEL", help="as the provider's response names it")
@@ -140,13 +142,13 @@ def _parser() -> argparse.ArgumentParser:
         "--on", type=_of(_day), metavar="DAY", help="the price of a day (2026-01-31) instead of today's"
     )
 
-    cassettes = commands.add_parser("cassettes", help="look after recordings", description="Look after recordings.")
+    cassettes = commands.add_parser("cassettes", help="manage recordings", description="Manage recordings.")
     actions = cassettes.add_subparsers(metavar="ACTION", required=True)
     for name, run, text in (
-        ("list", _list_cassettes, "what each holds: requests, model calls, since when, models"),
-        ("show", _show_cassettes, "the requests and answers, shortened, and the usage they tell of"),
-        ("audit", _audit_cassettes, "the secrets that stand in them; exit status 1 where there are any"),
-        ("redact", _redact_cassettes, "take the secrets out; exit status 1 where some are left"),
+        ("list", _list_cassettes, "list what each cassette holds: requests, model calls, date, models"),
+        ("show", _show_cassettes, "show requests and answers, shortened, with their usage"),
+        ("audit", _audit_cassettes, "find secrets; exit status 1 where there are any"),
+        ("redact", _redact_cassettes, "remove secrets; exit status 1 where some are left"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         action.set_defaults(run=run, error=action.error)
@@ -165,17 +167,23 @@ def _parser() -> argparse.ArgumentParser:
                 action="append",
                 default=[],
                 metavar="RULE",
-                help="what is secret besides, in addition to the project's llm_usage_redact: header:NAME, query:NAME, "
+                help="one more rule for what is secret, besides the project's llm_usage_redact: header:NAME, query:NAME, "
                 "field:NAME or pattern:REGEX; may be repeated",
             )
     return parser
 
 
 def _add_reports(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--md", type=Path, metavar="PATH", help="write Markdown for a comment; - is the standard output"
-    )
-    parser.add_argument("--html", type=Path, metavar="PATH", help="write one self-contained page with charts")
+    for report in _FORMATS:
+        parser.add_argument(
+            f"--{report.option}", type=Path, metavar="PATH", help=f"{report.help}; - is the standard output"
+        )
+
+
+def _wanted(options: argparse.Namespace) -> dict[ReportFormat, Path]:
+    """The formats that are asked for, and where to."""
+    paths = {report: getattr(options, report.option) for report in _FORMATS}
+    return {report: path for report, path in paths.items() if path is not None}
 
 
 def _of(parse: Callable[[str], _T]) -> Callable[[str], _T]:
@@ -213,19 +221,19 @@ def _compare(options: argparse.Namespace) -> int:
     base, head = options.runs, [Path(name) for name in options.after or ()]
     if options.after is None:
         if len(base) != 2:
-            options.error("two runs are compared (BASE HEAD), or several a side (BASE... -- HEAD...)")
+            options.error("give two runs (BASE HEAD), or several a side (BASE... -- HEAD...)")
         base, head = base[:1], base[1:]
     elif not head:
-        options.error("a run to compare with those before -- is missing behind it")
+        options.error("there is no run after --")
     earlier, later = ([run for path in side for run in read_runs(path)] for side in (base, head))
     comparison = RunComparison(
         earlier,
         later,
-        base_name=str(base[0]) if len(earlier) == 1 else f"{len(earlier)} runs",
+        base_name=str(base[0]) if len(earlier) == 1 else plural(len(earlier), "run"),
         gates=options.fail_on,
         floor_tokens=options.floor,
     )
-    if STDOUT not in (options.md, options.html):
+    if STDOUT not in _wanted(options).values():
         print("\n".join(comparison_lines(comparison)))
     _write_reports(options, comparison.head[-1], comparison)
     return FAILED if comparison.failed else OK
@@ -240,12 +248,12 @@ def _merge(options: argparse.Namespace) -> int:
         if first is path:
             runs.append(run)
         else:
-            _say(f"{path} is {first} again, and counted once")
+            _say(f"{path} is the same run as {first}; it is counted once")
     data, merged = merged_data(runs)
     differing = [test for test, records in merged.duplicates.items() if _differ(merged.tests[test], records)]
     for test in differing[:_MOST_NAMED]:
         _say(
-            f"{test}: {len(merged.duplicates[test]) + 1} runs, with different usage; the largest is taken for comparisons"
+            f"{test}: in {len(merged.duplicates[test]) + 1} runs with different usage; the largest is taken for comparisons"
         )
     if len(differing) > _MOST_NAMED:
         _say(f"... and {plural(len(differing) - _MOST_NAMED, 'test')} more with different usage")
@@ -254,9 +262,9 @@ def _merge(options: argparse.Namespace) -> int:
     gaps = merged.missing_shards
     for number, count in gaps:
         _say(f"shard {number}/{count} is missing")
-    line = write_report("JSON", options.output, rendered(data))
+    line = write_report(_JSON, options.output, _JSON.render(data))
     if line is not None:
-        print(f"{line}: {len(merged.tests):,} tests of {len(runs)} runs")
+        print(f"{line}: {plural(len(merged.tests), 'test')} of {plural(len(runs), 'run')}")
     _write_reports(options, data, None)
     return FAILED if gaps else OK
 
@@ -267,19 +275,18 @@ def _differ(record: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> b
 
 def _write_reports(options: argparse.Namespace, data: RunData, comparison: RunComparison | None) -> None:
     # Where a report goes to the standard output, it is alone there.
-    messages = sys.stderr if STDOUT in (options.md, options.html) else sys.stdout
-    for kind, path, render in (("Markdown", options.md, markdown), ("HTML", options.html, page)):
-        if path is not None:
-            line = write_report(kind, path, render(data, comparison))
-            if line is not None:
-                print(line, file=messages)
+    wanted = _wanted(options)
+    messages = sys.stderr if STDOUT in wanted.values() else sys.stdout
+    for report, path in wanted.items():
+        line = write_report(report, path, report.render(data, comparison))
+        if line is not None:
+            print(line, file=messages)
 
 
 # -- prices ----------------------------------------------------------------------------------------------------
 
 
 def _prices(options: argparse.Namespace) -> int:
-
     book = PriceBook() if options.prices is None else PriceBook.of(options.prices)
     try:
         print(book.describe(options.model, provider=options.provider, at=options.on))
@@ -342,7 +349,7 @@ def _redact_cassettes(options: argparse.Namespace) -> int:
 
 
 def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[Finding]], all_is_well: str) -> int:
-    from pytest_llm_usage.settings import project_settings  # noqa: PLC0415 -- imports pytest
+    from pytest_llm_usage.settings.project import project_settings  # noqa: PLC0415 -- imports pytest
 
     paths = _cassettes(options)
     rules = Redaction.parse((*project_settings(options.paths).redact, *options.rule))
@@ -353,7 +360,7 @@ def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[F
         if findings:
             print(shown_path(path))
         for finding in findings:
-            print("\n".join(wrap(str(finding), _COLUMNS, initial_indent="  ", subsequent_indent=" " * 6)))
+            print("\n".join(wrapped(str(finding), _COLUMNS, indent="  ")))
     print(f"{plural(len(paths), 'cassette')}, {plural(count, 'secret') if count else all_is_well}")
     return FAILED if count else OK
 

@@ -1,17 +1,33 @@
-"""Numbers and tables as people read them: grouped, aligned, and never a 0 that is not one.
+"""Numbers, tables, paths and names as people read them: grouped, aligned, and never a 0 that is not one.
 
 Unknown tokens print as `?`, an unknown price as `unpriced`, a paid amount too small to show as `<0.00001`.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from textwrap import wrap
 from unicodedata import category, combining, east_asian_width
 
 from pytest_llm_usage.money import EXACT
 
-__all__ = ["columns", "percent", "plural", "pointed", "shortened", "tokens", "usd", "width"]
+__all__ = [
+    "columns",
+    "percent",
+    "plural",
+    "pointed",
+    "shell_quoted",
+    "shortened",
+    "shown_path",
+    "tokens",
+    "usd",
+    "width",
+    "wrapped",
+]
 
 _SMALLEST_USD = Decimal("0.00001")
 
@@ -93,3 +109,28 @@ def shortened(text: str, columns: int) -> str:
             break
         end = char + end
     return f"{start}…{end}"
+
+
+def wrapped(text: str, columns: int, *, indent: str = "") -> list[str]:
+    """`text` in lines of `columns` columns, those after the first two further in; no name or path is broken."""
+    return wrap(
+        text,
+        columns,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def shown_path(path: Path) -> str:
+    """The path as it is typed where the process was started."""
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except (OSError, ValueError):
+        return str(path)
+
+
+def shell_quoted(word: str) -> str:
+    """`word` as a shell takes it, in the double quotes that people type around test names where these do."""
+    return shlex.quote(word) if re.search(r'["$`\\!\n]', word) else f'"{word}"'

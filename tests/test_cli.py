@@ -136,11 +136,11 @@ class TestCompare:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["base.json"], "two runs are compared (BASE HEAD), or several a side (BASE... -- HEAD...)"),
-            (["base.json", "--"], "a run to compare with those before -- is missing behind it"),
+            (["base.json"], "give two runs (BASE HEAD), or several a side (BASE... -- HEAD...)"),
+            (["base.json", "--"], "there is no run after --"),
             (["base.json", "gone.json"], "gone.json: No such file or directory"),
-            (["base.json", "empty"], "empty: no run in this folder; --llm-usage-json=empty/run.json writes one"),
-            (["base.json", "text"], "text: not JSON (Expecting value: line 1 column 1 (char 0)); --llm-usage-json=text writes a run"),
+            (["base.json", "empty"], "empty: no run in this folder; pytest --llm-usage-json=NEW-FILE.json writes one"),
+            (["base.json", "text"], "text: not JSON (Expecting value: line 1 column 1 (char 0)), so not a run; pytest --llm-usage-json=NEW-FILE.json writes one"),
             (["base.json", "new.json"], "new.json: format 2 is of a later pytest-llm-usage, this one reads 1: pip install --upgrade pytest-llm-usage"),
             (["base.json", "base.json", "--fail-on=tokens:5%"], "argument --fail-on: 'tokens:5%' is not a gate (examples: tokens:+5%, cost:+$0.01, calls:+0; of tokens, input, output, calls, cost)"),
             (["base.json", "base.json", "--floor=few"], "argument --floor: 'few' is not a number of tokens (examples: 5000, 5_000, 5k, 1.5M)"),
@@ -182,8 +182,8 @@ class TestMerge:
 
         assert done.returncode == 1
         assert lines(done.stderr) == [
-            "pytest-llm-usage: shard-3.json is shard-3.json again, and counted once",
-            "pytest-llm-usage: a: 2 runs, with different usage; the largest is taken for comparisons",
+            "pytest-llm-usage: shard-3.json is the same run as shard-3.json; it is counted once",
+            "pytest-llm-usage: a: in 2 runs with different usage; the largest is taken for comparisons",
             "pytest-llm-usage: shard 2/4 is missing",
             "pytest-llm-usage: shard 4/4 is missing",
         ]
@@ -202,7 +202,7 @@ class TestMerge:
         done = command("merge", "x.json", "-o", "run.json")
         assert done.returncode == 2
         assert lines(done.stderr) == [
-            "pytest-llm-usage: x.json: not a run of pytest-llm-usage; --llm-usage-json=x.json writes one"
+            "pytest-llm-usage: x.json: not a run of pytest-llm-usage; pytest --llm-usage-json=NEW-FILE.json writes one"
         ]
         assert not (tmp_path / "run.json").exists()
 

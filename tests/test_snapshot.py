@@ -772,9 +772,9 @@ def test_two_processes_never_lose_an_entry(tmp_path):
     code = dedent("""
         import sys
         from pathlib import Path
-        from pytest_llm_usage.snapshot import _replace
+        from pytest_llm_usage.snapshot.file import edit_file
         for i in range(20):
-            _replace(Path(sys.argv[1]), lambda file: file.updated({f"test_{sys.argv[2]}[{i}]": {"m": {"calls": i}}}))
+            edit_file(Path(sys.argv[1]), lambda file: file.updated({f"test_{sys.argv[2]}[{i}]": {"m": {"calls": i}}}))
     """)
     path = tmp_path / "test_x.usage.yaml"
     writers = [

@@ -12,10 +12,10 @@ from pytest_llm_usage.compare.change import FieldChange, ModelChange, compare_us
 from pytest_llm_usage.compare.merging import MergedRun, merge_runs
 from pytest_llm_usage.compare.render import causes, change_lines
 from pytest_llm_usage.compare.runs import Comparison, Gate, Spending, TestChange, compare_runs, parse_gates
-from pytest_llm_usage.compare.tolerance import EXACT, Tolerance, Tolerances
+from pytest_llm_usage.compare.tolerance import NO_TOLERANCE, Tolerance, Tolerances
 
 __all__ = [
-    "EXACT",
+    "NO_TOLERANCE",
     "PRICE_FROM",
     "Comparison",
     "FieldChange",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pytest_llm_usage import money
 from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, PRICE_FROM, Number, Usage, Value
-from pytest_llm_usage.compare.tolerance import EXACT, NO_ROOM, Tolerance, Tolerances
+from pytest_llm_usage.compare.tolerance import NO_ROOM, NO_TOLERANCE, Tolerance, Tolerances
 
 #: What follows from the other counts: held to a tolerance of its own only where one is named.
 DERIVED = ("total_tokens", "cost_usd")
@@ -73,7 +73,7 @@ class ModelChange:
         return next((item for item in self.fields if item.name == name), FieldChange(name, 0, 0))
 
 
-def compare_usage(was: Usage, now: Usage, tolerances: Tolerances = EXACT) -> tuple[ModelChange, ...]:
+def compare_usage(was: Usage, now: Usage, tolerances: Tolerances = NO_TOLERANCE) -> tuple[ModelChange, ...]:
     """Model by model, sorted by name, what `now` has that `was` had not, and whether that is allowed."""
     return tuple(_compare_model(model, was.get(model), now.get(model), tolerances) for model in sorted({*was, *now}))
 

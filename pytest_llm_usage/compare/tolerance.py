@@ -135,7 +135,7 @@ class Tolerances:
         return (self.tokens if is_tokens else self.other), False
 
 
-EXACT = Tolerances()
+NO_TOLERANCE = Tolerances()
 
 _TOLERANCE = re.compile(rf"([a-z]\w*):{AMOUNT}")
 

@@ -20,6 +20,7 @@ from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.import_hook import ImportHook
 from pytest_llm_usage.plugin.attempt import attempt_at, begin, report_attempt, run_scope, spent_by_no_test, start_run
 from pytest_llm_usage.plugin.collector import RunCollector
+from pytest_llm_usage.plugin.failures import RunFailures
 from pytest_llm_usage.plugin.fixtures import (
     _llm_usage_cassette,
     llm_cassette,
@@ -31,7 +32,7 @@ from pytest_llm_usage.plugin.fixtures import (
 )
 from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_wrapper
 from pytest_llm_usage.plugin.session import limit_session, name_workers_file
-from pytest_llm_usage.plugin.state import CLOSERS, SESSION_BUDGET, SETTINGS, fail, price_book
+from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SESSION_BUDGET, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_taken
 
 __all__ = [
@@ -79,7 +80,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if settings.prices is not None:
             price_book(config, settings.prices)
         if not hasattr(config, "workerinput"):
-            config.pluginmanager.register(RunCollector(config), "llm_usage_gatherer")
+            failures = config.stash[RUN_FAILURES] = RunFailures()
+            config.pluginmanager.register(failures, "llm_usage_failures")
+            config.pluginmanager.register(RunCollector(config, failures), "llm_usage_collector")
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CLOSERS] = ExitStack()

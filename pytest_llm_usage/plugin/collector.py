@@ -4,42 +4,60 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llm_usage.plugin.attempt import spent_by_no_test
+from pytest_llm_usage.plugin.failures import RunFailures
 from pytest_llm_usage.plugin.state import SETTINGS, price_book
 from pytest_llm_usage.settings import Settings
+from pytest_llm_usage.text import plural
 
 if TYPE_CHECKING:
-    from pytest_llm_usage.report import Run
-    from pytest_llm_usage.report.data import RunData
-    from pytest_llm_usage.report.write import Delivery
+    from pytest_llm_usage.report.run import Run
+    from pytest_llm_usage.report.write import Baseline
 
 
-def _baseline(path: Path | None) -> Sequence[RunData]:
-    if path is None:
-        return ()
-    from pytest_llm_usage.report.write import read_baseline  # noqa: PLC0415 -- only where it is asked for
+def _baseline(settings: Settings) -> Baseline | None:
+    """What the run is compared with; reports that could not be written are refused as early."""
+    if settings.reports:
+        from pytest_llm_usage.report.write import check_paths  # noqa: PLC0415 -- only where it is asked for
 
-    return read_baseline(path)
+        check_paths(settings.reports)
+    if settings.compare is None:
+        return None
+    from pytest_llm_usage.report.write import Baseline  # noqa: PLC0415 -- only where it is asked for
+
+    return Baseline.read(settings.compare, settings.fail_on, settings.floor)
 
 
 class RunCollector:
     """Adds up what rides on the reports, in the process that prints: the only one, or xdist's controller."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, failures: RunFailures) -> None:
         self._config = config
+        self._failures = failures
         self._run: Run | None = None
-        self._baseline = _baseline(config.stash[SETTINGS].compare)
-        self._delivery: Delivery | None = None
+        self._baseline = _baseline(config.stash[SETTINGS])
+        self._lines: list[str] = []
         self._printed: list[str] = []
+        self._collected: set[str] = set()
+        self._begun: set[str] = set()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Notes which tests are to run."""
+        self._collected.update(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """The same, of a worker of xdist."""
+        self._collected.update(ids)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes in what a test spent."""
+        self._begun.add(report.nodeid)
         data = getattr(report, "llm_usage", None)
         if not data:
             return
@@ -47,7 +65,7 @@ class RunCollector:
 
     def _gathered(self) -> Run:
         if self._run is None:
-            from pytest_llm_usage.report import Run  # noqa: PLC0415 -- only for runs that called a model
+            from pytest_llm_usage.report.run import Run  # noqa: PLC0415 -- only for runs that called a model
 
             self._run = Run()
         return self._run
@@ -67,12 +85,13 @@ class RunCollector:
         verdict = breached or self._run.unproven(settings.session_limits)
         if verdict is None:
             return
-        if settings.budgets == "fail" and breached is not None:
-            session.shouldfail = verdict  # pytest's own words for a run that ended early: !!! … !!!
-        else:
+        if settings.budgets != "fail":
             self._printed.append(verdict)
-        if settings.budgets == "fail" and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            return
+        if breached is not None:
+            session.shouldfail = verdict  # pytest's own words for a run that ended early: !!! … !!!
+        left = len(self._collected - self._begun) if breached is not None else 0
+        self._failures.add(session, f"{verdict}; {plural(left, 'test')} not run: session budget" if left else verdict)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
@@ -94,31 +113,25 @@ class RunCollector:
             self._gathered().add("", "", data)
         settings = self._config.stash[SETTINGS]
         self._check_session(session, settings)
-        wanted = (settings.json, settings.md, settings.html, settings.compare)
-        if self._config.option.collectonly or not (any(wanted) or (settings.step_summary and self._run)):
+        wanted = settings.reports or self._baseline is not None or (settings.step_summary and self._run)
+        if self._config.option.collectonly or not wanted:
             return
-        from pytest_llm_usage.report.write import Reports  # noqa: PLC0415 -- only where it is asked for
+        from pytest_llm_usage.report.write import write_reports  # noqa: PLC0415 -- only where it is asked for
 
-        reports = Reports(
-            json=settings.json,
-            markdown=settings.md,
-            html=settings.html,
-            step_summary=settings.step_summary if settings.report != "off" else None,
-            compare=settings.compare,
+        written = write_reports(
+            self._gathered(),
+            reports=settings.reports,
             baseline=self._baseline,
-            fail_on=settings.fail_on,
-            floor_tokens=settings.floor,
+            step_summary=settings.step_summary if settings.report != "off" else None,
             shard=settings.shard,
             root=settings.root,
-        )
-        self._delivery = reports.deliver(
-            self._gathered(),
             exit_status=int(session.exitstatus),
             prices=lambda: price_book(self._config, settings.prices).name,
             print_text=self._printed.append,
         )
-        if self._delivery.failed and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._lines = written.lines
+        for failure in written.failures:
+            self._failures.add(session, failure)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the section `LLM usage`; nothing where no model was called and nothing was asked for."""
@@ -126,14 +139,14 @@ class RunCollector:
             terminalreporter.write_line(text)
         if self._run is None:
             return
-        from pytest_llm_usage.report import section_lines  # noqa: PLC0415
+        from pytest_llm_usage.report.terminal import section_lines  # noqa: PLC0415
 
         unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
         bar = "█" if unicode and terminalreporter.isatty else "#"
         settings = self._config.stash[SETTINGS]
         lines = section_lines(self._run, settings.report, bar=bar, audit=settings.audit != "off")
-        if self._delivery is not None and self._delivery.lines:
-            lines += ["", *self._delivery.lines] if lines else self._delivery.lines
+        if self._lines:
+            lines += ["", *self._lines] if lines else self._lines
         if lines:
             terminalreporter.section("LLM usage")
             for line in lines:

@@ -103,12 +103,12 @@ def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | No
 @pytest.fixture
 def usage_snapshot(request: pytest.FixtureRequest) -> UsageSnapshotAssertion:
     """A syrupy snapshot of usage: `assert llm_usage == usage_snapshot`, with `rel=`, `abs=` or `ratchet=True`."""
-    from pytest_llm_usage.compare import EXACT  # noqa: PLC0415 -- only for tests with a snapshot
+    from pytest_llm_usage.compare import NO_TOLERANCE  # noqa: PLC0415 -- only for tests with a snapshot
     from pytest_llm_usage.snapshot import usage_snapshot_assertion  # noqa: PLC0415 -- imports syrupy
 
     settings = request.config.stash[SETTINGS]
     try:
-        return usage_snapshot_assertion(request, settings.tolerance or EXACT, settings.model_names)
+        return usage_snapshot_assertion(request, settings.tolerance or NO_TOLERANCE, settings.model_names)
     except ConfigurationError as error:
         fail(str(error))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from pytest_llm_usage.plugin.failures import RunFailures
 from pytest_llm_usage.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ PRICES: pytest.StashKey[dict[int, tuple[PriceSource | None, PriceBook]]] = pytes
 SESSION_BUDGET: pytest.StashKey[SessionBudget] = pytest.StashKey()
 #: The folder in which xdist's workers note it.
 SESSION_BUDGET_FOLDER: pytest.StashKey[str] = pytest.StashKey()
+#: What fails the run beside its tests; in the process that prints.
+RUN_FAILURES: pytest.StashKey[RunFailures] = pytest.StashKey()
 #: The cassettes that were opened.
 OPENED: pytest.StashKey[set[str]] = pytest.StashKey()
 #: Which cassettes belong to which tests.

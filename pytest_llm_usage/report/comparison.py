@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from textwrap import wrap
 from typing import Any, Literal, TypeAlias
 
 from pytest_llm_usage.compare import (
@@ -21,7 +20,7 @@ from pytest_llm_usage.compare import (
 )
 from pytest_llm_usage.ledger import price_sources
 from pytest_llm_usage.report.data import RunData, calls_in
-from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width
+from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width, wrapped
 
 __all__ = ["FailOn", "Row", "RunComparison", "comparison_lines"]
 
@@ -61,7 +60,7 @@ class Exceeded:
     Attributes:
         gate: As it was written.
         amounts: Before and now, where these are not the tokens that every row shows; may be empty.
-        is_known: Whether both are known; otherwise it cannot be shown to hold.
+        is_known: Whether both are known; otherwise it cannot be verified.
     """
 
     gate: str
@@ -70,7 +69,7 @@ class Exceeded:
 
     def text(self, quoted: Callable[[str], str] = str) -> str:
         """In words. `quoted` makes of the gate's text what the report shows."""
-        what = f"over {quoted(self.gate)}" if self.is_known else f"{quoted(self.gate)} cannot be shown to hold"
+        what = f"over {quoted(self.gate)}" if self.is_known else f"{quoted(self.gate)} cannot be verified"
         return f"{what} ({self.amounts})" if self.amounts else what
 
 
@@ -133,6 +132,14 @@ class RunComparison:
         """
         if not self.gates:
             return ""
+        return "; ".join(self._exceeded(quoted)) or f"within {', '.join(quoted(gate.text) for gate in self.gates)}"
+
+    @property
+    def failures(self) -> list[str]:
+        """The gates that are exceeded, a line each."""
+        return self._exceeded(str)
+
+    def _exceeded(self, quoted: Callable[[str], str]) -> list[str]:
         parts = []
         for gate in self.gates:
             found = [_exceeded(gate, change.was, change.now) for change in self.result.changes if gate in change.over]
@@ -144,7 +151,7 @@ class RunComparison:
                 if who:
                     what = Exceeded(gate.text, "", is_known).text(quoted)
                     parts.append(f"{' and '.join(who)}{' ' if is_known else ': '}{what}")
-        return "; ".join(parts) or f"within {', '.join(quoted(gate.text) for gate in self.gates)}"
+        return parts
 
     @property
     def summary(self) -> str:
@@ -286,7 +293,7 @@ _SHORTEST_NAME = 12
 
 def comparison_lines(comparison: RunComparison) -> list[str]:
     """The comparison in 80 columns: what it is with, the tests that changed, all together, and the verdict."""
-    lines = _wrapped(f"compared with {comparison.base_name}: {comparison.summary}")
+    lines = wrapped(f"compared with {comparison.base_name}: {comparison.summary}", _WIDTH)
     rows, more = comparison.rows(_MOST_ROWS)
     total = comparison.total
     if rows or total.over or total.was != total.now:
@@ -301,7 +308,7 @@ def comparison_lines(comparison: RunComparison) -> list[str]:
                 lines.append(f"  and {more:,} more")
             lines += _with_notes(line, row)
     if verdict := comparison.verdict():
-        lines += _wrapped(f"{'FAILED: ' if comparison.failed else ''}{verdict}")
+        lines += wrapped(f"{'FAILED: ' if comparison.failed else ''}{verdict}", _WIDTH)
     return lines
 
 
@@ -314,15 +321,4 @@ def _with_notes(line: str, row: Row) -> list[str]:
     beside = f"  {line}  {'; '.join(notes)}"
     if width(beside) <= _WIDTH:
         return [beside]
-    return [f"  {line}", *(text for note in notes for text in _wrapped(note, "      "))]
-
-
-def _wrapped(text: str, indent: str = "") -> list[str]:
-    return wrap(
-        text,
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return [f"  {line}", *(text for note in notes for text in wrapped(note, _WIDTH, indent="      "))]

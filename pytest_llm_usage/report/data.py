@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ from pytest_llm_usage.compare import MergedRun, merge_runs
 from pytest_llm_usage.errors import RunFileError
 from pytest_llm_usage.ledger import Call, Ledger, summed_usage, usage_by_model
 from pytest_llm_usage.report.run import Run, TestRecord
+from pytest_llm_usage.report.schema import run_fault
 
 __all__ = [
     "FORMAT",
@@ -35,6 +35,9 @@ __all__ = [
 #:    all that is billed of their parts, at_most of prices
 FORMAT = 1
 
+#: Names no file of the user's: what is typed after a hint must not replace anything.
+_HOW = "pytest --llm-usage-json=NEW-FILE.json writes one"
+
 #: Plain JSON-able data of the form that the schema describes.
 RunData: TypeAlias = Mapping[str, Any]
 
@@ -53,7 +56,7 @@ def run_data(
         run: What was spent.
         environment: See `report.environment`.
         exit_status: pytest's.
-        shard: Which part of a divided run this is: its number, from 1, and of how many.
+        shard: Which part of a sharded run this is: its number, from 1, and of how many.
         root: The folder to which the paths of cassettes are relative.
     """
     # Where every worker ran every test (xdist's `--dist=each`), their records stand beside each other.
@@ -96,8 +99,9 @@ def calls_in(record: Mapping[str, Any]) -> list[Call]:
         raise RunFileError(f"a call cannot be read: {type(error).__name__}: {error}") from None
 
 
-def rendered(data: RunData) -> str:
+def rendered(data: RunData, comparison: object = None) -> str:
     """The file: JSON with a line for each test, for diffs and for reading."""
+    del comparison  # another run is not in it
     lines = []
     for name, value in data.items():
         if name in ("tests", "duplicates") and value:
@@ -120,7 +124,7 @@ def read_runs(path: Path) -> list[dict[str, Any]]:
         return [read_run(path)]
     files = sorted(path.glob("*.json"))
     if not files:
-        raise RunFileError(f"{path}: no run in this folder; --llm-usage-json={path / 'run.json'} writes one")
+        raise RunFileError(f"{path}: no run in this folder; {_HOW}")
     return [read_run(file) for file in files]
 
 
@@ -131,22 +135,26 @@ def read_run(path: Path) -> dict[str, Any]:
         RunFileError: The file is not there, is no run, or was written by a later version: one line.
     """
     try:
-        data: dict[str, Any] = json.loads(path.read_bytes())
+        data: dict[str, Any] = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except OSError as error:
         raise RunFileError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise RunFileError(f"{path}: not JSON ({error}); --llm-usage-json={path.name} writes a run") from None
+        raise RunFileError(f"{path}: not JSON ({error}), so not a run; {_HOW}") from None
     version = data.get("format") if isinstance(data, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise RunFileError(f"{path}: not a run of pytest-llm-usage; --llm-usage-json={path.name} writes one")
+        raise RunFileError(f"{path}: not a run of pytest-llm-usage; {_HOW}")
     if version > FORMAT:
         raise RunFileError(
             f"{path}: format {version} is of a later pytest-llm-usage, this one reads {FORMAT}: "
             "pip install --upgrade pytest-llm-usage"
         )
-    for fault in _faults(data):
+    if (fault := run_fault(data)) is not None:
         raise RunFileError(f"{path}: not a run of format {version}: {fault}")
     return data
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 # -- writing ---------------------------------------------------------------------------------------------------
@@ -207,110 +215,3 @@ def _one_or_all(values: Iterable[Any]) -> Any:
     for value in values:
         said.update(value if isinstance(value, list) else [] if value is None else [value])
     return said.pop() if len(said) == 1 else sorted(said)
-
-
-# -- reading ---------------------------------------------------------------------------------------------------
-
-
-def _faults(data: Mapping[str, Any]) -> Iterator[str]:
-    """What comparisons, merging and reports would stumble over."""
-    for name, kind in (
-        ("environment", dict),
-        ("exit_status", int),
-        ("shards", list),
-        ("tests", dict),
-        ("duplicates", dict),
-        ("shared", dict),
-        ("totals", dict),
-    ):
-        if not isinstance(data.get(name), kind):
-            yield f"{name} is missing, or is none"
-            return
-    if not all(isinstance(value, str) or _is_list_of(str, value) for value in data["environment"].values()):
-        yield "environment: not texts"
-    if not all(_is_list_of(int, shard) and len(shard) == 2 for shard in data["shards"]):
-        yield "shards: not pairs of numbers"
-    if not all(map(partial(_is_list_of, dict), data["duplicates"].values())):
-        yield "duplicates: not lists of records"
-        return
-    records = [*data["tests"].items(), *((test, item) for test, items in data["duplicates"].items() for item in items)]
-    for test, record in (*records, ("shared", data["shared"])):
-        if not isinstance(record, dict) or not _is_usage(record.get("usage")):
-            yield f"{test}: usage cannot be read"
-            continue
-        lists = [record.get(name, []) for name in ("calls", "earlier_calls", "discrepancies")]
-        if not all(map(partial(_is_list_of, dict), lists)) or "calls" not in record:
-            yield f"{test}: calls cannot be read"
-        elif not all(map(_is_call, (*lists[0], *lists[1]))):
-            yield f"{test}: a call cannot be read"
-        elif not all(isinstance(item.get(name), str) for item in lists[2] for name in ("model", "reason")):
-            yield f"{test}: a discrepancy cannot be read"
-        elif not isinstance(record.get("outcome", ""), str):
-            yield f"{test}: outcome cannot be read"
-        elif not isinstance(record.get("cassettes", {}), dict):
-            yield f"{test}: cassettes cannot be read"
-    if not _is_usage({"totals": data["totals"]}):
-        yield "totals cannot be read"
-
-
-def _is_list_of(kind: type, value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
-
-
-def _is_usage(usage: object) -> bool:
-    return isinstance(usage, dict) and all(
-        isinstance(model, dict)
-        and isinstance(model.get("calls"), int)
-        and all(name in model and isinstance(model[name], int | None) for name in _COUNTS)
-        # A call of unknown usage makes all of its model's counts unknown.
-        and len({model[name] is None for name in _COUNTS}) == 1
-        and all(_is_counts(model.get(name, {})) for name in _DETAILS)
-        and isinstance(model.get("cost_usd"), str | None)
-        and (model.get("cost_usd") is None or _is_decimal(model["cost_usd"]))
-        for model in usage.values()
-    )
-
-
-def _is_call(call: Mapping[str, Any]) -> bool:
-    usage = call.get("usage", dict.fromkeys(_COUNTS, 0))
-    return (
-        {"index", "model", "source", "status"} <= call.keys()
-        and all(isinstance(call[name], kind) for name, kind in _CALL_TYPES.items() if name in call)
-        and isinstance(usage, dict)
-        and all(isinstance(usage.get(name), int) for name in _COUNTS)
-        and all(_is_counts(usage.get(name, {})) for name in _DETAILS)
-        and _is_counts(call.get("billed_items", {}))
-        and all(_is_decimal(call[name]) for name in ("cost_usd", "stated_cost_usd") if name in call)
-        and _is_quote(call.get("price", {}))
-    )
-
-
-def _is_quote(price: object) -> bool:
-    return (
-        isinstance(price, dict)
-        and all(isinstance(price.get(name, ""), str) for name in ("source", "reason", "fix"))
-        and _is_list_of(str, price.get("notes", []))
-        and _is_decimal(price.get("book_usd", "0"))
-    )
-
-
-_TEXTS = ("source", "model", "status", "provider", "where", "node", "note", "cost_usd", "stated_cost_usd")
-_CALL_TYPES: Mapping[str, Any] = {
-    "index": int,
-    "is_partial": bool,
-    "started_at": int | float,
-    **dict.fromkeys(_TEXTS, str),
-}
-
-
-def _is_counts(details: object) -> bool:
-    return isinstance(details, dict) and all(isinstance(value, int) for value in details.values())
-
-
-_DETAILS = ("input_token_details", "output_token_details", "billed_items")
-_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
-
-
-def _is_decimal(text: str) -> bool:
-    whole, _, fraction = text.partition(".")
-    return text.isascii() and whole.isdigit() and (fraction.isdigit() or "." not in text)

@@ -1,10 +1,12 @@
-"""What a run ran on: versions, the price book, the commit. Found without importing a package or starting a process."""
+"""What a run ran on: versions, the price book, the commit, the CI job. Found without importing a package."""
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,6 +14,13 @@ __all__ = ["commit_of", "environment"]
 
 #: What token counts and costs can depend on beside the code under test.
 _PACKAGES = ("pytest-llm-usage", "pytest", "langchain-core", "genai-prices")
+#: The branch, as CI systems tell it: they check out a commit, so git knows of none.
+_BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BUILDKITE_BRANCH", "CIRCLE_BRANCH")
+#: The commit, for jobs that have the files without the repository.
+_COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "CIRCLE_SHA1")
+_JOBS = ("CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_GIT_SECONDS = 10
 
 
 def environment(root: Path, prices: str) -> dict[str, str]:
@@ -27,47 +36,45 @@ def environment(root: Path, prices: str) -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    commit = commit_of(root)
-    if commit is not None:
-        found["commit"] = commit
+    told = {
+        "commit": commit_of(root),
+        "branch": _git(root, "symbolic-ref", "--short", "-q", "HEAD") or _first(_BRANCHES),
+        "job": _job(os.environ),
+    }
+    found.update({name: value for name, value in told.items() if value})
     return dict(sorted(found.items()))
 
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_REF = re.compile(r"ref: (refs/\S+)")
-
-
 def commit_of(folder: Path) -> str | None:
-    """The commit that is checked out in the git repository around `folder`, or None where that cannot be told."""
-    for parent in (folder, *folder.parents):
-        dot_git = parent / ".git"
-        if dot_git.exists():
-            try:
-                return _head(dot_git)
-            except (OSError, ValueError):
-                return None
-    return None
+    """The commit that is checked out around `folder`, or None where that cannot be told."""
+    commit = _git(folder, "rev-parse", "-q", "--verify", "HEAD") or _first(_COMMITS)
+    return commit if _COMMIT.fullmatch(commit) else None
 
 
-def _head(dot_git: Path) -> str | None:
-    if dot_git.is_file():
-        # A worktree or a submodule.
-        dot_git = dot_git.parent / dot_git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
-    head = (dot_git / "HEAD").read_text(encoding="utf-8").strip()
-    ref = _REF.fullmatch(head)
-    if ref is None:
-        return head if _COMMIT.fullmatch(head) else None
-    common = dot_git / "commondir"
-    stores = [dot_git, dot_git / common.read_text(encoding="utf-8").strip()] if common.exists() else [dot_git]
-    for store in stores:
-        loose = store / ref[1]
-        if loose.is_file():
-            commit = loose.read_text(encoding="utf-8").strip()
-            return commit if _COMMIT.fullmatch(commit) else None
-        packed = store / "packed-refs"
-        if packed.is_file():
-            for line in packed.read_text(encoding="utf-8").splitlines():
-                commit, _, name = line.partition(" ")
-                if name == ref[1]:
-                    return commit
-    return None
+def _git(folder: Path, *arguments: str) -> str:
+    """What git prints; empty where it is not installed, or `folder` is in no repository of this user."""
+    import subprocess  # noqa: PLC0415 -- only for runs that are written down
+
+    try:
+        done = subprocess.run(  # noqa: S603 -- fixed words
+            ["git", *arguments],  # noqa: S607 -- the user's own
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _first(variables: tuple[str, ...]) -> str:
+    return next(filter(None, map(os.environ.get, variables)), "")
+
+
+def _job(variables: Mapping[str, str]) -> str:
+    """Where the CI job can be seen."""
+    server, repository, run = (variables.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else _first(_JOBS)

@@ -7,20 +7,44 @@ from pathlib import Path
 
 from pytest_llm_usage.atomic import replace_file
 from pytest_llm_usage.errors import ReportError
+from pytest_llm_usage.report.formats import STDOUT, ReportFormat
+from pytest_llm_usage.text import shown_path
 
-__all__ = ["STDOUT", "append_report", "shown_path", "write_report"]
+__all__ = ["append_report", "check_replaceable", "write_report"]
 
-#: Stands for the standard output.
-STDOUT = Path("-")
+#: How far into a file its format shows.
+_HEAD_BYTES = 2000
 
 
-def write_report(kind: str, path: Path, text: str, print_text: Callable[[str], object] = print) -> str | None:
+def check_replaceable(report: ReportFormat, path: Path) -> None:
+    """Refuses to replace a file that is no report of this format: it may be anything.
+
+    Raises:
+        ReportError: It is such a file.
+    """
+    try:
+        if path == STDOUT or not path.is_file():
+            return
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except (OSError, ValueError):
+        return  # What cannot be read says so when it is written.
+    if head.strip() and report.signature.encode() not in head:
+        raise ReportError(
+            f"{report.name} report not written: {shown_path(path)} is there already and is not such a report; "
+            "choose another path"
+        )
+
+
+def write_report(
+    report: ReportFormat, path: Path, text: str, print_text: Callable[[str], object] = print
+) -> str | None:
     """Writes a report, and gives the line that says so; None where it was printed.
 
     A reader sees the old file or the new one, never half of one.
 
     Args:
-        kind: What it is: `JSON`, `Markdown`, `HTML`.
+        report: What it is.
         path: The file, or `STDOUT`.
         text: Its content.
         print_text: Prints what goes to the standard output.
@@ -31,16 +55,21 @@ def write_report(kind: str, path: Path, text: str, print_text: Callable[[str], o
     if path == STDOUT:
         print_text(text.removesuffix("\n"))
         return None
-    target = path.resolve()
+    check_replaceable(report, path)
+    # A lone surrogate, as file names that are not UTF-8 have, is no reason to lose a report.
+    content = text.encode(errors="backslashreplace")
     try:
+        target = path.resolve()
         if target.exists() and not target.is_file():
             # A device or a pipe cannot be replaced, only written to; a folder says itself that it is one.
-            target.write_text(text, encoding="utf-8", newline="\n")
+            target.write_bytes(content)
         else:
-            replace_file(target, text.encode())
-    except OSError as error:
-        raise ReportError(f"{kind} report not written: {shown_path(path)}: {error.strerror or error}") from None
-    return f"Wrote {kind} report to {shown_path(path)}"
+            replace_file(target, content)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ReportError(
+            f"{report.name} report not written: {shown_path(path)}: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    return f"Wrote {report.name} report to {shown_path(path)}"
 
 
 def append_report(path: Path, text: str) -> None:
@@ -50,15 +79,7 @@ def append_report(path: Path, text: str) -> None:
         ReportError: It cannot be written.
     """
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise ReportError(f"report not added to {path}: {error.strerror or error}") from None
-
-
-def shown_path(path: Path) -> str:
-    """The path as it is typed where the process was started."""
-    try:
-        return path.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return str(path)
+        with path.open("ab") as file:
+            file.write(text.encode(errors="backslashreplace"))
+    except (OSError, ValueError) as error:
+        raise ReportError(f"report not added to {path}: {getattr(error, 'strerror', None) or error}") from None

@@ -37,7 +37,10 @@ def section_lines(run: Run, detail: str, *, bar: str = "#", audit: bool = True) 
         return []
     lines = _models(calls)
     if run.shared.calls:
-        lines += ["", *wrap(f"shared fixtures: {_summary(run.shared.calls)}, in the total, in no test", _WIDTH)]
+        lines += [
+            "",
+            *wrap(f"shared fixtures: {_summary(run.shared.calls)}, counted in the total, not in a test", _WIDTH),
+        ]
     if detail in ("tests", "calls"):
         lines += ["", *_tests(run.records, detail == "calls")]
     lines += _budgets(run.records, bar)

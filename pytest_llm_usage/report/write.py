@@ -1,149 +1,175 @@
-"""The reports of a run beside the terminal's section: compared, written, and told of."""
+"""The reports of a run beside the terminal's section: compared with earlier runs, written, and told of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_llm_usage.errors import ConfigurationError, LLMUsageError, ReportError
 from pytest_llm_usage.report.comparison import FailOn, RunComparison, comparison_lines
-from pytest_llm_usage.report.data import RunData, read_runs, rendered, run_data
+from pytest_llm_usage.report.data import RunData, read_runs, run_data
 from pytest_llm_usage.report.environment import environment
-from pytest_llm_usage.report.files import append_report, shown_path, write_report
-from pytest_llm_usage.report.html import page
+from pytest_llm_usage.report.files import append_report, check_replaceable, write_report
+from pytest_llm_usage.report.formats import FORMATS
 from pytest_llm_usage.report.markdown import markdown
 from pytest_llm_usage.report.run import Run
+from pytest_llm_usage.text import shown_path
 
-__all__ = ["Delivery", "Reports", "read_baseline"]
+__all__ = ["Baseline", "WrittenReports", "check_paths", "write_reports"]
 
 
 @dataclass
-class Delivery:
+class WrittenReports:
     """What became of the reports.
 
     Attributes:
-        lines: For the terminal: the comparison, what was written where, and what could not be.
-        failed: Whether a gate is exceeded or a report could not be written.
+        lines: For the terminal: the comparison, and what was written where.
+        failures: What fails the run, a line each: exceeded gates, reports that could not be written.
     """
 
     lines: list[str] = field(default_factory=list)
-    failed: bool = False
+    failures: list[str] = field(default_factory=list)
 
-
-def read_baseline(path: Path) -> list[RunData]:
-    """The runs to compare with, read before the tests run: a file that is none fails early; empty where there is none yet.
-
-    Raises:
-        ConfigurationError: It is no run, or was written by a later version.
-    """
-    if not path.exists() or (path.is_dir() and not any(path.glob("*.json"))):
-        return []
-    try:
-        return [*read_runs(path)]
-    except LLMUsageError as error:
-        raise ConfigurationError(f"--llm-usage-compare: {error}") from None
+    def fail(self, text: str) -> None:
+        """Fails the run, and says so."""
+        self.failures.append(text)
+        self.lines.append(f"FAILED: {text}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reports:
-    """What is asked for. Paths are absolute, or `files.STDOUT`.
+class Baseline:
+    """What a run is compared with.
 
     Attributes:
-        json: Where the run is written to as data.
-        markdown: … as Markdown.
-        html: … as a page.
-        step_summary: The file to which GitHub wants Markdown to be added.
-        compare: The file of the run to compare with, or the folder of several.
-        baseline: Those runs; empty where there is none yet.
+        path: The file of an earlier run, or the folder of several.
+        runs: Those runs; empty where there is none yet.
         fail_on: What fails the run.
         floor_tokens: A test that moved by no more tokens, and no more calls, is called noise.
-        shard: Which part of a divided run this is, from 1, and of how many.
-        root: pytest's root directory.
     """
 
-    json: Path | None = None
-    markdown: Path | None = None
-    html: Path | None = None
-    step_summary: Path | None = None
-    compare: Path | None = None
-    baseline: Sequence[RunData] = ()
-    fail_on: FailOn | None = None
+    path: Path
+    runs: Sequence[RunData]
+    fail_on: FailOn = field(default_factory=FailOn)
     floor_tokens: int = 0
-    shard: tuple[int, int] | None = None
-    root: Path
 
-    def deliver(
-        self,
-        run: Run,
-        *,
-        exit_status: int,
-        prices: Callable[[], str],
-        print_text: Callable[[str], object] = print,
-    ) -> Delivery:
-        """Compares and writes.
+    @classmethod
+    def read(cls, path: Path, fail_on: FailOn | None, floor_tokens: int) -> Baseline:
+        """Reads the runs before the tests run, so that a file that is no run fails early.
 
-        Args:
-            run: What was spent.
-            exit_status: pytest's, before any gate.
-            prices: Tells which price books were asked.
-            print_text: Prints what is to go to the standard output.
+        Raises:
+            ConfigurationError: It is no run, or was written by a later version.
         """
-        data = run_data(
-            run,
-            environment=environment(self.root, prices()),
-            exit_status=exit_status,
-            shard=self.shard,
-            root=self.root,
-        )
-        delivery = Delivery()
-        comparison = self._compare(data, delivery)
-        if (
-            self.json is not None
-            and self.compare in (self.json, self.json.parent)
-            and self.baseline
-            and (delivery.failed or exit_status)
-        ):
-            # What runs are compared with must not become what was just refused, or half of it.
-            delivery.lines.append(f"Kept {shown_path(self.compare)} as it was, because the run failed")
-            data_path = None
-        else:
-            data_path = self.json
-        reports: tuple[tuple[str, Path | None, Callable[[], str]], ...] = (
-            ("JSON", data_path, lambda: rendered(data)),
-            ("Markdown", self.markdown, lambda: markdown(data, comparison)),
-            ("HTML", self.html, lambda: page(data, comparison)),
-        )
-        try:
-            for kind, path, text in reports:
-                if path is not None and (line := write_report(kind, path, text(), print_text)):
-                    delivery.lines.append(line)
-            if self.step_summary is not None and (data["totals"]["calls"] or comparison is not None):
-                append_report(self.step_summary, markdown(data, comparison))
-        except ReportError as error:
-            delivery.lines.append(f"FAILED: {error}")
-            delivery.failed = True
-        return delivery
+        runs: Sequence[RunData] = ()
+        if path.exists() and not (path.is_dir() and not any(path.glob("*.json"))):
+            try:
+                runs = read_runs(path)
+            except LLMUsageError as error:
+                raise ConfigurationError(f"--llm-usage-compare: {error}") from None
+        return cls(path=path, runs=runs, fail_on=fail_on or FailOn(), floor_tokens=floor_tokens)
 
-    def _compare(self, data: RunData, delivery: Delivery) -> RunComparison | None:
-        if self.compare is None:
+    def compare(self, data: RunData) -> RunComparison | None:
+        """The comparison with a run; None where there is nothing to compare it with."""
+        if not self.runs:
             return None
-        name = shown_path(self.compare)
-        fail_on = self.fail_on or FailOn()
-        if not self.baseline:
-            delivery.failed = fail_on.no_baseline
-            what, file = (f"run in {name}", f"{name}/run.json") if self.compare.is_dir() else (name, name)
-            delivery.lines.append(f"{'FAILED: ' if delivery.failed else ''}nothing to compare with: there is no {what}")
-            if self.json is None or self.compare not in (self.json, self.json.parent):
-                delivery.lines.append(f"  to make it:  --llm-usage-json={file}")
-            return None
-        comparison = RunComparison(
-            self.baseline,
+        name = shown_path(self.path)
+        return RunComparison(
+            self.runs,
             [data],
-            base_name=name if len(self.baseline) == 1 else f"{len(self.baseline)} runs in {name}",
-            gates=fail_on.gates,
+            base_name=name if len(self.runs) == 1 else f"{len(self.runs)} runs in {name}",
+            gates=self.fail_on.gates,
             floor_tokens=self.floor_tokens,
         )
-        delivery.lines += comparison_lines(comparison)
-        delivery.failed = comparison.failed
-        return comparison
+
+    def is_in(self, path: Path | None) -> bool:
+        """Whether a run that is written to `path` becomes what later runs are compared with."""
+        return path is not None and self.path in (path, path.parent)
+
+
+def check_paths(reports: Mapping[str, Path]) -> None:
+    """Refuses, before the tests run, paths at which something stands that is no report.
+
+    Raises:
+        ConfigurationError: One is such a path.
+    """
+    for report in FORMATS:
+        if report.option in reports:
+            try:
+                check_replaceable(report, reports[report.option])
+            except ReportError as error:
+                raise ConfigurationError(f"--llm-usage-{report.option}: {error}") from None
+
+
+def write_reports(
+    run: Run,
+    *,
+    reports: Mapping[str, Path],
+    baseline: Baseline | None,
+    step_summary: Path | None,
+    shard: tuple[int, int] | None,
+    root: Path,
+    exit_status: int,
+    prices: Callable[[], str],
+    print_text: Callable[[str], object] = print,
+) -> WrittenReports:
+    """Compares and writes. A report that cannot be written is one of the failures; the others are written.
+
+    Args:
+        run: What was spent.
+        reports: Where to, by the option of the format: absolute, or `STDOUT`.
+        baseline: What it is compared with.
+        step_summary: The file to which GitHub wants Markdown to be added.
+        shard: Which shard of a run this is, from 1, and of how many.
+        root: pytest's root directory.
+        exit_status: pytest's, before any gate.
+        prices: Tells which price books were asked.
+        print_text: Prints what is to go to the standard output.
+    """
+    data = run_data(run, environment=environment(root, prices()), exit_status=exit_status, shard=shard, root=root)
+    written = WrittenReports()
+    comparison = None if baseline is None else baseline.compare(data)
+    if baseline is not None:
+        _tell(baseline, comparison, written, makes_one=baseline.is_in(reports.get("json")))
+    for report in FORMATS:
+        path = reports.get(report.option)
+        if path is None:
+            continue
+        if (
+            report.option == "json"
+            and baseline is not None
+            and baseline.runs
+            and baseline.is_in(path)
+            and (written.failures or exit_status)
+        ):
+            # What runs are compared with must not become what was just refused, or half of it.
+            written.lines.append(f"Kept {shown_path(baseline.path)} as it was, because the run failed")
+            continue
+        try:
+            line = write_report(report, path, report.render(data, comparison), print_text)
+        except LLMUsageError as error:
+            written.fail(str(error))
+        else:
+            written.lines += [line] if line else []
+    if step_summary is not None and (data["totals"]["calls"] or comparison is not None):
+        try:
+            append_report(step_summary, markdown(data, comparison))
+        except LLMUsageError as error:
+            written.fail(str(error))
+    return written
+
+
+def _tell(baseline: Baseline, comparison: RunComparison | None, written: WrittenReports, *, makes_one: bool) -> None:
+    """Says what the comparison gives, or that there is nothing to compare with."""
+    if comparison is not None:
+        written.lines += comparison_lines(comparison)
+        written.failures += comparison.failures
+        return
+    name = shown_path(baseline.path)
+    what, file = (f"run in {name}", f"{name}/run.json") if baseline.path.is_dir() else (name, name)
+    missing = f"nothing to compare with: there is no {what}"
+    if baseline.fail_on.no_baseline:
+        written.fail(missing)
+    else:
+        written.lines.append(missing)
+    if not makes_one:
+        written.lines.append(f"  to make it:  --llm-usage-json={file}")

@@ -70,9 +70,9 @@ class TestInATerminal:
     @pytest.mark.parametrize(
         ("now", "gates", "said"),
         [
-            ({"cost": None}, "cost:+5%", "cost:+5% cannot be shown to hold ($0.00100 -> unpriced)"),
-            ({"sent": None}, "tokens:+5%", "tokens:+5% cannot be shown to hold"),
-            ({"sent": None}, "input:+5%", "input:+5% cannot be shown to hold (100 -> ?)"),
+            ({"cost": None}, "cost:+5%", "cost:+5% cannot be verified ($0.00100 -> unpriced)"),
+            ({"sent": None}, "tokens:+5%", "tokens:+5% cannot be verified"),
+            ({"sent": None}, "input:+5%", "input:+5% cannot be verified (100 -> ?)"),
             ({"cost": "0.0000001"}, "cost:+5%", "$0.00100 -> <$0.00001"),
         ],
     )

@@ -1,5 +1,6 @@
 """What a run ran on."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,18 @@ class TestCommit:
     def test_of_no_repository(self, tmp_path):
         assert commit_of(tmp_path) is None
 
+    def test_of_files_without_their_repository_is_what_ci_says(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("GITHUB_SHA", "1" * 40)
+        assert commit_of(tmp_path) == "1" * 40
+
+    def test_the_repository_knows_better_than_ci(self, repository, monkeypatch):
+        monkeypatch.setenv("GITHUB_SHA", "1" * 40)
+        assert commit_of(repository) == head(repository)
+
+    def test_without_git_is_none(self, repository, monkeypatch):
+        monkeypatch.setenv("PATH", "")
+        assert commit_of(repository) is None
+
     @pytest.mark.parametrize("content", ["", "ref: refs/heads/.invalid", "\xff\x00", "ref: ../../secret"])
     def test_of_what_is_no_head(self, tmp_path, content):
         (tmp_path / ".git").mkdir()
@@ -66,11 +79,38 @@ class TestCommit:
         assert commit_of(tmp_path) is None
 
 
+@pytest.fixture(autouse=True)
+def no_ci(monkeypatch):
+    for name in [*os.environ]:
+        if name.startswith(("GITHUB_", "CI_", "BUILDKITE", "CIRCLE")):
+            monkeypatch.delenv(name)
+
+
+class TestBranchAndJob:
+    def test_of_a_branch(self, repository):
+        assert environment(repository, "p")["branch"] == "feature/one"
+
+    def test_of_a_commit_that_ci_checked_out(self, repository, monkeypatch):
+        git(repository, "checkout", "-q", "--detach")
+        assert "branch" not in environment(repository, "p")
+        monkeypatch.setenv("GITHUB_HEAD_REF", "")
+        monkeypatch.setenv("GITHUB_REF_NAME", "main")
+        assert environment(repository, "p")["branch"] == "main"
+
+    def test_of_the_job(self, tmp_path, monkeypatch):
+        assert "job" not in environment(tmp_path, "p")
+        monkeypatch.setenv("CI_JOB_URL", "https://gitlab.example/jobs/1")
+        assert environment(tmp_path, "p")["job"] == "https://gitlab.example/jobs/1"
+        for name, value in (("SERVER_URL", "https://github.example"), ("REPOSITORY", "a/b"), ("RUN_ID", "7")):
+            monkeypatch.setenv(f"GITHUB_{name}", value)
+        assert environment(tmp_path, "p")["job"] == "https://github.example/a/b/actions/runs/7"
+
+
 def test_versions_are_found_without_importing_the_packages(tmp_path):
     code = (
         "import sys; from pathlib import Path; from pytest_llm_usage.report.environment import environment;"
         "print(sorted(environment(Path(sys.argv[1]), 'prices')));"
-        "assert not {'langchain_core', 'genai_prices', 'subprocess'} & set(sys.modules)"
+        "assert not {'langchain_core', 'genai_prices'} & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, cwd=Path.cwd()

@@ -148,7 +148,44 @@ class TestJson:
         (suite.path / "run.json").mkdir()
         result = suite.runpytest("--llm-usage-json=run.json")
         assert result.ret == pytest.ExitCode.TESTS_FAILED
-        result.stdout.fnmatch_lines(["FAILED: JSON report not written: run.json: Is a directory"])
+        result.stdout.fnmatch_lines(
+            [
+                "FAILED: JSON report not written: run.json: Is a directory",
+                "*= short test summary info =*",
+                "FAILED llm-usage: JSON report not written: run.json: Is a directory",
+                "*= 6 passed in *",
+            ]
+        )
+        assert not [path for path in suite.path.iterdir() if path.suffix == ".tmp"]
+
+    def test_what_cannot_be_written_leaves_the_other_reports(self, suite):
+        (suite.path / "run.json").mkdir()
+        result = suite.runpytest("--llm-usage-json=run.json", "--llm-usage-md=run.md", "--llm-usage-html=run.html")
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        assert "test_birds.py::test_bird" in (suite.path / "run.md").read_text()
+        assert "bird" in (suite.path / "run.html").read_text()
+
+    @pytest.mark.parametrize("option", ["json", "md", "html"])
+    @pytest.mark.parametrize("where", ["test_birds.py", "notes.md", "page.html", "data.json"])
+    def test_a_file_that_is_no_report_is_never_replaced(self, suite, option, where):
+        contents = {"notes.md": "# Notes\n", "page.html": "<!doctype html><title>Mine</title>", "data.json": "{}"}
+        path = suite.path / where
+        if where in contents:
+            path.write_text(contents[where])
+        before = path.read_bytes()
+
+        result = suite.runpytest(f"--llm-usage-{option}={where}")
+
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        (line,) = filter(None, result.errlines)
+        assert line.startswith(f"ERROR: --llm-usage-{option}: ")
+        assert line.endswith(f"{where} is there already and is not such a report; choose another path")
+        assert path.read_bytes() == before
+
+    def test_a_report_is_replaced_by_the_next(self, suite):
+        options = ("--llm-usage-json=run.json", "--llm-usage-md=run.md", "--llm-usage-html=run.html")
+        (suite.path / "run.md").touch()
+        assert [suite.runpytest(*options).ret for _ in range(2)] == [0, 0]
 
     def test_a_path_in_the_ini_file_is_relative_to_it(self, suite):
         suite.makeini("[pytest]\nllm_usage_json = out/run.json")
@@ -308,8 +345,19 @@ class TestCompare:
                 "      over tokens:+5%",
                 "      $0.00023 -> $0.00038",
                 "FAILED: 1 test and all tests together over tokens:+5%",
+                "*= short test summary info =*",
+                "FAILED llm-usage: 1 test and all tests together over tokens:+5%",
+                "*= 6 passed in *",
             ]
         )
+
+    def test_a_gate_that_fails_the_run_never_ends_in_green(self, base, monkeypatch):
+        monkeypatch.setenv("SENT", "2000")
+        gate = ("--llm-usage-compare=base.json", "--llm-usage-fail-on=tokens:+5%", "--color=yes")
+        result = base.runpytest(*gate)
+        assert "\x1b[31mFAILED\x1b[0m llm-usage: 1 test" in result.stdout.str()
+        assert result.outlines[-1].startswith("\x1b[31m=")
+        assert "failed" not in result.outlines[-1]
 
     @pytest.mark.parametrize(("floor", "status"), [("31", 0), ("30", 1)])
     @pytest.mark.parametrize("place", ["option", "ini"])
@@ -378,12 +426,12 @@ class TestCompare:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--llm-usage-fail-on=tokens:+5%"], "--llm-usage-fail-on: nothing to compare with; add --llm-usage-compare=PATH"),
+            (["--llm-usage-fail-on=tokens:+5%"], "--llm-usage-fail-on: there is nothing to compare with; add --llm-usage-compare=PATH"),
             (["--llm-usage-compare=x", "--llm-usage-fail-on=tokens"], "--llm-usage-fail-on: 'tokens' is not a gate (*"),
             (["--llm-usage-compare=test_birds.py"], "--llm-usage-compare: *test_birds.py: not JSON (*"),
             (["--llm-usage-compare=new.json"], "--llm-usage-compare: *new.json: format 99 is of a later pytest-llm-usage*"),
             (["--llm-usage-json="], "--llm-usage-json: the name of a file is missing"),
-            (["--llm-usage-shard=5/4"], "--llm-usage-shard: '5/4' is not a part of a run (example: 1/4, *"),
+            (["--llm-usage-shard=5/4"], "--llm-usage-shard: '5/4' is not a shard (example: 2/4 for the second of four)"),
         ],
     )  # fmt: skip
     def test_what_cannot_be_used_is_a_line_before_anything_runs(self, suite, arguments, message):
@@ -399,7 +447,10 @@ class TestMarkdownAndPage:
         result = suite.runpytest("--llm-usage-md=out/comment.md", "--llm-usage-html=out/page.html")
         result.stdout.fnmatch_lines(["Wrote Markdown report to out/comment.md", "Wrote HTML report to out/page.html"])
         assert "| `test_birds.py::test_bird` | 1 | 1,000 |" in (suite.path / "out/comment.md").read_text()
-        assert (suite.path / "out/page.html").read_text().startswith("<!doctype html>")
+        page = (suite.path / "out/page.html").read_text().replace("<wbr>", "")
+        assert page.startswith("<!doctype html>")
+        for name in ("test_bird", *(f"test_same[{number}]" for number in range(4))):
+            assert name in page
 
     def test_githubs_summary_is_added_to(self, suite, monkeypatch, tmp_path):
         summary = tmp_path / "summary.md"

@@ -1,0 +1,52 @@
+"""What fails the run beside its tests, told where people look: pytest's short summary, and its last line in red."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import pytest
+
+__all__ = ["RunFailures"]
+
+#: What pytest's short summary lists, by the letters of `-r`.
+_LISTED = {"f": "failed", "E": "error", "x": "xfailed", "X": "xpassed", "s": "skipped", "p": "passed"}
+
+
+@dataclass(frozen=True)
+class _Uncounted:
+    """A failure among pytest's statistics that is none of a test: it makes the last line red and no number larger."""
+
+    count_towards_summary: bool = False
+
+
+class RunFailures:
+    """Gates, session budgets, reports and cassettes that fail the run."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def add(self, session: pytest.Session, text: str) -> None:
+        """Fails the run."""
+        self._texts.append(text)
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+        """Adds a line for each behind pytest's own, which come at the end of its wrapper."""
+        yield
+        if not self._texts:
+            return
+        chars = terminalreporter.reportchars
+        if not any(terminalreporter.stats.get(status) for char, status in _LISTED.items() if char in chars):
+            terminalreporter.section("short test summary info", cyan=True, bold=True)
+        for text in self._texts:
+            terminalreporter.write("FAILED", red=True)
+            terminalreporter.write(f" llm-usage: {text}\n")
+        # Private, and the only way to the colour of the last line of a run that ended early; read in pytest 8.4 and 9.2.
+        add_stats = getattr(terminalreporter, "_add_stats", None)
+        if add_stats is not None:
+            add_stats("failed", [_Uncounted()])
+        else:
+            terminalreporter.stats.setdefault("failed", []).append(_Uncounted())

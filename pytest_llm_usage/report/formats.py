@@ -1,0 +1,74 @@
+"""The formats in which a run can be written: a new one is a row here and a module that renders it.
+
+The settings make an option and an ini key of each row, the command an option; `write` writes what is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.report.comparison import RunComparison
+    from pytest_llm_usage.report.data import RunData
+
+__all__ = ["FORMATS", "STDOUT", "ReportFormat"]
+
+#: Stands for the standard output.
+STDOUT = Path("-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFormat:
+    """One format.
+
+    Attributes:
+        name: What messages call it.
+        option: `--llm-usage-…`, the ini key `llm_usage_…`, and the option of the command.
+        help: For `pytest --help` and the command's.
+        renderer: `module:function`, imported when it is needed: a run, and a comparison where there is one → text.
+        signature: What stands in the first lines of every such file. Any other file is never replaced.
+        of_command: Whether `pytest-llm-usage compare` and `merge` write it as well.
+    """
+
+    name: str
+    option: str
+    help: str
+    renderer: str
+    signature: str
+    of_command: bool = True
+
+    def render(self, data: RunData, comparison: RunComparison | None = None) -> str:
+        """The text of the report."""
+        module, _, function = self.renderer.partition(":")
+        render: Callable[[RunData, RunComparison | None], str] = getattr(import_module(module), function)
+        return render(data, comparison)
+
+
+FORMATS = (
+    ReportFormat(
+        name="JSON",
+        option="json",
+        help="write the run as data (its JSON Schema is in the package)",
+        renderer="pytest_llm_usage.report.data:rendered",
+        signature='"format": ',
+        of_command=False,
+    ),
+    ReportFormat(
+        name="Markdown",
+        option="md",
+        help="write the run, or the comparison, as Markdown for a comment on a pull request",
+        renderer="pytest_llm_usage.report.markdown:markdown",
+        signature="<!-- pytest-llm-usage -->",
+    ),
+    ReportFormat(
+        name="HTML",
+        option="html",
+        help="write the run as one self-contained page with charts",
+        renderer="pytest_llm_usage.report.html:page",
+        signature="<title>LLM usage</title>",
+    ),
+)

@@ -1,0 +1,144 @@
+"""`Settings`: what the command line, the environment and the ini file say of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import pytest
+
+from pytest_llm_usage.budget import BUDGET_KINDS, Limits
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.report.formats import FORMATS, STDOUT
+from pytest_llm_usage.settings.options import PREFIX, RENAMED, SETTINGS, Renamed, Setting
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.compare import Tolerances
+    from pytest_llm_usage.report.comparison import FailOn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command line, the environment and the ini file say; see the help of each option.
+
+    Attributes:
+        limits: What one test may spend where no marker says otherwise.
+        session_limits: What the whole run may spend.
+        record: The record mode, or None where nobody chose one.
+        prices: The file of the user's own prices, absolute.
+        redact: The user's rules of redaction, each as `Redaction.parse` reads it.
+        max_age: How old a cassette may be, in days; None for any age.
+        root: pytest's root directory.
+        reports: Where reports are written to, by the option of their format: absolute, or `-`.
+        compare: The file of the run to compare with, or a folder of several, absolute.
+        floor: How many tokens a test may move in that comparison without being named.
+        fail_on: What fails the run in that comparison.
+        shard: Which part of a sharded run this is, from 1, and of how many.
+        step_summary: The file to which GitHub Actions wants Markdown to be added.
+    """
+
+    limits: Limits
+    session_limits: Limits
+    budgets: str
+    record: str | None
+    report: str
+    track: str
+    missing: Literal["error", "warn", "ignore"]
+    unpriced: Literal["error", "warn", "ignore"]
+    tolerance: Tolerances | None
+    model_names: Mapping[str, str]
+    audit: str
+    cassette_dir: str | None
+    ignore_hosts: tuple[str, ...]
+    cassette_json: Literal["indented", "verbatim"]
+    redact: tuple[str, ...]
+    max_age: int | None
+    unplayed: Literal["fail", "warn", "off"]
+    orphans: Literal["fail", "warn", "off"]
+    prices: Path | None
+    root: Path
+    reports: Mapping[str, Path]
+    compare: Path | None
+    floor: int
+    fail_on: FailOn | None
+    shard: tuple[int, int] | None
+    step_summary: Path | None
+
+    @classmethod
+    def from_config(cls, config: pytest.Config) -> Settings:
+        """The settings of a run: command line before environment before ini file before default.
+
+        Raises:
+            ConfigurationError: A value that cannot be read: one line with the option and what it takes. Or an earlier name:
+                one line with the new one.
+        """
+        for old in RENAMED:
+            _refuse(config, old)
+        values: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        for setting in SETTINGS:
+            values[setting.name], origins[setting.name] = _value(config, setting)
+        limits = {name: values.pop(name) for name, kind in BUDGET_KINDS.items() if kind.help}
+        session = {name: values.pop(f"session_{name}") for name, kind in BUDGET_KINDS.items() if kind.session_help}
+        if values["prices"] is not None:
+            values["prices"] = config.rootpath / values["prices"]
+        formats = [report.option for report in FORMATS]
+        for name in (*formats, "compare"):
+            if values[name] not in (None, STDOUT):
+                # Relative to where it was written down.
+                is_ini = origins[name] == f"{PREFIX}{name}"
+                values[name] = (config.rootpath if is_ini else config.invocation_params.dir) / values[name]
+        reports = {name: values.pop(name) for name in formats}
+        if values["compare"] is None and origins["fail_on"].startswith("--"):
+            raise ConfigurationError(
+                f"{origins['fail_on']}: there is nothing to compare with; add --llm-usage-compare=PATH"
+            )
+        step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        return cls(
+            limits=Limits(**limits, origins={name: origins[name] for name in limits}),
+            session_limits=Limits(**session, origins={name: origins[f"session_{name}"] for name in session}),
+            reports={name: path for name, path in reports.items() if path is not None},
+            root=config.rootpath,
+            step_summary=Path(step_summary) if step_summary else None,
+            **values,
+        )
+
+
+def _refuse(config: pytest.Config, old: Renamed) -> None:
+    """Raises an error where an earlier name is used."""
+    new = next(setting for setting in SETTINGS if setting.name == old.new_name)
+    value = config.getoption(old.dest, None)
+    if value is not None:
+        raise ConfigurationError(f"{old.option} was renamed: use {new.spellings[0]}={value}")
+    if old.name is None:
+        return
+    variable, key = f"PYTEST_LLM_USAGE_{old.name.upper()}", f"{PREFIX}{old.name}"
+    if os.environ.get(variable):
+        raise ConfigurationError(f"{variable} was renamed: use {new.variable}={os.environ[variable]}")
+    if config.getini(key):
+        raise ConfigurationError(f"{key} was renamed: use {new.key} = {config.getini(key)}")
+
+
+def _ini_text(config: pytest.Config, setting: Setting) -> str | None:
+    value = config.getini(setting.key)
+    return "\n".join(value or ()) or None if setting.ini_type == "linelist" else value or None
+
+
+def _value(config: pytest.Config, setting: Setting) -> tuple[Any, str]:
+    """The value of a setting and where it was set."""
+    sources = (
+        (config.getoption(setting.key, None) if setting.flag is not None else None, setting.spellings[0]),
+        # Set to nothing is not set: how CI systems pass on a variable they do not have.
+        (os.environ.get(setting.variable) or None, setting.variable),
+        (_ini_text(config, setting), setting.key),
+    )
+    for text, origin in sources:
+        if text is not None:
+            try:
+                return setting.parse(cast("str", text)), origin
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{origin}: {error}") from None
+    return setting.default, "default"

@@ -1,0 +1,105 @@
+"""The markers `llm_budget` and `llm_cassette`: what they take, and what they say of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_llm_usage.budget import BUDGET_KINDS, Limits
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.settings.config import Settings
+from pytest_llm_usage.settings.options import parse_record_mode
+
+_BUDGET_MARKER = (
+    f"llm_budget({', '.join(f'{name}=None' for name in BUDGET_KINDS)}, "
+    "model=None): fail the test if its model calls exceed a limit; with model='gpt-4o*' the limits hold for those models; "
+    "calls of a provider's own SDK are seen only in a test that asks for llm_usage or is marked vcr"
+)
+_CASSETTE_MARKER = (
+    "llm_cassette(name=None, record=None, match_on=None, ignore_body=None): name the test's cassette, or say how it "
+    "is recorded and matched"
+)
+MARKERS = (_BUDGET_MARKER, _CASSETTE_MARKER)
+
+
+def _marks(item: pytest.Item, name: str) -> Iterator[pytest.Mark]:
+    """The markers of a name, the nearest first: a parameter's before its function's, which pytest has behind it."""
+    callspec = getattr(item, "callspec", None)
+    of_parameter = [mark for mark in getattr(callspec, "marks", ()) if mark.name == name]
+    yield from (getattr(mark, "mark", mark) for mark in of_parameter)
+    for mark in item.iter_markers(name):
+        if not any(getattr(other, "mark", other) is mark for other in of_parameter):
+            yield mark
+
+
+def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
+    """What a test may spend: one set for all models, and one for each marker with a `model`.
+
+    The nearest marker wins, limit by limit, before what `settings` says; markers with a model add up.
+
+    Raises:
+        ConfigurationError: A marker with a keyword or value that cannot be read.
+    """
+    general = Limits()
+    of_models = []
+    for mark in _marks(item, "llm_budget"):
+        if mark.args:
+            raise ConfigurationError(f"@pytest.mark.llm_budget takes keywords only, not {mark.args[0]!r}")
+        limits = Limits.parse(mark.kwargs, origin="@pytest.mark.llm_budget")
+        if limits.model is not None:
+            of_models.append(limits)
+        else:
+            general = general.over(limits)
+    return tuple(limits for limits in (general.over(settings.limits), *of_models) if limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CassetteMark:
+    """The keywords of the marker `llm_cassette`; see the README's chapter on cassettes."""
+
+    name: str | None = None
+    record: str | None = None
+    match_on: tuple[str, ...] | None = None
+    ignore_body: tuple[str, ...] = ()
+
+    @classmethod
+    def from_marker(cls, name: object, keywords: Mapping[str, Any]) -> CassetteMark:
+        """The keywords, checked.
+
+        Raises:
+            ConfigurationError: A keyword or value that cannot be read.
+        """
+        values: dict[str, Any] = {"name": name, **keywords}
+        known = cls.__dataclass_fields__
+        for key, value in values.items():
+            if key not in known:
+                raise ConfigurationError(f"llm_cassette: {key!r} is not one of {', '.join(known)}")
+            if value is None:
+                continue
+            if key in ("match_on", "ignore_body"):
+                values[key] = (value,) if isinstance(value, str) else tuple(value)
+            elif not isinstance(value, str):
+                raise ConfigurationError(f"llm_cassette: {key}: {value!r} is not a text")
+        if values.get("record") is not None:
+            try:
+                parse_record_mode(values["record"])
+            except ConfigurationError as error:
+                raise ConfigurationError(f"llm_cassette: record: {error}") from None
+        return cls(**{key: value for key, value in values.items() if value is not None})
+
+
+def cassette_mark(item: pytest.Item) -> CassetteMark:
+    """What the nearest `llm_cassette` marker says.
+
+    Raises:
+        ConfigurationError: A keyword or value that cannot be read.
+    """
+    mark = next(_marks(item, "llm_cassette"), None)
+    if mark is None:
+        return CassetteMark()
+    if len(mark.args) > 1:
+        raise ConfigurationError(f"llm_cassette takes one name, not {', '.join(map(repr, mark.args))}")
+    return CassetteMark.from_marker(mark.args[0] if mark.args else None, mark.kwargs)

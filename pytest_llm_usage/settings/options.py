@@ -1,0 +1,289 @@
+"""Every option, ini key and environment variable, declared once.
+
+Command-line defaults are None, so that the environment and the ini file can win.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import pytest
+
+from pytest_llm_usage.budget import BUDGET_KINDS
+from pytest_llm_usage.report.formats import FORMATS
+from pytest_llm_usage.settings import parsers
+
+PREFIX = "llm_usage_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One thing that can be configured.
+
+    Attributes:
+        name: The field of `Settings`; with the prefix `llm_usage_` the ini key and the option's `dest`.
+        parse: Text → value; raises `ConfigurationError`.
+        help: For `pytest --help`.
+        default: The value where nobody sets one.
+        flag: The option with the prefix `--llm-usage-`, or None where there is only the ini key.
+        short: A second, shorter spelling of the option.
+        metavar: What stands for the value in the help.
+        ini_type: What pytest takes it for in the ini file; lines are a list in TOML.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    help: str
+    default: Any = None
+    flag: str | None = None
+    short: str | None = None
+    metavar: str | None = None
+    ini_type: Literal["string", "linelist"] = "string"
+
+    @property
+    def key(self) -> str:
+        """The ini key."""
+        return f"{PREFIX}{self.name}"
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The option, as it is best typed first."""
+        spellings = (f"--llm-usage-{self.flag}",)
+        if self.short is None or os.environ.get("PYTEST_LLM_USAGE_SHORT_OPTIONS") == "0":
+            return spellings
+        return (self.short, *spellings)
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"PYTEST_{self.key.upper()}"
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """An earlier name of a setting: an error that gives the new one, so that no suite runs without what it asked for.
+
+    Attributes:
+        option: The option as it was.
+        name: What the ini key and the environment variable had behind their prefixes; None where these did not change.
+        new_name: The setting's name.
+    """
+
+    option: str
+    name: str | None
+    new_name: str
+
+    @property
+    def dest(self) -> str:
+        """Where pytest keeps the option's value."""
+        return f"renamed{self.option.replace('-', '_')}"
+
+
+RENAMED = (Renamed("--llm-usage-mode", "mode", "budgets"), Renamed("--llm-usage", None, "report"))
+
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "live")
+parse_record_mode = parsers.one_of(*RECORD_MODES, renamed={"off": "live"})
+
+SETTINGS = (
+    *(
+        Setting(
+            name=f"{scope}{name}",
+            parse=kind.parse,
+            flag=f"{scope}{kind.option}".replace("_", "-"),
+            short=f"--{scope}{kind.option}".replace("_", "-"),
+            metavar=kind.metavar,
+            help=help_text,
+        )
+        for scope in ("", "session_")
+        for name, kind in BUDGET_KINDS.items()
+        if (help_text := kind.session_help if scope else kind.help)
+    ),
+    Setting(
+        name="budgets",
+        parse=parsers.one_of("fail", "warn", "off"),
+        flag="budgets",
+        default="fail",
+        metavar="MODE",
+        help="what happens when a test or the run exceeds its budget: fail (default), warn or off",
+    ),
+    Setting(
+        name="record",
+        parse=parse_record_mode,
+        flag="record",
+        metavar="MODE",
+        help="cassettes: none (default: replay, an unknown request fails), once, new_episodes, all, rewrite, "
+        "or live (no cassette: calls go to the provider and are measured)",
+    ),
+    Setting(
+        name="report",
+        parse=parsers.one_of("models", "tests", "calls", "off"),
+        flag="report",
+        default="models",
+        metavar="WHAT",
+        help="the section at the end of the run: models (default), tests, calls or off",
+    ),
+    *(
+        Setting(
+            name=report.option,
+            parse=parsers.path,
+            flag=report.option,
+            metavar="PATH",
+            help=f"{report.help}; - is the standard output",
+        )
+        for report in FORMATS
+    ),
+    Setting(
+        name="compare",
+        parse=parsers.path,
+        flag="compare",
+        metavar="PATH",
+        help="compare with an earlier run, a file that --llm-usage-json wrote, or with the medians of several, a folder of "
+        "such files; where there is none yet, the report says so",
+    ),
+    Setting(
+        name="floor",
+        parse=parsers.count_of("tokens"),
+        flag="floor",
+        default=0,
+        metavar="N",
+        help="with --llm-usage-compare: call a change of at most N tokens, and no more calls, of a test noise (default: 0)",
+    ),
+    Setting(
+        name="fail_on",
+        parse=parsers.fail_on,
+        flag="fail-on",
+        metavar="GATES",
+        help="with --llm-usage-compare: fail the run where usage rose by more, of a test or of all together "
+        "(tokens:+5%, cost:+$0.01, calls:+0; of tokens, input, output, calls, cost), or where there is nothing to "
+        "compare with (no-baseline); separated by commas",
+    ),
+    Setting(
+        name="shard",
+        parse=parsers.shard,
+        flag="shard",
+        metavar="I/N",
+        help="which shard of a run this is (2/4), so that pytest-llm-usage merge can name the missing ones",
+    ),
+    Setting(
+        name="track",
+        parse=parsers.one_of("all", "requested"),
+        default="all",
+        help="which tests are tracked and budgeted: all (default; of those that neither ask for llm_usage nor are marked "
+        "vcr, only LangChain's calls can be seen), or requested: those that ask for llm_usage",
+    ),
+    Setting(
+        name="missing",
+        parse=parsers.one_of("error", "warn", "ignore"),
+        default="error",
+        help="what happens when a test reads a count or a cost that is unknown: error (default), warn or ignore",
+    ),
+    Setting(
+        name="unpriced",
+        parse=parsers.one_of("error", "warn", "ignore"),
+        default="error",
+        help="what happens when a test reads or limits a cost while a call has no price: error (default), warn or ignore",
+    ),
+    Setting(
+        name="tolerance",
+        parse=parsers.tolerances,
+        help="how far usage may differ from its snapshot unless the test says otherwise: input:5% output:20 cost:$0.001 ratchet",
+    ),
+    Setting(
+        name="model_names",
+        parse=parsers.model_names,
+        default=MappingProxyType({}),
+        help="names for models in snapshots, one a line: gpt-4o-* = gpt-4o",
+    ),
+    Setting(
+        name="audit",
+        parse=parsers.one_of("warn", "error", "off"),
+        default="warn",
+        help="what happens when LangChain and the provider disagree on a call: warn (default: "
+        "listed at the end of the run), error (the test fails) or off",
+    ),
+    Setting(
+        name="cassette_dir",
+        parse=str,
+        help="folder of the cassettes, relative to the test file (default: cassettes), with one folder per test module",
+    ),
+    Setting(
+        name="ignore_hosts",
+        parse=parsers.words,
+        default=(),
+        help="hosts whose requests are neither recorded nor replayed, separated by spaces",
+    ),
+    Setting(
+        name="cassette_json",
+        parse=parsers.one_of("indented", "verbatim"),
+        default="indented",
+        help="how JSON bodies are written to a cassette: indented (default) or verbatim",
+    ),
+    Setting(
+        name="redact",
+        parse=parsers.redaction_rules,
+        default=(),
+        ini_type="linelist",
+        help="what is replaced in cassettes besides credentials, one a line: header:NAME, query:NAME, field:NAME (of a "
+        "JSON body) or pattern:REGEX",
+    ),
+    Setting(
+        name="max_age",
+        parse=parsers.days,
+        help="fail a test whose cassette is older, by the dates in it: 30, 30d (default: any age is accepted)",
+    ),
+    Setting(
+        name="unplayed",
+        parse=parsers.one_of("fail", "warn", "off"),
+        flag="unplayed",
+        default="off",
+        metavar="MODE",
+        help="what happens when a test passes without playing all recordings of its cassette: fail, warn or off "
+        "(default)",
+    ),
+    Setting(
+        name="orphans",
+        parse=parsers.one_of("fail", "warn", "off"),
+        flag="orphans",
+        default="off",
+        metavar="MODE",
+        help="what happens when cassettes belong to no test: fail, warn or off (default); none is removed",
+    ),
+    Setting(
+        name="prices",
+        parse=str,
+        help="file of your own prices, relative to pytest's root directory",
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Registers the options and ini keys with pytest.
+
+    `PYTEST_LLM_USAGE_SHORT_OPTIONS=0` leaves out the short spellings, for suites that declare `--max-tokens` themselves.
+    """
+    group = parser.getgroup("llm-usage", "token usage and cost of model calls")
+    for setting in SETTINGS:
+        if setting.flag is not None:
+            group.addoption(
+                *setting.spellings,
+                dest=setting.key,
+                default=None,
+                metavar=setting.metavar,
+                help=setting.help.replace("%", "%%"),
+            )
+        parser.addini(setting.key, setting.help, type=setting.ini_type, default=None)
+    for old in RENAMED:
+        group.addoption(old.option, dest=old.dest, nargs="?", const="...", default=None, help=argparse.SUPPRESS)
+        if old.name is not None:
+            parser.addini(f"{PREFIX}{old.name}", f"renamed to {PREFIX}{old.new_name}", default=None)
+
+
+def is_taken(error: argparse.ArgumentError) -> bool:
+    """Whether an option could not be declared because one of ours has its name already."""
+    ours = {spelling for setting in SETTINGS if setting.flag is not None for spelling in setting.spellings}
+    return not ours.isdisjoint((error.argument_name or "").split("/"))

@@ -1,0 +1,33 @@
+"""The settings of a project, for the command: as pytest would read them there."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.settings.config import Settings
+
+#: pytest reads a project's configuration so: this plugin's keys alone, whatever else the project demands of a run.
+_READ_ONLY = ("--noconftest", "--disable-plugin-autoload", "--capture=no", "-p", "llm_usage")
+_LENIENT = ("strict=false", "strict_config=false", "required_plugins=")
+
+
+def project_settings(places: Iterable[Path]) -> Settings:
+    """The settings of the project in which some files are, as pytest finds them there. None of its code is run.
+
+    Raises:
+        ConfigurationError: They cannot be read.
+    """
+    overrides = (word for setting in _LENIENT for word in ("-o", setting))
+    try:
+        with warnings.catch_warnings():
+            # Keys of plugins that are left out.
+            warnings.simplefilter("ignore")
+            config = pytest.Config.fromdictargs({}, [*_READ_ONLY, *overrides, *map(str, places)])
+    except pytest.UsageError as error:
+        raise ConfigurationError(str(error)) from None
+    return Settings.from_config(config)
