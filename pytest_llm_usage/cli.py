@@ -287,7 +287,7 @@ def _write_reports(options: argparse.Namespace, data: RunData, comparison: RunCo
 
 
 def _prices(options: argparse.Namespace) -> int:
-    book = PriceBook() if options.prices is None else PriceBook.of(options.prices)
+    book = PriceBook() if options.prices is None else PriceBook.from_sources(options.prices)
     try:
         print(book.describe(options.model, provider=options.provider, at=options.on))
     except PriceUnknownError as error:

@@ -7,8 +7,9 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 __all__ = ["EXACT", "normal", "plain", "total"]
 
-#: Wide enough that no sum or product of tokens and prices is ever rounded.
-EXACT = Context(prec=500, rounding=ROUND_HALF_EVEN)
+#: Wide enough that no sum or product of tokens and prices is ever rounded, however absurd the count: Python reads and writes
+#: integers of 4,300 digits at most.
+EXACT = Context(prec=10_000, rounding=ROUND_HALF_EVEN)
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:

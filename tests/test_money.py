@@ -87,7 +87,7 @@ def test_parts_add_up(sent, received, searches):
         usage=TokenUsage.of(sent, received),
         billing=Billing(items={"web_search": searches}, priced_at=1_790_000_000),
     )
-    price = PriceBook.of(
+    price = PriceBook.from_sources(
         {"models": {"gpt-5.4": {"input": "0.123456789", "output": 3, "web_search": "0.0123456789"}}}
     ).quote(call)
     assert price.cost_usd == exactly(line.amount_usd for line in price.lines)

@@ -45,7 +45,7 @@ def price_book(config: pytest.Config, source: PriceSource | None) -> PriceBook:
     # Kept with its source, so that no other can take its id.
     books = config.stash.setdefault(PRICES, {})
     if id(source) not in books:
-        books[id(source)] = (source, PriceBook() if source is None else PriceBook.of(source))
+        books[id(source)] = (source, PriceBook() if source is None else PriceBook.from_sources(source))
     return books[id(source)][1]
 
 

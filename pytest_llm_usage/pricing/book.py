@@ -1,40 +1,42 @@
-"""`PriceBook`: what a call costs, the user's own prices before those of genai-prices."""
+"""`PriceBook`: what a call costs, the user's own prices before those of genai-prices.
+
+The way of a price, down and never back: call → `Sale` (who sold what on which terms) → `Rates` (of the user's file, else of
+genai-prices with its surcharges) → lines (usage × rates) → `Quote`.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from textwrap import wrap
 
 from pytest_llm_usage.billing import PriceLine, Quote
 from pytest_llm_usage.errors import NoPriceError, PriceUnknownError
-from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call
+from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT, normal, plain, total
 from pytest_llm_usage.pricing.billing_rules import (
     ALWAYS_SEARCH,
-    BILLED_AS_REQUESTED,
     BILLED_BY_THE_HOUR,
     BILLS_LESS_THAN_TOKENS,
+    KNOWN_SELLERS,
     PAID_BY_THE_HOUR,
-    ROUTERS,
     SEARCH_ONCE_A_PROMPT,
+    SEARCHES_A_FIXED_INPUT,
     SEARCHES_FREE_AT_FIRST,
     STATED_TO_USD,
     STATES_FREE,
-    provider_id_of,
-    tier_of,
 )
 from pytest_llm_usage.pricing.genai_book import book_name, book_rates, look_up, shipped_providers, spellings
-from pytest_llm_usage.pricing.price import PER_ITEM
+from pytest_llm_usage.pricing.price import PER_ITEM, sum_lines
 from pytest_llm_usage.pricing.pricefile import Entry, PriceFile, PriceSource
 from pytest_llm_usage.pricing.rates import Rates, lines_of
+from pytest_llm_usage.pricing.sale import Sale, moment_of
 from pytest_llm_usage.text import columns, pointed
+from pytest_llm_usage.usage import TokenUsage
 
 __all__ = ["PriceBook"]
 
@@ -49,7 +51,7 @@ class PriceBook:
         self._entries = tuple(sorted(entries, key=lambda entry: not entry.is_exact))
 
     @classmethod
-    def of(cls, *sources: PriceSource) -> PriceBook:
+    def from_sources(cls, *sources: PriceSource) -> PriceBook:
         """A book of the user's prices, before those of genai-prices.
 
         Args:
@@ -62,8 +64,8 @@ class PriceBook:
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> PriceBook:
-        """A book of one price file. Raises ConfigurationError as `of` does."""
-        return cls.of(path)
+        """A book of one price file. Raises ConfigurationError as `from_sources` does."""
+        return cls.from_sources(path)
 
     @property
     def name(self) -> str:
@@ -79,14 +81,20 @@ class PriceBook:
         as billed is what is priced where there is one; what is billed by the piece, and the call's `parts`, each as its
         own model, are added.
         """
-        book = self._book_quote(call)
+        if call.usage is None and call.billing.usage is None:
+            return Quote(reason="its usage is not known")
+        try:
+            sale = Sale.from_call(call)
+        except NoPriceError as error:
+            return Quote(reason=str(error))
+        book = self._book_quote(call, sale)
         stated_usd = call.billing.stated_cost_usd
         if stated_usd is None or not stated_usd.is_finite() or stated_usd < 0:
             return book
-        if stated_usd == 0 and provider_id_of(call.provider or "") not in STATES_FREE:
+        if stated_usd == 0 and sale.seller not in STATES_FREE:
             return book  # The field is there and not filled in, as in Azure's answers by xAI's models.
         cost_usd = normal(stated_usd)
-        source = f"stated by {call.provider or 'the provider'}"
+        source = f"stated by {sale.named or 'the provider'}"
         stated = Quote(
             cost_usd=cost_usd,
             lines=(PriceLine("stated", 1, None, cost_usd, call.model),),
@@ -111,7 +119,7 @@ class PriceBook:
         Raises:
             PriceUnknownError: Nobody is known to sell it: why, and the line of the price file that settles it.
         """
-        moment = _moment(time.time() if at is None else at)
+        now = time.time() if at is None else at
         sellers: list[str | None] = [provider]
         if provider is None:
             sellers += dict.fromkeys(entry.provider for entry in self._entries)
@@ -119,7 +127,7 @@ class PriceBook:
         sources: dict[str, list[str]] = {}
         for seller in sellers:
             try:
-                rates = self._rates(seller, (model,), None, moment)
+                rates = self._rates(Sale.from_model(model, seller, now))
             except NoPriceError as error:
                 reason = str(error)
             else:
@@ -127,9 +135,9 @@ class PriceBook:
                 text = _rates_text(rates if seller else replace(rates, notes=()))
                 sources.setdefault(text, []).append(rates.source)
         if not sources:
-            fix = _fix(Call(index=0, provider=provider, model=model), {})
+            fix = _fix(Sale.from_model(model, provider, now), {}, {}, by_token=True)
             raise PriceUnknownError(f"{reason}\nAdd to the file of llm_usage_prices:  {fix}")
-        head = _wrapped(f"{model} on {moment:%Y-%m-%d}, USD per million tokens")
+        head = _wrapped(f"{model} on {moment_of(now):%Y-%m-%d}, USD per million tokens")
         blocks = []
         for text, found in sources.items():
             first, *others = dict.fromkeys(found)
@@ -138,85 +146,105 @@ class PriceBook:
             )
         return "\n\n".join(["\n".join(head), *blocks])
 
-    def _book_quote(self, call: Call) -> Quote:
+    def _book_quote(self, call: Call, sale: Sale) -> Quote:
+        """What the books say: of the call's own work, and of its parts, each as its own model."""
         billing = call.billing
-        usage = billing.usage or call.usage
-        if usage is None:
-            return Quote(reason="its usage is not known")
-        try:
-            moment = _moment(billing.priced_at if billing.priced_at is not None else call.started_at or time.time())
-            rates = self._rates(call.provider, _billed_names(call), tier_of(billing.service_tier), moment)
-            lines, notes = lines_of(rates, usage, _items(call))
-        except NoPriceError as error:
-            return Quote(reason=str(error), fix=_fix(call, error.fix))
-        if billing.priced_at == math.inf:
-            notes.append("the recording does not say when it was made: the newest price that the book has")
-        seller = provider_id_of(call.provider or "")
-        if billing.usage is None and seller in BILLS_LESS_THAN_TOKENS:
-            notes.append(f"{call.provider} bills fewer tokens than it counts, and does not say here how many: at most")
-        if "web_search" in billing.items and seller in SEARCHES_FREE_AT_FIRST:
-            notes.append(
-                f"searches that {call.provider} does not bill, the first of a day or a month, are in it: at most"
+        inside = [part for part in call.parts if part.in_total]
+        quotes = []
+        if not inside:
+            usage = billing.usage or call.usage or TokenUsage()
+            quotes.append(self._work_quote(sale, usage, billing.items, is_as_billed=billing.usage is not None))
+        elif (
+            call.usage is not None and (rest := call.usage.total_tokens - sum(p.usage.total_tokens for p in inside)) > 0
+        ):
+            return Quote(reason=f"contradictory usage: {rest:,} tokens are of none of its parts")
+        elif billing.items:
+            # What the parts do not list of the whole's pieces.
+            items = {
+                kind: n - sum(part.billing.items.get(kind, 0) for part in inside) for kind, n in billing.items.items()
+            }
+            quotes.append(self._work_quote(sale, TokenUsage(), items, is_as_billed=True))
+        quotes += [
+            self._work_quote(
+                sale.of_part(part),
+                part.billing.usage or part.usage,
+                part.billing.items,
+                is_as_billed=part.billing.usage is not None,
             )
-        # All of a batch is in the requests that it is made of.
-        own = (
-            []
-            if any(part.in_total for part in call.parts)
-            else [
-                Quote(
-                    cost_usd=total(line.amount_usd for line in lines),
-                    lines=tuple(lines),
-                    source=rates.source,
-                    notes=tuple(notes),
-                )
-            ]
-        )
-        quotes = own
-        for part in call.parts:
-            terms = replace(billing, usage=None, items={}, parts=(), stated_cost_usd=None)
-            quote = self._book_quote(
-                replace(
-                    call,
-                    model=part.model,
-                    requested_model=None,
-                    usage=part.usage,
-                    billing=part.billing.filled_from(terms),
-                )
-            )
-            if quote.cost_usd is None:
-                return quote
-            quotes.append(quote)
+            for part in call.parts
+        ]
+        unpriced = next((quote for quote in quotes if quote.cost_usd is None), None)
+        if unpriced is not None:
+            return unpriced
+        if len(quotes) == 1:
+            return quotes[0]
         return Quote(
             cost_usd=total(quote.cost_usd for quote in quotes if quote.cost_usd is not None),
-            lines=tuple(line for quote in quotes for line in quote.lines),
+            at_most=any(quote.at_most for quote in quotes),
+            lines=sum_lines(line for quote in quotes for line in quote.lines),
             source="; ".join(dict.fromkeys(quote.source for quote in quotes)),
             notes=tuple(dict.fromkeys(note for quote in quotes for note in quote.notes)),
         )
 
-    def _rates(self, provider: str | None, names: tuple[str, ...], tier: str | None, moment: datetime) -> Rates:
-        """The prices of the first of `names` that is known; the user's before genai-prices'."""
-        seller = provider_id_of(provider) if provider else None
-        known_as = dict.fromkeys(each for name in names for each in (name.strip().lower(), *spellings(seller, name)))
-        if not names:
+    def _work_quote(self, sale: Sale, usage: TokenUsage, items: Mapping[str, int], *, is_as_billed: bool) -> Quote:
+        """What the work of one model costs: its tokens and its pieces."""
+        items = _items(sale, items)
+        try:
+            rates = self._rates(sale)
+            lines, remarks = lines_of(rates, usage, items)
+        except NoPriceError as error:
+            return Quote(reason=str(error), fix=_fix(sale, items, error.fix, by_token=bool(usage.total_tokens)))
+        if sale.newest:
+            remarks.add("the recording does not say when it was made: the newest price that the book has")
+        if not is_as_billed and sale.seller in BILLS_LESS_THAN_TOKENS:
+            remarks.add(
+                f"{sale.named} bills fewer tokens than it counts, and does not say here how many: at most", at_most=True
+            )
+        if "web_search" in items and sale.seller in SEARCHES_FREE_AT_FIRST:
+            remarks.add(
+                f"searches that {sale.named} does not bill, the first of a day or a month, are in it: at most",
+                at_most=True,
+            )
+        if "web_search" in items and (tokens := _fixed_input(sale)):
+            remarks.add(
+                f"{sale.named} bills {tokens:,} input tokens for each search of this model; whether its usage holds them "
+                "is not known"
+            )
+        if sale.modifiers.get("stop_reason") == "refusal" and not usage.output_tokens:
+            remarks.add(f"{sale.named} does not bill every refusal that comes before any output: at most", at_most=True)
+        return Quote(
+            cost_usd=total(line.amount_usd for line in lines),
+            at_most=remarks.at_most,
+            lines=tuple(lines),
+            source=rates.source,
+            notes=tuple(remarks.notes),
+        )
+
+    def _rates(self, sale: Sale) -> Rates:
+        """The prices of the first of a sale's names that is known; the user's before genai-prices'."""
+        if not sale.names:
             raise NoPriceError("nobody names the model")
+        known_as = dict.fromkeys(
+            each for name in sale.names for each in (name.strip().lower(), *spellings(sale.seller, name))
+        )
         for entry in self._entries:
-            if entry.applies(provider, known_as, tier, moment):
-                return self._entry_rates(entry, provider, names[0], tier, moment)
-        if any(PAID_BY_THE_HOUR in name for name in names):
+            if entry.applies(sale, known_as):
+                return self._entry_rates(entry, sale)
+        if any(PAID_BY_THE_HOUR in name for name in sale.names):
             raise NoPriceError("provisioned throughput is paid by the hour, not by token")
-        for name in names:
-            rates = book_rates(provider, name, tier, moment)
+        for name in sale.names:
+            rates = book_rates(sale.named_as(name))
             if rates is not None:
-                if name != names[0]:
-                    note = f"{_shown(names[0])} is not in the price book: priced as {name}"
+                if name != sale.names[0]:
+                    note = f"{_shown(sale.names[0])} is not in the price book: priced as {name}"
                     rates = replace(rates, notes=(*rates.notes, note))
                 return rates
-        raise NoPriceError(_unknown(provider, names), {})
+        raise NoPriceError(_unknown(sale), {})
 
-    def _entry_rates(self, entry: Entry, provider: str | None, model: str, tier: str | None, moment: datetime) -> Rates:
+    def _entry_rates(self, entry: Entry, sale: Sale) -> Rates:
         if entry.same_as is None:
-            return Rates(model, entry.where, entry.by_kind, free=entry.free, where=entry.where)
-        base = self._same_as(entry.same_as, entry.where, provider, tier, moment)
+            return Rates(sale.names[0], entry.where, entry.by_kind, free=entry.free, where=entry.where)
+        base = self._same_as(entry.same_as, entry.where, sale)
         return replace(
             base,
             source=f"{entry.where} as {base.source}",
@@ -224,68 +252,57 @@ class PriceBook:
             where=entry.where,
         )
 
-    def _same_as(self, same_as: str, where: str, provider: str | None, tier: str | None, moment: datetime) -> Rates:
+    def _same_as(self, same_as: str, where: str, sale: Sale) -> Rates:
         """The prices of the model that an entry refers to: one that its provider sells, or `provider/model`."""
         others = PriceBook(other for other in self._entries if other.same_as is None)
         maker, slash, model = same_as.partition("/")
         try:
-            return others._rates(provider, (same_as,), tier, moment)
+            return others._rates(sale.named_as(same_as))
         except NoPriceError as error:
-            if slash and look_up(maker, model):
-                return others._rates(maker, (model,), tier, moment)
+            of_maker = sale.sold_by(maker).named_as(model)
+            if slash and look_up(of_maker.seller, model):
+                return others._rates(of_maker)
             raise NoPriceError(f"{where}: same_as = {same_as!r}: {error}") from None
 
 
-def _moment(at: float) -> datetime:
-    """Seconds since the epoch as a moment; beyond what a date can hold, the first or last one."""
-    try:
-        return datetime.fromtimestamp(at, UTC)
-    except (OverflowError, ValueError, OSError):
-        if math.isnan(at):
-            raise NoPriceError("the day of the call is not known") from None
-        return datetime.max.replace(tzinfo=UTC) if at > 0 else datetime.min.replace(tzinfo=UTC)
-
-
-def _billed_names(call: Call) -> tuple[str, ...]:
-    """The names under which `call` may be billed, the likeliest first."""
-    provider_id = provider_id_of(call.provider or "")
-    names = [name for name in (call.model, call.requested_model) if name and name != UNKNOWN_MODEL]
-    if provider_id in BILLED_AS_REQUESTED:
-        names.reverse()
-    return tuple(names[:1] if provider_id in ROUTERS else names)
-
-
-def _items(call: Call) -> dict[str, int]:
-    """What is billed by the piece, as the call's provider counts it."""
-    items = dict(call.billing.items)
-    name = call.model.rpartition("/")[2]
+def _items(sale: Sale, items: Mapping[str, int]) -> dict[str, int]:
+    """What is billed by the piece, as the seller counts it."""
+    counted = dict(items)
+    name = sale.names[0].rpartition("/")[2] if sale.names else ""
     if any(mark in name for mark in ALWAYS_SEARCH):
-        items.setdefault("web_search", 1)
-    if "web_search" in items and name.startswith(SEARCH_ONCE_A_PROMPT):
-        items["web_search"] = 1
-    return items
+        counted.setdefault("web_search", 1)
+    if "web_search" in counted and name.startswith(SEARCH_ONCE_A_PROMPT):
+        counted["web_search"] = 1
+    return counted
 
 
-def _unknown(provider: str | None, names: tuple[str, ...]) -> str:
-    model = " or ".join(dict.fromkeys(map(_shown, names)))
-    if not provider:
-        return f"no price is known for {model}: nobody names its provider"
-    if provider_id_of(provider) not in shipped_providers():
-        return f"no price is known for {model}: {book_name()} does not know the provider {provider}"
-    return f"{book_name()} has no price for {model} by {provider}"
+def _fixed_input(sale: Sale) -> int:
+    if sale.seller != "openai" or any(mark in name for name in sale.names for mark in ALWAYS_SEARCH):
+        return 0
+    of_models = SEARCHES_A_FIXED_INPUT.items()
+    return next((n for model, n in of_models if any(name.startswith(model) for name in sale.names)), 0)
 
 
-def _fix(call: Call, keys: Mapping[str, str] | str | None) -> str:
-    """The line of a price file that would price `call`; see `NoPriceError`."""
+def _unknown(sale: Sale) -> str:
+    model = " or ".join(dict.fromkeys(map(_shown, sale.names)))
+    if not sale.named:
+        return f"no price is known for {model}: provider unknown"
+    if sale.seller in shipped_providers():
+        return f"{book_name()} has no price for {model} by {sale.named}"
+    if sale.seller in KNOWN_SELLERS:
+        return f"no price is known for {model}: {book_name()} has no prices of {sale.named}"
+    return f"no price is known for {model}: {book_name()} does not know the provider {sale.named}"
+
+
+def _fix(sale: Sale, items: Mapping[str, int], keys: Mapping[str, str] | str | None, *, by_token: bool) -> str:
+    """The line of a price file that would price a sale; see `NoPriceError`."""
     if keys is None or isinstance(keys, str):
         return keys or ""
-    name = next(iter(_billed_names(call)), call.model)
+    name = sale.names[0] if sale.names else "unknown"
     name = name if name == _shown(name) else f"*:{_shown(name)}"
-    values = {"provider": call.provider, **keys} if call.provider else dict(keys)
+    values = {"provider": sale.named, **keys} if sale.named else dict(keys)
     if "same_as" not in keys:
-        items = _items(call)
-        by_token = call.usage is None or call.usage.total_tokens or not items
-        values |= {"input": "?", "output": "?"} if by_token else {}
+        values |= {"input": "?", "output": "?"} if by_token or not items else {}
         values |= dict.fromkeys((kind for kind in items if kind not in BILLED_BY_THE_HOUR), "?")
     inside = ", ".join(f"{key} = {value if value == '?' else _quoted(value)}" for key, value in values.items())
     return f"{_quoted(name)} = {{ {inside} }}"

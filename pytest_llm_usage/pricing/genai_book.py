@@ -20,13 +20,17 @@ from pytest_llm_usage.pricing.billing_rules import (
     CLOSED_MAKERS,
     FEE_BY_SEARCH_SIZE,
     GATEWAYS,
+    KNOWN_SELLERS,
     NOT_SOLD_BY_MAKER,
     POINTED_ANYWHERE,
     REASONING_IN_TOTAL_ONLY,
+    SELLS_FOR,
     provider_id_of,
 )
-from pytest_llm_usage.pricing.price import PER_ITEM
+from pytest_llm_usage.pricing.price import PER_ITEM, per_million
 from pytest_llm_usage.pricing.rates import Rate, Rates
+from pytest_llm_usage.pricing.sale import Sale
+from pytest_llm_usage.pricing.surcharges import SURCHARGES, own_prices, terms_notes
 
 if TYPE_CHECKING:
     from genai_prices.types import ConditionalPrice, MatchLogic, ModelInfo, ModelPrice, PriceVariant, Provider
@@ -104,6 +108,8 @@ def spellings(provider_id: str | None, model: str) -> Iterator[str]:
     dashed = _COMPACT_DATE.sub(r"-\1-\2-\3", name)
     if dashed != name:
         yield dashed
+    if provider_id == "google" and (plain := name.removeprefix("google/").removesuffix("@default")) != name:
+        yield plain  # as Vertex AI's OpenAI-compatible endpoint and its Claude models have it
     if provider_id == "azure":
         yield name.replace("gpt-35-", "gpt-3.5-")
     if provider_id == "aws" and (regionless := _REGION.sub("", name)) != name:
@@ -159,7 +165,8 @@ def _matches(rule: MatchLogic, name: str) -> bool:
 def _find(provider: Provider, model: str) -> ModelInfo | None:
     """The model of `provider` (or of one whose models it sells at the same price) with that name."""
     book = shipped_providers()
-    sellers = [provider, *(book[maker] for maker in provider.fallback_model_providers or () if maker in book)]
+    makers = SELLS_FOR.get(provider.id, provider.fallback_model_providers or ())
+    sellers = [provider, *(book[maker] for maker in makers if maker in book)]
     sold = [info for seller in sellers for info in seller.models if not _is_sold_by_others(seller, info)]
     for name in spellings(provider.id, model):
         for info in sold:
@@ -180,59 +187,115 @@ def _is_sold_by_others(seller: Provider, info: ModelInfo) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def look_up(provider: str | None, model: str) -> tuple[Provider, ModelInfo, tuple[str, ...]] | None:
-    """Who sells `model`, the book's entry for it, and notes on how it was found; None where it is not there."""
+def look_up(seller_id: str | None, model: str) -> tuple[Provider, ModelInfo, tuple[str, ...]] | None:
+    """Who sells `model`, the book's entry for it, and notes on how it was found; None where it is not there.
+
+    Args:
+        seller_id: As a `Sale` has it.
+        model: The model's name.
+    """
     book = shipped_providers()
-    seller_id = provider_id_of(provider) if provider else None
     seller = book.get(seller_id) if seller_id else None
     if seller is not None and (info := _find(seller, model)):
         return seller, info, ()
-    if provider is not None and seller_id != POINTED_ANYWHERE and seller_id not in GATEWAYS:
+    is_known = seller is not None or seller_id in KNOWN_SELLERS
+    if is_known and seller_id != POINTED_ANYWHERE and seller_id not in GATEWAYS:
         return None
     maker_id, _, name = model.partition("/")
     maker = book.get(provider_id_of(maker_id))
     if maker is not None and (maker.id in CLOSED_MAKERS or seller_id in GATEWAYS) and (info := _find(maker, name)):
         return maker, info, (f"{model} on a gateway: priced as {maker.name}'s {info.id}",)
-    for maker in (book[each] for each in CLOSED_MAKERS) if provider is None else ():
+    if seller_id == POINTED_ANYWHERE:
+        return None
+    for maker in (book[each] for each in CLOSED_MAKERS):
         if info := _find(maker, model):
-            return maker, info, (f"provider not known: taken from the model's name ({maker.name})",)
+            known = f"{seller_id} is a gateway" if is_known else "provider not known"
+            return maker, info, (f"{known}: taken from the model's name ({maker.name})",)
     return None
 
 
 # A recording is replayed at its own moment again and again.
 @lru_cache(maxsize=4096)
-def book_rates(provider: str | None, model: str, tier: str | None, moment: datetime) -> Rates | None:
-    """genai-prices' prices at a moment; None where it does not know the model."""
-    found = look_up(provider, model)
+def book_rates(sale: Sale) -> Rates | None:
+    """genai-prices' prices of a sale under the first of its names; None where it does not know the model."""
+    model = sale.names[0]
+    found = look_up(sale.seller, model)
     if found is None:
         return None
     seller, info, notes = found
     source = f"{book_name()}, {seller.id}/{info.id}"
-    listed = _listed(info, moment)
+    listed = _listed(info, sale.moment)
     if listed is None:
-        raise NoPriceError(f"{source} has no price for {moment:%Y-%m-%d}", {})
+        raise NoPriceError(f"{source} has no price for {sale.moment:%Y-%m-%d}", {})
     by_kind = _kinds(listed.prices)
     if not by_kind:
         raise NoPriceError(f"{source} has no price per token", {})
-    if tier is not None:
-        # A seller of another's models has tiers, and prices for them, of its own.
-        variants = info.price_variants if any(info is own for own in seller.models) else None
-        tier_kinds, note = _tier_kinds(info, variants or [], tier, moment)
+    # A seller of another's models has tiers, and prices for them, of its own.
+    variants = (info.price_variants or []) if any(info is own for own in seller.models) else []
+    if sale.tier is not None:
+        when = {"processing": "batch"} if sale.tier == "batch" else {"service_tier": sale.tier}
+        tier_kinds, note = _variant_kinds(info, variants, when, sale.moment)
         if not tier_kinds:
-            raise NoPriceError(f"{source} has no price for the service tier {tier}", {"tier": tier})
+            raise NoPriceError(f"{source} has no price for the service tier {sale.tier}", {"tier": sale.tier})
         by_kind |= tier_kinds
-        source += f", {tier}"
+        source += f", {sale.tier}"
         notes += note
-    if "request" in by_kind and seller.id in FEE_BY_SEARCH_SIZE:
+    settled = set()
+    for name, value in sale.terms:
+        term_kinds, note = _variant_kinds(info, variants, {name: value}, sale.moment)
+        if term_kinds:
+            by_kind |= term_kinds
+            source += f", {value}"
+            notes += note
+            settled.add(name)
+    for surcharge in SURCHARGES:
+        if surcharge.modifier not in settled and surcharge.covers(sale, seller.id, info.id):
+            by_kind = {
+                kind: rate if kind in PER_ITEM else rate.times(surcharge.factor) for kind, rate in by_kind.items()
+            }
+            notes += (f"list price × {surcharge.factor} for {surcharge.name} ({surcharge.source})",)
+            settled.add(surcharge.modifier or "region")
+    if "speed" not in settled and "speed" in sale.modifiers:
+        raise NoPriceError(f"{source} has no price for speed = {sale.modifiers['speed']}", {})
+    names = (model, info.id)
+    by_kind |= {kind: Rate(per_million(kind, usd)) for kind, usd in own_prices(seller.id, names).items()}
+    notes += terms_notes(sale, seller.id, info.id, frozenset(settled))
+    notes += _history_notes(info, sale.moment)
+    is_largest_fee = "request" in by_kind and seller.id in FEE_BY_SEARCH_SIZE
+    if is_largest_fee:
         notes += ("the fee per request is that of the largest search: at most",)
+    if seller.id == "azure":
+        notes += ("price of a global deployment: Azure's data zones and regions have their own",)
     return Rates(
         model=info.id,
         source=source + _constraint_text(listed.constraint),
         by_kind=by_kind,
         notes=notes,
+        at_most=is_largest_fee,
         total_has_reasoning=seller.id in REASONING_IN_TOTAL_ONLY,
         audio_as_text=seller.id in AUDIO_AS_TEXT,
     )
+
+
+@cache
+def _history_begins() -> date:
+    """The first day for which the book has a change of a price: what was billed before, it does not tell."""
+    starts: Iterator[date] = (
+        start
+        for provider in shipped_providers().values()
+        for info in provider.models
+        if isinstance(info.prices, list)
+        for price in info.prices
+        if (start := getattr(price.constraint, "start_date", None))
+    )
+    return min(starts)
+
+
+def _history_notes(info: ModelInfo, moment: datetime) -> tuple[str, ...]:
+    begins = _history_begins()
+    if moment.date() >= begins:
+        return ()
+    return (f"the price book knows prices since {begins:%Y-%m-%d}: its oldest price of {info.id}",)
 
 
 def _listed(info: ModelInfo, moment: datetime) -> ConditionalPrice | None:
@@ -255,15 +318,14 @@ def _listed(info: ModelInfo, moment: datetime) -> ConditionalPrice | None:
     return listed
 
 
-def _tier_kinds(
-    info: ModelInfo, variants: Iterable[PriceVariant], tier: str, moment: datetime
+def _variant_kinds(
+    info: ModelInfo, variants: Iterable[PriceVariant], when: Mapping[str, str], moment: datetime
 ) -> tuple[dict[str, Rate], tuple[str, ...]]:
-    """The prices that a service tier puts in the place of the list prices, and a note where they are inferred.
+    """The prices that a service tier (or another term) puts in the place of the list prices, and a note where inferred.
 
     Many tiers are in genai-prices only since the day it began to record tiers. Before that day its first price stands
     in, if the list price is still the same.
     """
-    when = {"processing": "batch"} if tier == "batch" else {"service_tier": tier}
     variants = [variant for variant in variants if variant.when == when]
     active = [variant for variant in variants if variant.constraint is None or variant.constraint.active(moment)]
     note: tuple[str, ...] = ()
@@ -275,7 +337,7 @@ def _tier_kinds(
         if listed_then and listed_now and listed_then.prices == listed_now.prices:
             active = [variant for day, variant in dated if day == first_day]
             note = (
-                f"the price book has the {tier} price since {first_day:%Y-%m-%d}, and the list price did not change",
+                f"the price book has the {next(iter(when.values()))} price since {first_day:%Y-%m-%d}, and the list price did not change",
             )
     kinds: dict[str, Rate] = {}
     for variant in reversed(active):

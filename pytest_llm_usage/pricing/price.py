@@ -11,7 +11,7 @@ from pytest_llm_usage.billing import PriceLine, Quote
 from pytest_llm_usage.money import EXACT, normal, plain, total
 from pytest_llm_usage.text import columns, pointed, shortened
 
-__all__ = ["KINDS", "PER_ITEM", "explain", "sum_lines"]
+__all__ = ["KINDS", "PER_ITEM", "explain", "per_million", "sum_lines"]
 
 #: What may have a price of its own: USD per million tokens, but for `PER_ITEM`.
 KINDS = (
@@ -32,6 +32,7 @@ KINDS = (
     "output_video",
     "request",
     "web_search",
+    "web_search_preview",
     "x_search",
     "map_search",
     "file_search",
@@ -43,6 +44,11 @@ KINDS = (
 )
 #: Kinds that are counted one by one and that a price file gives in USD for one: all behind the tokens.
 PER_ITEM = frozenset(KINDS[KINDS.index("request") :])
+
+
+def per_million(kind: str, usd: Decimal) -> Decimal:
+    """USD per million of a kind whose price is given as price lists have it: for a million tokens, for one piece."""
+    return EXACT.multiply(usd, 1_000_000) if kind in PER_ITEM else usd
 
 
 def sum_lines(lines: Iterable[PriceLine]) -> tuple[PriceLine, ...]:

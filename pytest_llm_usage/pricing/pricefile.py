@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.pricing.billing_rules import provider_id_of, tier_of
-from pytest_llm_usage.pricing.price import KINDS, PER_ITEM
+from pytest_llm_usage.pricing.price import KINDS, per_million
 from pytest_llm_usage.pricing.rates import Rate, Steps
+from pytest_llm_usage.pricing.sale import Sale
 
 __all__ = ["Entry", "PriceFile", "PriceSource"]
 
@@ -43,14 +43,13 @@ class Entry:
     free: bool = False
     by_kind: Mapping[str, Rate] = field(default_factory=dict)
 
-    def applies(self, provider: str | None, names: Iterable[str], tier: str | None, moment: datetime) -> bool:
-        if self.tier != tier and not (self.tier is None and (self.free or self.same_as)):
+    def applies(self, sale: Sale, names: Iterable[str]) -> bool:
+        """Whether it prices a sale of a model that is known by `names`."""
+        if self.tier != sale.tier and not (self.tier is None and (self.free or self.same_as)):
             return False
-        if self.provider is not None and (
-            provider is None or provider_id_of(provider) != provider_id_of(self.provider)
-        ):
+        if self.provider is not None and sale.seller != self.provider:
             return False
-        if (self.since and moment < self.since) or (self.until and moment >= self.until):
+        if (self.since and sale.moment < self.since) or (self.until and sale.moment >= self.until):
             return False
         return any(name == self.pattern or fnmatchcase(name, self.pattern) for name in names)
 
@@ -148,7 +147,7 @@ class PriceFile:
         return Entry(
             pattern=pattern.strip().lower(),
             where=self._where(path),
-            provider=read("provider", _text, None),
+            provider=provider_id_of(provider) if (provider := read("provider", _text, None)) else None,
             tier=tier_of(read("tier", _text, None)),
             since=since,
             until=until,
@@ -187,38 +186,19 @@ class PriceFile:
         raise ConfigurationError(f"{self._where(path)}: {problem}")
 
     def _line(self, path: tuple[str, ...]) -> int | None:
-        """The line at which `path` (or the nearest above it) is written; None for data that has no lines."""
-        lines = self._statements
-        while path:
-            if path in lines:
-                return lines[path]
-            path = path[:-1]
-        return None
-
-    @cached_property
-    def _statements(self) -> Mapping[tuple[str, ...], int]:
-        """Path of keys → line, by parsing statement by statement: tomllib itself tells no lines."""
-        found: dict[tuple[str, ...], int] = {}
-        header: tuple[str, ...] = ()
-        chunk: list[str] = []
-        for number, text in enumerate((self.text or "").replace("\r\n", "\n").split("\n"), 1):
-            chunk.append(text)
-            try:
-                data = tomllib.loads("\n".join(chunk))
-            except tomllib.TOMLDecodeError:
-                continue  # A statement over several lines.
-            start = number - len(chunk) + 1
-            statement = chunk[0].lstrip()
-            chunk = []
-            if statement.startswith("["):
-                header = tuple(_only_path(data))
-                if statement.startswith("[["):
-                    header += (str(sum(1 for known in found if known[:-1] == header)),)
-                found.setdefault(header, start)
-            else:
-                for key in _paths(data, header):
-                    found.setdefault(key, start)
-        return found
+        """The line at which `path` (or the nearest above it) begins; None for data that has no lines."""
+        lines = (self.text or "").split("\n")
+        found: list[int] = []
+        for key in path:
+            if key.isdigit() and len(found) > int(key):
+                found = found[int(key) :]  # [[models.x]], once for each of a model's prices
+                continue
+            begins_with_key = rf"""\s*(?:\[+(?:\w+\.)?)?["']?{re.escape(key)}["']?\s*[]=]"""
+            behind = range(found[0] if found else 0, len(lines))
+            found = [number for number in behind if re.match(begins_with_key, lines[number])] or found
+            if found and not lines[found[0]].lstrip().startswith("["):
+                break  # What is within this key stands in its line.
+        return found[0] + 1 if found else None
 
 
 def _usd(kind: str, value: Any) -> Decimal:
@@ -230,7 +210,7 @@ def _usd(kind: str, value: Any) -> Decimal:
     if not usd.is_finite() or usd < 0:
         shown = value if isinstance(value, Decimal) else repr(value)
         raise ValueError(f"{kind} = {shown} is not a price in USD (examples: 2.5, 0.075)")
-    return EXACT.multiply(usd, 1_000_000) if kind in PER_ITEM else usd
+    return per_million(kind, usd)
 
 
 def _steps(key: str, value: Any) -> Mapping[str, Steps]:
@@ -267,20 +247,6 @@ def _day(key: str, value: Any) -> datetime | None:
     if isinstance(value, datetime) or not isinstance(value, date):
         raise ValueError(f"{key} = {value!s} is not a day (example: 2026-01-01, without quotes)")  # noqa: TRY004
     return datetime(value.year, value.month, value.day, tzinfo=UTC)
-
-
-def _only_path(data: Any) -> Iterator[str]:
-    """The keys of `{a: {b: {}}}` or `{a: {b: [{}]}}`, which is what a table header alone parses to."""
-    while isinstance(data, Mapping) and data:
-        key, data = next(iter(data.items()))
-        yield key
-
-
-def _paths(data: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    items = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
-    for key, value in items:
-        yield (*path, str(key))
-        yield from _paths(value, (*path, str(key)))
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from pytest_llm_usage.pricing.billing_rules import BILLED_BY_THE_HOUR
 from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["Rate", "Rates", "Steps", "lines_of"]
+__all__ = ["Rate", "Rates", "Remarks", "Steps", "lines_of"]
 
 #: Keys of `TokenUsage`'s details → the kind under which a book may price them apart.
 _CACHING_KINDS = {
@@ -42,6 +42,11 @@ class Rate:
     base: Decimal
     steps: Steps = ()
 
+    def times(self, factor: Decimal) -> Rate:
+        """The same with a surcharge."""
+        steps = tuple((above, EXACT.multiply(price, factor)) for above, price in self.steps)
+        return Rate(EXACT.multiply(self.base, factor), steps)
+
     def at(self, input_tokens: int) -> Decimal:
         price = self.base
         for above, usd_per_million in self.steps:
@@ -59,6 +64,8 @@ class Rates:
     by_kind: Mapping[str, Rate]
     free: bool = False
     notes: tuple[str, ...] = ()
+    #: Whether that or less is billed; `notes` say why.
+    at_most: bool = False
     #: Where in a price file they stand, if they do: `prices.toml:7`.
     where: str = ""
     #: The tokens that only `total_tokens` counts are output (the provider's reasoning), not a contradiction.
@@ -67,15 +74,28 @@ class Rates:
     audio_as_text: bool = False
 
 
-def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple[list[PriceLine], list[str]]:
-    """The lines of one usage and of what is billed by the piece, and notes.
+@dataclass(slots=True)
+class Remarks:
+    """What a reader of the bill should know, while it is written."""
+
+    notes: list[str] = field(default_factory=list)
+    at_most: bool = False
+
+    def add(self, note: str, *, at_most: bool = False) -> None:
+        """Notes something; `at_most`: for which that or less is billed."""
+        self.notes.append(note)
+        self.at_most |= at_most
+
+
+def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple[list[PriceLine], Remarks]:
+    """The lines of one usage and of what is billed by the piece, and remarks.
 
     Raises `NoPriceError` where a price or a count is missing: a search without a fee in the book is not free.
     """
     if rates.free:
         quantity = usage.total_tokens
-        return [PriceLine("free", quantity, Decimal(0), Decimal(0), rates.model)], []
-    notes = list(rates.notes)
+        return [PriceLine("free", quantity, Decimal(0), Decimal(0), rates.model)], Remarks()
+    notes = Remarks(list(rates.notes), at_most=rates.at_most)
     counts = {
         **_input_counts(rates, usage, notes),
         **_output_counts(rates, usage, notes),
@@ -84,7 +104,7 @@ def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple
         counts["request"] = 1
     for kind, quantity in items.items():
         if kind in BILLED_BY_THE_HOUR and kind not in rates.by_kind:
-            notes.append(f"{kind}: {BILLED_BY_THE_HOUR[kind]}")
+            notes.add(f"{kind}: {BILLED_BY_THE_HOUR[kind]}")
         else:
             counts[kind] = quantity
     lines = []
@@ -93,14 +113,14 @@ def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple
             continue
         rate = rates.by_kind.get(kind)
         if rate is None:
-            raise _missing(rates, kind, kind if kind in PER_ITEM else f"{kind} tokens")
+            raise _missing(rates, kind, kind if kind in PER_ITEM or kind in items else f"{kind} tokens")
         usd_per_million = rate.at(usage.input_tokens)
         amount = EXACT.multiply(Decimal(quantity), usd_per_million).scaleb(-6, EXACT)
         lines.append(PriceLine(kind, quantity, normal(usd_per_million), normal(amount), rates.model))
     return lines, notes
 
 
-def _input_counts(rates: Rates, usage: TokenUsage, notes: list[str]) -> dict[str, int]:
+def _input_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str, int]:
     """Input tokens by the kind they are priced as."""
     details = usage.input_token_details
     caching = {kind: details.get(key, 0) for key, kind in _CACHING_KINDS.items()}
@@ -148,7 +168,7 @@ def _both(rates: Rates, cached: dict[str, int], apart: dict[str, int], details: 
     return counts
 
 
-def _output_counts(rates: Rates, usage: TokenUsage, notes: list[str]) -> dict[str, int]:
+def _output_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str, int]:
     """Output tokens by the kind they are priced as."""
     details = {kind: usage.output_token_details.get(key, 0) for key, kind in _OUTPUT_KINDS.items()}
     counts = _priced_apart(rates, details, "output", notes)
@@ -160,7 +180,7 @@ def _output_counts(rates: Rates, usage: TokenUsage, notes: list[str]) -> dict[st
                 f"contradictory usage: total_tokens ({usage.total_tokens:,}) is {only_in_total:,} more than "
                 f"input_tokens ({usage.input_tokens:,}) and output_tokens ({usage.output_tokens:,})"
             )
-        notes.append(f"{only_in_total:,} tokens that only the total counts (reasoning) are priced as output")
+        notes.add(f"{only_in_total:,} tokens that only the total counts (reasoning) are priced as output")
         output_tokens += only_in_total
     return {"output": _remainder("output", output_tokens, counts), **counts}
 
@@ -170,7 +190,7 @@ def _missing(rates: Rates, kind: str, what: str) -> NoPriceError:
     return NoPriceError(f"{rates.source} has no price for {what}", advice)
 
 
-def _priced_apart(rates: Rates, counts: Mapping[str, int], whole: str, notes: list[str]) -> dict[str, int]:
+def _priced_apart(rates: Rates, counts: Mapping[str, int], whole: str, notes: Remarks) -> dict[str, int]:
     """Those of `counts` that have a price of their own; the others are part of `whole`."""
     for kind, quantity in counts.items():
         if quantity < 0:
@@ -179,8 +199,11 @@ def _priced_apart(rates: Rates, counts: Mapping[str, int], whole: str, notes: li
             continue
         if kind.endswith("_audio") and not rates.audio_as_text:
             raise _missing(rates, kind, f"{kind} tokens")
-        if kind in ("cache_read", "cache_write"):
-            notes.append(f"{rates.source} has no price of its own for {kind}: priced as {whole}")
+        if kind == "cache_read":
+            # No provider charges more for what it reads from a cache than for what it is sent.
+            notes.add(f"{rates.source} has no price for {kind}: priced as {whole}, at most", at_most=True)
+        elif kind == "cache_write":
+            notes.add(f"{rates.source} has no price of its own for {kind}: priced as {whole}")
     return {kind: quantity for kind, quantity in counts.items() if quantity and kind in rates.by_kind}
 
 

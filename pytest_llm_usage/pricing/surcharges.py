@@ -1,0 +1,173 @@
+"""What genai-prices has no price for and the sellers publish: factors on the list price, and prices of single kinds.
+
+Each row has its source. Where a seller publishes no rule, the list price stands with a note.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pytest_llm_usage.pricing.sale import Sale
+
+__all__ = ["OWN_PRICES", "SURCHARGES", "OwnPrice", "Surcharge", "own_prices", "terms_notes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surcharge:
+    """A factor on the list price of tokens.
+
+    Attributes:
+        name: What it is for, in words.
+        seller: genai-prices' id of who takes it.
+        models: A pattern of the models, by the price book's ids, that it is taken for.
+        applies: Whether it is taken for a sale.
+        factor: The list price times this is paid.
+        source: Where the seller publishes it.
+        modifier: The term of the sale that it settles; empty for a region.
+    """
+
+    name: str
+    seller: str
+    models: str
+    applies: Callable[[Sale], bool]
+    factor: Decimal
+    source: str
+    modifier: str = ""
+
+    def covers(self, sale: Sale, seller: str, model: str) -> bool:
+        """Whether it is taken for this sale of this model."""
+        return seller == self.seller and re.match(self.models, model) is not None and self.applies(sale)
+
+
+SURCHARGES = (
+    Surcharge(
+        name="inference in the US only",
+        seller="anthropic",
+        models=r"claude-",  # older models refuse the parameter
+        applies=lambda sale: sale.region == "us",
+        factor=Decimal("1.1"),
+        source="https://platform.claude.com/docs/en/manage-claude/data-residency",
+    ),
+    Surcharge(
+        name="fast mode",
+        seller="anthropic",
+        models=r"claude-opus-4-[67]$",
+        applies=lambda sale: sale.modifiers.get("speed") == "fast",
+        factor=Decimal(6),
+        source="https://platform.claude.com/docs/en/build-with-claude/fast-mode",
+        modifier="speed",
+    ),
+    Surcharge(
+        name="data residency",
+        seller="openai",
+        models=r"gpt-5[.-](?:[4-9]|\d\d)|gpt-(?:[6-9]|\d\d)|gpt-realtime-2\.",  # released on or after 2026-03-05
+        applies=lambda sale: sale.region is not None,
+        factor=Decimal("1.1"),
+        source="https://developers.openai.com/api/docs/guides/data-residency",
+    ),
+    Surcharge(
+        name="an endpoint that is not global",
+        seller="google",
+        models=r"claude-(?:haiku|sonnet|opus)-4-[5-9]|claude-(?!\d)[a-z]+-[5-9]",  # since the models 4.5
+        applies=lambda sale: sale.region not in (None, "global"),
+        factor=Decimal("1.1"),
+        source="https://platform.claude.com/docs/en/about-claude/pricing#third-party-platform-pricing",
+    ),
+)
+
+#: Regions (and other words in their place) at which a seller's list price is known to hold.
+_LIST_PRICE_REGIONS: Mapping[str, frozenset[str]] = {
+    "anthropic": frozenset({"global", "not_available"}),
+    "aws": frozenset({"us-east-1", "us-west-2"}),
+    "google": frozenset({"global"}),
+}
+#: Models whose list price holds in all regions: OpenAI's that are older than its surcharge, Claude on Vertex AI before 4.5.
+_SAME_EVERYWHERE: Mapping[str, str] = {
+    "openai": r"gpt-[34]|gpt-5(?![.-][4-9])|o\d|chatgpt|text-embedding|whisper|tts|davinci|babbage|omni-moderation",
+    "google": r"claude-3|claude-(?:opus|sonnet)-4(?!-[5-9])|claude-4",
+}
+
+
+#: Terms that have no price of their own; `PriceBook` knows what they do.
+_NO_PRICES = frozenset({"stop_reason"})
+
+
+def terms_notes(sale: Sale, seller: str, model: str, settled: frozenset[str]) -> tuple[str, ...]:
+    """What is not known of the price of a sale on its terms; `settled` are the terms that have a price."""
+    notes = [
+        f"price of {name} = {value} not known: list price"
+        for name, value in sale.terms
+        if name not in settled | _NO_PRICES
+    ]
+    listed = sale.region is None or sale.region in _LIST_PRICE_REGIONS.get(seller, ())
+    same = _SAME_EVERYWHERE.get(seller)
+    if not listed and "region" not in settled and not (same and re.match(same, model)):
+        notes.append(f"price in the region {sale.region} not known: list price")
+    return tuple(notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPrice:
+    """Prices of single kinds that a seller publishes and genai-prices leaves out, or has otherwise.
+
+    Attributes:
+        seller: genai-prices' id of the seller.
+        models: A pattern of the models, by the name they are billed under.
+        usd: USD by kind: for a million tokens, for one of what is billed by the piece.
+        source: Where the seller publishes them.
+    """
+
+    seller: str
+    models: str
+    usd: Mapping[str, Decimal]
+    source: str
+
+
+_OPENAI_PRICING = "https://developers.openai.com/api/docs/pricing"
+#: Models of OpenAI's that reason: a search by the older tool costs them less, and the tokens that it found more.
+_REASONING = r"(?:o\d|gpt-5(?!-chat)|gpt-(?:[6-9]|\d\d))"
+
+OWN_PRICES = (
+    OwnPrice(
+        seller="cohere",
+        models=r"embed-v4",
+        usd={"input_image": Decimal("0.47")},
+        source="https://cohere.com/pricing",
+    ),
+    OwnPrice(
+        seller="openai",
+        models=r"gpt-4o(?:-mini)?-search-preview",
+        usd={"web_search": Decimal("0.025")},
+        source=_OPENAI_PRICING,
+    ),
+    OwnPrice(
+        seller="openai",
+        models=r"gpt-\d+-search-api",
+        usd={"web_search": Decimal("0.01")},
+        source=_OPENAI_PRICING,
+    ),
+    OwnPrice(
+        seller="openai",
+        models=_REASONING,
+        usd={"web_search_preview": Decimal("0.01")},
+        source=_OPENAI_PRICING,
+    ),
+    OwnPrice(
+        seller="openai",
+        models=r"gpt-4o(?:-mini|-2024-\d\d-\d\d|-mini-2024-\d\d-\d\d)?$|gpt-4\.1",
+        usd={"web_search_preview": Decimal("0.025")},
+        source=_OPENAI_PRICING,
+    ),
+)
+
+
+def own_prices(seller: str, names: tuple[str, ...]) -> Mapping[str, Decimal]:
+    """The prices by kind that stand in `OWN_PRICES`; the earlier row wins."""
+    prices: dict[str, Decimal] = {}
+    for row in reversed(OWN_PRICES):
+        if row.seller == seller and any(re.match(row.models, name.strip().lower()) for name in names):
+            prices |= row.usd
+    return prices

@@ -1,0 +1,313 @@
+"""Prices that follow from the terms of a sale: who sold it, where, at which speed, by the piece, in a batch.
+
+Every expected cost is arithmetic with published prices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_pricing import call, cost, day, mtok, priced, unpriced
+
+from pytest_llm_usage.billing import Billing, Part
+from pytest_llm_usage.budget import Limits, breaches
+from pytest_llm_usage.money import plain, total
+from pytest_llm_usage.pricing import PriceBook
+from pytest_llm_usage.pricing.billing_rules import KNOWN_SELLERS, provider_id_of
+from pytest_llm_usage.pricing.genai_book import shipped_providers
+from pytest_llm_usage.pricing.price import KINDS
+from pytest_llm_usage.pricing.surcharges import OWN_PRICES, SURCHARGES
+from pytest_llm_usage.text import usd as shown_usd
+from pytest_llm_usage.usage import TokenUsage
+from pytest_llm_usage.wire import hosts
+
+
+def quoted(*args, **fields):
+    return priced(PriceBook().quote(call(*args, **fields)))
+
+
+class TestByThePiece:
+    def test_tokens_of_images_that_cohere_embeds_are_paid_for(self):
+        bill = TokenUsage.of(1_000, 0, input_token_details={"image": 1_000})
+        assert cost("cohere", "embed-v4.0", usage=bill, billed_usage=bill) == mtok("0.47", 1_000) == Decimal("0.00047")
+
+    @pytest.mark.parametrize(
+        ("model", "tool", "usd"),
+        [
+            ("gpt-4o", "web_search_preview", "0.025"),
+            ("gpt-4o-mini-2024-07-18", "web_search_preview", "0.025"),
+            ("gpt-4.1-mini", "web_search_preview", "0.025"),
+            ("o4-mini", "web_search_preview", "0.01"),
+            ("gpt-5-2025-08-07", "web_search_preview", "0.01"),
+            ("gpt-4o", "web_search", "0.01"),
+            ("gpt-5.2", "web_search", "0.01"),
+        ],
+    )
+    def test_openais_two_search_tools(self, model, tool, usd):
+        assert cost("openai", model, 0, items={tool: 3}) == 3 * Decimal(usd)
+
+    @pytest.mark.parametrize("model", ["gpt-4o-mini", "gpt-4.1-mini-2025-04-14"])
+    def test_the_fixed_input_of_a_search_is_noted(self, model):
+        (note,) = quoted("openai", model, 1_000, items={"web_search": 1}).notes
+        assert note == (
+            "openai bills 8,000 input tokens for each search of this model; whether its usage holds them is not known"
+        )
+        assert quoted("openai", model, 1_000, items={"web_search_preview": 1}).notes == ()
+        assert quoted("openai", "gpt-4o", 1_000, items={"web_search": 1}).notes == ()
+
+    @given(
+        kind=st.sampled_from([kind for kind in KINDS if kind not in ("request", "code_execution")])
+        | st.text(min_size=1)
+    )
+    def test_a_piece_is_priced_or_unpriced_and_never_free(self, kind):
+        for provider, model in (("openai", "gpt-4o"), ("anthropic", "claude-sonnet-4-5"), ("cohere", "embed-v4.0")):
+            quote = PriceBook().quote(call(provider, model, 0, items={kind: 2}))
+            assert quote.cost_usd is None or quote.cost_usd > 0
+            assert quote.cost_usd is not None or kind in quote.reason
+
+
+class TestBatches:
+    def test_each_request_has_its_own_long_context_step(self):
+        request = Part("request", "gpt-5.4", TokenUsage.of(1_000, 10), in_total=True)
+        batch = call(
+            "openai",
+            "gpt-5.4",
+            usage=TokenUsage.of(300_000, 3_000),
+            service_tier="batch",
+            parts=(request,) * 300,
+        )
+        quote = priced(PriceBook().quote(batch))
+        assert quote.cost_usd == mtok("1.25", 300_000) + mtok("7.5", 3_000) == Decimal("0.3975")
+        assert [(line.kind, line.quantity) for line in quote.lines] == [("input", 300_000), ("output", 3_000)]
+        assert batch.billed_tokens == 303_000
+
+    def test_each_request_has_its_own_model_pieces_and_terms(self):
+        parts = (
+            Part("request", "gpt-5.4", TokenUsage.of(300_000, 0), in_total=True),
+            Part("request", "gpt-4o", TokenUsage.of(100, 0), Billing(items={"web_search": 1}), in_total=True),
+            Part("request", "gpt-5.4", TokenUsage.of(100, 0), Billing(service_tier="flex"), in_total=True),
+        )
+        batch = call("openai", "gpt-5.4", usage=TokenUsage.of(300_200, 0), service_tier="batch", parts=parts)
+        assert priced(PriceBook().quote(batch)).cost_usd == total(
+            [mtok("2.5", 300_000), mtok("1.25", 100), Decimal("0.01"), mtok("1.25", 100)]
+        )
+
+    def test_tokens_of_none_of_its_requests_are_not_free(self):
+        part = Part("request", "gpt-4o", TokenUsage.of(100, 0), in_total=True)
+        batch = call("openai", "gpt-4o", usage=TokenUsage.of(150, 0), parts=(part,))
+        assert unpriced(PriceBook().quote(batch)).reason == "contradictory usage: 50 tokens are of none of its parts"
+
+    @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**5)), min_size=1, max_size=8))
+    def test_a_batch_costs_what_its_requests_cost(self, sizes):
+        parts = tuple(Part("request", "gpt-5.4", TokenUsage.of(*size), in_total=True) for size in sizes)
+        batch = call("openai", "gpt-5.4", *map(sum, zip(*sizes, strict=True)), service_tier="batch", parts=parts)
+        assert priced(PriceBook().quote(batch)).cost_usd == total(
+            cost("openai", "gpt-5.4", *size, service_tier="batch") for size in sizes
+        )
+
+
+class TestAnthropicsTerms:
+    TOKENS = (1_000_000, 1_000_000)
+
+    @pytest.mark.parametrize(
+        ("model", "factor"), [("claude-opus-4-8", 2), ("claude-opus-4-6", 6), ("claude-opus-4-7", 6)]
+    )
+    def test_fast_mode(self, model, factor):
+        slow = cost("anthropic", model, *self.TOKENS)
+        assert cost("anthropic", model, *self.TOKENS, modifiers={"speed": "fast"}) == factor * slow
+        assert cost("anthropic", model, *self.TOKENS, modifiers={"speed": "standard"}) == slow == Decimal(30)
+
+    def test_fast_mode_of_a_model_without_a_price_for_it(self):
+        fast = call("anthropic", "claude-sonnet-4-5", 10, modifiers={"speed": "fast"})
+        assert unpriced(PriceBook().quote(fast)).reason.endswith("has no price for speed = fast")
+
+    def test_inference_in_the_us(self):
+        quote = quoted("anthropic", "claude-opus-4-8", *self.TOKENS, region="us", items={"web_search": 1})
+        assert quote.cost_usd == Decimal("1.1") * 30 + Decimal("0.01")
+        assert quote.notes == (f"list price × 1.1 for inference in the US only ({SURCHARGES[0].source})",)
+        for region in ("global", "not_available", None):
+            assert quoted("anthropic", "claude-opus-4-8", *self.TOKENS, region=region).cost_usd == 30
+            assert quoted("anthropic", "claude-opus-4-8", *self.TOKENS, region=region).notes == ()
+
+    def test_terms_multiply(self):
+        assert cost("anthropic", "claude-opus-4-8", *self.TOKENS, region="us", modifiers={"speed": "fast"}) == 66
+        batch = cost("anthropic", "claude-opus-4-8", *self.TOKENS, region="us", service_tier="batch")
+        assert batch == Decimal("1.1") * 15
+
+    def test_a_refusal_before_any_output_may_not_be_billed(self):
+        refused = quoted("anthropic", "claude-opus-4-8", 1_000, 0, modifiers={"stop_reason": "refusal"})
+        assert (refused.cost_usd, refused.at_most) == (mtok("5", 1_000), True)
+        assert refused.notes == ("anthropic does not bill every refusal that comes before any output: at most",)
+        assert not quoted("anthropic", "claude-opus-4-8", 1_000, 9, modifiers={"stop_reason": "refusal"}).at_most
+
+    def test_work_that_is_listed_apart_is_paid_for(self):
+        part = Part("compaction", "claude-opus-4-8", TokenUsage.of(83_246, 709))
+        compacted = call("anthropic", "claude-opus-4-8", 200, 46, parts=(part,))
+        assert (compacted.usage.total_tokens, compacted.billed_tokens) == (246, 84_201)
+        assert priced(PriceBook().quote(compacted)).cost_usd == mtok("5", 83_446) + mtok("25", 755)
+
+
+class TestGemini:
+    def test_images_that_are_made_are_priced_as_images(self):
+        usage = TokenUsage.of(10, 1_120)
+        bill = TokenUsage.of(10, 1_120, output_token_details={"image": 1_120})
+        drawn = call("google_genai", "gemini-3-pro-image-preview", usage=usage, billed_usage=bill)
+        assert priced(PriceBook().quote(drawn)).cost_usd == mtok("2", 10) + mtok("120", 1_120) == Decimal("0.13442")
+
+    @pytest.mark.parametrize(
+        "model", ["google/gemini-2.5-flash", "gemini-2.5-flash@default", "publishers/google/models/gemini-2.5-flash"]
+    )
+    def test_vertex_ais_spellings(self, model):
+        assert cost("google_vertexai", model, 1_000) == mtok("0.3", 1_000)
+
+
+class TestWhoSells:
+    @pytest.mark.parametrize(
+        "model", ["DeepSeek-R1", "deepseek-chat", "grok-4", "Llama-3.3-70B-Instruct", "Mistral-Large-2411", "kimi-k2"]
+    )
+    def test_azure_does_not_sell_others_models_at_their_makers_prices(self, model):
+        assert unpriced(PriceBook().quote(call("azure", model, 1_000))).reason.endswith(
+            f"no price for {model} by azure"
+        )
+
+    def test_azure_sells_openais_and_anthropics_at_their_prices(self):
+        for model, usd in (("gpt-4o", "2.5"), ("claude-sonnet-4-5", "3")):
+            quote = quoted("azure", model, 1_000)
+            assert quote.cost_usd == mtok(usd, 1_000)
+            assert quote.notes == ("price of a global deployment: Azure's data zones and regions have their own",)
+
+    @pytest.mark.parametrize(
+        ("provider", "seller", "model", "usd"),
+        [
+            ("cloudflare", "openai", "gpt-4o", "2.5"),
+            ("cloudflare", "anthropic", "claude-sonnet-4-5", "3"),
+            ("portkey", "google_genai", "gemini-2.5-flash", "0.3"),
+            ("huggingface", "together", "meta-llama/Llama-3.3-70B-Instruct", None),
+        ],
+    )
+    def test_a_gateway_passes_on_what_another_sells(self, provider, seller, model, usd):
+        quote = quoted(provider, model, 1_000, seller=seller)
+        if usd is None:
+            assert ", huggingface_together/" in quote.source
+        else:
+            assert quote.cost_usd == mtok(usd, 1_000)
+
+    def test_litellm_with_the_name_alone(self):
+        quote = quoted("litellm", "claude-sonnet-4-5", 1_000)
+        assert (quote.cost_usd, quote.notes) == (
+            mtok("3", 1_000),
+            ("litellm is a gateway: taken from the model's name (Anthropic)",),
+        )
+
+    def test_everybody_whose_address_is_known_is_somebody(self):
+        known = {provider_id_of(provider) for _, provider in hosts.ENDPOINTS if provider}
+        assert known - KNOWN_SELLERS - shipped_providers().keys() - {"google", "openrouter"} == set()
+
+
+class TestWhereItWasSold:
+    @pytest.mark.parametrize(
+        ("provider", "model", "region", "factor"),
+        [
+            ("openai", "gpt-5.4-2026-03-05", "eu", "1.1"),
+            ("openai", "gpt-5.4", "us", "1.1"),
+            ("openai", "gpt-5.4", None, "1"),
+            ("openai", "gpt-4o", "eu", "1"),
+            ("openai", "gpt-5", "eu", "1"),
+            ("openai", "text-embedding-3-small", "eu", "1"),
+            ("google_vertexai", "claude-sonnet-4-5@20250929", "europe-west1", "1.1"),
+            ("google_vertexai", "claude-sonnet-4-5@20250929", "global", "1"),
+            ("google_vertexai", "claude-sonnet-5-5", "us", "1.1"),
+            ("google_vertexai", "claude-3-5-sonnet", "us-east5", "1"),
+            ("anthropic", "claude-sonnet-4-5", "global", "1"),
+            ("amazon_bedrock", "amazon.nova-pro-v1:0", "us-east-1", "1"),
+        ],
+    )
+    def test_a_published_surcharge(self, provider, model, region, factor):
+        listed = quoted(provider, model, 1_000)
+        sold = quoted(provider, model, 1_000, region=region)
+        assert sold.cost_usd == listed.cost_usd * Decimal(factor)
+        assert len(sold.notes) == (factor != "1")
+        assert sold.at_most is False
+
+    @pytest.mark.parametrize(
+        ("provider", "model", "region"),
+        [
+            ("amazon_bedrock", "amazon.nova-pro-v1:0", "ap-southeast-2"),
+            ("google_vertexai", "gemini-3.5-flash", "europe-west1"),
+            ("anthropic", "claude-opus-4-8", "mars"),
+            ("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", "us"),
+        ],
+    )
+    def test_where_none_is_published_the_list_price_has_a_note(self, provider, model, region):
+        sold = quoted(provider, model, 1_000, region=region)
+        assert sold.cost_usd == quoted(provider, model, 1_000).cost_usd
+        assert sold.notes == (f"price in the region {region} not known: list price",)
+
+    def test_claude_on_bedrock_by_inference_profile(self):
+        asked = {"requested_model": "global.anthropic.claude-sonnet-4-5-20250929-v1:0"}
+        model = "claude-sonnet-4-5-20250929"
+        assert cost("amazon_bedrock", model, 1_000, **asked) == mtok("3", 1_000)
+        for profile in ("us.", "eu.", "jp.", ""):
+            asked = {"requested_model": f"{profile}anthropic.claude-sonnet-4-5-20250929-v1:0"}
+            assert cost("amazon_bedrock", model, 1_000, **asked) == mtok("3.3", 1_000)
+
+    def test_the_latency_that_bedrock_optimises_is_noted(self):
+        quick = quoted("amazon_bedrock", "amazon.nova-pro-v1:0", 1_000, modifiers={"latency": "optimized"})
+        assert quick.notes == ("price of latency = optimized not known: list price",)
+
+    def test_the_users_own_price_has_no_surcharge(self):
+        book = PriceBook.from_sources({"models": {"gpt-5.4": {"input": 7}}})
+        assert cost("openai", "gpt-5.4", 1_000, region="eu", book=book) == mtok("7", 1_000)
+
+    @pytest.mark.parametrize("row", [*SURCHARGES, *OWN_PRICES], ids=lambda row: f"{row.seller}-{row.models[:12]}")
+    def test_every_rule_has_its_source(self, row):
+        assert row.source.startswith("https://")
+        assert row.seller in shipped_providers()
+
+
+class TestBounds:
+    def test_what_is_read_from_a_cache_without_a_price_costs_as_much_as_input_at_most(self):
+        quote = quoted("groq", "llama-3.3-70b-versatile", 1_000, input_token_details={"cache_read": 600})
+        assert quote.at_most
+        assert quote.cost_usd == quoted("groq", "llama-3.3-70b-versatile", 1_000).cost_usd
+        assert not quoted("groq", "llama-3.3-70b-versatile", 1_000).at_most
+
+    def test_a_bound_of_a_part_is_one_of_the_whole(self):
+        part = Part("advisor", "mistral-tiny", TokenUsage.of(10, 0, input_token_details={"cache_read": 4}))
+        assert quoted("mistralai", "mistral-large-2512", 10, parts=(part,)).at_most
+
+    @pytest.mark.parametrize(
+        ("provider", "model", "items"),
+        [
+            ("perplexity", "sonar", {}),
+            ("cohere", "command-r-08-2024", {}),
+            ("google_genai", "gemini-2.5-flash", {"web_search": 1}),
+        ],
+    )
+    def test_other_bounds(self, provider, model, items):
+        quote = quoted(provider, model, 10, 10, items=items)
+        assert quote.at_most
+        assert any(note.endswith(": at most") for note in quote.notes)
+
+    def test_a_recording_that_is_older_than_the_books_history_is_noted(self):
+        (note,) = quoted("openai", "gpt-4-turbo", 1_000, priced_at=day("2024-05-01")).notes
+        assert note == "the price book knows prices since 2025-05-22: its oldest price of gpt-4-turbo"
+        assert quoted("openai", "gpt-4-turbo", 1_000, priced_at=day("2025-05-22")).notes == ()
+
+
+class TestAbsurdNumbers:
+    @pytest.mark.parametrize("tokens", [10**600, 10**4_000], ids=["600-digits", "4000-digits"])
+    def test_a_count_of_hundreds_of_digits_is_priced_exactly(self, tokens):
+        quote = quoted("openai", "gpt-4-turbo", tokens, 1)
+        assert plain(quote.cost_usd) == f"{tokens // 100_000}.00003"
+        (breach,) = breaches(Limits(max_cost=Decimal(1)), [replace(call("openai", "m"), _quotes=quote)])
+        assert breach.verdict.startswith("LLM budget exceeded: $1")
+        assert shown_usd(quote.cost_usd).endswith(",000.00003")
+
+    @given(st.integers(0, 10**700), st.integers(0, 10**700))
+    def test_sums_are_exact(self, left, right):
+        assert int(total([Decimal(left), Decimal(right)])) == left + right
