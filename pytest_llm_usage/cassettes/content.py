@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from pytest_llm_usage.cassettes.interaction import Headers, header
 from pytest_llm_usage.encoding import Decoded, decode
 
-__all__ = ["BodyValue", "body_value", "decode_body", "decoded", "is_json_text"]
+__all__ = ["BodyValue", "body_value", "decode_body", "decoded", "is_json_text", "multipart_boundary"]
 
 #: What a body stands for: its kind (`json`, `form`, `multipart`, `text`, `binary`, `empty`) and the value to compare.
 BodyValue: TypeAlias = tuple[str, Any]
@@ -74,14 +74,19 @@ def body_value(headers: Headers, body: bytes | None) -> BodyValue:
         return ("binary", plain)
 
 
+def multipart_boundary(content_type: str) -> bytes | None:
+    """The boundary between the parts of a multipart body."""
+    boundary = _BOUNDARY.search(content_type)
+    return None if boundary is None else (boundary[1] or boundary[2]).encode()
+
+
 def _multipart(content_type: str, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """The parts as (headers, content): the boundary between them is random and stands for nothing."""
-    boundary = _BOUNDARY.search(content_type)
+    boundary = multipart_boundary(content_type)
     if boundary is None:
         return ((b"", body),)
-    delimiter = b"--" + (boundary[1] or boundary[2]).encode()
     parts = []
-    for part in body.split(delimiter)[1:]:
+    for part in body.split(b"--" + boundary)[1:]:
         if part.startswith(b"--"):
             break
         headers, _, content = part.partition(b"\r\n\r\n")

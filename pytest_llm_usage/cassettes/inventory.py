@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,10 @@ from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import reader, storage, writer
 from pytest_llm_usage.cassettes.content import decoded
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, recording_dates
-from pytest_llm_usage.cassettes.matching import is_placeholder
-from pytest_llm_usage.cassettes.redaction import REDACTED, Redaction, answers_a_model
-from pytest_llm_usage.cassettes.secret_scan import Finding, credentials_in, find_secrets, masked, patterns_of, texts_in
+from pytest_llm_usage.cassettes.redaction import RecordingRedaction, Redaction, answers_a_model
+from pytest_llm_usage.cassettes.secret_scan import Finding, find_secrets, texts_in, values_to_find
+from pytest_llm_usage.credentials.mask import mask_text
+from pytest_llm_usage.credentials.values import credentials_in
 from pytest_llm_usage.errors import CassetteError
 
 __all__ = ["Summary", "audit", "find_cassettes", "find_orphans", "redact", "show", "summarize"]
@@ -140,7 +141,7 @@ def show(path: Path) -> str:
             counts = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out" if usage is not None else "no usage"
             lines += _wrapped("   ", f"{call.model}: {least}{counts}")
         lines.append("")
-    return masked("\n".join(lines))
+    return mask_text("\n".join(lines))
 
 
 def _shown_body(mark: str, headers: Headers, body: bytes | None) -> list[str]:
@@ -163,22 +164,6 @@ def _wrapped(mark: str, text: str) -> list[str]:
     return wrap(printable, _COLUMNS, initial_indent=mark, subsequent_indent=" " * len(mark), break_on_hyphens=False)
 
 
-@dataclass(frozen=True)
-class _RecordingRedaction(Redaction):
-    """A redaction that notes what it replaces by what, placeholders excepted."""
-
-    replaced: dict[str, str] = field(default_factory=dict)
-
-    def hide(self, value: str, placeholder: str = REDACTED) -> str:
-        if value not in ("", placeholder) and not is_placeholder(value.removeprefix("Bearer ").strip()):
-            self.replaced[value] = placeholder
-        return super().hide(value, placeholder)
-
-
-def _noting(redaction: Redaction) -> _RecordingRedaction:
-    return _RecordingRedaction(redaction.header_names, redaction.query_names, redaction.field_names, redaction.patterns)
-
-
 def audit(path: Path, redaction: Redaction | None = None, environment: Mapping[str, str] = os.environ) -> list[Finding]:
     """The secrets in a cassette that exists, by the rules that a recording is written by, in the order of the file.
 
@@ -191,18 +176,27 @@ def audit(path: Path, redaction: Redaction | None = None, environment: Mapping[s
         CassetteError: It cannot be read.
     """
     rules = redaction or Redaction()
-    credentials = credentials_in(environment)
+    interactions = storage.load(path)
+    values = values_to_find(credentials_in(environment), _recognised(interactions, rules))
     return [
         replace(finding, place=f"interaction {number}, {finding.place}")
-        for number, interaction in enumerate(storage.load(path), 1)
-        for finding in (*_misplaced(interaction, rules), *find_secrets(rules.interaction(interaction), credentials))
+        for number, interaction in enumerate(interactions, 1)
+        for finding in (*_misplaced(interaction, rules), *find_secrets(rules.interaction(interaction), values))
     ]
+
+
+def _recognised(interactions: Sequence[Interaction], redaction: Redaction) -> list[str]:
+    """The credentials that their places tell."""
+    noting = RecordingRedaction.from_rules(redaction)
+    for interaction in interactions:
+        noting.interaction(interaction)
+    return noting.credentials()
 
 
 def _misplaced(interaction: Interaction, redaction: Redaction) -> Iterator[Finding]:
     """What a recording would have replaced."""
     for place, text, apply in _parts(interaction):
-        rules = _noting(redaction)
+        rules = RecordingRedaction.from_rules(redaction)
         apply(rules)
         for where in dict.fromkeys(_path_of(value, text) for value in rules.replaced):
             yield Finding(place + where, "a credential or an account id")
@@ -264,9 +258,10 @@ def redact(
         CassetteError: It cannot be read or written.
     """
     rules = redaction or Redaction()
-    credentials = credentials_in(environment)
-    noting = _noting(replace(rules, patterns=(*rules.patterns, *patterns_of(credentials))))
-    clean = [noting.interaction(interaction) for interaction in storage.load(path)]
+    interactions = storage.load(path)
+    credentials = (*credentials_in(environment), *_recognised(interactions, rules))
+    noting = RecordingRedaction.from_rules(replace(rules, values=(*rules.values, *credentials), is_by_shape=True))
+    clean = [noting.interaction(interaction) for interaction in interactions]
     if noting.replaced:
         edited = _with_replaced(storage.read(path), noting.replaced, clean)
         storage.write(path, edited or writer.render(clean, indent_json=False))

@@ -30,6 +30,7 @@ from pytest_llm_usage.cassettes.content import BodyValue, body_value
 from pytest_llm_usage.cassettes.interaction import Request
 from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cassettes.volatile_headers import lasting_request_headers
+from pytest_llm_usage.credentials.placeholders import PLACEHOLDER_WORDS, is_placeholder
 from pytest_llm_usage.errors import ConfigurationError
 
 __all__ = [
@@ -53,21 +54,11 @@ MATCHERS: Mapping[str, tuple[str, ...]] = {
     "url": _URI_PARTS,
 }
 
-_WORDS = "REDACTED|FILTERED|SCRUBBED|SANITIZED|PLACEHOLDER|MASKED|HIDDEN|REMOVED|DUMMY|XXXX+|xxxx+|\\*{3,}"
-_PLACEHOLDER = re.compile(
-    rf"\*{{0,3}}[<\[{{(]{{0,2}}(?:[A-Z]+[_ -])*(?:{_WORDS}|scrubbed)(?:[_ -][A-Z]+)*[>\]}})]{{0,2}}\*{{0,3}}"
-    r"|[<\[{(*]+redacted[>\]})*]+|<[A-Z][A-Z0-9_ -]*>|\{\{[A-Z][A-Z0-9_]*\}\}|\$\{[A-Z][A-Z0-9_]*\}"
-)
 _URL_FRAGMENT = re.compile(
-    rf"<[A-Za-z0-9_ -]+>|\*\*?[A-Za-z]+\*\*?|\{{\{{?\w+\}}\}}?|(?<![A-Za-z])(?:{_WORDS})(?![A-Za-z])"
+    rf"<[A-Za-z0-9_ -]+>|\*\*?[A-Za-z]+\*\*?|\{{\{{?\w+\}}\}}?|(?<![A-Za-z])(?:{PLACEHOLDER_WORDS})(?![A-Za-z])"
 )
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-def is_placeholder(text: str) -> bool:
-    """Whether the text is nothing but a mark that something was taken out, such as `**REDACTED**` or `<API_KEY>`."""
-    return len(text) <= 80 and _PLACEHOLDER.fullmatch(text) is not None
 
 
 class JsonPath:
@@ -133,7 +124,7 @@ class Subject:
 
     def __init__(self, request: Request, redaction: Redaction, ignore_body: Sequence[JsonPath] = ()) -> None:
         self._request = request
-        self._redaction = redaction
+        self._redaction = redaction.for_request(request.headers)
         self._ignore_body = ignore_body
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, canonical_json, is_same_scalar
 from pytest_llm_usage.cassettes.policy import CassettePolicy
-from pytest_llm_usage.cassettes.secret_scan import masked
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.text import plural
 
 __all__ = ["Difference", "differences", "explain_age", "explain_miss", "explain_no_recording", "explain_unplayed"]
@@ -209,7 +209,7 @@ def _change(name: str, was: Any, now: Any) -> list[str]:
 
 def _shown_pair(was: Any, now: Any) -> tuple[str, str]:
     """Both values as text, cut to the part that changed where they are long."""
-    one, other = masked(_as_text(was)), masked(_as_text(now))
+    one, other = mask_text(_as_text(was)), mask_text(_as_text(now))
     if max(len(one), len(other)) <= _MAX_VALUE_CHARACTERS:
         return one, other
     same = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -7,98 +7,58 @@ What only looks like a credential, wherever it stands, is for `secret_scan` to f
 
 from __future__ import annotations
 
-import functools
+import base64
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
-from urllib.parse import unquote_plus, urlsplit, urlunsplit
+from dataclasses import dataclass, field, fields, replace
+from urllib.parse import quote_plus, unquote_plus, urlsplit, urlunsplit
 
 from pytest_llm_usage import wire
-from pytest_llm_usage.cassettes.content import decode_body
+from pytest_llm_usage.cassettes import aws_frames
+from pytest_llm_usage.cassettes.content import decode_body, multipart_boundary
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
+from pytest_llm_usage.cassettes.json_fields import replace_fields, unescaped
+from pytest_llm_usage.credentials.mask import bare_credential, header_credentials
+from pytest_llm_usage.credentials.names import (
+    field_kind,
+    is_account_header,
+    is_credential_header,
+    is_credential_name,
+    is_credential_parameter,
+    snake_case,
+)
+from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
+from pytest_llm_usage.credentials.shapes import looks_random, shapes_in
+from pytest_llm_usage.credentials.values import is_worth_guarding, longest_first, spellings
+from pytest_llm_usage.encoding import is_aws_message
 from pytest_llm_usage.errors import ConfigurationError
 
-__all__ = ["REDACTED", "Redaction", "answers_a_model"]
+__all__ = ["REDACTED", "RecordingRedaction", "Redaction", "answers_a_model"]
 
-#: What stands in the place of a credential; a word that is one in a URL, a header, JSON and YAML alike.
-REDACTED = "redacted"
 #: In the place of an AWS account, so that what holds it is still an ARN.
 _NO_ACCOUNT = "000000000000"
 
-#: Ends of names (in snake case) that are a credential's wherever they stand.
-_CREDENTIAL = re.compile(
-    r"(?:^|_)(?:api_?keys?|(?:access|secret|secret_access|private|subscription|account|shared_access|auth|app|application"
-    r"|master|service|virtual|functions|license|encryption|signing|webhook)_key(?:_id)?|aws_?access_?key_?id"
-    r"|secret|passw(?:or)?d|pwd|passphrase|authorization|connection_string"
-    r"|(?:access|auth|refresh|id|session|security|bearer|api|oauth|csrf|xsrf|authorization|jwt|personal|private|bot"
-    r"|subscription|metadata|vault|github|gitlab|user|device|deploy)_?token)$"
-)
-#: Ends that are a credential's in a header or a query. In bodies they are ordinary words (log probabilities have a
-#: `token`, an answer is signed), so there a token must look like one.
-_CREDENTIAL_OUTSIDE_BODIES = re.compile(
-    r"(?:^|_)(?:(?<!next_)(?<!page_)(?<!continuation_)(?<!sync_)token|cookie2?|credentials?|bearer|auth|signature|sig)$"
-)
-_TOKEN_IN_BODY = re.compile(r"(?:^|_)(?:(?<!next_)(?<!page_)(?<!continuation_)(?<!sync_)token|bearer|auth)$")
-_PASSWORD = re.compile(r"(?:^|_)(?:passw(?:or)?d|pwd|passphrase)$|^secret$")
-_QUERY_NAMES = frozenset({"key", "appid", "app_id", "googleaccessid", "assertion", "client_assertion", "code_verifier"})
-#: Headers that say whose account it is.
-_ACCOUNT_HEADER = re.compile(
-    r"(?:^|_)(?:organi[sz]ation|org_id|account|account_id|tenant_id|workspace_id|customer_id|user_project"
-    r"|openai_project|project_id|organi[sz]ation_id|client_principal(?:_id|_name)?|access_client_(?:id|secret))$"
-)
-_SNAKE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
-
 #: Account ids that are told by what stands round them, in any text.
-_ARN_ACCOUNT = re.compile(r"(arn(:|%3[Aa])aws[a-z-]*\2[a-z0-9-]+\2[a-z0-9-]*\2)(?P<value>\d{12})(?=:|%3[Aa])")
+_ARN_ACCOUNT = re.compile(
+    r"(arn(:|%3[Aa])aws[a-z-]{0,20}\2[a-z0-9-]{1,40}\2[a-z0-9-]{0,40}\2)(?P<value>\d{12})(?=:|%3[Aa])"
+)
 _OPENAI_ACCOUNT = re.compile(r"\b(org-|proj_)(?P<value>[A-Za-z0-9]{20,})\b")
 _ACCOUNT_IN_PATH = re.compile(r"(?<=/accounts/)[0-9a-f]{32}(?=/|$)")
 _GOOGLE_PROJECT = re.compile(r"(?<=/projects/)[^/:?]+(?=/)")
 
 #: What opens a URL to whoever has it, wherever in a text the URL stands.
 _URL_CREDENTIAL = re.compile(
-    r"(?P<start>(?:[?&]|&amp;|\\u0026)(?:(?P<maybe>key|token)|sig|Signature|X-Amz-(?:Signature|Credential|Security-Token)"
+    r"(?P<start>(?:[?&]|&amp;|\\u0026)(?:(?P<maybe>key|token|sig|Signature)|X-Amz-(?:Signature|Credential|Security-Token)"
     r"|X-Goog-(?:Signature|Credential)|api[_-]?key|(?:access|refresh|id|auth|session)_token|client_secret)=)"
     r"(?P<value>[^&\s\"'<>\\#]+)"
 )
 
-#: Between the name of a JSON field and its text value, as it stands or escaped in a JSON string.
-_FIELD = re.compile(r'"\s*:\s*(\\?)"')
-_FIELD_VALUES = {
-    "": re.compile(r'((?:[^"\\]|\\.)*)"', re.DOTALL),
-    # Escaped twice: what JSON escapes inside, then the quotes and backslashes of that.
-    "\\": re.compile(r'((?:[^"\\]|\\[^"\\]|\\\\(?:\\\\|\\"|[^"\\]))*)\\"', re.DOTALL),
-}
-_MAX_NAME_CHARACTERS = 64
+#: From here on words in the place of a credential are one.
+_LONG_WORDS = 16
 _XML_FIELD = re.compile(r"(<(?P<name>[A-Za-z][\w.-]{0,63})>)(?P<value>[^<>]+)(?=</(?P=name)>)")
-_MULTIPART_FIELD = re.compile(
-    r'(\bname="(?P<name>[^"\r\n]{1,64})"[^\r\n]*(?:\r\n[^\r\n]+)*\r\n\r\n)(?P<value>[^\r\n]+)(?=\r\n--)'
-)
-
-
-def _snake(name: str) -> str:
-    return _SNAKE.sub("_", name).strip("_").lower()
-
-
-@functools.lru_cache(maxsize=4096)
-def _sort_of_field(name: str) -> Literal["always", "password", "token", "never"]:
-    """Whether a JSON field of this name holds a credential: always, unless a model made it up, or if it looks so."""
-    snake = _snake(name)
-    if _PASSWORD.search(snake):
-        return "password"
-    if _CREDENTIAL.search(snake):
-        return "always"
-    return "token" if _TOKEN_IN_BODY.search(snake) else "never"
-
-
-def _looks_random(value: str) -> bool:
-    """Whether a value is long, without spaces, of letters and digits: no word of a language, then."""
-    return (
-        len(value) >= 20
-        and not any(character.isspace() for character in value)
-        and any(character.isdigit() for character in value)
-        and any(character.isalpha() for character in value)
-    )
+_PART_NAME = re.compile(rb'\bname="?([^"\r\n;]{1,64})', re.IGNORECASE)
+#: Bedrock's chunks hold the model's JSON in base64.
+_AWS_BYTES = re.compile(r'("bytes"\s*:\s*")([A-Za-z0-9+/]+={0,2})(?=")')
 
 
 @dataclass(frozen=True)
@@ -110,12 +70,16 @@ class Redaction:
         query_names: Names of query parameters and form fields, lower case.
         field_names: Names of text fields in JSON bodies, as they are spelt.
         patterns: What they match is replaced wherever it stands in a URL, a header or a text body.
+        values: Credentials that were recognised elsewhere: replaced wherever they stand, however they are escaped.
+        is_by_shape: Whether text of the shape of a known key is replaced as well. A recording stops there instead.
     """
 
     header_names: frozenset[str] = frozenset()
     query_names: frozenset[str] = frozenset()
     field_names: frozenset[str] = frozenset()
     patterns: tuple[re.Pattern[str], ...] = ()
+    values: tuple[str, ...] = ()
+    is_by_shape: bool = False
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> Redaction:
@@ -157,10 +121,16 @@ class Redaction:
             ),
             replace(
                 response,
+                reason=self._text(response.reason),
                 headers=self._headers_of(response.headers, is_same_body=answer == response.body),
                 body=answer,
             ),
         )
+
+    def for_request(self, headers: Headers) -> Redaction:
+        """The redaction of a request that repeats its own credentials, such as the key of its header in its body."""
+        values = header_credentials(headers)
+        return replace(self, values=(*self.values, *values)) if values else self
 
     def _headers_of(self, headers: Headers, *, is_same_body: bool) -> dict[str, list[str]]:
         """The redacted headers. A body that was changed is no longer compressed."""
@@ -195,6 +165,8 @@ class Redaction:
     def body(self, headers: Headers, body: bytes | None, *, is_made_up: bool = False) -> bytes | None:
         """A body without credentials and account ids; the very bytes where there are none.
 
+        A body that only looks compressed, without a header that says so, is left alone: `secret_scan` looks through it.
+
         Args:
             headers: The headers that it came with.
             body: As it was sent.
@@ -204,36 +176,72 @@ class Redaction:
             return body
         # What cannot be decoded is found by the scan, which stops the save.
         plain = decode_body(headers, body).content
-        content_type = header(headers, "content-type").lower()
-        if content_type.startswith("multipart/"):
-            # Files among the fields are binary; their bytes pass through.
-            text = plain.decode("utf-8", "surrogateescape")
-            redacted = _MULTIPART_FIELD.sub(self._named_value, text)
-            return body if redacted == text else redacted.encode("utf-8", "surrogateescape")
-        try:
-            text = plain.decode()
-        except UnicodeDecodeError:
-            return body
+        redacted = self._plain_body(header(headers, "content-type"), plain, is_made_up=is_made_up)
+        return body if redacted == plain else redacted
+
+    def _plain_body(self, content_type: str, body: bytes, *, is_made_up: bool) -> bytes:
+        if is_aws_message(body):
+            return aws_frames.with_payloads(body, lambda payload: self._aws_payload(payload, is_made_up=is_made_up))
+        kind = content_type.lower()
+        if kind.startswith("multipart/") and (boundary := multipart_boundary(content_type)):
+            return self._multipart(boundary, body, is_made_up=is_made_up)
+        # Bytes that are no UTF-8 pass through: a stray one in a text, or a file.
+        text = body.decode("utf-8", "surrogateescape")
         redacted = self._text(text)
-        if content_type.startswith("application/x-www-form-urlencoded"):
+        if kind.startswith("application/x-www-form-urlencoded"):
             redacted = self._pairs(redacted)
         elif text.lstrip().startswith("<"):
             redacted = _XML_FIELD.sub(self._named_value, redacted)
         else:
             redacted = self._fields(redacted, is_made_up=is_made_up)
-        return body if redacted == text else redacted.encode()
+        return body if redacted == text else redacted.encode("utf-8", "surrogateescape")
+
+    def _aws_payload(self, payload: bytes, *, is_made_up: bool) -> bytes:
+        text = payload.decode("utf-8", "surrogateescape")
+        redacted = self._fields(self._text(text), is_made_up=is_made_up)
+
+        def unwrapped(match: re.Match[str]) -> str:
+            try:
+                inner = base64.b64decode(match[2], validate=True)
+            except ValueError:
+                return match[0]
+            clean = self._plain_body("", inner, is_made_up=is_made_up)
+            return match[0] if clean == inner else match[1] + base64.b64encode(clean).decode()
+
+        return _AWS_BYTES.sub(unwrapped, redacted).encode("utf-8", "surrogateescape")
+
+    def _multipart(self, boundary: bytes, body: bytes, *, is_made_up: bool) -> bytes:
+        """Parts by their names and types; files among them pass through."""
+        delimiter = b"--" + boundary
+        parts = body.split(delimiter)
+        for index, part in enumerate(parts):
+            head, blank, content = part.partition(b"\r\n\r\n")
+            if not blank:
+                continue
+            content, end = (content[:-2], b"\r\n") if content.endswith(b"\r\n") else (content, b"")
+            name = _PART_NAME.search(head)
+            if name and self._is_credential_field(name[1].decode("utf-8", "replace")) and content:
+                clean = self.hide(content.decode("utf-8", "replace")).encode()
+            else:
+                kind = re.search(rb"(?i)content-type:[ \t]*([^\r\n]+)", head)
+                clean = self._plain_body(kind[1].decode("latin-1") if kind else "", content, is_made_up=is_made_up)
+            if clean != content:
+                parts[index] = head + blank + clean + end
+        return delimiter.join(parts)
+
+    def _is_credential_field(self, name: str) -> bool:
+        return name in self.field_names or is_credential_name(name)
 
     def _named_value(self, match: re.Match[str]) -> str:
-        is_credential = match["name"] in self.field_names or _sort_of_field(match["name"]) in ("always", "password")
-        return match[1] + self.hide(match["value"]) if is_credential else match[0]
+        return match[1] + self.hide(match["value"]) if self._is_credential_field(match["name"]) else match[0]
 
     def _header(self, name: str, values: Sequence[str]) -> list[str]:
-        snake = _snake(name)
+        snake = snake_case(name)
         if snake in ("set_cookie", "cookie"):
             return [self._cookies(value, only_first=snake == "set_cookie") for value in values]
-        if name.lower() in self.header_names or _ACCOUNT_HEADER.search(snake):
-            return [self.hide(value) for value in values]
-        if _CREDENTIAL.search(snake) or _CREDENTIAL_OUTSIDE_BODIES.search(snake):
+        if name.lower() in self.header_names or is_account_header(name):
+            return [self.hide(value, is_credential=False) for value in values]
+        if is_credential_header(name):
             return [value if value.isdigit() or value in ("true", "false") else self.hide(value) for value in values]
         if snake in ("location", "content_location", "referer", "http_referer", "link"):
             return [self.uri(value) for value in values]
@@ -246,47 +254,41 @@ class Redaction:
         pieces = []
         for piece in text.split("&"):
             name, equals, value = piece.partition("=")
-            pieces.append(
-                name + equals + (self.hide(value) if value and self._is_credential_parameter(name) else value)
-            )
+            pieces.append(name + equals + self._parameter(name, value))
         return "&".join(pieces)
 
-    def _is_credential_parameter(self, name: str) -> bool:
-        name = unquote_plus(name)
-        if name.lower() in self.query_names:
-            return True
-        snake = _snake(name)
-        return (
-            snake in _QUERY_NAMES
-            or _CREDENTIAL.search(snake) is not None
-            or _CREDENTIAL_OUTSIDE_BODIES.search(snake) is not None
-        )
+    def _parameter(self, name: str, value: str) -> str:
+        if not value:
+            return value
+        if unquote_plus(name).lower() in self.query_names or is_credential_parameter(name):
+            return self.hide(value)
+        if "%22" in value or '"' in value:
+            plain = unquote_plus(value)
+            redacted = self._fields(self._text(plain), is_made_up=False)
+            return value if redacted == plain else quote_plus(redacted)
+        return value
 
     def _fields(self, text: str, *, is_made_up: bool) -> str:
-        """Text with the values of JSON's credential fields replaced, found in the text so that the rest stays put."""
-        pieces: list[str] = []
-        done = 0
-        for start in _FIELD.finditer(text):
-            escape = start[1]
-            name_end = start.start() - len(escape)
-            if start.start() < done or text[name_end : start.start()] != escape:
-                continue
-            name = text[text.rfind('"', max(0, name_end - _MAX_NAME_CHARACTERS), name_end) + 1 : name_end]
-            sort = "always" if name in self.field_names else _sort_of_field(name)
-            if sort == "never" or (sort == "password" and is_made_up):
-                continue
-            value = _FIELD_VALUES[escape].match(text, start.end())
-            if value is None or not value[1] or (sort == "token" and not _looks_random(value[1])):
-                continue
-            pieces += [text[done : start.end()], self.hide(value[1])]
-            done = value.end(1)
-        return "".join([*pieces, text[done:]]) if pieces else text
+        def replacement(name: str, value: str) -> str | None:
+            kind = "always" if name in self.field_names else field_kind(name)
+            if kind == "never" or (kind == "password" and is_made_up) or (kind == "token" and not _is_opaque(value)):
+                return None
+            return self.hide(value)
+
+        return replace_fields(text, replacement, self._text)
 
     def _text(self, text: str) -> str:
+        for value in longest_first(self.values):
+            for spelling in spellings(value):
+                if spelling in text:
+                    text = text.replace(spelling, self.hide(spelling))
+        if self.is_by_shape:
+            for begin, end in sorted(((begin, end) for _, begin, end in shapes_in(text)), reverse=True):
+                text = text[:begin] + self.hide(text[begin:end]) + text[end:]
         if "arn" in text:
             text = _ARN_ACCOUNT.sub(self._hidden_account, text)
         if "org-" in text or "proj_" in text:
-            text = _OPENAI_ACCOUNT.sub(lambda match: match[1] + self.hide(match["value"]), text)
+            text = _OPENAI_ACCOUNT.sub(lambda match: match[1] + self.hide(match["value"], is_credential=False), text)
         if "?" in text and "=" in text:
             text = _URL_CREDENTIAL.sub(self._hidden_parameter, text)
         for pattern in self.patterns:
@@ -302,22 +304,73 @@ class Redaction:
 
     def _cookie(self, pair: str) -> str:
         name, equals, value = pair.partition("=")
-        return f"{name}={self.hide(value)}" if equals else self.hide(name)
+        hidden = self.hide(value if equals else name, is_credential=False)
+        return f"{name}={hidden}" if equals else hidden
 
     def _hidden_parameter(self, match: re.Match[str]) -> str:
-        is_credential = match["maybe"] is None or _looks_random(match["value"])
+        is_credential = match["maybe"] is None or _is_opaque(match["value"])
         return match["start"] + self.hide(match["value"]) if is_credential else match[0]
 
     def _hidden_account(self, match: re.Match[str]) -> str:
         return match[1] + self.hide(match["value"], _NO_ACCOUNT)
 
     def _hidden_match(self, match: re.Match[str]) -> str:
-        return self.hide(match[0])
+        return self.hide(match[0], is_credential=False)
 
-    def hide(self, value: str, placeholder: str = REDACTED) -> str:
-        """What takes the place of `value`. Every replacement goes through here."""
-        del value  # A subclass may want to know it.
+    def hide(self, value: str, placeholder: str = REDACTED, *, is_credential: bool = True) -> str:
+        """What takes the place of `value`. Every replacement goes through here.
+
+        Args:
+            value: What is replaced.
+            placeholder: What takes its place.
+            is_credential: Whether its place says so for certain. A cookie or an account's id need not be one.
+        """
+        del value, is_credential  # A subclass may want to know them.
         return placeholder
+
+
+@dataclass(frozen=True)
+class RecordingRedaction(Redaction):
+    """A redaction that notes what it replaces by what, placeholders excepted."""
+
+    replaced: dict[str, str] = field(default_factory=dict)
+    uncertain: set[str] = field(default_factory=set)
+
+    @classmethod
+    def from_rules(cls, redaction: Redaction) -> RecordingRedaction:
+        """One with the same rules that has noted nothing yet."""
+        return cls(**{rule.name: getattr(redaction, rule.name) for rule in fields(Redaction)})
+
+    def hide(self, value: str, placeholder: str = REDACTED, *, is_credential: bool = True) -> str:
+        if not is_credential:
+            self.uncertain.add(value)
+        if value not in ("", placeholder) and not is_placeholder(value.removeprefix("Bearer ").strip()):
+            self.replaced[value] = placeholder
+        return super().hide(value, placeholder, is_credential=is_credential)
+
+    def credentials(self) -> list[str]:
+        """What was replaced and can be looked for everywhere, as it is without escapes and the name of a scheme.
+
+        A short value that may be a word, such as `test-key`, is left out: it would be found where it is none.
+        """
+        return [
+            plain
+            for value, placeholder in self.replaced.items()
+            if placeholder == REDACTED
+            for plain in dict.fromkeys(bare_credential(form) for form in (value, unescaped(value), unquote_plus(value)))
+            if is_worth_guarding(plain)
+            and (looks_random(plain) or (value not in self.uncertain and len(plain) >= _LONG_WORDS))
+        ]
+
+
+def _is_opaque(value: str) -> bool:
+    """Whether a value is long, without spaces, of letters and digits: no word of a language, then."""
+    return (
+        len(value) >= 20
+        and not any(character.isspace() for character in value)
+        and any(character.isdigit() for character in value)
+        and any(character.isalpha() for character in value)
+    )
 
 
 def answers_a_model(interaction: Interaction) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pytest_llm_usage.cassettes.interaction import Interaction
-from pytest_llm_usage.cassettes.redaction import Redaction
-from pytest_llm_usage.cassettes.secret_scan import credentials_in, find_secrets
+from pytest_llm_usage.cassettes.redaction import RecordingRedaction, Redaction
+from pytest_llm_usage.cassettes.secret_scan import find_secrets, values_to_find
 from pytest_llm_usage.cassettes.volatile_headers import strip_volatile_headers
+from pytest_llm_usage.credentials.mask import remember
+from pytest_llm_usage.credentials.values import credentials_in
 from pytest_llm_usage.errors import SecretError
 
 __all__ = ["sanitize"]
@@ -38,12 +41,19 @@ def sanitize(interactions: Iterable[Interaction], redaction: Redaction, *, shown
         SecretError: What is left still looks like a credential, or a body cannot be decoded. The message says what and
             where, never the thing itself.
     """
-    clean = [strip_volatile_headers(redaction.interaction(interaction)) for interaction in interactions]
-    credentials = credentials_in(os.environ)
+    noting = RecordingRedaction.from_rules(redaction)
+    clean = [strip_volatile_headers(noting.interaction(interaction)) for interaction in interactions]
+    replaced = noting.credentials()
+    remember(replaced)
+    if replaced:
+        # Recognised once, and removed everywhere.
+        everywhere = replace(redaction, values=(*redaction.values, *replaced))
+        clean = [everywhere.interaction(interaction) for interaction in clean]
+    values = values_to_find(credentials_in(os.environ), replaced)
     findings = [
         (number, finding)
         for number, interaction in enumerate(clean, 1)
-        for finding in find_secrets(interaction, credentials)
+        for finding in find_secrets(interaction, values)
     ]
     if findings:
         is_unreadable = all(finding.is_unreadable for _, finding in findings)

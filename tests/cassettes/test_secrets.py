@@ -22,7 +22,7 @@ from pytest_llm_usage import encoding
 from pytest_llm_usage.cassettes import Redaction, reader, writer
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.cassettes.sanitize import sanitize
-from pytest_llm_usage.cassettes.secret_scan import credentials_in
+from pytest_llm_usage.credentials.values import credentials_in
 from pytest_llm_usage.errors import ConfigurationError, SecretError
 
 sys.path.append(str(Path(__file__).parents[1] / "wire"))

@@ -1,0 +1,481 @@
+"""The shapes of keys that can be told from other text, wherever they stand: a table, and the search for what it lists.
+
+The table is our own. The rule sets that are kept elsewhere are made for source code: of the 222 rules of gitleaks 8 about
+a hundred look for a service's name beside a value that has no shape, which in recorded traffic blocks ordinary prose,
+and its expressions are written for an engine that never backtracks. detect-secrets knows fewer providers of models than
+this table and would have to be installed with the plugin. So each row names the rule of gitleaks that it follows
+(https://github.com/gitleaks/gitleaks, config/gitleaks.toml), or has a name of its own where gitleaks has none.
+
+A row is looked for by a text that its keys always begin with, and every repetition is bounded, so that the time grows
+with the text alone. What documentation shows as an example is no key: see `is_example`.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pytest_llm_usage.credentials.names import is_credential_name, is_credential_variable
+
+__all__ = ["SHAPES", "Shape", "is_example", "looks_random", "shapes_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How one kind of key is written.
+
+    Attributes:
+        rule: The id of gitleaks' rule, or one of our own that starts with `own-`.
+        what: What it is, in words: `an Anthropic key`.
+        starts: The texts that it begins with, one of them.
+        rest: What follows one of them. A group named `value` is the part that is secret.
+        is_inside_words: Whether it may follow a letter or digit.
+        is_long: Whether keys of this kind can be so long that a run of letters is tried once.
+        check: Whether what `rest` matched is a key, where its shape alone does not tell.
+    """
+
+    rule: str
+    what: str
+    starts: tuple[str, ...]
+    rest: re.Pattern[str]
+    is_inside_words: bool = False
+    is_long: bool = False
+    check: Callable[[re.Match[str]], bool] | None = None
+
+
+#: What a key is made of, with the marks that some alphabets have. Words, versions and dates between marks are no key.
+_MARKS = re.compile(r"[^A-Za-z0-9]+")
+_MIN_RANDOM_RUN = 12
+_HEX_RUN = re.compile(r"(?=[0-9]{0,40}[a-fA-F])(?=[a-fA-F]{0,40}[0-9])(?:[0-9a-f]{24,}|[0-9A-F]{24,})")
+
+
+def looks_random(value: str) -> bool:
+    """Whether a part of the value between marks changes so often between letters, capitals and digits that it is no
+    word, number or name.
+    """
+    for run in _MARKS.split(value):
+        if len(run) < _MIN_RANDOM_RUN:
+            continue
+        if _HEX_RUN.fullmatch(run):
+            return True
+        kinds = ["0" if char.isdigit() else "a" if char.islower() else "A" for char in run]
+        changes = sum(one != other and (one, other) != ("A", "a") for one, other in pairwise(kinds))
+        if changes * 5 >= len(run):
+            return True
+    return False
+
+
+_EXAMPLE = re.compile(
+    r"(?i)example|placeholder|redacted|your[_-]|[_-]here(?![a-z0-9])|change[_-]?me|insert[_-]|replace[_-]|dummy|x{6}"
+    r"|\*{4}|\.{3}|0{12}"
+)
+#: The payload of the token that jwt.io shows, and with it much documentation.
+_JWT_IO = "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lI"
+_MIN_DISTINCT = 5
+
+
+def is_example(value: str) -> bool:
+    """Whether a key is one of those that documentation shows: `AKIAIOSFODNN7EXAMPLE`, `YOUR_KEY_HERE`, `sk-xxxx…`."""
+    return _EXAMPLE.search(value) is not None or _JWT_IO in value or len(set(value)) < _MIN_DISTINCT
+
+
+def _value(found: re.Match[str]) -> str:
+    return found["value"] if "value" in found.re.groupindex else found[0]
+
+
+def _is_random(found: re.Match[str]) -> bool:
+    return looks_random(_value(found))
+
+
+_MAX_NAME_CHARACTERS = 60
+#: The name before an assignment, in one word or in two: `OPENAI_API_KEY`, `api key`.
+_NAME_BEFORE = re.compile(r"(?:\b(?:api|access|secret|auth|client|private) )?[A-Za-z0-9_-]*$", re.IGNORECASE)
+
+
+def _is_assigned(found: re.Match[str]) -> bool:
+    """Whether the name before the value is a credential's, and the value no word, path or expression."""
+    if not looks_random(found["value"]):
+        return False
+    before = found.string[max(0, found.start() - _MAX_NAME_CHARACTERS) : found.start("sign")]
+    name = _NAME_BEFORE.search(before)
+    return name is not None and (is_credential_name(name[0]) or is_credential_variable(name[0]))
+
+
+_EXAMPLE_PASSWORDS = frozenset(
+    ("password", "passwd", "pass", "pwd", "pw", "secret", "user", "username", "admin", "root", "postgres", "mysql")
+)
+_EXAMPLE_HOST = re.compile(r"(?:localhost|127\.|0\.0\.0\.0|host|hostname|server|db|database|.*\bexample\b).*")
+
+
+def _is_password_of_url(found: re.Match[str]) -> bool:
+    is_shown = found["value"].lower() in _EXAMPLE_PASSWORDS and _EXAMPLE_HOST.fullmatch(found["host"])
+    return not is_shown and not (found["value"].isdigit() and len(found["value"]) < 6)
+
+
+def _is_user_and_password(found: re.Match[str]) -> bool:
+    """Whether base64 stands for `user:password`, as basic authentication has it."""
+    value = found["value"]
+    try:
+        plain = base64.b64decode(value + "=" * (-len(value) % 4), validate=True).decode()
+    except ValueError:
+        return False
+    return ":" in plain and plain.isprintable()
+
+
+#: Characters from which on a kind of key is long.
+_LONG = 400
+
+
+def _shape(
+    rule: str,
+    what: str,
+    starts: str,
+    rest: str,
+    *,
+    inside: bool = False,
+    random: bool = False,
+    check: Callable[[re.Match[str]], bool] | None = None,
+) -> Shape:
+    longest = max(map(int, re.findall(r",(\d+)\}", rest)), default=0)
+    is_long = longest > _LONG and not inside
+    return Shape(rule, what, tuple(starts.split()), re.compile(rest), inside, is_long, _is_random if random else check)
+
+
+_WORD = "[A-Za-z0-9_-]"
+_BASE64 = "[A-Za-z0-9+/]"
+_HEX = "[0-9a-fA-F]"
+_END = "(?![A-Za-z0-9])"
+
+SHAPES: tuple[Shape, ...] = (
+    # Models, and what stands around them.
+    _shape("anthropic-api-key", "an Anthropic key", "sk-ant-", _WORD + "{20,300}", random=True),
+    _shape("own-openrouter", "an OpenRouter key", "sk-or-v", r"\d-[A-Za-z0-9]{32,100}"),
+    _shape("own-langfuse", "a Langfuse key", "sk-lf- pk-lf-", "[0-9a-f-]{36}"),
+    _shape(
+        "openai-api-key", "an OpenAI key", "sk-proj- sk-svcacct- sk-admin- sk-None-", _WORD + "{20,300}", random=True
+    ),
+    _shape("openai-api-key", "an API key", "sk-", "[A-Za-z0-9]{32,120}", random=True),
+    _shape("own-litellm", "a LiteLLM key", "sk-", _WORD + "{20,120}", random=True),
+    _shape("own-openai-session", "an OpenAI session key", "sess-", "[A-Za-z0-9]{40}"),
+    _shape("own-openai-ephemeral", "an OpenAI ephemeral key", "ek_", "[0-9a-f]{32,100}"),
+    _shape("gcp-api-key", "a Google API key", "AIza", _WORD + "{35}"),
+    _shape("own-google-bound", "a Google API key", "AQ.Ab8R", _WORD + "{30,100}"),
+    _shape("own-google-access", "a Google access token", "ya29.", "[0-9A-Za-z_.-]{20,2000}"),
+    _shape("own-google-refresh", "a Google refresh token", "1//0", _WORD + "{40,200}"),
+    _shape("own-google-oauth", "a Google OAuth secret", "GOCSPX-", _WORD + "{28}"),
+    _shape("aws-access-token", "an AWS access key id", "AKIA ASIA ABIA ACCA A3T", r"[0-9A-Z]{16,17}(?![0-9A-Za-z])"),
+    _shape("aws-amazon-bedrock-api-key-long-lived", "an AWS Bedrock key", "ABSK", _BASE64 + "{60,300}={0,2}"),
+    _shape(
+        "aws-amazon-bedrock-api-key-short-lived", "an AWS Bedrock key", "bedrock-api-key-", "[A-Za-z0-9+/=]{40,4000}"
+    ),
+    _shape("own-aws-signature", "an AWS signature", "Signature=", "[0-9a-f]{64}", inside=True),
+    _shape("own-azure-account", "an Azure account key", "AccountKey= SharedAccessKey=", _BASE64 + "{40,200}={0,2}"),
+    _shape(
+        "azure-ad-client-secret",
+        "an Azure client secret",
+        "8Q~ 7Q~",
+        r"(?<=[A-Za-z0-9_~.]{3}\dQ~)[A-Za-z0-9_~.-]{31,34}",
+        inside=True,
+    ),
+    _shape("own-azure-signed-url", "a signed URL", "?sig= &sig= ;sig=", "[A-Za-z0-9%+/]{40,200}", inside=True),
+    _shape("own-groq", "a Groq key", "gsk_", "[A-Za-z0-9]{40,100}"),
+    _shape("own-xai", "an xAI key", "xai-", "[A-Za-z0-9]{60,120}"),
+    _shape("perplexity-api-key", "a Perplexity key", "pplx-", "[A-Za-z0-9]{32,100}"),
+    _shape("huggingface-access-token", "a Hugging Face token", "hf_", "[A-Za-z0-9]{30,60}"),
+    _shape("huggingface-organization-api-token", "a Hugging Face token", "api_org_", "[A-Za-z0-9]{34}"),
+    _shape("own-replicate", "a Replicate token", "r8_", "[A-Za-z0-9]{37}"),
+    _shape("own-nvidia", "an NVIDIA key", "nvapi-", _WORD + "{50,100}"),
+    _shape("own-together", "a Together key", "tgp_v1_", _WORD + "{40,60}"),
+    _shape("own-fireworks", "a Fireworks key", "fw_", "[A-Za-z0-9]{22,60}", random=True),
+    _shape("own-cerebras", "a Cerebras key", "csk-", "[A-Za-z0-9]{40,100}"),
+    _shape("own-voyage", "a Voyage key", "pa-", _WORD + "{40,60}", random=True),
+    _shape("own-elevenlabs", "an ElevenLabs key", "sk_", "[0-9a-f]{48}" + _END),
+    _shape("own-anyscale", "an Anyscale key", "esecret_", "[A-Za-z0-9]{20,60}"),
+    _shape("own-runpod", "a RunPod key", "rpa_", "[A-Z0-9]{30,60}[A-Za-z0-9]{0,10}"),
+    _shape("own-portkey", "a Portkey key", "pk-portkey- pt-portkey-", _WORD + "{20,60}", random=True),
+    _shape("own-helicone", "a Helicone key", "sk-helicone- pk-helicone-", _WORD + "{20,80}", random=True),
+    _shape("own-wandb", "a Weights & Biases key", "wandb_v1_", "[A-Za-z0-9_]{40,120}"),
+    _shape("own-langsmith", "a LangSmith key", "lsv2_", "(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}"),
+    _shape("own-langsmith", "a LangSmith key", "ls__", "[0-9a-f]{32}"),
+    _shape("own-llama-cloud", "a LlamaCloud key", "llx-", "[A-Za-z0-9]{40,60}"),
+    _shape("own-braintrust", "a Braintrust key", "sk-bt- bt-st-", "[A-Za-z0-9]{32,64}"),
+    _shape("own-tavily", "a Tavily key", "tvly-", "(?:dev-|prod-)?[A-Za-z0-9]{30,60}"),
+    _shape("own-jina", "a Jina key", "jina_", "[0-9a-f]{32}[A-Za-z0-9_-]{20,60}"),
+    _shape("own-pinecone", "a Pinecone key", "pcsk_", "[A-Za-z0-9_]{40,100}", random=True),
+    _shape("own-e2b", "an E2B key", "e2b_ sk_e2b_", "[0-9a-f]{40}"),
+    _shape("own-firecrawl", "a Firecrawl key", "fc-", "[0-9a-f]{32}(?![0-9a-f])"),
+    _shape("own-composio", "a Composio key", "ak_", "[A-Za-z0-9]{20,40}", random=True),
+    _shape("own-apify", "an Apify token", "apify_api_", "[A-Za-z0-9]{30,50}"),
+    _shape("own-browserbase", "a Browserbase key", "bb_live_ bb_test_", _WORD + "{24,64}", random=True),
+    # Clouds and platforms.
+    _shape("databricks-api-token", "a Databricks token", "dapi", "[0-9a-f]{32}"),
+    _shape("digitalocean-pat", "a DigitalOcean token", "dop_v1_ doo_v1_ dor_v1_", "[a-f0-9]{64}"),
+    _shape("own-vercel", "a Vercel token", "vcp_ vci_ vca_ vcr_ vck_", "[A-Za-z0-9]{24,64}", random=True),
+    _shape("own-vercel-blob", "a Vercel token", "vercel_blob_rw_", "[A-Za-z0-9_]{30,80}"),
+    _shape("own-docker", "a Docker token", "dckr_pat_ dckr_oat_", _WORD + "{20,60}"),
+    _shape("own-cloudflare", "a Cloudflare token", "cfut_ cfat_ cfk_", "[A-Za-z0-9]{40,60}"),
+    _shape("cloudflare-origin-ca-key", "a Cloudflare key", "v1.0-", "[a-f0-9]{24}-[a-f0-9]{146}"),
+    _shape("flyio-access-token", "a Fly.io token", "fo1_ fm1r_ fm1a_ fm2_", "[A-Za-z0-9+/_-]{40,2000}={0,3}"),
+    _shape("heroku-api-key-v2", "a Heroku key", "HRKU-AA HRKU-", _WORD + "{36,70}"),
+    _shape("own-render", "a Render key", "rnd_", "[A-Za-z0-9]{28,40}", random=True),
+    _shape("own-netlify", "a Netlify token", "nfp_ nfc_ nfo_ nfu_", "[A-Za-z0-9]{36,40}"),
+    _shape("own-supabase", "a Supabase key", "sbp_", "(?:oauth_)?[a-f0-9]{40}"),
+    _shape("own-supabase", "a Supabase key", "sb_secret_", _WORD + "{20,60}"),
+    _shape("planetscale-api-token", "a PlanetScale token", "pscale_tkn_ pscale_oauth_ pscale_pw_", r"[\w=.-]{32,64}"),
+    _shape("own-neon", "a Neon key", "napi_", "[a-z0-9]{60,70}"),
+    _shape("alibaba-access-key-id", "an Alibaba key id", "LTAI", "[A-Za-z0-9]{12,24}(?![A-Za-z0-9])", random=True),
+    _shape("own-tencent", "a Tencent key id", "AKID", "[A-Za-z0-9]{32}(?![A-Za-z0-9])"),
+    _shape(
+        "yandex-aws-access-token",
+        "a Yandex key",
+        "YCAJ AQVN YCN YCM",
+        "[A-Za-z0-9_-]{20,40}(?![A-Za-z0-9])",
+        random=True,
+    ),
+    _shape(
+        "hashicorp-tf-api-token",
+        "a Terraform token",
+        ".atlasv1.",
+        r"(?<=[A-Za-z0-9]{14}\.atlasv1\.)[A-Za-z0-9_=-]{60,70}",
+        inside=True,
+    ),
+    _shape("vault-service-token", "a Vault token", "hvs.", _WORD + "{24,300}", random=True),
+    _shape("vault-batch-token", "a Vault token", "hvb. hvr.", _WORD + "{24,300}", random=True),
+    _shape("pulumi-api-token", "a Pulumi token", "pul-", "[a-f0-9]{40}"),
+    _shape("doppler-api-token", "a Doppler token", "dp.pt. dp.st. dp.ct. dp.sa.", "[A-Za-z0-9._-]{40,80}"),
+    _shape("prefect-api-token", "a Prefect key", "pnu_ pnb_", "[A-Za-z0-9]{36}"),
+    _shape("openshift-user-token", "an OpenShift token", "sha256~", _WORD + "{43}"),
+    _shape("harness-api-key", "a Harness key", "pat. sat.", "[A-Za-z0-9_-]{22}[.][A-Za-z0-9]{24}[.][A-Za-z0-9]{20}"),
+    _shape("scalingo-api-token", "a Scalingo token", "tk-us-", _WORD + "{48}"),
+    _shape("octopus-deploy-api-key", "an Octopus key", "API-", "[A-Z0-9]{26}(?![A-Za-z0-9])", random=True),
+    _shape(
+        "clickhouse-cloud-api-secret-key", "a ClickHouse key", "4b1d", "[A-Za-z0-9]{38}(?![A-Za-z0-9])", random=True
+    ),
+    # Code, packages, secrets of teams.
+    _shape("github-pat", "a GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", "[A-Za-z0-9]{36,255}"),
+    _shape("github-fine-grained-pat", "a GitHub token", "github_pat_", "[A-Za-z0-9_]{60,100}"),
+    _shape(
+        "gitlab-pat",
+        "a GitLab token",
+        "glpat- gldt- glrt- glft- glptt- glsoat- glimt- glagent- gloas- glffct- GR1348941",
+        "[A-Za-z0-9_.-]{20,320}",
+    ),
+    _shape("gitlab-cicd-job-token", "a GitLab token", "glcbt-", "[A-Za-z0-9]{1,5}_[A-Za-z0-9_-]{20}"),
+    _shape("own-bitbucket", "an Atlassian token", "ATATT3 ATCTT3 ATBB", "[A-Za-z0-9_=-]{24,250}"),
+    _shape("npm-access-token", "an npm token", "npm_", "[A-Za-z0-9]{36}"),
+    _shape(
+        "pypi-upload-token", "a PyPI token", "pypi-AgEIcHlwaS5vcmc pypi-AgENdGVzdC5weXBpLm9yZw", _WORD + "{50,1000}"
+    ),
+    _shape("rubygems-api-token", "a RubyGems key", "rubygems_", "[a-f0-9]{48}"),
+    _shape("own-crates", "a crates.io token", "cio", "[A-Za-z0-9]{32}(?![A-Za-z0-9])", random=True),
+    _shape("clojars-api-token", "a Clojars token", "CLOJARS_", "[A-Za-z0-9]{60}"),
+    _shape("own-nuget", "a NuGet key", "oy2", "[a-z0-9]{43}(?![A-Za-z0-9])", random=True),
+    _shape("artifactory-api-key", "an Artifactory key", "AKCp cmVmd", "[A-Za-z0-9]{59,69}(?![A-Za-z0-9])"),
+    _shape("1password-service-account-token", "a 1Password token", "ops_eyJ", "[A-Za-z0-9+/_-]{60,4000}={0,3}"),
+    _shape(
+        "1password-secret-key",
+        "a 1Password key",
+        "A3-",
+        "[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}",
+    ),
+    _shape("age-secret-key", "an age key", "AGE-SECRET-KEY-1", "[0-9A-Z]{58}"),
+    _shape("postman-api-token", "a Postman key", "PMAK-", "[a-f0-9]{24}-[a-f0-9]{34}"),
+    _shape("linear-api-key", "a Linear key", "lin_api_ lin_oauth_", "[A-Za-z0-9]{40,64}"),
+    _shape("notion-api-token", "a Notion token", "ntn_", "[A-Za-z0-9]{40,60}"),
+    _shape("own-notion", "a Notion token", "secret_", "[A-Za-z0-9]{43}(?![A-Za-z0-9])", random=True),
+    _shape("airtable-personnal-access-token", "an Airtable token", "pat", r"[A-Za-z0-9]{14}\.[a-f0-9]{64}"),
+    _shape("grafana-service-account-token", "a Grafana token", "glsa_", "[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}"),
+    _shape("grafana-cloud-api-token", "a Grafana token", "glc_", _BASE64 + "{32,400}={0,3}"),
+    _shape("grafana-api-key", "a Grafana key", "eyJrIjoi", "[A-Za-z0-9]{70,400}={0,3}"),
+    _shape("sentry-user-token", "a Sentry token", "sntryu_", "[a-f0-9]{64}"),
+    _shape("sentry-org-token", "a Sentry token", "sntrys_", "[A-Za-z0-9+/=_-]{40,500}"),
+    _shape("new-relic-user-api-key", "a New Relic key", "NRAK- NRII- NRJS- NRAL-", "[A-Za-z0-9_-]{19,40}", random=True),
+    _shape("own-newrelic-license", "a New Relic key", "eu01xx us01xx", "[A-Za-z0-9]{30,40}NRAL"),
+    _shape("dynatrace-api-token", "a Dynatrace token", "dt0c01. dt0s01. dt0s16.", r"[A-Za-z0-9]{24}\.[A-Za-z0-9]{64}"),
+    _shape("own-posthog", "a PostHog key", "phx_ phs_", "[A-Za-z0-9]{40,60}"),
+    _shape(
+        "own-launchdarkly",
+        "a LaunchDarkly key",
+        "sdk- api- mob-",
+        f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}{_END}",
+    ),
+    _shape("snyk-api-token", "a Snyk token", "snyk_uat. snyk_sat.", "[A-Za-z0-9._-]{40,200}"),
+    _shape("sonar-api-token", "a Sonar token", "squ_ sqp_ sqa_", "[A-Za-z0-9]{40}"),
+    _shape("sourcegraph-access-token", "a Sourcegraph token", "sgp_", "(?:(?:[a-fA-F0-9]{16}|local)_)?[a-fA-F0-9]{40}"),
+    _shape("readme-api-token", "a ReadMe key", "rdme_", "[a-z0-9]{70}"),
+    _shape("infracost-api-token", "an Infracost key", "ico-", "[A-Za-z0-9]{32}"),
+    _shape("own-contentful", "a Contentful token", "CFPAT-", _WORD + "{40,60}"),
+    _shape("own-figma", "a Figma token", "figd_ figu_", _WORD + "{38,60}"),
+    _shape("typeform-api-token", "a Typeform token", "tfp_", "[A-Za-z0-9_.=-]{40,70}"),
+    # Messages, mail, payment.
+    _shape(
+        "slack-bot-token",
+        "a Slack token",
+        "xoxa- xoxb- xoxe- xoxo- xoxp- xoxr- xoxs- xoxc- xoxd- xoxe.xoxb- xoxe.xoxp-",
+        "[A-Za-z0-9%-]{8,250}",
+    ),
+    _shape("slack-app-token", "a Slack token", "xapp-", r"\d-[A-Za-z0-9]{1,30}-\d{1,20}-[A-Za-z0-9]{10,100}"),
+    _shape(
+        "slack-webhook-url",
+        "a Slack webhook",
+        "hooks.slack.com/",
+        "(?:services|workflows|triggers)/[A-Za-z0-9+/]{20,100}",
+    ),
+    _shape(
+        "own-discord-webhook",
+        "a Discord webhook",
+        "discord.com/api/ discordapp.com/api/",
+        r"(?:v\d{1,2}/)?webhooks/\d{15,22}/[A-Za-z0-9_-]{50,90}",
+    ),
+    _shape(
+        "microsoft-teams-webhook",
+        "a Teams webhook",
+        ".webhook.office.com/",
+        "webhookb2/[A-Za-z0-9@/-]{60,250}",
+        inside=True,
+    ),
+    _shape(
+        "telegram-bot-api-token",
+        "a Telegram token",
+        ":AA",
+        r"(?<=\d{8}:AA)[A-Za-z0-9_-]{32,34}(?![A-Za-z0-9])",
+        inside=True,
+    ),
+    _shape("twilio-api-key", "a Twilio key", "SK", "[0-9a-f]{32}(?![0-9a-zA-Z])"),
+    _shape("sendgrid-api-token", "a SendGrid key", "SG.", r"[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}", random=True),
+    _shape("sendinblue-api-token", "a Brevo key", "xkeysib- xsmtpsib-", "[a-f0-9]{64}-[A-Za-z0-9]{16}"),
+    _shape("mailgun-private-api-token", "a Mailgun key", "key-", "[a-f0-9]{32}(?![0-9a-zA-Z])"),
+    _shape(
+        "mailchimp-api-key", "a Mailchimp key", "-us", r"(?<=(?<![0-9a-f])[0-9a-f]{32}-us)\d{1,2}(?![0-9])", inside=True
+    ),
+    _shape("own-resend", "a Resend key", "re_", "[A-Za-z0-9]{8}_[A-Za-z0-9]{20,30}", random=True),
+    _shape("own-mapbox", "a Mapbox token", "sk.eyJ", r"[A-Za-z0-9_-]{20,300}\.[A-Za-z0-9_-]{20,60}"),
+    _shape(
+        "stripe-access-token",
+        "a Stripe key",
+        "sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_",
+        "[A-Za-z0-9]{20,120}",
+    ),
+    _shape("own-webhook-secret", "a webhook secret", "whsec_", "[A-Za-z0-9+/]{24,100}={0,2}"),
+    _shape("square-access-token", "a Square token", "EAAA sq0atp- sq0csp-", _WORD + "{22,70}", random=True),
+    _shape(
+        "own-paypal",
+        "a Braintree token",
+        "access_token$production$ access_token$sandbox$",
+        "[a-z0-9]{16}[$][a-f0-9]{32}",
+    ),
+    _shape("shopify-access-token", "a Shopify token", "shpat_ shpca_ shppa_ shpss_", "[a-fA-F0-9]{32}"),
+    _shape("shippo-api-token", "a Shippo token", "shippo_live_ shippo_test_", "[a-fA-F0-9]{40}"),
+    _shape("easypost-api-token", "an EasyPost key", "EZAK EZTK", "[A-Za-z0-9]{54}"),
+    _shape("duffel-api-token", "a Duffel token", "duffel_live_ duffel_test_", "[A-Za-z0-9_=-]{43}"),
+    _shape(
+        "flutterwave-secret-key",
+        "a Flutterwave key",
+        "FLWSECK_TEST- FLWSECK- FLWPUBK_TEST-",
+        "[A-Za-h0-9]{12,32}",
+        random=True,
+    ),
+    _shape("facebook-page-access-token", "a Meta token", "EAAM EAAC EAAB EAAG", "[A-Za-z0-9]{80,400}"),
+    _shape("own-twitter", "an X bearer token", "AAAAAAAAAAAAAAAAAAAAA", "[A-Za-z0-9%]{60,160}", random=True),
+    # Keys and tokens of any service.
+    _shape(
+        "jwt", "a JSON web token", "eyJ", r"[A-Za-z0-9_-]{10,4000}\.eyJ[A-Za-z0-9_-]{10,8000}\.[A-Za-z0-9_-]{10,2000}"
+    ),
+    _shape(
+        "own-jwe",
+        "an encrypted web token",
+        "eyJ",
+        r"[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{0,1000}(?:\.[A-Za-z0-9_-]{8,4000}){3}",
+    ),
+    _shape(
+        "private-key",
+        "a private key",
+        "-----BEGIN",
+        r"[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----[^-]{0,20000}(?:-----END[ A-Z0-9_-]{0,60}-----)?",
+        inside=True,
+    ),
+    _shape("private-key", "a private key", "PuTTY-User-Key-File-", r"\d: [^\0]{20,3000}"),
+    _shape(
+        "curl-auth-header",
+        "a bearer token",
+        "Bearer bearer BEARER",
+        r"(?: |%20|\+)(?P<value>[A-Za-z0-9._~+/-]{24,4000}={0,2})",
+        random=True,
+    ),
+    _shape(
+        "curl-auth-header",
+        "a user's password",
+        "Basic basic BASIC",
+        "(?: |%20|\\+)(?P<value>[A-Za-z0-9+/]{8,1000}={0,2})",
+        check=_is_user_and_password,
+    ),
+    _shape(
+        "own-url-password",
+        "a password in a URL",
+        "://",
+        r"""[^\s/:@"'<>\\?#]{0,64}:(?P<value>[^\s/:@"'<>\\{$?#]{2,200})@(?P<host>[A-Za-z0-9\[][A-Za-z0-9.-]{0,100})""",
+        inside=True,
+        check=_is_password_of_url,
+    ),
+    # An assignment in a settings file, a shell or source code, a header's line, and a sentence that tells a key.
+    _shape(
+        "generic-api-key",
+        "a key with its name",
+        "KEY TOKEN SECRET PASSWORD PASSPHRASE Key Token Secret Password key token secret password passphrase"
+        " Authorization authorization",
+        r"""[sS]?(?P<sign>[ \t]{0,3}(?:=>|:=|==?|:| is)[ \t]{0,3})["'`]?(?P<value>[A-Za-z0-9+/_.~-]{20,200}={0,2})""",
+        inside=True,
+        check=_is_assigned,
+    ),
+)
+
+_RUN = re.compile(r"[A-Za-z0-9_-]*")
+#: Characters before a key that are looked at.
+_BEFORE = 48
+#: An escape of JSON or of source code, whose letters are no part of a word.
+_ESCAPE_BEFORE = re.compile(r"\\(?:[abfnrtv0]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})$|%[0-9a-fA-F]{2}$")
+
+
+def shapes_in(text: str, shapes: Sequence[Shape] = SHAPES) -> list[tuple[Shape, int, int]]:
+    """The keys in a text: of which shape, and from where to where the secret part stands. The first shape counts."""
+    found: list[tuple[Shape, int, int]] = []
+    for shape in shapes:
+        for begin, end in _places(shape, text):
+            if not any(begin < other_end and other_begin < end for _, other_begin, other_end in found):
+                found.append((shape, begin, end))
+    return found
+
+
+def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
+    for start in shape.starts:
+        position = text.find(start)
+        while position >= 0:
+            place = _match(shape, text, position, position + len(start))
+            if place is not None:
+                yield place
+            if place is not None:
+                position = place[1]
+            elif shape.is_long and (run := _RUN.match(text, position)) is not None:
+                # Trying a run from each of its places would take time that grows with its square.
+                position = max(position + 1, run.end())
+            else:
+                position += 1
+            position = text.find(start, position)
+
+
+def _match(shape: Shape, text: str, position: int, end: int) -> tuple[int, int] | None:
+    if not shape.is_inside_words and position:
+        before = text[position - 1]
+        if before.isascii() and before.isalnum() and not _ESCAPE_BEFORE.search(text[max(0, position - 6) : position]):
+            return None
+        # In the middle of base64 for URLs, three letters and a mark are there by accident.
+        if before in "_-" and looks_random(text[max(0, position - _BEFORE) : position]):
+            return None
+    found = shape.rest.match(text, end)
+    if found is None or (shape.check is not None and not shape.check(found)):
+        return None
+    begin, stop = found.span("value") if "value" in found.re.groupindex else (position, found.end())
+    return None if is_example(text[begin:stop]) else (begin, stop)

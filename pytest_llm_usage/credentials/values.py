@@ -1,0 +1,118 @@
+"""Credentials by value: those of the environment, those that were recognised once, and how a text spells them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, quote_plus, urlsplit
+
+from pytest_llm_usage.credentials.names import is_credential_name, is_credential_variable
+from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
+
+__all__ = ["credentials_in", "is_worth_guarding", "longest_first", "spellings"]
+
+_MIN_CHARACTERS = 8
+#: From here on a single word is no longer one of a language.
+_LONGEST_WORD = 20
+#: A path: from the root, in words. `/` and 39 random characters are what an AWS secret key can be.
+_PATH = re.compile(
+    r"(?:\./|~|/(?:[a-z0-9._ -]+/)*[a-z0-9_-]+\.[A-Za-z0-9]{1,5}$|(?:/[a-z0-9._-]+){2,}/?$|/[a-z._-]+/?$)"
+)
+_LIST = re.compile(r"[,;\s]+")
+_SCHEME = re.compile(r"(?:bearer|basic|token|apikey|api-key|key)\s+", re.IGNORECASE)
+
+
+def credentials_in(environment: Mapping[str, str]) -> dict[str, str]:
+    """The values of the variables that hold credentials, each with the name of its variable.
+
+    Names decide (`…_API_KEY`, `…_TOKEN`, `…_SECRET`, `PGPASSWORD`), and passwords in URLs. Of several keys in one variable
+    and of credentials in JSON each counts. Short values, paths, numbers, single words and placeholders are left out: they
+    would be found everywhere.
+    """
+    return {
+        value: name
+        for name, whole in environment.items()
+        for value in (_parts(whole.strip()) if is_credential_variable(name) else _url_passwords(whole))
+        if is_worth_guarding(value)
+    }
+
+
+def _parts(value: str) -> Iterable[str]:
+    """A value, and what it is made of: keys in a list, credentials in JSON, what follows `Bearer`."""
+    if value.startswith("{"):
+        try:
+            yield from _json_credentials(json.loads(value))
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return
+    yield value
+    yield _SCHEME.sub("", value, count=1)
+    parts = _LIST.split(value)
+    if len(parts) > 1:
+        # Words of a passphrase are no credentials.
+        yield from (part for part in parts if len(part) >= _LONGEST_WORD)
+    yield from _url_passwords(value)
+
+
+def _json_credentials(value: object) -> Iterable[str]:
+    """The credentials in a service's JSON, such as Google's: by the names of their fields."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if isinstance(part, str) and is_credential_name(str(name)):
+                yield part.strip()
+            else:
+                yield from _json_credentials(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _json_credentials(part)
+
+
+def _url_passwords(value: str) -> Iterable[str]:
+    if "://" not in value or "@" not in value:
+        return
+    try:
+        password = urlsplit(value).password
+    except ValueError:
+        return
+    if password and not password.isalpha():
+        yield password
+
+
+def is_worth_guarding(value: str) -> bool:
+    """Whether a value is one that can be looked for everywhere: long enough, no path, number, word or placeholder."""
+    return (
+        len(value) >= _MIN_CHARACTERS
+        and not _PATH.match(value)
+        and not value.isdigit()
+        and not (value.isalpha() and value.islower() and len(value) < _LONGEST_WORD)
+        and value not in (REDACTED, "None", "undefined")
+        and not is_placeholder(value)
+    )
+
+
+@functools.lru_cache(maxsize=2048)
+def spellings(value: str) -> tuple[str, ...]:
+    """How a text can spell a value: as it is, and escaped for JSON, for a URL and for a form."""
+    quoted = json.dumps(value)[1:-1]
+    return tuple(
+        dict.fromkeys(
+            (
+                value,
+                quoted,
+                json.dumps(value, ensure_ascii=False)[1:-1],
+                json.dumps(quoted)[1:-1],
+                quoted.replace("/", "\\/"),
+                quote(value, safe=""),
+                quote(value),
+                quote_plus(value),
+            )
+        )
+    )
+
+
+def longest_first(values: Iterable[str]) -> list[str]:
+    """The values in the order in which they are to be replaced: one may be a part of another."""
+    return sorted(set(values), key=lambda value: (-len(value), value))
