@@ -31,6 +31,11 @@ _LIBRARIES = {
     "httpx2": ("httpx", "attach"),
     "httpcore": ("httpx", "attach_core"),
     "httpcore2": ("httpx", "attach_core"),
+    "requests": ("requests", "attach"),
+    "urllib3": ("urllib3", "attach"),
+    "http.client": ("http_client", "attach"),
+    "aiohttp": ("aiohttp", "attach"),
+    "botocore.endpoint": ("botocore", "attach"),
 }
 
 

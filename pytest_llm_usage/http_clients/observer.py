@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import Context, Token, copy_context
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -48,7 +48,7 @@ class Observer:
             BaseException: An outcome exception of the sink's.
         """
         sink = self._sink
-        if sink is None or not self._wants(sink, method, url):
+        if sink is None or not self.wants(method, url):
             return None
         outer = in_flight.get()
         if outer is not None and outer.covers(url):
@@ -67,7 +67,11 @@ class Observer:
             return None
         return observation
 
-    def _wants(self, sink: Sink, method: str, url: str) -> bool:
+    def wants(self, method: str, url: str) -> bool:
+        """Whether a request may ask a model; the sink is asked once for each address."""
+        sink = self._sink
+        if sink is None:
+            return False
         key = (method, url)
         wanted = self._wanted.get(key)
         if wanted is None:
@@ -146,6 +150,10 @@ class Observation(InFlight):
     """One request of the code under test and what becomes of it.
 
     As a context manager it is in flight: the layers below stand down.
+
+    Attributes:
+        scope: The client's object from which redirects are followed inside of the request; None where there is none.
+        ticket: What the sink gave for it.
     """
 
     __slots__ = (
@@ -160,6 +168,7 @@ class Observation(InFlight):
         "context",
         "method",
         "observer",
+        "scope",
         "ticket",
         "url",
     )
@@ -171,6 +180,7 @@ class Observation(InFlight):
         self.url = url
         self.context: Context = copy_context()
         self.ticket: object = None
+        self.scope: object = None
         self._request_headers = headers
         self._request_body = body
         self._started_at = time.time()
@@ -243,7 +253,7 @@ def as_bytes(value: object) -> bytes:
     return value.encode("utf-8", "replace") if isinstance(value, str) else b""
 
 
-def several(pairs: Iterator[tuple[str, str]]) -> Mapping[str, list[str]]:
+def several(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
     """Headers by name, each with all its values."""
     headers: dict[str, list[str]] = {}
     for name, value in pairs:

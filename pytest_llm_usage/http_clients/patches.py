@@ -38,7 +38,7 @@ class Patches:
         Raises:
             MovedError: It is not there, or its parameters are others.
         """
-        original = getattr(owner, name, None)
+        original = vars(owner).get(name)
         shown = f"{getattr(owner, '__module__', '') or ''}.{owner.__name__}.{name}".lstrip(".")
         if original is None:
             raise MovedError(f"{shown} is not there any more")
@@ -49,16 +49,11 @@ class Patches:
             found = list(parameters)
         if found[: len(parameters)] != list(parameters) and found != ["args", "kwargs"]:
             raise MovedError(f"{shown} takes ({', '.join(found)}), not ({', '.join(parameters)}, …)")
-        is_own = name in vars(owner)
         wrapper = functools.wraps(original)(wrap(original))
         setattr(owner, name, wrapper)
 
         def restore() -> None:
-            if vars(owner).get(name) is not wrapper:
-                return
-            if is_own:
+            if vars(owner).get(name) is wrapper:
                 setattr(owner, name, original)
-            else:
-                delattr(owner, name)
 
         self._closers.callback(restore)

@@ -15,6 +15,6 @@ def server():
 def sink():
     """A sink to which all that the test asks is told; nothing of it may go wrong."""
     sink = KeptSink()
-    with observing(sink):
+    with observing(sink) as sink.observation:
         yield sink
     assert sink.failures == []

@@ -105,6 +105,8 @@ class ScriptedServer:
         self.scripts: list[Script] = []
         self.requests: list[bytes] = []
         self.n_connections = 0
+        #: Set when the client has what it wants.
+        self.is_done = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -189,6 +191,7 @@ class KeptSink:
     stop: BaseException | None = None
     stop_network: BaseException | None = None
     break_on: str = ""
+    observation: Any = None
 
     def wants(self, method, url):
         self._break("wants")

@@ -1,0 +1,203 @@
+"""aiohttp.
+
+Read in aiohttp 3.14.5. What is replaced, and why there:
+- `ClientSession.request`, `get` and so on, and `aiohttp.request`: each hands a coroutine of `ClientSession._request` to its
+  user. aioresponses and vcrpy replace `_request`, so these are the only place above them.
+- `_buffer` of an answer's `StreamReader`: a reader takes its pieces from there, decoded.
+- `ClientResponse._notify_content`: called when an answer is closed or released before its end.
+- `BaseConnector.connect`: who comes here opens a connection.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Coroutine, Mapping
+from types import ModuleType
+from typing import Any
+
+from pytest_llm_usage.http_clients.observer import Observation, Observer, as_bytes, several
+from pytest_llm_usage.http_clients.patches import Patches
+from pytest_llm_usage.wire.exchange import Headers
+
+__all__ = ["attach"]
+
+_METHODS = ("get", "options", "head", "post", "put", "patch", "delete")
+
+
+def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
+    """Observe the sessions of aiohttp."""
+    session = library.ClientSession
+
+    def observe(manager: Any, session: Any, method: str, url: Any, kwargs: Mapping[str, Any]) -> Any:
+        """The same context manager, its request observed once it is awaited."""
+        try:
+            address = str(_address(session, url, kwargs.get("params")))
+            if observer.wants(method, address):
+                coroutine = manager._coro  # noqa: SLF001
+                watched: Any = _request(coroutine, observer, method, address, session, kwargs)
+                watched.__qualname__ = coroutine.__qualname__
+                manager._coro = watched  # noqa: SLF001
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+            observer.report(f"{method} {url}", error)
+        return manager
+
+    def wrap(method: str) -> Any:
+        def wrap(original: Any) -> Any:
+            def send(self: Any, url: Any, **kwargs: Any) -> Any:
+                __tracebackhide__ = True
+                return observe(original(self, url, **kwargs), self, method, url, kwargs)
+
+            return send
+
+        return wrap
+
+    def wrap_request(original: Any) -> Any:
+        def request(self: Any, method: str, url: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            return observe(original(self, method, url, **kwargs), self, method.upper(), url, kwargs)
+
+        return request
+
+    def wrap_function(original: Any) -> Any:
+        def request(method: str, url: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            return observe(original(method, url, **kwargs), None, method.upper(), url, kwargs)
+
+        return request
+
+    def wrap_notify(original: Any) -> Any:
+        def _notify_content(self: Any) -> Any:
+            __tracebackhide__ = True
+            try:
+                return original(self)
+            finally:
+                buffer = getattr(self.content, "_buffer", None)
+                if isinstance(buffer, _ObservedBuffer):
+                    buffer.close()
+
+        return _notify_content
+
+    def wrap_connect(original: Any) -> Any:
+        async def connect(self: Any, req: Any, *args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            if not hasattr(self, "path"):  # a Unix socket or a named pipe
+                observer.before_network(lambda: str(req.url))
+            return await original(self, req, *args, **kwargs)
+
+        return connect
+
+    patches.replace(session, "request", ("self", "method", "url"), wrap_request)
+    for name in _METHODS:
+        patches.replace(session, name, ("self", "url"), wrap(name.upper()))
+    for module in (library, library.client):
+        patches.replace(module, "request", ("method", "url"), wrap_function)
+    patches.replace(library.ClientResponse, "_notify_content", ("self",), wrap_notify)
+    patches.replace(library.BaseConnector, "connect", ("self", "req"), wrap_connect)
+
+
+async def _request(
+    coroutine: Coroutine[Any, Any, Any],
+    observer: Observer,
+    method: str,
+    url: str,
+    session: Any,
+    kwargs: Mapping[str, Any],
+) -> Any:
+    __tracebackhide__ = True
+    try:
+        observation = observer.begin(method, url, lambda: _details(session, kwargs))
+    except BaseException:
+        coroutine.close()
+        raise
+    if observation is None:
+        return await coroutine
+    with observation:
+        response = await coroutine
+    return _observed(response, observation)
+
+
+def _address(session: Any, url: Any, params: Any) -> Any:
+    built = url if session is None else session._build_url(url)  # noqa: SLF001
+    return built.extend_query(params) if params and hasattr(built, "extend_query") else built
+
+
+def _details(session: Any, kwargs: Mapping[str, Any]) -> tuple[Headers, bytes]:
+    own = kwargs.get("headers") or {}
+    headers = several(
+        (str(name), str(value))
+        for source in (getattr(session, "headers", None) or {}, own)
+        for name, value in (source.items() if hasattr(source, "items") else source)
+    )
+    if kwargs.get("json") is not None:
+        return headers, json.dumps(kwargs["json"], default=str).encode()
+    data = kwargs.get("data")
+    fields = getattr(data, "_fields", None)
+    if fields is not None:
+        # A form, rendered once, by the client: what of it is short and plain.
+        named = {str(options.get("name")): value for options, _, value in fields}
+    elif isinstance(data, Mapping):
+        named = {str(name): value for name, value in data.items()}
+    else:
+        return headers, as_bytes(data)
+    parts = "".join(
+        f'--\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value if isinstance(value, str) else ""}\r\n'
+        for name, value in named.items()
+    )
+    return {**headers, "content-type": "multipart/form-data"}, parts.encode("utf-8", "replace")
+
+
+def _observed(response: Any, observation: Observation) -> Any:
+    """The same response, observed."""
+    try:
+        observation.respond(response.status, several(response.headers.items()))
+        content = response.content
+        if isinstance(body := getattr(response, "_body", None), bytes):
+            observation.tap(body)
+            observation.finish()
+        elif not hasattr(content, "_buffer"):
+            observation.finish()  # an answer without a body
+        else:
+            content._buffer = _ObservedBuffer(content, observation)  # noqa: SLF001
+            if content.at_eof():
+                observation.finish()
+    except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+        observation.observer.report(f"{observation.method} {observation.url}", error)
+    return response
+
+
+class _ObservedBuffer(deque[Any]):
+    """The pieces that have arrived and not been read; told of as a reader takes them."""
+
+    def __init__(self, stream: Any, observation: Observation) -> None:
+        super().__init__(stream._buffer)  # noqa: SLF001
+        self._observation = observation
+        self._is_eof = stream.is_eof
+        self._n_unread = 0
+        stream.on_eof(self._at_eof)
+
+    def popleft(self) -> Any:
+        piece = super().popleft()
+        if self._n_unread:
+            self._n_unread -= 1
+        else:
+            self._observation.tap(piece)
+        self._at_eof()
+        return piece
+
+    def appendleft(self, piece: Any) -> None:
+        # Given back by its reader (`unread_data`); it will be taken once more.
+        self._n_unread += 1
+        super().appendleft(piece)
+
+    def close(self) -> None:
+        self._observation.finish()
+        self._is_eof = bool  # holds the stream no longer
+
+    def _at_eof(self) -> None:
+        if not self and self._is_eof():
+            self.close()
+
+    def __del__(self) -> None:
+        if self._observation.is_open:
+            self._observation.observer.give_up(self._observation)

@@ -1,0 +1,103 @@
+"""http.client, and urllib.request, which is built on it.
+
+Read in Python 3.11 and 3.14. What is replaced, and why there:
+- `HTTPConnection.request` and `getresponse`: the two halves of a request. vcrpy puts another class in place of this one.
+- `HTTPConnection.putrequest`: everything built on http.client, urllib3 included, comes here before it sends.
+- the reading methods of an answer, on the one object (`readers`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import MutableMapping
+from types import FrameType, ModuleType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from pytest_llm_usage.http_clients.observer import Observation, Observer, as_bytes, several
+from pytest_llm_usage.http_clients.patches import Patches
+from pytest_llm_usage.http_clients.readers import FILE_METHODS, observe_reader
+from pytest_llm_usage.wire.exchange import Headers
+
+__all__ = ["attach"]
+
+
+def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
+    """Observe the connections of http.client."""
+    #: The request whose answer a connection has not been asked for.
+    sent: MutableMapping[Any, Observation] = WeakKeyDictionary()
+
+    def wrap_request(original: Any) -> Any:
+        def request(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            sent.pop(self, None)
+            observation = observer.begin(method, _absolute(self, url), lambda: _details(args, kwargs))
+            if observation is None or _is_recorder(sys._getframe(1)):  # noqa: SLF001 - the cheap way to the caller
+                return original(self, method, url, *args, **kwargs)
+            with observation:
+                original(self, method, url, *args, **kwargs)
+            sent[self] = observation
+            return None
+
+        return request
+
+    def wrap_getresponse(original: Any) -> Any:
+        def getresponse(self: Any) -> Any:
+            __tracebackhide__ = True
+            observation = sent.pop(self, None)
+            if observation is None:
+                return original(self)
+            with observation:
+                response = original(self)
+            return _observed(response, observation)
+
+        return getresponse
+
+    def wrap_putrequest(original: Any) -> Any:
+        def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            observer.before_network(lambda: _absolute(self, url))
+            return original(self, method, url, *args, **kwargs)
+
+        return putrequest
+
+    connection = library.HTTPConnection
+    patches.replace(connection, "request", ("self", "method", "url", "body", "headers"), wrap_request)
+    patches.replace(connection, "getresponse", ("self",), wrap_getresponse)
+    patches.replace(connection, "putrequest", ("self", "method", "url"), wrap_putrequest)
+
+
+def _absolute(connection: Any, url: str) -> str:
+    if not url.startswith("/"):
+        return url
+    # A tunnel leads to the host that is meant.
+    host = getattr(connection, "_tunnel_host", None) or connection.host
+    port = (
+        getattr(connection, "_tunnel_port", None) if getattr(connection, "_tunnel_host", None) else None
+    ) or connection.port
+    scheme = "https" if connection.default_port == 443 else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{url}"
+
+
+def _is_recorder(caller: FrameType) -> bool:
+    """Whether vcrpy sends what it is about to record; its cassette tells of it, only later."""
+    return str(caller.f_globals.get("__name__", "")).startswith("vcr.")
+
+
+def _details(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Headers, bytes]:
+    body = args[0] if args else kwargs.get("body")
+    headers = args[1] if len(args) > 1 else kwargs.get("headers")
+    return several((headers or {}).items()), as_bytes(body)
+
+
+def _observed(response: Any, observation: Observation) -> Any:
+    """The same response, observed."""
+    try:
+        observation.respond(response.status, several(response.getheaders()))
+        if response.fp is None:
+            observation.finish()
+        else:
+            observe_reader(response, observation, FILE_METHODS)
+    except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+        observation.observer.report(f"{observation.method} {observation.url}", error)
+    return response

@@ -1,0 +1,86 @@
+"""urllib3 by itself, and what is built on it.
+
+Read in urllib3 2.8.0 and 1.26.20. What is replaced, and why there:
+- `HTTPConnectionPool.urlopen`: every request comes through it, retries and redirects from inside of it. vcrpy and others
+  replace the connections below.
+- `_fp_read` and `_handle_chunk` of an answer, on the one object (`readers`): raw bytes, before they are decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from pytest_llm_usage.http_clients.observer import Observation, Observer, as_bytes, several
+from pytest_llm_usage.http_clients.patches import Patches
+from pytest_llm_usage.http_clients.readers import FILE_METHODS, URLLIB3_METHODS, observe_reader
+from pytest_llm_usage.wire.exchange import Headers
+from pytest_llm_usage.wire.in_flight import in_flight
+
+__all__ = ["attach", "observe_raw"]
+
+
+def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
+    """Observe the connection pools of urllib3."""
+
+    def wrap(original: Any) -> Any:
+        def urlopen(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            address = _absolute(self, url)
+            outer = in_flight.get()
+            if isinstance(outer, Observation) and outer.scope is self:
+                # It follows a redirect, or tries again, from inside of the request.
+                outer.redirect(address)
+            observation = observer.begin(method, address, lambda: _details(self, args, kwargs))
+            if observation is None:
+                return original(self, method, url, *args, **kwargs)
+            observation.scope = self
+            with observation:
+                response = original(self, method, url, *args, **kwargs)
+            return _observed(response, observation)
+
+        return urlopen
+
+    patches.replace(
+        library.connectionpool.HTTPConnectionPool, "urlopen", ("self", "method", "url", "body", "headers"), wrap
+    )
+
+
+def _absolute(pool: Any, url: str) -> str:
+    if not url.startswith("/"):
+        return url
+    host = f"[{pool.host}]" if ":" in pool.host.strip("[]") and not pool.host.startswith("[") else pool.host
+    return f"{pool.scheme}://{host}:{pool.port}{url}" if pool.port else f"{pool.scheme}://{host}{url}"
+
+
+def _details(pool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Headers, bytes]:
+    body = args[0] if args else kwargs.get("body")
+    headers = args[1] if len(args) > 1 else kwargs.get("headers")
+    return several((headers if headers is not None else pool.headers or {}).items()), as_bytes(body)
+
+
+def _observed(response: Any, observation: Observation) -> Any:
+    """The same response, observed."""
+    try:
+        observation.respond(response.status, several(response.headers.items()))
+        observe_raw(response, observation)
+    except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+        observation.observer.report(f"{observation.method} {observation.url}", error)
+    return response
+
+
+def observe_raw(response: Any, observation: Observation) -> None:
+    """Observe what a layer above reads of an answer: urllib3's, or what a mock has in its place.
+
+    Raises:
+        AttributeError: It cannot be observed.
+    """
+    if isinstance(body := getattr(response, "_body", None), bytes):
+        # Read already, when it was made.
+        observation.tap(body)
+        observation.finish()
+    elif hasattr(response, "_fp_read"):
+        observe_reader(response, observation, URLLIB3_METHODS)
+    else:
+        observe_reader(response, observation, FILE_METHODS)
