@@ -17,9 +17,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.cassettes.matching import DEFAULT_MATCH_ON, MATCHERS, JsonPath
+from pytest_llm_usage.cassettes.names import cassette_path
 from pytest_llm_usage.cassettes.policy import RECORD_MODES, CassettePolicy, JsonStyle, RecordMode
 from pytest_llm_usage.cassettes.redaction import Redaction
-from pytest_llm_usage.cassettes.storage import cassette_path, find_recording
+from pytest_llm_usage.cassettes.storage import find_recording
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes.observer import observing_vcrpy, watch_all_cassettes

@@ -16,7 +16,15 @@ from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.text import plural
 
-__all__ = ["Difference", "differences", "explain_age", "explain_miss", "explain_no_recording", "explain_unplayed"]
+__all__ = [
+    "Difference",
+    "differences",
+    "explain_age",
+    "explain_late",
+    "explain_miss",
+    "explain_no_recording",
+    "explain_unplayed",
+]
 
 _MAX_DIFFERENCES = 6
 _MAX_VALUE_CHARACTERS = 100
@@ -114,6 +122,18 @@ def explain_age(policy: CassettePolicy, recorded_at: datetime, age_days: int) ->
     """The message for a cassette that is older than it may be."""
     age = f"was recorded on {recorded_at.date()}, {age_days:,} days ago (llm_usage_max_age = {policy.max_age_days:,} days)"
     return f"Recording too old: {policy.shown_path} {age}\nRecord again:  {policy.rerecord_command}"
+
+
+def explain_late(policy: CassettePolicy, made: Subject) -> str:
+    """The message for a request of a thread or task that an earlier test left behind."""
+    return "\n".join(
+        [
+            f"Late request: not sent, and not recorded in {policy.shown_path}, which belongs to another test",
+            f"{made.method} {made.uri}",
+            "An earlier test started the thread or task that made it",
+            "Wait for it at the end of that test, or start it in a fixture of wider scope",
+        ]
+    )
 
 
 def explain_unplayed(policy: CassettePolicy, unplayed: Sequence[Interaction], total: int) -> str:

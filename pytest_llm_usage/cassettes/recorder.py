@@ -25,8 +25,15 @@ from urllib.parse import urlsplit
 from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response, recording_dates
+from pytest_llm_usage.cassettes.late import is_late
 from pytest_llm_usage.cassettes.matching import JsonPath, Recordings, Subject
-from pytest_llm_usage.cassettes.mismatch import explain_age, explain_miss, explain_no_recording, explain_unplayed
+from pytest_llm_usage.cassettes.mismatch import (
+    explain_age,
+    explain_late,
+    explain_miss,
+    explain_no_recording,
+    explain_unplayed,
+)
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
 from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.cassettes.saving import save_recording
@@ -266,6 +273,8 @@ class _Cassette:
             return _Decision(_Action.REPLAY, plain, started_at, index)
         if is_local:
             return self._passing(request, host, started_at)
+        if is_late():
+            raise CassetteError(explain_late(self._policy, subject))
         if not self.write_protected:
             # What a mock will answer is not recorded, unless it can only be a model's answer.
             is_mocked = is_mocked_below() and not _is_model_call(plain)

@@ -1,10 +1,8 @@
-"""Cassettes as files: where they are, reading them whole or not at all, replacing them in one step."""
+"""Cassettes as files: reading them whole or not at all, replacing them in one step."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,57 +14,13 @@ from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.encoding import MAX_BYTES, decode
 from pytest_llm_usage.errors import CassetteError
 
-__all__ = ["cassette_path", "file_to_write", "find_recording", "load", "parse", "read", "save", "write"]
+__all__ = ["file_to_write", "find_recording", "load", "parse", "read", "save", "write"]
 
 _T = TypeVar("_T")
-_SUFFIX = ".yaml"
 _JSON_SUFFIX = ".json"
 _GZIP_MAGIC = b"\x1f\x8b"
-#: What pytest-recording replaces in names, so that its cassettes are found.
-_FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
-_MAX_NAME_BYTES = 255
 #: What is kept in memory once it was read.
 _SMALL = 1_000_000
-
-
-def cassette_path(directory: Path, test_class: str | None, test_name: str, name: str | None = None) -> Path:
-    """Where the cassette of a test is: pytest-recording's naming, inside `directory`.
-
-    Args:
-        directory: The folder of the test module's cassettes.
-        test_class: The name of the test's class, or None.
-        test_name: The name of the test with its parameters, such as `test_bird[en]`.
-        name: The name that a marker gives, relative to `directory` or absolute, with or without `.yaml`; None for the
-            test's own.
-
-    Raises:
-        CassetteError: A relative `name` leads out of `directory`.
-    """
-    if name is None:
-        own = f"{test_class}.{test_name}" if test_class else test_name
-        return directory / (_shortened(own.translate(_FORBIDDEN).replace("\0", "-")) + _SUFFIX)
-    path = directory / (name if name.endswith((_SUFFIX, ".yml", _SUFFIX + ".gz")) else name + _SUFFIX)
-    if not Path(name).is_absolute() and not _is_inside(path, directory):
-        raise CassetteError(
-            f"llm_cassette: {name!r} leads out of the cassette folder {directory} (an absolute path may lead anywhere)"
-        )
-    return path
-
-
-def _shortened(name: str) -> str:
-    if len(name) + len(_SUFFIX) <= _MAX_NAME_BYTES and len(os.fsencode(name + _SUFFIX)) <= _MAX_NAME_BYTES:
-        return name
-    digest = hashlib.md5(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-    # Cut as pytest-recording does, which counts characters; cut further where the file system counts bytes.
-    kept = name[: _MAX_NAME_BYTES - len(_SUFFIX) - len(digest) - 3]
-    while len(os.fsencode(f"{kept}...{digest}{_SUFFIX}")) > _MAX_NAME_BYTES:
-        kept = kept[:-1]
-    return f"{kept}...{digest}"
-
-
-def _is_inside(path: Path, directory: Path) -> bool:
-    base = os.path.normpath(os.path.abspath(directory))  # noqa: PTH100 - links may lead anywhere, names may not
-    return os.path.commonpath([base, os.path.normpath(os.path.abspath(path))]) == base  # noqa: PTH100
 
 
 def find_recording(path: Path) -> Path | None:

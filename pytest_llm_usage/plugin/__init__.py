@@ -30,6 +30,7 @@ from pytest_llm_usage.plugin.fixtures import (
     open_cassette_first,
     usage_snapshot,
 )
+from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
 from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_wrapper
 from pytest_llm_usage.plugin.session import limit_session, name_workers_file
 from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SESSION_BUDGET, SETTINGS, fail, price_book
@@ -103,6 +104,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tells a worker of xdist where the workers note for each other what they spend."""
     name_workers_file(node)
+    name_recordings_folder(node)
 
 
 @safe
@@ -113,6 +115,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 # -- a test ----------------------------------------------------------------------------------------------------
+
+
+# Inside of what else wraps it: --lf takes tests out of this report.
+@pytest.hookimpl(wrapper=True, trylast=True)
+@safe_wrapper
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Notes tests that would be given the same cassette."""
+    report = yield
+    note_names(report, collector)
+    return report
 
 
 @safe

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
 from pytest_llm_usage.plugin.attempt import attempt_at, run_scope
+from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, SETTINGS, fail
 from pytest_llm_usage.settings import CassetteMark, cassette_mark
 
@@ -36,6 +37,8 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
             item.path,
             f"pytest {_shell(_typed(item))}",
             own=own_name(item),
+            is_ambiguous=is_ambiguous(item),
+            owner=item.nodeid,
             folder=fixture_value(request, "vcr_cassette_dir", None),
             redact=fixture_value(request, "llm_usage_redact", ()),
             vcr_config=fixture_value(request, "vcr_config", {}),
@@ -47,7 +50,9 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
             )
     except (ConfigurationError, CassetteError) as error:
         fail(str(error))
-    with _replaying(policy, attempt_at(item).tracker) as cassette:
+    from pytest_llm_usage.cassettes.late import noting_threads  # noqa: PLC0415 -- only for tests that replay
+
+    with noting_threads(), _replaying(policy, attempt_at(item).tracker) as cassette:
         item.stash[CASSETTE] = cassette
         try:
             yield
@@ -89,7 +94,13 @@ def opened_as(
     file = config.rootpath / "conftest.py" if callsite is None else Path(callsite[0])
     try:
         policy = _policy(
-            config, CassetteMark.from_marker(name, keywords), file, "pytest", redact=redact, vcr_config=vcr_config
+            config,
+            CassetteMark.from_marker(name, keywords),
+            file,
+            "pytest",
+            owner=f"llm_cassette({name!r})",
+            redact=redact,
+            vcr_config=vcr_config,
         )
     except (ConfigurationError, CassetteError) as error:
         fail(str(error))
@@ -124,6 +135,8 @@ def _policy(
     command: str,
     *,
     own: str = "",
+    is_ambiguous: bool = False,
+    owner: str,
     folder: str | os.PathLike[str] | None = None,
     redact: str | Iterable[str] = (),
     vcr_config: Mapping[str, Any],
@@ -136,6 +149,8 @@ def _policy(
         file: The test module, or the file of the caller.
         command: What records it again, but for the option.
         own: The name of a cassette that the mark does not name.
+        is_ambiguous: Whether pytest-recording's naming gives it to another test as well.
+        owner: Who records.
         folder: The value of pytest-recording's fixture `vcr_cassette_dir`; None where there is none.
         redact: The value of the fixture `llm_usage_redact`.
         vcr_config: The value of pytest-recording's fixture of that name.
@@ -144,6 +159,7 @@ def _policy(
         CassettePolicy,
         Redaction,
         cassette_path,
+        find_recording,
     )
 
     settings = config.stash[SETTINGS]
@@ -152,7 +168,14 @@ def _policy(
     if settings.cassette_dir is not None or folder is None:
         folder = Path(settings.cassette_dir or "cassettes") / file.stem
     hook = getattr(config.hook, "pytest_recording_configure", None)
+    run = run_recordings(config)
     path = cassette_path(file.parent / folder, None, own, mark.name)
+    if is_ambiguous and mark.name is None:
+        distinct = cassette_path(file.parent / folder, None, own, is_ambiguous=True)
+        # A cassette that was recorded for all of them is replayed, but not written.
+        is_replayed = record not in ("all", "rewrite") and not run.knows(path)
+        if not is_replayed or find_recording(distinct) or not find_recording(path):
+            path = distinct
     if settings.orphans != "off":
         config.stash.setdefault(OPENED, set()).add(str(plain_path(path)))
     try:
@@ -170,6 +193,8 @@ def _policy(
         vcr_config=vcr_config,
         configure_vcr=(lambda vcr: hook(config=config, vcr=vcr)) if hook is not None and hook.get_hookimpls() else None,
         redaction=rules,
+        owner=owner,
+        run=run,
         max_age_days=settings.max_age,
         root=settings.root,
     )
@@ -196,9 +221,3 @@ def _shell(word: str) -> str:
 def plain_path(path: Path) -> Path:
     """The path without `..`: links may lead anywhere, what names and settings spell so is one place."""
     return Path(os.path.normpath(path))
-
-
-def own_name(item: pytest.Item) -> str:
-    """What a test calls its cassette, and pytest-recording as well."""
-    cls = getattr(item, "cls", None)
-    return item.name if cls is None else f"{cls.__name__}.{item.name}"

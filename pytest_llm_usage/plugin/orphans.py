@@ -15,7 +15,8 @@ import pytest
 from pytest_llm_usage.cassettes import cassette_path
 from pytest_llm_usage.cassettes.ownership import Ownership, OwningTest, explain_orphans
 from pytest_llm_usage.errors import CassetteError, ConfigurationError
-from pytest_llm_usage.plugin.cassette import own_name, plain_path
+from pytest_llm_usage.plugin.cassette import plain_path
+from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name
 from pytest_llm_usage.plugin.state import OPENED, OWNERSHIP, SETTINGS
 from pytest_llm_usage.settings import cassette_mark
 
@@ -67,6 +68,8 @@ def _owning_test(item: pytest.Item) -> OwningTest:
     for name in names:
         with suppress(CassetteError):
             cassettes.append(plain_path(cassette_path(folder, None, own_name(item), name)))
+    if names[0] is None and is_ambiguous(item):
+        cassettes.append(plain_path(cassette_path(folder, None, own_name(item), is_ambiguous=True)))
     return OwningTest(
         name=item.nodeid,
         module=item.path,

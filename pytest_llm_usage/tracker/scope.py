@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Scope", "Section", "Sections", "current_scope", "running"]
+__all__ = ["Scope", "Section", "Sections", "current_scope", "is_left_behind", "running"]
 
 
 class Scope(Protocol):
@@ -47,6 +47,12 @@ def current_scope() -> Scope | None:
         return run
     # A test that runs pytest in its own process is no test of that inner run.
     return of_context if of_context in _running[_running.index(run) :] else innermost
+
+
+def is_left_behind() -> bool:
+    """Whether this context is that of a test that has ended."""
+    of_context = _of_context.get()
+    return of_context is not None and not of_context.is_run and of_context not in _running
 
 
 class running:  # noqa: N801 -- a context manager, used as a function

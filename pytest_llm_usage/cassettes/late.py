@@ -1,0 +1,35 @@
+"""Threads and tasks that a test left behind: their requests are not the next test's."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import thread as executors
+from weakref import WeakSet
+
+from pytest_llm_usage.tracker.scope import is_left_behind
+
+__all__ = ["is_late", "noting_threads"]
+
+_left_behind: WeakSet[threading.Thread] = WeakSet()
+
+
+@contextlib.contextmanager
+def noting_threads() -> Iterator[None]:
+    """Note the threads that are started meanwhile and still run at the end: a test's.
+
+    Those of executors are none of them: they wait for work of whichever test comes next.
+    """
+    before = set(threading.enumerate())
+    try:
+        yield
+    finally:
+        # No public name tells the threads of executors. Without this one, none would be known as such.
+        pooled = getattr(executors, "_threads_queues", {})
+        _left_behind.update(thread for thread in threading.enumerate() if thread not in before and thread not in pooled)
+
+
+def is_late() -> bool:
+    """Whether the code that runs now was left behind by a test that has ended."""
+    return threading.current_thread() in _left_behind or is_left_behind()

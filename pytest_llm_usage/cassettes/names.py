@@ -1,0 +1,69 @@
+"""What the cassette of a test is called."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from pytest_llm_usage.errors import CassetteError
+
+__all__ = ["cassette_path", "file_name"]
+
+_SUFFIX = ".yaml"
+_FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
+_MAX_NAME_BYTES = 255
+
+
+def file_name(name: str) -> str:
+    """A test's name as a file may have it: pytest-recording's, so that its cassettes are found."""
+    return name.translate(_FORBIDDEN).replace("\0", "-")
+
+
+def cassette_path(
+    directory: Path, test_class: str | None, test_name: str, name: str | None = None, *, is_ambiguous: bool = False
+) -> Path:
+    """Where the cassette of a test is: pytest-recording's naming, inside `directory`.
+
+    Args:
+        directory: The folder of the test module's cassettes.
+        test_class: The name of the test's class, or None.
+        test_name: The name of the test with its parameters, such as `test_bird[en]`.
+        name: The name that a marker gives, relative to `directory` or absolute, with or without `.yaml`; None for the
+            test's own.
+        is_ambiguous: Whether pytest-recording's naming would give the same file to another test: `a/b` and `a:b` are
+            both `a-b`. The name then ends in a digest of what the test is called.
+
+    Raises:
+        CassetteError: A relative `name` leads out of `directory`.
+    """
+    if name is None:
+        own = f"{test_class}.{test_name}" if test_class else test_name
+        suffix = f"-{_digest(own)[:8]}" if is_ambiguous else ""
+        return directory / (_shortened(file_name(own) + suffix) + _SUFFIX)
+    path = directory / (name if name.endswith((_SUFFIX, ".yml", _SUFFIX + ".gz")) else name + _SUFFIX)
+    if not Path(name).is_absolute() and not _is_inside(path, directory):
+        raise CassetteError(
+            f"llm_cassette: {name!r} leads out of the cassette folder {directory} (an absolute path may lead anywhere)"
+        )
+    return path
+
+
+def _shortened(name: str) -> str:
+    if len(name) + len(_SUFFIX) <= _MAX_NAME_BYTES and len(os.fsencode(name + _SUFFIX)) <= _MAX_NAME_BYTES:
+        return name
+    digest = _digest(name)
+    # Cut as pytest-recording does, which counts characters; cut further where the file system counts bytes.
+    kept = name[: _MAX_NAME_BYTES - len(_SUFFIX) - len(digest) - 3]
+    while len(os.fsencode(f"{kept}...{digest}{_SUFFIX}")) > _MAX_NAME_BYTES:
+        kept = kept[:-1]
+    return f"{kept}...{digest}"
+
+
+def _digest(name: str) -> str:
+    return hashlib.md5(name.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def _is_inside(path: Path, directory: Path) -> bool:
+    base = os.path.normpath(os.path.abspath(directory))  # noqa: PTH100 - links may lead anywhere, names may not
+    return os.path.commonpath([base, os.path.normpath(os.path.abspath(path))]) == base  # noqa: PTH100

@@ -1,0 +1,73 @@
+"""What the processes of a run tell each other of cassettes, and what tests call theirs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llm_usage.plugin.state import CLOSERS
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.cassettes.run_recordings import RunRecordings
+
+__all__ = ["is_ambiguous", "name_recordings_folder", "note_names", "own_name", "run_recordings"]
+
+#: What this run has recorded.
+_RECORDINGS: pytest.StashKey[RunRecordings] = pytest.StashKey()
+#: The folder in which xdist's workers note it.
+_FOLDER: pytest.StashKey[str] = pytest.StashKey()
+#: Kept with a module or class: the names of its tests that pytest-recording's naming would give the cassette of another.
+_AMBIGUOUS: pytest.StashKey[frozenset[str]] = pytest.StashKey()
+
+_NOT_IN_FILE_NAMES = frozenset("<>?%*:|\"'/\\\0")
+
+
+def run_recordings(config: pytest.Config) -> RunRecordings:
+    """Which recordings in cassettes are this run's."""
+    if _RECORDINGS not in config.stash:
+        from pytest_llm_usage.cassettes.run_recordings import RunRecordings  # noqa: PLC0415 -- only where one is opened
+
+        folder = Path(getattr(config, "workerinput", {}).get("llm_usage_recordings", ""))
+        # A worker on another machine has no such folder, and the cassettes there are others.
+        config.stash[_RECORDINGS] = RunRecordings(folder if folder.name and folder.is_dir() else None)
+    return config.stash[_RECORDINGS]
+
+
+def name_recordings_folder(node: Any) -> None:
+    """Tells a worker of xdist where the workers note what they record."""
+    stash = node.config.stash
+    if _FOLDER not in stash:
+        folder = tempfile.TemporaryDirectory(prefix="llm-usage-", ignore_cleanup_errors=True)
+        stash[_FOLDER] = stash[CLOSERS].enter_context(folder)
+    node.workerinput["llm_usage_recordings"] = stash[_FOLDER]
+
+
+def own_name(item: pytest.Item) -> str:
+    """What a test calls its cassette, and pytest-recording as well."""
+    cls = getattr(item, "cls", None)
+    return item.name if cls is None else f"{cls.__name__}.{item.name}"
+
+
+def note_names(report: pytest.CollectReport, collector: pytest.Collector) -> None:
+    """Notes the tests of a module or class of which the names differ in nothing but what file names cannot hold.
+
+    Of all its tests, whichever of them are run: their cassettes have the same names in every run.
+    """
+    names = [node.name for node in report.result if isinstance(node, pytest.Item)]
+    if _NOT_IN_FILE_NAMES.isdisjoint("".join(names)):
+        return
+    from pytest_llm_usage.cassettes.names import file_name  # noqa: PLC0415 -- only where it may matter
+
+    changed = [name for name in names if file_name(name) != name]
+    if changed:
+        count = Counter(map(file_name, names))
+        collector.stash[_AMBIGUOUS] = frozenset(name for name in changed if count[file_name(name)] > 1)
+
+
+def is_ambiguous(item: pytest.Item) -> bool:
+    """Whether pytest-recording's naming would give a test the cassette of another one."""
+    return item.parent is not None and item.name in item.parent.stash.get(_AMBIGUOUS, frozenset())
