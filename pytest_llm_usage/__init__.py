@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SecretError,
         UsageUnknownError,
     )
+    from pytest_llm_usage.input_by_part import InputByPart
     from pytest_llm_usage.ledger import Call, Ledger
     from pytest_llm_usage.tracker import Discrepancy, LLMUsage
     from pytest_llm_usage.usage import TokenUsage
@@ -29,6 +30,7 @@ __all__ = [
     "CassetteError",
     "ConfigurationError",
     "Discrepancy",
+    "InputByPart",
     "LLMUsage",
     "LLMUsageError",
     "Ledger",
@@ -49,6 +51,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module  # noqa: PLC0415
 
     home = {
+        "InputByPart": "input_by_part",
         "TokenUsage": "usage",
         **dict.fromkeys(("Billing", "Part", "PriceLine", "Quote"), "billing"),
         **dict.fromkeys(("Call", "Ledger"), "ledger"),

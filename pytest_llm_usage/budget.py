@@ -19,6 +19,7 @@ from pytest_llm_usage.money import EXACT, normal, total
 from pytest_llm_usage.text import columns, plural, shortened, tokens, width
 
 if TYPE_CHECKING:  # settings loads this module at every start of pytest
+    from pytest_llm_usage.input_by_part import InputPart
     from pytest_llm_usage.ledger import Call
     from pytest_llm_usage.usage import TokenUsage
 
@@ -84,6 +85,9 @@ class BudgetKind:
         spent: What is known that a call spent of it.
         is_unknown: Whether a call may have spent more of it than is known.
         is_at_most: Whether a call may have spent less of it than is known.
+        why_unknown: Why it is not known of a call that may have spent more; empty where the table of calls says enough.
+        is_estimate: Whether what a call spent is an estimate.
+        every_call_takes: Whether every call takes some of it, so that a limit of 0 allows none.
         what: What is not known of a call that may have spent more.
         option: The option without its prefix (`max-tokens`): `--llm-usage-max-tokens`, shorter `--max-tokens`, with an
             ini key and an environment variable; empty where only the marker has it.
@@ -95,6 +99,9 @@ class BudgetKind:
     spent: Callable[[Call], int | Decimal]
     is_unknown: Callable[[Call], bool] = lambda call: call.is_unknown
     is_at_most: Callable[[Call], bool] = lambda _: False
+    why_unknown: Callable[[Call], str] = lambda _: ""
+    is_estimate: bool = False
+    every_call_takes: bool = True
     what: str = "usage"
     option: str = ""
     help: str = ""
@@ -110,8 +117,10 @@ class BudgetKind:
         return parse_usd(value) if self.noun == "USD" else parse_count(value, f"{self.noun}s")
 
     def shown(self, amount: int | Decimal) -> str:
-        """An amount with its unit: `6,120 tokens`, `$0.02`."""
-        return f"${_exact(amount)}" if self.noun == "USD" else plural(int(amount), self.noun)
+        """An amount with its unit: `6,120 tokens`, `~310 history tokens` for an estimate, `$0.02`."""
+        if self.noun == "USD":
+            return f"${_exact(amount)}"
+        return f"{'~' if self.is_estimate and amount else ''}{plural(int(amount), self.noun)}"
 
     def shown_limit(self, amount: int | Decimal) -> str:
         """An amount whose unit has been said: `5,000`, `$0.02`."""
@@ -128,6 +137,27 @@ def _tokens(count: Callable[[TokenUsage], int]) -> Callable[[Call], int]:
     return lambda call: max((count(usage) for usage in (call.usage, call.billed_usage) if usage is not None), default=0)
 
 
+def _part(part: InputPart, noun: str) -> Mapping[str, BudgetKind]:
+    """A limit on a part of the input."""
+    return _kind(
+        noun,
+        lambda call: call.input_by_part[part] if call.input_by_part is not None else 0,
+        is_unknown=lambda call: call.is_unknown or (call.usage is not None and call.input_by_part is None),
+        why_unknown=lambda call: call.input_by_part_reason,
+        is_estimate=True,
+        every_call_takes=False,
+        what="input parts",
+    )
+
+
+def _reasoning_of(call: Call) -> int | None:
+    return None if call.usage is None else call.usage.output_token_details.get("reasoning")
+
+
+def _why_no_reasoning(call: Call) -> str:
+    return "" if call.usage is None else "its provider does not say how many of its output tokens are reasoning"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What may be spent; None is no limit. The fields are the keywords of the marker `llm_budget`.
@@ -138,6 +168,10 @@ class Limits:
         max_tokens: Input and output tokens.
         max_input_tokens: Input tokens, cached ones included.
         max_output_tokens: Output tokens, reasoning included.
+        max_system_tokens: Input tokens of system prompts, estimated (see `Call.input_by_part`).
+        max_tool_schema_tokens: Input tokens of the tools' schemas, estimated.
+        max_history_tokens: Input tokens of earlier messages that are sent again, estimated.
+        max_reasoning_tokens: Output tokens of reasoning.
         max_cost: USD.
         max_calls: Requests to models; 0 means none at all. Answers of LangChain's own cache are none.
         model: A pattern (`gpt-4o*`); only calls of models that match it count.
@@ -159,6 +193,20 @@ class Limits:
     )
     max_output_tokens: int | None = field(
         default=None, metadata=_kind("output token", _tokens(lambda usage: usage.output_tokens))
+    )
+    max_system_tokens: int | None = field(default=None, metadata=_part("system", "system token"))
+    max_tool_schema_tokens: int | None = field(default=None, metadata=_part("tools", "tool schema token"))
+    max_history_tokens: int | None = field(default=None, metadata=_part("history", "history token"))
+    max_reasoning_tokens: int | None = field(
+        default=None,
+        metadata=_kind(
+            "reasoning token",
+            lambda call: _reasoning_of(call) or 0,
+            is_unknown=lambda call: call.is_unknown or (call.usage is not None and _reasoning_of(call) is None),
+            why_unknown=_why_no_reasoning,
+            every_call_takes=False,
+            what="reasoning tokens",
+        ),
     )
     max_cost: Decimal | None = field(
         default=None,
@@ -345,7 +393,8 @@ def must_stop(limits: Limits, calls: Sequence[Call], model: str) -> Breach | Non
         if breach is None:
             continue
         spent, limit = breach.spent, breach.limit
-        if spent >= limit if name == "max_calls" or limit == 0 else spent > limit:
+        allows_none = name == "max_calls" or (limit == 0 and BUDGET_KINDS[name].every_call_takes)
+        if spent >= limit if allows_none else spent > limit:
             return replace(breach, spent=spent + 1) if name == "max_calls" else breach
     return None
 
@@ -416,6 +465,10 @@ def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequen
     if any(breach.at_most for breach in found):
         reasons = dict.fromkeys(note for call in calls if call.quote.at_most for note in call.quote.notes)
         lines += ["", *(f"  At most: {reason}" for reason in reasons)]
+    if any(breach.name == "max_tool_schema_tokens" and breach.spent for breach in found):
+        lines += ["", *(f"  {line}" for line in _tool_lines(calls))]
+    whys = dict.fromkeys(why for breach in found for call in calls if (why := _why_unknown(breach, call)))
+    lines += ["", *(f"  Unknown: {why}" for why in whys)] if whys else []
     if any(breach.name == "max_cost" and breach.unknown for breach in found):
         unpriced = [call for call in calls if call.usage is not None and not call.is_partial and call.cost_usd is None]
         reasons = dict.fromkeys(call.quote.reason or f"no price is known for {call.model}" for call in unpriced)
@@ -423,3 +476,19 @@ def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequen
         lines += ["", *(f"  Unpriced: {reason}" for reason in reasons)] if reasons else []
         lines += [f"  Add to the file of llm_usage_prices:  {fix}" for fix in fixes]
     return "\n".join(lines)
+
+
+def _why_unknown(breach: Breach, call: Call) -> str:
+    kind = BUDGET_KINDS[breach.name]
+    return kind.why_unknown(call) if breach.unknown and call.is_billed and kind.is_unknown(call) else ""
+
+
+def _tool_lines(calls: Iterable[Call]) -> list[str]:
+    """The schemas that were sent, the largest first: what one takes in a call, and in how many calls it was sent."""
+    sizes: dict[str, list[int]] = {}
+    for call in calls:
+        for name, size in (call.input_by_part.tools_by_name if call.input_by_part is not None else {}).items():
+            sizes.setdefault(name, []).append(size)
+    ranked = sorted(sizes.items(), key=lambda item: -sum(item[1]))
+    rows = [(name, f"~{sum(found):,}", f"in {plural(len(found), 'call')}") for name, found in ranked]
+    return columns([("tool", "tokens", ""), *rows], "<><")

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeAlias
 
 from pytest_llm_usage.billing import Billing, Part, Quote, as_data
+from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.usage import TokenUsage
 
@@ -22,6 +23,7 @@ __all__ = [
     "STATUSES",
     "UNKNOWN_MODEL",
     "Call",
+    "Inputs",
     "Ledger",
     "Quotes",
     "Source",
@@ -49,6 +51,13 @@ class Quotes(Protocol):
 
     def quote(self, call: Call) -> Quote:
         """What `call` costs and by whose price, or why that is not known."""
+
+
+class Inputs(Protocol):
+    """Who knows what a call sent."""
+
+    def input_by_part(self, call: Call) -> InputByPart | str:
+        """The input of `call` by part, or why that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +113,8 @@ class Call:
     _reported_model: str | None = None
     #: The quote, or who is asked for it when it is first read; the ledger itself knows no prices.
     _quotes: Quotes | Quote | None = field(default=None, repr=False, compare=False)
+    #: The input by part (or why it is not known), or who is asked for it when it is first read.
+    _inputs: Inputs | InputByPart | str = field(default="no request of it was seen", repr=False, compare=False)
 
     @cached_property
     def quote(self) -> Quote:
@@ -120,6 +131,25 @@ class Call:
     def cost_usd(self) -> Decimal | None:
         """USD, exact; None where the usage or the price is not known. Never 0 for want of a price."""
         return self.quote.cost_usd
+
+    @cached_property
+    def _split(self) -> InputByPart | str:
+        if self.usage is None or self.is_partial:
+            return "its usage is not known"
+        return self._inputs if isinstance(self._inputs, InputByPart | str) else self._inputs.input_by_part(self)
+
+    @property
+    def input_by_part(self) -> InputByPart | None:
+        """The input tokens by part: estimated shares that add up to the provider's count; None where they are not known.
+
+        See `input_by_part_reason`. The request is parsed and its texts are counted when this is first read.
+        """
+        return self._split if isinstance(self._split, InputByPart) else None
+
+    @property
+    def input_by_part_reason(self) -> str:
+        """Why `input_by_part` is not known; empty where it is."""
+        return self._split if isinstance(self._split, str) else ""
 
     @property
     def service_tier(self) -> str | None:

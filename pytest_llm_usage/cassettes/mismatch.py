@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,6 @@ from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, canonical_json, is_same_scalar
 from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.credentials.mask import mask_text
-from pytest_llm_usage.text import plural
 
 __all__ = [
     "Difference",
@@ -29,9 +27,6 @@ __all__ = [
 _MAX_DIFFERENCES = 6
 _MAX_VALUE_CHARACTERS = 100
 _MAX_LISTED_REQUESTS = 8
-#: LangChain's approximate counter (`count_tokens_approximately`): characters per token, and tokens per message.
-_CHARACTERS_PER_TOKEN = 4
-_TOKENS_PER_MESSAGE = 3
 #: The value of a place that is not there.
 _ABSENT: Any = type("_Absent", (), {"__repr__": lambda _: "(absent)"})()
 
@@ -180,7 +175,7 @@ def _changes(recordings: Recordings, recorded: Subject, made: Subject) -> Sequen
         return lines
     (kind, was), (made_kind, now) = recorded.body_value, made.body_value
     if kind == made_kind == "json":
-        return [*lines, *_json_changes(was, now)]
+        return [*lines, *_json_changes(was, now), *_input_delta(made, was, now)]
     if kind != made_kind:
         return [*lines, f"  body   was {kind}, is {made_kind}"]
     if was != now:
@@ -200,23 +195,17 @@ def _json_changes(was: Any, now: Any) -> list[str]:
         lines += _change(difference.path or "body", difference.was, difference.now)
     if len(found) > _MAX_DIFFERENCES:
         lines.append(f"  and {len(found) - _MAX_DIFFERENCES} more places")
-    tokens = sum(_tokens(difference.now) - _tokens(difference.was) for difference in found)
-    if tokens:
-        lines.append(f"  about {plural(abs(tokens), 'input token')} {'more' if tokens > 0 else 'fewer'} (estimate)")
     return lines
 
 
-def _tokens(value: Any) -> int:
-    """How many tokens a JSON value is, roughly, as LangChain's approximate counter would have it."""
-    if value is _ABSENT:
-        return 0
-    if isinstance(value, str):
-        return math.ceil(len(value) / _CHARACTERS_PER_TOKEN)
-    if isinstance(value, dict):
-        return sum(map(_tokens, value.values())) + (_TOKENS_PER_MESSAGE if "role" in value else 0)
-    if isinstance(value, list):
-        return sum(map(_tokens, value))
-    return 0
+def _input_delta(made: Subject, was: Any, now: Any) -> list[str]:
+    """By how many tokens the input of a call to a model changed; nothing of any other request."""
+    if not isinstance(was, Mapping) or not isinstance(now, Mapping):
+        return []
+    from pytest_llm_usage.anatomy.delta import delta_of_bodies  # noqa: PLC0415 -- only on the way to an error
+
+    delta = delta_of_bodies(made.method, made.path, was, now)
+    return [] if delta is None else [f"  {line}" for line in delta.lines()]
 
 
 def _change(name: str, was: Any, now: Any) -> list[str]:

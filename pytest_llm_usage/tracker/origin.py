@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_llm_usage.billing import Billing
+from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.tracker.callsite import Callsite
 from pytest_llm_usage.tracker.events import OpenCall, Response
@@ -80,6 +81,19 @@ class Origin:
                 # A recording that does not say when it was made: the newest price known, whatever the day is.
                 fields["billing"] = replace(billing, priced_at=math.inf)
         return fields
+
+    def input_by_part(self, call: Call) -> InputByPart | str:
+        """What the request of the `call` that was made of it sent, by part, or why that is not known."""
+        if self.response is None or self.wire is None:
+            return "no request of it was seen: only LangChain reported it"
+        from pytest_llm_usage.anatomy.request import UnreadableRequestError, read_prompt  # noqa: PLC0415 -- when asked for
+        from pytest_llm_usage.anatomy.split import split_input  # noqa: PLC0415
+
+        try:
+            prompt = read_prompt(self.response.exchange, self.wire.flavour)
+        except UnreadableRequestError as reason:
+            return str(reason)
+        return split_input(prompt, call.model, call.usage.input_tokens if call.usage is not None else 0)
 
     def discrepancy(self, made: Call) -> Discrepancy | None:
         """What LangChain and the wire say differently of the `Call` that was made of it."""

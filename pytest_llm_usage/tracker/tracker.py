@@ -212,6 +212,7 @@ class Tracker:
                 "where": shown(origin.callsite, self.root),
                 "sections": tuple(section.name for section in origin.sections),
                 "_quotes": self,
+                "_inputs": origin,
                 **fields,
             },
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pytest_llm_usage.budget import Limits, breaches, failure_text
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError
+from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call, langchain_report, usage_by_model
 from pytest_llm_usage.money import total
 from pytest_llm_usage.text import columns, plural
@@ -115,6 +116,20 @@ class LLMUsage:
     def output_token_details(self) -> Mapping[str, int]:
         """Parts of the output tokens by kind (`reasoning` …), summed, every key kept."""
         return self._sum("output_token_details").output_token_details
+
+    @property
+    def input_by_part(self) -> InputByPart:
+        """The input tokens by part: `system`, `tools` (each schema by name in `tools_by_name`), `history`, `tool_results`,
+        `user`, `images`, `files`, `other`. The shares are estimates; they add up to `input_tokens`.
+
+        Raises:
+            UsageUnknownError: The usage of a call is not known, or its request cannot be read.
+        """
+        spent = [call for call in self.calls if call.is_billed and (call.usage is not None or call.is_unknown)]
+        unknown = [call for call in spent if call.input_by_part is None]
+        if unknown:
+            self._unknown(self._source.missing, UsageUnknownError, _parts_unknown(unknown, len(spent)))
+        return sum((call.input_by_part for call in spent if call.input_by_part is not None), InputByPart({}))
 
     @property
     def cost(self) -> Decimal:
@@ -283,6 +298,19 @@ def _why_unknown(call: Call) -> str:
     return "; ".join(filter(None, (call.note, least)))
 
 
+#: How to read what is known all the same.
+_COUNT_WHAT_IS_KNOWN = "To count what is known:  llm_usage_missing = warn   in the pytest section of pyproject.toml"
+
+
+def _parts_unknown(unknown: Sequence[Call], count: int) -> str:
+    verb = "has" if len(unknown) == 1 else "have"
+    lines = [
+        f"input_by_part is not known: {len(unknown)} of {plural(count, 'call')} {verb} no request that can be read"
+    ]
+    rows = [(str(call.index + 1), call.model, call.input_by_part_reason, call.where or "") for call in unknown]
+    return "\n".join((*lines, *(f"  {line}" for line in columns(rows, "><<<")), _COUNT_WHAT_IS_KNOWN))
+
+
 def _usage_unknown(name: str, unknown: Sequence[Call], count: int) -> str:
     told = "did not report all usage" if any(call.is_partial for call in unknown) else "reported no usage"
     lines = [f"{name} is not known: {len(unknown)} of {plural(count, 'call')} {told}"]
@@ -295,5 +323,5 @@ def _usage_unknown(name: str, unknown: Sequence[Call], count: int) -> str:
         lines.append(
             "OpenAI-compatible servers send usage in streams only when asked: ChatOpenAI(..., stream_usage=True)"
         )
-    lines.append("To count what is known:  llm_usage_missing = warn   in the pytest section of pyproject.toml")
+    lines.append(_COUNT_WHAT_IS_KNOWN)
     return "\n".join(lines)

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_llm_usage.anatomy import tokenizer
+from pytest_llm_usage.anatomy.tokenizer import Tokenizer
 from pytest_llm_usage.cassettes import DEFAULT_MATCH_ON, CassettePolicy, Redaction
 from pytest_llm_usage.cassettes.interaction import Request
 from pytest_llm_usage.cassettes.matching import Recordings, Subject, canonical_json
@@ -24,6 +26,12 @@ POLICY = CassettePolicy(
 def subject(body=None, url=URL, method="POST", headers=None):
     encoded = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     return Subject(Request(method, url, headers or {"content-type": ["application/json"]}, encoded), Redaction())
+
+
+@pytest.fixture(autouse=True)
+def by_characters(monkeypatch):
+    """What is installed beside the package changes no message here."""
+    monkeypatch.setattr(tokenizer, "_loaded", dict.fromkeys(("cl100k_base", "o200k_base"), Tokenizer("characters")))
 
 
 def chat(*texts, **options):
@@ -46,7 +54,7 @@ def test_a_prompt_that_grew_by_a_sentence():
         POST https://api.openai.com/v1/chat/completions
           messages[0].content   'You answer in one sentence.'
                              -> 'You answer in one sentence. Cite your sources.'
-          about 5 input tokens more (estimate)
+          about 5 input tokens more (estimate by characters; exact with pip install 'pytest-llm-usage[estimate]')
         Record again:  pytest "tests/test_agent.py::test_bird" --llm-usage-record=rewrite""")
 
 
@@ -103,7 +111,7 @@ def test_a_message_more():
     message = explained([chat("s", "q")], chat("s", "q", "an answer of some length"))
     assert "  messages[2]   (absent)\n" in message
     assert '-> {"role": "assistant", "content": "an answer of some length"}' in message
-    assert "about 12 input tokens more (estimate)" in message
+    assert "about 10 input tokens more (estimate by characters;" in message
 
 
 def test_a_message_put_in_front_is_one_difference():
@@ -114,14 +122,14 @@ def test_a_message_put_in_front_is_one_difference():
 
 
 def test_a_prompt_that_shrank():
-    assert "about 4 input tokens fewer (estimate)" in explained([chat("y" * 36)], chat("y" * 20))
+    assert "about 4 input tokens fewer (estimate by characters;" in explained([chat("y" * 36)], chat("y" * 20))
 
 
 def test_options_that_changed_cost_no_tokens():
     message = explained([chat("a", temperature=0)], chat("a", temperature=0.5, stream=True))
     assert "  temperature   0\n             -> 0.5" in message
     assert "  stream   (absent)\n        -> true" in message
-    assert "estimate" not in message
+    assert "input token" not in message
 
 
 def test_long_values_are_cut_round_the_change():

@@ -16,6 +16,8 @@ import vcr
 import vcr.filters
 from provider_server import HOST, Refused, refuse
 
+from pytest_llm_usage.anatomy import tokenizer
+from pytest_llm_usage.anatomy.tokenizer import Tokenizer
 from pytest_llm_usage.cassettes import (
     CassettePolicy,
     OpenCassette,
@@ -101,7 +103,8 @@ def test_a_missing_cassette_fails_with_the_command_that_records_it(provider, cas
     assert not path.parent.exists()
 
 
-def test_a_stale_cassette_fails_and_says_what_changed(provider, cassette):
+def test_a_stale_cassette_fails_and_says_what_changed(provider, cassette, monkeypatch):
+    monkeypatch.setattr(tokenizer, "_loaded", {"o200k_base": Tokenizer("o200k_base", str.split)})
     with cassette("once"):
         ask(provider.url)
     with cassette(), pytest.raises(Refused) as refused:
@@ -111,7 +114,7 @@ def test_a_stale_cassette_fails_and_says_what_changed(provider, cassette):
         f"POST {provider.url}/v1/chat/completions",
         "  messages[0].content   'hi'",
         "                     -> 'hi there'",
-        "  about 1 input token more (estimate)",
+        "  about 1 input token more (estimate by o200k_base)",
         'Record again:  pytest "tests/test_agent.py::test_bird" --llm-usage-record=rewrite',
     ]
     assert len(provider.requests) == 1

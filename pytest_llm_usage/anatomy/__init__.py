@@ -1,0 +1,5 @@
+"""What a call's input is made of, read from its request when somebody asks.
+
+`request` (body → `Prompt`, one module for each family of APIs) → `tokenizer` (texts → tokens) → `split` (the provider's
+count over the parts). Nothing here is imported, parsed or counted before one of its answers is read.
+"""

@@ -1,0 +1,136 @@
+"""`input_delta`: by how many tokens the input of a request differs from that of a recording."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_llm_usage.anatomy.prompt import Piece, Prompt
+from pytest_llm_usage.anatomy.request import UnreadableRequestError, read_body
+from pytest_llm_usage.anatomy.split import count_text
+from pytest_llm_usage.anatomy.tokenizer import (
+    CHARACTERS,
+    INSTALL,
+    Tokenizer,
+    encoding_of,
+    is_exact_for,
+    tokenizer_for,
+)
+from pytest_llm_usage.text import plural
+from pytest_llm_usage.wire.recognition import Request, by_path
+
+__all__ = ["InputDelta", "delta_of_bodies", "input_delta"]
+
+#: What a changed schema takes may be off by this share of it, measured on recordings of OpenAI's models with tools.
+_SCHEMA_ERROR_PERCENT = 15
+
+
+@dataclass(frozen=True, slots=True)
+class InputDelta:
+    """The tokens by which an input changed; negative where it takes fewer.
+
+    Attributes:
+        least: The smallest change that is to be expected of the texts and schemas.
+        most: The largest; the same as `least` where only texts changed.
+        counted_with: The tokenizer's encoding, or `characters`.
+        is_exact: Whether it is the provider's own tokenizer and only texts changed.
+        uncounted: Where images, files and a provider's own tools changed; their tokens are not estimable.
+        hint: What to install for a better count; empty where nothing would help.
+    """
+
+    least: int
+    most: int
+    counted_with: str
+    is_exact: bool
+    uncounted: tuple[str, ...] = ()
+    hint: str = ""
+
+    def lines(self) -> list[str]:
+        """In words, a line each; none where nothing changed that takes tokens."""
+        found = []
+        if self.least or self.most:
+            basis = (
+                f"counted with {self.counted_with}"
+                if self.is_exact
+                else f"estimate by {'characters' if self.counted_with == CHARACTERS else self.counted_with}{self.hint}"
+            )
+            found.append(f"{self._amount()} ({basis})")
+        if self.uncounted:
+            shown = ", ".join(self.uncounted[:3])
+            more = f" and {len(self.uncounted) - 3} more" if len(self.uncounted) > 3 else ""
+            found.append(f"not estimable: the input tokens of {shown}{more}")
+        return found
+
+    def _amount(self) -> str:
+        about = "" if self.is_exact else "about "
+        if self.least == self.most:
+            return f"{about}{plural(abs(self.most), 'input token')} {'more' if self.most > 0 else 'fewer'}"
+        if self.least < 0 < self.most:
+            return f"between {plural(-self.least, 'input token')} fewer and {self.most:,} more"
+        low, high = sorted((abs(self.least), abs(self.most)))
+        return f"{about}{low:,} to {plural(high, 'input token')} {'more' if self.most > 0 else 'fewer'}"
+
+
+def delta_of_bodies(method: str, path: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> InputDelta | None:
+    """By how many tokens the input of one request differs from that of another; None where they ask no model.
+
+    Args:
+        method: The HTTP method of both.
+        path: The path of both URLs.
+        was: The recorded body.
+        now: The new one.
+    """
+    named = now.get("model")
+    recognised = by_path(method, path, Request(frozenset(now), named if isinstance(named, str) else None))
+    if recognised is None or recognised[1] != "call":
+        return None
+    flavour, _, in_path = recognised
+    model = in_path.get("model") or (named if isinstance(named, str) else "")
+    try:
+        prompts = read_body(was, flavour.name), read_body(now, flavour.name)
+    except UnreadableRequestError:
+        return None
+    return input_delta(*prompts, model, tokenizer_for(model))
+
+
+def input_delta(was: Prompt, now: Prompt, model: str, tokenizer: Tokenizer) -> InputDelta:
+    """By how many tokens `now` differs from `was`, as far as that can be told.
+
+    Args:
+        was: What the recorded request sends.
+        now: What the new request sends.
+        model: The model; whether its provider counts with `tokenizer` is told in the answer.
+        tokenizer: What counts the texts.
+    """
+    texts = count_text(_without_tools(now), tokenizer) - count_text(_without_tools(was), tokenizer)
+    is_tool_change = _schemas(was) != _schemas(now)
+    tools = count_text(now, tokenizer) - count_text(was, tokenizer) - texts if is_tool_change else 0
+    error = math.ceil(abs(tools) * _SCHEMA_ERROR_PERCENT / 100)
+    if is_tool_change:
+        error = max(error, 1)
+    uncounted = (_uncounted(was) - _uncounted(now)) + (_uncounted(now) - _uncounted(was))
+    return InputDelta(
+        texts + tools - error,
+        texts + tools + error,
+        tokenizer.name,
+        is_exact_for(model, tokenizer) and not is_tool_change,
+        tuple(dict.fromkeys(path for path, _ in uncounted)),
+        f"; exact with {INSTALL}" if encoding_of(model) and not tokenizer.is_exact else "",
+    )
+
+
+def _without_tools(prompt: Prompt) -> Prompt:
+    return Prompt(tuple(piece for piece in prompt.pieces if piece.part != "tools"), prompt.unseen, prompt.api)
+
+
+def _schemas(prompt: Prompt) -> list[str]:
+    return [piece.content for piece in prompt.pieces if piece.part == "tools" and piece.is_text]
+
+
+def _uncounted(prompt: Prompt) -> Counter[tuple[str, str]]:
+    """What no tokenizer counts: where it stands, and what it is."""
+    pieces: list[Piece] = [piece for piece in prompt.pieces if not piece.is_text]
+    return Counter((piece.path, piece.content) for piece in pieces)
