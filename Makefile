@@ -48,7 +48,7 @@ test-lowest: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest -n $(JOBS) $(ARGS)
 
 test-frameworks: .venv-frameworks/installed
-	.venv-frameworks/bin/python -m pytest -n $(JOBS) tests/test_raw_clients.py -k framework $(ARGS)
+	.venv-frameworks/bin/python -m pytest -n $(JOBS) tests/test_raw_clients.py tests/test_litellm_prices.py -k framework $(ARGS)
 
 lint: .venv/installed
 	.venv/bin/ruff check

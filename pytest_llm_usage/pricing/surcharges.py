@@ -81,7 +81,7 @@ SURCHARGES = (
 #: Regions (and other words in their place) at which a seller's list price is known to hold.
 _LIST_PRICE_REGIONS: Mapping[str, frozenset[str]] = {
     "anthropic": frozenset({"global", "not_available"}),
-    "aws": frozenset({"us-east-1", "us-west-2"}),
+    "aws": frozenset({"us", "us-east-1", "us-west-2"}),
     "google": frozenset({"global"}),
 }
 #: Models whose list price holds in all regions: OpenAI's that are older than its surcharge, Claude on Vertex AI before 4.5.
@@ -90,6 +90,9 @@ _SAME_EVERYWHERE: Mapping[str, str] = {
     "google": r"claude-3|claude-(?:opus|sonnet)-4(?!-[5-9])|claude-4",
 }
 
+
+#: The geography in the name of one of Bedrock's inference profiles.
+_GEOGRAPHY = re.compile(r"(?:.*/)?(?P<geography>us-gov|us|eu|apac|jp|au|in|ca|sa|me|af|mx|il)\.")
 
 #: Terms that have no price of their own; `PriceBook` knows what they do.
 _NO_PRICES = frozenset({"stop_reason"})
@@ -102,11 +105,25 @@ def terms_notes(sale: Sale, seller: str, model: str, settled: frozenset[str]) ->
         for name, value in sale.terms
         if name not in settled | _NO_PRICES
     ]
-    listed = sale.region is None or sale.region in _LIST_PRICE_REGIONS.get(seller, ())
-    same = _SAME_EVERYWHERE.get(seller)
-    if not listed and "region" not in settled and not (same and re.match(same, model)):
-        notes.append(f"price in the region {sale.region} not known: list price")
+    region = _region(sale, seller)
+    if region is not None and "region" not in settled and not _holds_in(region, seller, model):
+        notes.append(f"price in the region {region} not known: list price")
     return tuple(notes)
+
+
+def _region(sale: Sale, seller: str) -> str | None:
+    geography = _GEOGRAPHY.match(sale.names[0]) if seller == "aws" else None
+    return geography["geography"] if geography else sale.region
+
+
+def _holds_in(region: str, seller: str, model: str) -> bool:
+    if region in _LIST_PRICE_REGIONS.get(seller, ()):
+        return True
+    if seller == "aws":
+        # Claude and GPT cost the same in all of AWS's geographies but the government's.
+        return re.match(r"global\.|regional\.(?:anthropic|openai)\.", model) is not None and "us-gov" not in region
+    same = _SAME_EVERYWHERE.get(seller)
+    return same is not None and re.match(same, model) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
