@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     )
     from pytest_llm_usage.input_by_part import InputByPart
     from pytest_llm_usage.ledger import Call, Ledger
-    from pytest_llm_usage.tracker import Discrepancy, LLMUsage
+    from pytest_llm_usage.snapshot import UsageSnapshotAssertion
+    from pytest_llm_usage.tracker import Discrepancy, LLMUsage, LLMUsageWarning
     from pytest_llm_usage.usage import TokenUsage
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "InputByPart",
     "LLMUsage",
     "LLMUsageError",
+    "LLMUsageWarning",
     "Ledger",
     "Part",
     "PriceLine",
@@ -41,6 +43,7 @@ __all__ = [
     "RecordingMismatchError",
     "SecretError",
     "TokenUsage",
+    "UsageSnapshotAssertion",
     "UsageUnknownError",
 ]
 
@@ -55,6 +58,7 @@ def __getattr__(name: str) -> Any:
         "TokenUsage": "usage",
         **dict.fromkeys(("Billing", "Part", "PriceLine", "Quote"), "billing"),
         **dict.fromkeys(("Call", "Ledger"), "ledger"),
-        **dict.fromkeys(("Discrepancy", "LLMUsage"), "tracker"),
+        **dict.fromkeys(("Discrepancy", "LLMUsage", "LLMUsageWarning"), "tracker"),
+        "UsageSnapshotAssertion": "snapshot",
     }.get(name, "errors")
     return getattr(import_module(f"{__name__}.{home}"), name)

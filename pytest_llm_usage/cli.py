@@ -13,6 +13,8 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
+from io import TextIOWrapper
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +49,10 @@ _T = TypeVar("_T")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # What a terminal cannot show costs no output.
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     # argparse forgets where the `--` stood.
     after = words[words.index("--") + 1 :] if "--" in words else None
@@ -59,10 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LLMUsageError as error:
         print(f"pytest-llm-usage: {error}", file=sys.stderr)
         return UNUSABLE
+    except (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        print(f"pytest-llm-usage: internal error: {type(error).__name__}: {error}; please report it", file=sys.stderr)
+        return UNUSABLE
     except BrokenPipeError:
         # Whoever read the output has seen enough; what Python still flushes on its way out goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"pytest-llm-usage: {where}{error.strerror or error}", file=sys.stderr)
+        return UNUSABLE
     return status
 
 
@@ -70,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pytest-llm-usage", description="Token usage and cost of model calls in tests."
     )
+    parser.add_argument("--version", action="version", version=f"pytest-llm-usage {version('pytest-llm-usage')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "shortened",
     "shown_path",
     "tokens",
+    "told_apart",
     "usd",
     "width",
     "wrapped",
@@ -99,16 +101,38 @@ def shortened(text: str, columns: int) -> str:
         return text
     tail = (columns - 1) // 2
     head = columns - 1 - tail
-    start, end = "", ""
+    start = ""
     for char in text:
         if width(start + char) > head:
             break
         start += char
+    return f"{start}…{_ending(text, tail)}"
+
+
+def told_apart(names: Sequence[str], columns: int) -> list[str]:
+    """Names in `columns` columns each, no two that differ alike: without their middle, else their start, else numbered."""
+    whole = list(dict.fromkeys(names))
+    short = [shortened(name, columns) for name in whole]
+    count = Counter(short)
+    if len(count) < len(whole):
+        short = [
+            f"…{_ending(name, columns - 1)}" if count[cut] > 1 else cut for name, cut in zip(whole, short, strict=True)
+        ]
+        count = Counter(short)
+    if len(count) < len(whole):
+        marks = [f"~{number}" if count[cut] > 1 else "" for number, cut in enumerate(short, start=1)]
+        short = [shortened(name, columns - len(mark)) + mark for name, mark in zip(whole, marks, strict=True)]
+    by_name = dict(zip(whole, short, strict=True))
+    return [by_name[name] for name in names]
+
+
+def _ending(text: str, columns: int) -> str:
+    end = ""
     for char in reversed(text):
-        if width(char + end) > tail:
+        if width(char + end) > columns:
             break
         end = char + end
-    return f"{start}…{end}"
+    return end
 
 
 def wrapped(text: str, columns: int, *, indent: str = "") -> list[str]:

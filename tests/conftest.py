@@ -14,7 +14,9 @@ for name in (
     "genai_prices",
     "pytest_llm_usage.cassettes.observer",
     "pytest_llm_usage.cassettes.recorder",
-    "pytest_llm_usage.report",
+    "pytest_llm_usage.report.html",
+    "pytest_llm_usage.report.terminal",
+    "pytest_llm_usage.report.write",
 ):
     importlib.import_module(name)
 
@@ -32,7 +34,7 @@ PLUGINS = ("llm_usage", "xdist", "rerunfailures", "pytest_asyncio.plugin", "anyi
 def pytester(pytester, monkeypatch):
     """pytest's own, in a project that can import the fakes in every process, and whose settings are its own."""
     for name in [*os.environ]:
-        if name.startswith("PYTEST_LLM_USAGE_") or name == "GITHUB_STEP_SUMMARY":
+        if name.startswith("PYTEST_LLM_USAGE_") or name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     # A file that a test writes twice within a second may be as long as before: Python would run what it compiled first.

@@ -30,6 +30,7 @@ from pytest_llm_usage.plugin.fixtures import (
     open_cassette_first,
     usage_snapshot,
 )
+from pytest_llm_usage.plugin.guards import warn_of_idle_markers
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
 from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_wrapper
 from pytest_llm_usage.plugin.session import limit_session, name_workers_file
@@ -131,7 +132,8 @@ def pytest_make_collect_report(
 
 @safe
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Keeps usage snapshots of tests that are not run from being taken for leftovers of syrupy's other extensions."""
+    """Warns of markers without effect; keeps usage snapshots of tests that are not run from syrupy's other extensions."""
+    warn_of_idle_markers(session)
     if not hasattr(session.config, "_syrupy"):
         return
     folder = session.config.option.snapshot_dirname

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.text import plural
 
 if TYPE_CHECKING:
+    from pytest_llm_usage.report.comparison import RunComparison
     from pytest_llm_usage.report.run import Run
     from pytest_llm_usage.report.write import Baseline
 
@@ -44,6 +46,8 @@ class RunCollector:
         self._printed: list[str] = []
         self._collected: set[str] = set()
         self._begun: set[str] = set()
+        self._places: dict[str, tuple[str, int | None]] = {}
+        self._comparison: RunComparison | None = None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Notes which tests are to run."""
@@ -61,6 +65,11 @@ class RunCollector:
         data = getattr(report, "llm_usage", None)
         if not data:
             return
+        file, line, _ = report.location
+        workspace = os.environ.get("GITHUB_WORKSPACE")
+        if workspace:
+            file = os.path.relpath(self._config.rootpath / file, workspace)
+        self._places[report.nodeid] = (file, line)
         self._gathered().add(report.nodeid, getattr(report, "worker_id", ""), data)
 
     def _gathered(self) -> Run:
@@ -130,6 +139,7 @@ class RunCollector:
             print_text=self._printed.append,
         )
         self._lines = written.lines
+        self._comparison = written.comparison
         for failure in written.failures:
             self._failures.add(session, failure)
 
@@ -139,15 +149,29 @@ class RunCollector:
             terminalreporter.write_line(text)
         if self._run is None:
             return
-        from pytest_llm_usage.report.terminal import section_lines  # noqa: PLC0415
+        from pytest_llm_usage.report.styled import Line, Styled  # noqa: PLC0415
+        from pytest_llm_usage.report.terminal import Screen, section_lines  # noqa: PLC0415
 
+        writer = self._config.get_terminal_writer()
         unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
-        bar = "█" if unicode and terminalreporter.isatty else "#"
+        screen = Screen(
+            columns=writer.fullwidth,
+            bar="█" if unicode and terminalreporter.isatty else "#",
+            shows_all=self._config.option.verbose > 0,
+        )
         settings = self._config.stash[SETTINGS]
-        lines = section_lines(self._run, settings.report, bar=bar, audit=settings.audit != "off")
-        if self._lines:
-            lines += ["", *self._lines] if lines else self._lines
+        lines = section_lines(self._run, settings.report, screen, audit=settings.audit != "off")
+        told = [Line((Styled(text, "bad") if text.startswith("FAILED:") else text,)) for text in self._lines]
+        lines += [Line(), *told] if lines and told else told
         if lines:
             terminalreporter.section("LLM usage")
             for line in lines:
-                terminalreporter.line(line)
+                for text, markup in line.styled():
+                    writer.write(text, **markup)
+                writer.line()
+        if os.environ.get("GITHUB_ACTIONS") == "true" and settings.report != "off":
+            from pytest_llm_usage.report.annotations import github_lines  # noqa: PLC0415 -- only there
+
+            level = "error" if settings.budgets == "fail" else "warning"
+            for text in github_lines(self._run, self._comparison, self._places, level=level):
+                writer.line(text)

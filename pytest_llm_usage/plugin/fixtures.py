@@ -10,6 +10,7 @@ import pytest
 
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.plugin.attempt import attempt_at, is_tracked
+from pytest_llm_usage.plugin.guards import warn_of_idle_snapshot
 from pytest_llm_usage.plugin.state import CASSETTE, SETTINGS, fail, price_book
 
 if TYPE_CHECKING:
@@ -101,16 +102,19 @@ def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | No
 
 
 @pytest.fixture
-def usage_snapshot(request: pytest.FixtureRequest) -> UsageSnapshotAssertion:
+def usage_snapshot(request: pytest.FixtureRequest) -> Iterator[UsageSnapshotAssertion]:
     """A syrupy snapshot of usage: `assert llm_usage == usage_snapshot`, with `rel=`, `abs=` or `ratchet=True`."""
     from pytest_llm_usage.compare import NO_TOLERANCE  # noqa: PLC0415 -- only for tests with a snapshot
     from pytest_llm_usage.snapshot import usage_snapshot_assertion  # noqa: PLC0415 -- imports syrupy
 
     settings = request.config.stash[SETTINGS]
     try:
-        return usage_snapshot_assertion(request, settings.tolerance or NO_TOLERANCE, settings.model_names)
+        assertion = usage_snapshot_assertion(request, settings.tolerance or NO_TOLERANCE, settings.model_names)
     except ConfigurationError as error:
         fail(str(error))
+    yield assertion
+    if attempt_at(request.node).outcome == "passed" and not assertion.comparisons:
+        warn_of_idle_snapshot(request.node)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from pytest_llm_usage.cassettes.ownership import Ownership, OwningTest, explain_
 from pytest_llm_usage.errors import CassetteError, ConfigurationError
 from pytest_llm_usage.plugin.cassette import plain_path
 from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name
-from pytest_llm_usage.plugin.state import OPENED, OWNERSHIP, SETTINGS
+from pytest_llm_usage.plugin.state import OPENED, OWNERSHIP, RUN_FAILURES, SETTINGS
 from pytest_llm_usage.settings import cassette_mark
 
 
@@ -132,8 +132,8 @@ class OrphanCheck:
         mode = self._config.stash[SETTINGS].orphans
         start = self._config.invocation_params.dir
         self._verdict = explain_orphans(sorted(os.path.relpath(path, start) for path in orphans), mode=mode)
-        if mode == "fail" and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if mode == "fail":
+            self._config.stash[RUN_FAILURES].add(session, self._verdict.splitlines()[0])
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints them."""

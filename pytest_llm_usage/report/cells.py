@@ -24,7 +24,10 @@ def model_rows(calls: Sequence[Call]) -> Iterator[tuple[str, ...]]:
 
 
 def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
-    """Calls, input, cached, output, reasoning, USD; `>=` before a sum of which a part is not known."""
+    """Calls, input, cached, output, reasoning, USD, told apart: `0`, unknown (`?`), failed, and none that could be (`-`).
+
+    `>=` stands before a sum of which a part is not known, `<=` before a cost that can only be bounded.
+    """
     billed = [call for call in calls if call.is_billed]
     usage = sum((call.usage for call in billed if call.usage is not None), TokenUsage())
     unknown = sum(call.is_unknown for call in billed)
@@ -33,13 +36,15 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
     def shown(value: int) -> str:
         if unknown:
             return f">={tokens(value)}" if known else "?"
-        return tokens(value) if value else "-"
+        return tokens(value) if known else "failed" if billed else "-"
 
     costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
     priced = [cost for cost in costs if cost is not None]
     price = "-" if not costs else usd(total(priced)) if priced else "?" if unknown else "unpriced"
     if priced and len(priced) < len(costs):
         price = f">={price}" if price[0] != "<" else ">0"
+    elif priced and any(call.quote.at_most for call in billed):
+        price = f"<={price.removeprefix('<')}"
     return (
         tokens(len(billed)),
         shown(usage.input_tokens),
@@ -55,12 +60,20 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
     unpriced = _unpriced(calls)
     unknown = [call for call in calls if call.is_unknown]
     cached = [call for call in calls if not call.is_billed]
+    failed = [call for call in calls if call.status == "error"]
+    live = [call for call in calls if call.live and call.is_billed]
+    if failed:
+        yield f"and {plural(len(failed), 'failed call')}: {_where(failed)}"
     if unpriced:
         yield f"and {plural(len(unpriced), 'unpriced call')}"
     if unknown:
         yield f"and {plural(len(unknown), 'call')} of unknown usage: {_where(unknown)}"
     if cached:
-        yield f"and {plural(len(cached), 'answer')} of LangChain's cache, not counted"
+        yield f"and {plural(len(cached), 'answer')} from LangChain's cache, not counted"
+    if live:
+        cost = usage_cells(live)[5]
+        amount = {"?": "an unknown amount", "unpriced": "an unknown amount"}.get(cost, f"${cost}")
+        yield f"spent in this run: {amount} in {plural(len(live), 'live call')}"
     # Agreement within what a provider rounds to is nothing to note.
     checked = [(call.quote.cost_usd, call.quote.book_usd) for call in calls if call.quote.notes]
     differing = [(stated, book) for stated, book in checked if stated is not None and book is not None]

@@ -120,9 +120,12 @@ def read_runs(path: Path) -> list[dict[str, Any]]:
     Raises:
         RunFileError: As `read_run`; a folder without a run as well.
     """
-    if not path.is_dir():
-        return [read_run(path)]
-    files = sorted(path.glob("*.json"))
+    try:
+        if not path.is_dir():
+            return [read_run(path)]
+        files = sorted(file for file in path.iterdir() if file.suffix == ".json")
+    except (OSError, ValueError) as error:
+        raise RunFileError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not files:
         raise RunFileError(f"{path}: no run in this folder; {_HOW}")
     return [read_run(file) for file in files]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
 
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
@@ -16,13 +18,15 @@ __all__ = ["MARK", "markdown"]
 #: The first line, by which a script finds the comment that it is to replace.
 MARK = "<!-- pytest-llm-usage -->"
 
+#: What is open at once; the rest is folded.
+_OPEN_ROWS = 10
 #: GitHub takes comments of 65,536 characters.
 _MOST_ROWS = 50
 _MOST_CHARACTERS_OF_A_NAME = 300
 
 
 def markdown(data: RunData, comparison: RunComparison | None = None) -> str:
-    """The run, and what changed where there is something to compare it with.
+    """The run, and what changed where there is something to compare it with: totals first, details folded.
 
     Args:
         data: The run; of several compared ones the last.
@@ -31,12 +35,51 @@ def markdown(data: RunData, comparison: RunComparison | None = None) -> str:
     calls = calls_of(data)
     lines = [MARK]
     if comparison is None:
-        lines += ["### LLM usage", "", *_by_model(calls), "", *_tests(data)]
+        lines += ["### LLM usage", ""]
+        if not calls:
+            lines.append("No model was called.")
+        else:
+            lines += [_headline(data, calls), "", *_over_budget(data), *_by_model(calls), "", *_tests(data)]
     else:
         verdict = f": {comparison.verdict(_code)}" if comparison.failed else ""
-        lines += [f"### LLM usage{verdict}", "", *_compared(comparison), ""]
+        lines += [f"### LLM usage{verdict}", "", *_over_budget(data), *_compared(comparison), ""]
         lines += _folded("By model", _by_model(calls)) if calls else []
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _headline(data: RunData, calls: Sequence[Call]) -> str:
+    """The total, in a sentence."""
+    count, sent, _, received, _, cost = usage_cells(calls)
+    amount = cost if cost in ("?", "-", "unpriced") else f"{_sign(cost)}${cost.lstrip('<>=')}"
+    tests = f" in {plural(len(data['tests']), 'test')}" if data["tests"] else ""
+    noun = "call" if count == "1" else "calls"
+    return (
+        f"**{_text(sent)} input and {_text(received)} output tokens, {_text(amount)}** in {count} model {noun}{tests}"
+    )
+
+
+def _sign(cost: str) -> str:
+    return cost[: len(cost) - len(cost.lstrip("<>="))]
+
+
+def _over_budget(data: RunData) -> Iterator[str]:
+    """The tests that spent more than they may."""
+    rows = []
+    for test, record in data["tests"].items():
+        for item in record.get("budget", ()):
+            spent, limit = Decimal(item["spent"]), Decimal(item["limit"])
+            if spent > limit:
+                of_model = f" for {item['model']}" if "model" in item else ""
+                what = _text(f"{item['name']} {limit:,f}{of_model} ({item['origin']})")
+                rows.append((spent / limit if limit else spent, f"| {_code(test)} | {spent:,f} | {what} |"))
+    if not rows:
+        return
+    rows.sort(key=lambda row: -row[0])
+    yield from (f"**{plural(len(rows), 'budget')} exceeded**", "")
+    head = ["| test | spent | limit |", "| --- | ---: | --- |"]
+    yield from (*head, *(row for _, row in rows[:_OPEN_ROWS]), "")
+    if more := rows[_OPEN_ROWS : _OPEN_ROWS + _MOST_ROWS]:
+        yield from (*_folded(f"{len(rows) - _OPEN_ROWS:,} more", [*head, *(row for _, row in more)]), "")
 
 
 # -- what changed ----------------------------------------------------------------------------------------------
@@ -45,18 +88,23 @@ def markdown(data: RunData, comparison: RunComparison | None = None) -> str:
 def _compared(comparison: RunComparison) -> Iterator[str]:
     rows, more = comparison.rows(_MOST_ROWS)
     total = comparison.total
-    yield from ("| test | before | after | Δ | |", "| --- | ---: | ---: | ---: | --- |")
-    yield from map(_row, rows)
+    head = ("| test | before | after | Δ | |", "| --- | ---: | ---: | ---: | --- |")
+    yield from head
+    remarks = "; ".join([*(_gate(item) for item in total.over), *map(_text, total.notes)])
+    yield f"| **all** | {total.was} | {total.now} | {_by(total)} | {remarks} |"
+    yield from map(_row, rows[:_OPEN_ROWS])
     for count, what in (
-        (more, "changed"),
+        (len(rows) - _OPEN_ROWS + more, "changed"),
         (comparison.noise, "within the noise"),
         (comparison.unchanged, "unchanged"),
     ):
-        if count:
+        if count > 0:
             yield f"| {count:,} more, {what} | | | | |"
-    remarks = "; ".join([*(_gate(item) for item in total.over), *map(_text, total.notes)])
-    yield f"| **all** | {total.was} | {total.now} | {_by(total)} | {remarks} |"
     yield ""
+    if rows[_OPEN_ROWS:]:
+        last = [f"| {more:,} more | | | | |"] if more else []
+        title = f"{len(rows) - _OPEN_ROWS + more:,} more changed"
+        yield from (*_folded(title, [*head, *map(_row, rows[_OPEN_ROWS:]), *last]), "")
     facts = [f"Compared with {_code(comparison.base_name)}"]
     if comparison.gates and not comparison.failed:
         facts.append(comparison.verdict(_code))
@@ -83,22 +131,24 @@ def _by(row: Row) -> str:
 
 
 def _by_model(calls: Sequence[Call]) -> Iterator[str]:
-    if not calls:
-        yield "No model was called."
-        return
-    yield from ("| model | calls | input | cached | output | reasoning | USD |", f"| --- |{' ---: |' * 6}")
+    head = ("| model | calls | input | cached | output | reasoning | USD |", f"| --- |{' ---: |' * 6}")
     *models, total = model_rows(calls)
-    yield from (f"| {_code(name)} | {' | '.join(cells)} |" for name, *cells in models)
+    rows = [f"| {_code(name)} | {' | '.join(cells)} |" for name, *cells in models]
     name, *cells = total
-    yield f"| **{name}** | {' | '.join(cells)} |"
+    yield from (*head, f"| **{name}** | {' | '.join(cells)} |", *rows[:_OPEN_ROWS])
     remarks = "; ".join(notes(calls))
     if remarks:
         yield ""
         yield _text(remarks)
+    if more := rows[_OPEN_ROWS : _OPEN_ROWS + _MOST_ROWS]:
+        yield from ("", *_folded(f"{plural(len(rows) - _OPEN_ROWS, 'model')} more", [*head, *more]))
     reasons = list(unpriced_reasons(calls))
     if reasons:
         yield ""
-        yield from (f"- {_text(f'unpriced: {reason}')}{f': {_code(fix)}' if fix else ''}" for reason, fix in reasons)
+        told = (f"- {_text(f'unpriced: {reason}')}{f': {_code(fix)}' if fix else ''}" for reason, fix in reasons)
+        yield from islice(told, _OPEN_ROWS)
+    if len(reasons) > _OPEN_ROWS:
+        yield f"- and for {len(reasons) - _OPEN_ROWS:,} reasons more"
 
 
 def _tests(data: RunData) -> Iterator[str]:
@@ -124,7 +174,9 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
 def _text(text: str) -> str:
     """`text` with nothing in it that Markdown reads otherwise."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split())).replace("-\\>", "→")
+    escaped = _SPECIAL.sub(r"\\\1", " ".join(text.split())).replace("-\\>", "→")
+    # Nobody is mentioned, and nothing becomes a link.
+    return escaped.replace("@", "&#64;").replace("://", "&#58;//")
 
 
 def _code(text: str) -> str:

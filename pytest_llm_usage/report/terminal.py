@@ -1,164 +1,288 @@
-"""The section `LLM usage` at the end of a run, in 80 columns."""
+"""The section `LLM usage` at the end of a run, from 60 columns up.
+
+Numbers are never cut. Where there is little room names are, then the details of tokens are left out; where there is much,
+nothing is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from textwrap import wrap
+from fnmatch import fnmatchcase
 
 from pytest_llm_usage.budget import call_lines
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
-from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width
+from pytest_llm_usage.report.styled import Line, Styled, table
+from pytest_llm_usage.text import percent, plural, shortened, tokens, told_apart, usd, width, wrapped
 
-__all__ = ["section_lines"]
+__all__ = ["NARROWEST", "Screen", "section_lines"]
 
+#: Narrower terminals wrap what is made for this width.
+NARROWEST = 60
+#: Sentences are not stretched further, however wide the terminal is.
+_WIDEST_TEXT = 120
 #: Tests above this share of a limit are listed beside those over it.
 _NEAR = Decimal("0.8")
-_WIDTH = 80
 #: No name is cut shorter, however wide the numbers are.
-_NARROWEST = 12
+_SHORTEST_NAME = 12
+#: Rather than cut names further than this, the details of tokens are left out.
+_READABLE_NAME = 20
 _BAR_WIDTH = 13
 
+_MOST_MODELS = 20
+_MOST_TESTS = 50
+_MOST_REASONS = 3
+_MOST_DISCREPANCIES = 5
+_ALL = "-v shows all"
 
-def section_lines(run: Run, detail: str, *, bar: str = "#", audit: bool = True) -> list[str]:
+
+@dataclass(frozen=True)
+class Screen:
+    """Where the section is printed.
+
+    Attributes:
+        columns: How wide it is.
+        bar: What bars are drawn with.
+        shows_all: Whether long lists are printed whole (pytest's `-v`).
+    """
+
+    columns: int = 80
+    bar: str = "#"
+    shows_all: bool = False
+
+    @property
+    def width(self) -> int:
+        """The columns that tables may take."""
+        return max(self.columns, NARROWEST)
+
+    @property
+    def text_width(self) -> int:
+        """The columns that sentences may take."""
+        return min(self.width, _WIDEST_TEXT)
+
+    def wrapped(self, text: str, indent: str = "", style: str = "") -> list[Line]:
+        """A sentence in lines."""
+        lines = wrapped(text, self.text_width, indent=indent)
+        # Wide characters take more room than they are.
+        return [Line((Styled(shortened(line, self.width), style),)) for line in lines]
+
+    def first(self, count: int, most: int) -> int:
+        """How many of a list's rows are shown."""
+        return count if self.shows_all else most
+
+
+def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) -> list[Line]:
     """The lines of the section; none where no model was called.
 
     Args:
         run: What was spent.
         detail: `models`, `tests`, `calls` (each with the lines of those before it) or `off`.
-        bar: What bars are drawn with.
+        screen: Where they are printed.
         audit: Whether to tell what LangChain and the providers disagree on.
     """
     calls = run.calls
     if not calls or detail == "off":
         return []
-    lines = _models(calls)
+    lines = _models(calls, screen)
     if run.shared.calls:
-        lines += [
-            "",
-            *wrap(f"shared fixtures: {_summary(run.shared.calls)}, counted in the total, not in a test", _WIDTH),
-        ]
+        text = f"shared fixtures: {_summary(run.shared.calls)}, counted in the total, not in a test"
+        lines += [Line(), *screen.wrapped(text)]
     if detail in ("tests", "calls"):
-        lines += ["", *_tests(run.records, detail == "calls")]
-    lines += _budgets(run.records, bar)
+        lines += [Line(), *_tests(run.records, screen, with_calls=detail == "calls")]
+    lines += _budgets(run.records, screen)
+    lines += _idle_limits(run.records, screen)
     if audit:
-        lines += _discrepancies(run.records)
+        lines += _discrepancies(run.records, screen)
     return lines
+
+
+def _styled(cell: str) -> str:
+    """What is not known, or has no price, is seen at once."""
+    if cell == "failed":
+        return Styled(cell, "bad")
+    return Styled(cell, "warn") if cell in ("?", "unpriced") or cell[:1] in ("≥", "≤", "~", ">") else cell
+
+
+def _fitting(rows: list[list[str]], screen: Screen, dispensable: Sequence[int] = ()) -> tuple[list[list[str]], str]:
+    """Rows in the width of the screen, and how they are aligned: names are cut, then columns left out, never a number."""
+    dropped: list[int] = []
+    for column in (None, *dispensable):
+        dropped += [] if column is None else [column]
+        kept = [i for i in range(len(rows[0])) if i not in dropped]
+        taken = sum(max(width(row[i]) for row in rows) + 2 for i in kept[1:])
+        room = screen.width - taken
+        if room >= min(_READABLE_NAME, max(width(row[0]) for row in rows)):
+            break
+    names = told_apart([row[0] for row in rows], max(room, _SHORTEST_NAME))
+    fitted = [[name, *(row[i] for i in kept[1:])] for name, row in zip(names, rows, strict=True)]
+    return fitted, "<" + ">" * (len(kept) - 1)
 
 
 # -- by model --------------------------------------------------------------------------------------------------
 
-_HEAD = ("model", "calls", "input", "cached", "output", "reason.", "USD")
+_HEAD = ["model", "calls", "input", "cached", "output", "reason.", "USD"]
+#: Left out first where there is little room: details of what stands beside them.
+_DETAILS = (5, 3)
 
 
-def _models(calls: Sequence[Call]) -> list[str]:
-    rows = [_HEAD, *model_rows(calls)]
-    taken = sum(max(len(row[i]) for row in rows) + 2 for i in range(1, len(_HEAD)))
-    rows = [(shortened(row[0], max(_WIDTH - taken, _NARROWEST)), *row[1:]) for row in rows]
-    lines = columns(rows, "<>>>>>>")
-    edge = min(_WIDTH, max(map(width, lines)))
-    remarks = [line for note in notes(calls) for line in wrap(note, _WIDTH)]
-    lines += [" " * (edge - width(note)) + note for note in remarks]
-    return lines + _unpriced(calls)
+def _models(calls: Sequence[Call], screen: Screen) -> list[Line]:
+    *models, total = (list(row) for row in model_rows(calls))
+    shown = screen.first(len(models), _MOST_MODELS)
+    left = sorted(models, key=lambda row: (_size(row[6]), _size(row[2])))[: max(0, len(models) - shown)]
+    rows, align = _fitting([_HEAD, *(row for row in models if row not in left), total], screen, _DETAILS)
+    head, *body, last = rows
+    lines = table(
+        [
+            [Styled(cell, "head") for cell in head],
+            *([row[0], *map(_styled, row[1:])] for row in body),
+            [Styled(last[0], "head"), *map(_styled, last[1:])],
+        ],
+        align,
+    )
+    if left:
+        text = f"and {plural(len(left), 'model')} more, in the total; {_ALL}"
+        lines.insert(-1, Line((Styled(text, "quiet"),)))
+    edge = min(screen.text_width, max(width(line.text) for line in lines))
+    for note in notes(calls):
+        told = screen.wrapped(note, style="warn" if note.startswith("and ") else "")
+        lines += [Line((" " * (edge - width(line.text)), *line.parts)) for line in told]
+    return lines + _unpriced(calls, screen)
 
 
-_MOST_REASONS = 3
+def _size(cell: str) -> Decimal:
+    """A number as it is shown, for sorting; what is not known may be anything and comes last."""
+    digits = "".join(char for char in cell if char.isdigit() or char == ".")
+    return Decimal(digits) if digits and cell[:1] != "<" else Decimal(0) if cell in "-0" or digits else Decimal("inf")
 
 
-def _unpriced(calls: Sequence[Call]) -> list[str]:
-    """Why calls have no price, and the line of the price file that settles it, where it fits: half of it helps nobody."""
+def _unpriced(calls: Sequence[Call], screen: Screen) -> list[Line]:
+    """Why calls have no price, and the line of the price file that settles it, whole: half of it helps nobody."""
     reasons = list(unpriced_reasons(calls))
+    shown = screen.first(len(reasons), _MOST_REASONS)
     lines = []
-    for reason, fix in reasons[:_MOST_REASONS]:
-        told = wrap(f"unpriced: {reason}", _WIDTH, subsequent_indent="  ")
-        lines += [shortened(line, _WIDTH) for line in told]  # Wide characters take more room than they are.
-        lines += [f"  {fix}"] if fix and width(fix) <= _WIDTH - 2 else []
-    if more := reasons[_MOST_REASONS:]:
-        lines.append(f"and for {plural(len(more), 'reason')} more: llm_usage.explain_cost() in the test")
+    for reason, fix in reasons[:shown]:
+        lines += screen.wrapped(f"unpriced: {reason}", style="warn")
+        lines += [Line((f"  {fix}",))] if fix else []
+    if more := reasons[shown:]:
+        lines.append(Line((f"and for {plural(len(more), 'reason')} more; {_ALL}",)))
     return lines
 
 
 def _summary(calls: Sequence[Call]) -> str:
     row = usage_cells(calls)
-    return f"{row[0]} {'call' if row[0] == '1' else 'calls'}, {row[1]} input, {row[3]} output, {row[5]} USD"
+    parts = (f"{row[0]} {'call' if row[0] == '1' else 'calls'}", f"{row[1]} input", f"{row[3]} output", f"{row[5]} USD")
+    return ", ".join(part for part in parts if not part.startswith("-"))
 
 
 # -- by test ---------------------------------------------------------------------------------------------------
 
 
-def _tests(records: Sequence[TestRecord], with_calls: bool) -> list[str]:
-    rows = [("test", "calls", "input", "output", "USD")]
+def _tests(records: Sequence[TestRecord], screen: Screen, *, with_calls: bool) -> list[Line]:
+    shown = screen.first(len(records), _MOST_TESTS)
+    left = set(map(id, sorted(records, key=lambda test: test.total_tokens)[: max(0, len(records) - shown)]))
+    records = [test for test in records if id(test) not in left]
+    rows = [["test", "calls", "input", "output", "USD"]]
     for test in records:
         row = usage_cells(test.ledger.calls)
-        rows.append((test.nodeid, row[0], row[1], row[3], row[5]))
-    taken = sum(max(len(row[i]) for row in rows) + 2 for i in range(1, 5))
-    rows = [(shortened(row[0], max(_WIDTH - taken, _NARROWEST)), *row[1:]) for row in rows]
-    head, *lines = columns(rows, "<>>>>")
-    if not with_calls:
-        return [head, *lines]
+        rows.append([test.nodeid, row[0], row[1], row[3], row[5]])
+    rows, align = _fitting(rows, screen)
+    head, *lines = table(
+        [[Styled(cell, "head") for cell in rows[0]], *([row[0], *map(_styled, row[1:])] for row in rows[1:])], align
+    )
     detailed = [head]
     for test, line in zip(records, lines, strict=True):
-        detailed += [line, *call_lines(test.ledger.calls, mark=None, columns_most=_WIDTH)]
+        detailed.append(line)
+        if with_calls:
+            detailed += _lines(call_lines(test.ledger.calls, mark=None, columns_most=screen.width))
+    if left:
+        detailed.append(Line((Styled(f"and {plural(len(left), 'test')} more with fewer tokens; {_ALL}", "quiet"),)))
     return detailed
+
+
+def _lines(texts: Iterable[str]) -> list[Line]:
+    return [Line((text,)) for text in texts]
 
 
 # -- the two books ---------------------------------------------------------------------------------------------
 
-_MOST_DISCREPANCIES = 5
 
-
-def _discrepancies(records: Sequence[TestRecord]) -> list[str]:
+def _discrepancies(records: Sequence[TestRecord], screen: Screen) -> list[Line]:
     found = [(test.nodeid, item) for test in records for item in test.discrepancies]
     if not found:
         return []
-    lines = ["", f"LangChain and the provider disagree on {plural(len(found), 'call')}; the provider's numbers count:"]
-    for nodeid, item in found[:_MOST_DISCREPANCIES]:
-        lines += wrap(f"{nodeid}, {item.model}: {item.reason}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
-    if len(found) > _MOST_DISCREPANCIES:
-        lines.append(f"  and {len(found) - _MOST_DISCREPANCIES} more: llm_usage.discrepancies in the test")
+    shown = screen.first(len(found), _MOST_DISCREPANCIES)
+    title = f"LangChain and the provider disagree on {plural(len(found), 'call')}; the provider's numbers count:"
+    lines = [Line(), *screen.wrapped(title, style="warn")]
+    for nodeid, item in found[:shown]:
+        lines += screen.wrapped(f"{nodeid}, {item.model}: {item.reason}", indent="  ")
+    if len(found) > shown:
+        lines.append(Line((f"  and {len(found) - shown} more; {_ALL}",)))
     return lines
 
 
 # -- budgets ---------------------------------------------------------------------------------------------------
 
 
-def _budgets(records: Sequence[TestRecord], bar: str) -> list[str]:
+def _budgets(records: Sequence[TestRecord], screen: Screen) -> list[Line]:
     groups: dict[tuple[str, str, Decimal, str | None], list[tuple[TestRecord, Spent]]] = {}
     for test in records:
         for spent in test.budget:
             groups.setdefault((spent.origin, spent.name, spent.limit, spent.model), []).append((test, spent))
-    lines: list[str] = []
+    lines: list[Line] = []
     for (origin, name, limit, model), members in groups.items():
         # All of the calls that may be made is what most tests are meant to make.
         near = _NEAR if name != "max_calls" else Decimal(1)
-        shown = sorted((m for m in members if m[1].share > near), key=lambda member: -member[1].share)
-        if not shown:
+        listed = sorted((m for m in members if m[1].share > near), key=lambda member: -member[1].share)
+        if not listed:
             continue
-        over = sum(spent.is_over for _, spent in shown)
-        said = ", ".join(
-            f"{count} {what}" for count, what in ((over, "over"), (len(shown) - over, "above 80 %")) if count
-        )
+        over = sum(spent.is_over for _, spent in listed)
+        counts = ((over, "over"), (len(listed) - over, "above 80 %"))
+        of_all = f" of {plural(len(members), 'test')} "
+        told = [f"{count}{of_all if not i else ' '}{what}" for i, (count, what) in enumerate(c for c in counts if c[0])]
         limit_text = f"{origin}={limit:,}" if origin.startswith("--") else f"{origin} {name}={limit:,}"
-        limit_text += f" of {model}" if model else ""
-        lines += wrap(f"{limit_text}: {said} of {plural(len(members), 'test')}", _WIDTH, break_on_hyphens=False)
+        limit_text += f" for {model}" if model else ""
+        lines += screen.wrapped(f"{limit_text}: {', '.join(told)}", style="bad" if over else "warn")
         amount: Callable[[Decimal], str] = usd if name == "max_cost" else lambda value: tokens(int(value))
-        most = max(spent.share for _, spent in shown)
-        lines += [
-            f"  {line}"
-            for line in columns(
-                [
-                    (
-                        shortened(test.nodeid, 40),
-                        amount(spent.spent),
-                        bar * max(1, round(EXACT.divide(EXACT.multiply(_BAR_WIDTH, spent.share), most))),
-                        percent(spent.spent, spent.limit),
-                    )
-                    for test, spent in shown
-                ],
-                "<><>",
-            )
+        most = max(spent.share for _, spent in listed)
+        shown = listed[: screen.first(len(listed), _MOST_MODELS)]
+        rows = [
+            [test.nodeid, amount(spent.spent), _bar(spent.share, most, screen), percent(spent.spent, spent.limit)]
+            for test, spent in shown
         ]
-    return ["", *lines] if lines else []
+        room = screen.width - 2 - sum(max(width(row[i]) for row in rows) + 2 for i in (1, 2, 3))
+        names = told_apart([row[0] for row in rows], max(room, _SHORTEST_NAME))
+        styles = ["bad" if spent.is_over else "warn" for _, spent in shown]
+        lines += table(
+            [[names[i], row[1], Styled(row[2], styles[i]), Styled(row[3], styles[i])] for i, row in enumerate(rows)],
+            "<><>",
+            indent="  ",
+        )
+        if len(listed) > len(shown):
+            lines.append(Line((Styled(f"  and {plural(len(listed) - len(shown), 'test')} more; {_ALL}", "quiet"),)))
+    return [Line(), *lines] if lines else []
+
+
+def _idle_limits(records: Sequence[TestRecord], screen: Screen) -> list[Line]:
+    """Limits on models of which no test that has them called one: misspelt, or of another time."""
+    tests: dict[tuple[str, str], list[str]] = {}
+    used: set[tuple[str, str]] = set()
+    for test in records:
+        for spent in test.budget:
+            if spent.model is not None:
+                limit = (spent.origin, spent.model)
+                tests.setdefault(limit, []).append(test.nodeid)
+                used.update(limit for call in test.ledger.calls if fnmatchcase(call.model, spent.model))
+    lines = []
+    for limit, names in tests.items():
+        if limit not in used:
+            of_tests = names[0] if len(names) == 1 else plural(len(names), "test")
+            lines += screen.wrapped(f"{limit[0]} model={limit[1]!r} matches no call of {of_tests}", style="warn")
+    return [Line(), *lines] if lines else []
+
+
+def _bar(share: Decimal, most: Decimal, screen: Screen) -> str:
+    return screen.bar * max(1, round(EXACT.divide(EXACT.multiply(_BAR_WIDTH, share), most)))

@@ -26,10 +26,12 @@ class WrittenReports:
     Attributes:
         lines: For the terminal: the comparison, and what was written where.
         failures: What fails the run, a line each: exceeded gates, reports that could not be written.
+        comparison: With the baseline; None where there is none.
     """
 
     lines: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    comparison: RunComparison | None = None
 
     def fail(self, text: str) -> None:
         """Fails the run, and says so."""
@@ -61,11 +63,11 @@ class Baseline:
             ConfigurationError: It is no run, or was written by a later version.
         """
         runs: Sequence[RunData] = ()
-        if path.exists() and not (path.is_dir() and not any(path.glob("*.json"))):
-            try:
+        try:
+            if path.exists() and not (path.is_dir() and not any(file.suffix == ".json" for file in path.iterdir())):
                 runs = read_runs(path)
-            except LLMUsageError as error:
-                raise ConfigurationError(f"--llm-usage-compare: {error}") from None
+        except (LLMUsageError, OSError, ValueError) as error:
+            raise ConfigurationError(f"--llm-usage-compare: {error}") from None
         return cls(path=path, runs=runs, fail_on=fail_on or FailOn(), floor_tokens=floor_tokens)
 
     def compare(self, data: RunData) -> RunComparison | None:
@@ -127,7 +129,7 @@ def write_reports(
     """
     data = run_data(run, environment=environment(root, prices()), exit_status=exit_status, shard=shard, root=root)
     written = WrittenReports()
-    comparison = None if baseline is None else baseline.compare(data)
+    comparison = written.comparison = None if baseline is None else baseline.compare(data)
     if baseline is not None:
         _tell(baseline, comparison, written, makes_one=baseline.is_in(reports.get("json")))
     for report in FORMATS:

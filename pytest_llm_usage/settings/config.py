@@ -77,6 +77,7 @@ class Settings:
         """
         for old in RENAMED:
             _refuse(config, old)
+        _refuse_unknown_variables()
         values: dict[str, Any] = {}
         origins: dict[str, str] = {}
         for setting in SETTINGS:
@@ -105,6 +106,19 @@ class Settings:
             step_summary=Path(step_summary) if step_summary else None,
             **values,
         )
+
+
+def _refuse_unknown_variables() -> None:
+    """Raises an error where a variable of ours is misspelt: a limit that is not read guards nothing."""
+    known = {*(setting.variable for setting in SETTINGS), "PYTEST_LLM_USAGE_SHORT_OPTIONS"}
+    for name in sorted(os.environ.keys() - known):
+        if name.startswith("PYTEST_LLM_USAGE_") and os.environ[name]:
+            from difflib import get_close_matches  # noqa: PLC0415 -- only on the way to an error
+
+            prefix = "PYTEST_LLM_USAGE_"
+            near = get_close_matches(name.removeprefix(prefix), [other.removeprefix(prefix) for other in known], n=1)
+            hint = f"; did you mean {prefix}{near[0]}?" if near else ""
+            raise ConfigurationError(f"{name}: there is no such setting{hint}")
 
 
 def _refuse(config: pytest.Config, old: Renamed) -> None:

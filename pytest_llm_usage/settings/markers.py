@@ -48,6 +48,8 @@ def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
     for mark in _marks(item, "llm_budget"):
         if mark.args:
             raise ConfigurationError(f"@pytest.mark.llm_budget takes keywords only, not {mark.args[0]!r}")
+        if mark.kwargs.keys() <= {"model"}:
+            raise ConfigurationError("@pytest.mark.llm_budget sets no limit (example: llm_budget(max_tokens=5000))")
         limits = Limits.parse(mark.kwargs, origin="@pytest.mark.llm_budget")
         if limits.model is not None:
             of_models.append(limits)

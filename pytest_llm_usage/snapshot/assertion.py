@@ -142,6 +142,8 @@ class UsageSnapshotAssertion(SnapshotAssertion):
     compared_with: Tolerances = NO_TOLERANCE
     #: See `UsageSnapshotExtension.model_names`.
     model_names: Mapping[str, str] = MappingProxyType({})
+    #: How often it was compared, with those that `with_defaults` made of it; one list for all of them.
+    comparisons: list[None]
     _once: Tolerances | None = None
 
     def __call__(  # type: ignore[override]
@@ -180,6 +182,7 @@ class UsageSnapshotAssertion(SnapshotAssertion):
         assertion = super().with_defaults(**options)
         assert isinstance(assertion, UsageSnapshotAssertion)  # noqa: S101 -- for the type checker
         assertion.default_tolerances = self.default_tolerances
+        assertion.comparisons = self.comparisons
         assertion.model_names = self.model_names
         return assertion
 
@@ -197,6 +200,7 @@ class UsageSnapshotAssertion(SnapshotAssertion):
             TypeError: `other` is no usage.
         """
         __tracebackhide__ = True
+        self.comparisons.append(None)
         self.compared_with = NO_TOLERANCE if self.update_snapshots else self._once or self.default_tolerances
         self._once = None
         if isinstance(self.extension, UsageSnapshotExtension):
@@ -248,5 +252,6 @@ def usage_snapshot_assertion(
         **options,
     )
     assertion.default_tolerances = tolerances
+    assertion.comparisons = []
     assertion.model_names = model_names
     return assertion

@@ -13,7 +13,7 @@ from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.comparison import FailOn, RunComparison, comparison_lines
 from pytest_llm_usage.report.data import run_data
 from pytest_llm_usage.report.markdown import MARK, markdown
-from pytest_llm_usage.report.run import Run, TestRecord
+from pytest_llm_usage.report.run import Run, Spent, TestRecord
 from pytest_llm_usage.text import width
 from pytest_llm_usage.usage import TokenUsage
 
@@ -150,20 +150,42 @@ class TestMarkdown:
             "",
             "| test | before | after | Δ | |",
             "| --- | ---: | ---: | ---: | --- |",
+            "| **all** | 6,103 | 6,473 | **+6 %** | over `tokens:+5%`; $0.00300 |",
             f"| `test_bird[en]` | 1,583 | 2,261 | **+43 %** | {why} |",
             "| `test_long` | 4,410 | 4,102 | −7 % | Prompts shrank by 308 tokens |",
             "| 1 more, unchanged | | | | |",
-            "| **all** | 6,103 | 6,473 | **+6 %** | over `tokens:+5%`; $0.00300 |",
             "",
         ]
 
     def test_without_a_comparison_lists_models_and_tests(self):
         text = markdown(run(a=[call()], b=[call(900, cost=None, model="acme")]))
 
+        assert text.splitlines()[3] == "**1,000 input and 20 output tokens, \\>=$0.00100** in 2 model calls in 2 tests"
         assert "| `acme` | 1 | 900 | - | 10 | - | unpriced |" in text
         assert "| **total** | 2 | 1,000 | - | 20 | - | >=0.00100 |" in text
         assert "and 1 unpriced call" in text
         assert "<summary>2 tests</summary>" in text
+
+    def test_what_is_long_is_folded(self):
+        names = [f"t{i:02}" for i in range(30)]
+        base, head = run(**{n: [call()] for n in names}), run(**{n: [call(500)] for n in names})
+
+        opened, _, folded = markdown(head, compared(base, head)).partition("<details>")
+
+        assert opened.count("| `t") == 10
+        assert "| 20 more, changed | | | | |" in opened
+        assert "<summary>20 more changed</summary>" in folded
+        assert all(f"`{name}`" in opened + folded for name in names)
+
+    def test_exceeded_budgets_come_before_the_tables(self):
+        spent = Spent("max_tokens", Decimal(50), Decimal(110), "@pytest.mark.llm_budget", "gpt-*")
+        data = run_data(Run(tests={("a", ""): TestRecord("a", Ledger((call(),)), budget=(spent,))}), environment={})
+
+        lines = markdown(data).splitlines()
+
+        assert lines[5] == "**1 budget exceeded**"
+        # Nobody of that name is mentioned.
+        assert lines[9] == r"| `a` | 110 | max\_tokens 50 for gpt-\* (&#64;pytest.mark.llm\_budget) |"
 
     def test_of_a_run_without_calls(self):
         assert markdown(run()) == f"{MARK}\n### LLM usage\n\nNo model was called.\n"

@@ -1,0 +1,45 @@
+"""Guards that guard nothing say so: a marker without effect, a limit that no call is held to, a snapshot never compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_llm_usage.plugin.state import SETTINGS
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.settings import Settings
+
+__all__ = ["warn_of_idle_markers", "warn_of_idle_snapshot"]
+
+
+def warn_of_idle_markers(session: pytest.Session) -> None:
+    """Warns of markers that have no effect on the test that carries them."""
+    settings = session.config.stash[SETTINGS]
+    for item in session.items:
+        for text in _idle_markers(item, settings):
+            _warn(item, text)
+
+
+def _idle_markers(item: pytest.Item, settings: Settings) -> Iterator[str]:
+    if "llm_usage" in getattr(item, "fixturenames", ()):
+        return
+    if settings.track == "requested" and item.get_closest_marker("llm_budget") is not None:
+        yield (
+            "@pytest.mark.llm_budget has no effect: llm_usage_track = requested, and the test does not request llm_usage"
+        )
+    if item.get_closest_marker("llm_cassette") is not None and "llm_cassette" not in getattr(item, "fixturenames", ()):
+        yield "@pytest.mark.llm_cassette has no effect: the test does not request llm_usage"
+
+
+def warn_of_idle_snapshot(item: pytest.Item) -> None:
+    """Warns of a test that requests `usage_snapshot` and compares nothing with it."""
+    _warn(item, "usage_snapshot was requested and never compared:  assert llm_usage == usage_snapshot")
+
+
+def _warn(item: pytest.Item, text: str) -> None:
+    from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415 -- only where there is something to say
+
+    item.warn(LLMUsageWarning(f"{item.nodeid}: {text}"))
