@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.wire.exchange import Exchange
 
 __all__ = ["Headers", "Interaction", "Request", "Response", "header", "recording_dates"]
@@ -17,7 +18,7 @@ __all__ = ["Headers", "Interaction", "Request", "Response", "header", "recording
 Headers: TypeAlias = Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """A request as the client made it or as a cassette holds it.
 
@@ -33,8 +34,12 @@ class Request:
     headers: Headers = field(default_factory=dict)
     body: bytes | None = None
 
+    def __repr__(self) -> str:
+        """Without headers and body, which pytest would print with the keys in them."""
+        return f"<Request {self.method} {mask_text(self.uri)}, {len(self.body or b''):,} bytes>"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Response:
     """A response.
 
@@ -49,6 +54,10 @@ class Response:
     reason: str = ""
     headers: Headers = field(default_factory=dict)
     body: bytes = b""
+
+    def __repr__(self) -> str:
+        """Without headers and body, which pytest would print with the keys in them."""
+        return f"<Response {self.status}, {len(self.body):,} bytes>"
 
 
 @dataclass(frozen=True, slots=True)

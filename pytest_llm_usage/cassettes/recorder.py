@@ -47,6 +47,7 @@ from pytest_llm_usage.cassettes.vcr_convert import (
     vcr_response,
 )
 from pytest_llm_usage.cassettes.vcr_patches import is_mocked_below, is_sent_out, missing_libraries, patched_clients
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.errors import CassetteError, RecordingMismatchError
 from pytest_llm_usage.wire.exchange import Exchange
 from pytest_llm_usage.wire.in_flight import claim
@@ -150,6 +151,7 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         return self._cassette.unplayed
 
     def _refuse(self, message: str) -> NoReturn:
+        message = mask_text(message)
         if self.failure is None:
             self.failure = message
         self._fail(message)
@@ -346,7 +348,7 @@ class _Cassette:
 
     def check_unplayed(self) -> None:
         if self._policy.fail_unplayed and self.write_protected and self.unplayed:
-            raise RecordingMismatchError(explain_unplayed(self._policy, self.unplayed, len(self._loaded)))
+            raise RecordingMismatchError(mask_text(explain_unplayed(self._policy, self.unplayed, len(self._loaded))))
 
     def save(self) -> None:
         """Add what was recorded to the file."""

@@ -18,7 +18,6 @@ from pytest_llm_usage.cassettes import aws_frames
 from pytest_llm_usage.cassettes.content import decode_body, multipart_boundary
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 from pytest_llm_usage.cassettes.json_fields import replace_fields, unescaped
-from pytest_llm_usage.credentials.mask import bare_credential, header_credentials
 from pytest_llm_usage.credentials.names import (
     field_kind,
     is_account_header,
@@ -28,8 +27,8 @@ from pytest_llm_usage.credentials.names import (
     snake_case,
 )
 from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
-from pytest_llm_usage.credentials.shapes import looks_random, shapes_in
-from pytest_llm_usage.credentials.values import is_worth_guarding, longest_first, spellings
+from pytest_llm_usage.credentials.recognised import bare_credential, header_credentials
+from pytest_llm_usage.credentials.values import is_worth_guarding, longest_first, looks_random, spellings
 from pytest_llm_usage.encoding import is_aws_message
 from pytest_llm_usage.errors import ConfigurationError
 
@@ -283,8 +282,9 @@ class Redaction:
                 if spelling in text:
                     text = text.replace(spelling, self.hide(spelling))
         if self.is_by_shape:
-            for begin, end in sorted(((begin, end) for _, begin, end in shapes_in(text)), reverse=True):
-                text = text[:begin] + self.hide(text[begin:end]) + text[end:]
+            from pytest_llm_usage.credentials.shapes import without_shapes  # noqa: PLC0415 -- compiled where it is asked for
+
+            text = without_shapes(text, self.hide)
         if "arn" in text:
             text = _ARN_ACCOUNT.sub(self._hidden_account, text)
         if "org-" in text or "proj_" in text:

@@ -10,7 +10,7 @@ from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.cassettes.redaction import RecordingRedaction, Redaction
 from pytest_llm_usage.cassettes.secret_scan import find_secrets, values_to_find
 from pytest_llm_usage.cassettes.volatile_headers import strip_volatile_headers
-from pytest_llm_usage.credentials.mask import remember
+from pytest_llm_usage.credentials.recognised import remember
 from pytest_llm_usage.credentials.values import credentials_in
 from pytest_llm_usage.errors import SecretError
 

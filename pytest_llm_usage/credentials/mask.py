@@ -9,61 +9,18 @@ from __future__ import annotations
 import functools
 import os
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
-from pytest_llm_usage.credentials.names import is_credential_header, is_credential_name, is_credential_parameter
-from pytest_llm_usage.credentials.shapes import looks_random, shapes_in
-from pytest_llm_usage.credentials.values import credentials_in, is_worth_guarding, longest_first, spellings
+from pytest_llm_usage.credentials.names import is_credential_name, is_credential_parameter
+from pytest_llm_usage.credentials.recognised import remembered
+from pytest_llm_usage.credentials.values import credentials_in, longest_first, looks_random, spellings
 
-__all__ = ["MASK", "bare_credential", "header_credentials", "mask_text", "mask_values", "remember", "remembered"]
+__all__ = ["MASK", "mask_text", "mask_values"]
 
 #: What stands in the place of a credential in a text for people.
 MASK = "***"
 
-#: Credentials that are remembered. Runs with more of them, such as a token for each request, forget the oldest.
-_MAX_REMEMBERED = 500
-_remembered: OrderedDict[str, None] = OrderedDict()
-_lock = threading.Lock()
-
 _PARAMETER = re.compile(r"(?<=[?&;#])([A-Za-z0-9_.%-]{1,64})=([^&\s\"'<>\\#;)\]]{1,4000})")
-_SCHEME = re.compile(r"^(?:bearer|basic|token|apikey|api-key|key)\s+", re.IGNORECASE)
-_NOT_IN_COOKIES = re.compile(r"[;=\s]+")
-
-
-def remember(values: Iterable[str]) -> None:
-    """Note values that were recognised as credentials, so that no text of this run shows them."""
-    with _lock:
-        for value in values:
-            if is_worth_guarding(value):
-                _remembered[value] = None
-                _remembered.move_to_end(value)
-        while len(_remembered) > _MAX_REMEMBERED:
-            _remembered.popitem(last=False)
-
-
-def remembered() -> tuple[str, ...]:
-    """The values that were recognised so far, those of the environment aside."""
-    return tuple(_remembered)
-
-
-def bare_credential(value: str) -> str:
-    """The value of a header without the name of its scheme: of `Bearer abc`, `abc`."""
-    return _SCHEME.sub("", value.strip())
-
-
-def header_credentials(headers: Mapping[str, str | Sequence[str]]) -> list[str]:
-    """The credentials in headers, without the name of their scheme."""
-    found: list[str] = []
-    for name, values in headers.items():
-        if not is_credential_header(str(name)):
-            continue
-        for value in [values] if isinstance(values, str) else values:
-            bare = bare_credential(str(value))
-            is_cookie = str(name).lower() in ("cookie", "set-cookie")
-            found += [part for part in _NOT_IN_COOKIES.split(bare) if looks_random(part)] if is_cookie else [bare]
-    return [value for value in found if is_worth_guarding(value)]
 
 
 def mask_text(text: str) -> str:
@@ -71,9 +28,9 @@ def mask_text(text: str) -> str:
     text = mask_values(text, (*_in_environment(), *remembered()))
     if "=" in text:
         text = _PARAMETER.sub(_masked_parameter, text)
-    for begin, end in sorted(((begin, end) for _, begin, end in shapes_in(text)), reverse=True):
-        text = text[:begin] + MASK + text[end:]
-    return text
+    from pytest_llm_usage.credentials.shapes import without_shapes  # noqa: PLC0415 -- compiled for the first text
+
+    return without_shapes(text, lambda _: MASK)
 
 
 def mask_values(text: str, values: Iterable[str], mask: str = MASK) -> str:

@@ -66,6 +66,7 @@ _CREDENTIAL_VARIABLE = re.compile(
 #: Variables that are named like a credential and hold none.
 _INNOCENT_VARIABLE = re.compile(
     r"(?:^|_)(?:FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|NAME|SOCK|TYPE|MODE|ENABLED|EXPIR\w*|TTL|ID|KEYRING|PROVIDER)$"
+    r"|(?:^|_)(?:PUBLIC|CACHE|PRIMARY|FOREIGN|PARTITION|SORT|IDEMPOTENCY|PAGE|NEXT|CONTINUATION|SYNC)_(?:KEY|TOKEN)S?$"
     r"|^(?:PWD|OLDPWD|GPG_KEY|SSH_AUTH_SOCK)$"
 )
 #: The id of an AWS key is one half of a credential.

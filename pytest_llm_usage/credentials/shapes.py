@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import base64
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from pytest_llm_usage.credentials.names import is_credential_name, is_credential_variable
+from pytest_llm_usage.credentials.values import looks_random
 
-__all__ = ["SHAPES", "Shape", "is_example", "looks_random", "shapes_in"]
+__all__ = ["SHAPES", "Shape", "is_example", "shapes_in", "without_shapes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +45,6 @@ class Shape:
     is_inside_words: bool = False
     is_long: bool = False
     check: Callable[[re.Match[str]], bool] | None = None
-
-
-#: What a key is made of, with the marks that some alphabets have. Words, versions and dates between marks are no key.
-_MARKS = re.compile(r"[^A-Za-z0-9]+")
-_MIN_RANDOM_RUN = 12
-_HEX_RUN = re.compile(r"(?=[0-9]{0,40}[a-fA-F])(?=[a-fA-F]{0,40}[0-9])(?:[0-9a-f]{24,}|[0-9A-F]{24,})")
-
-
-def looks_random(value: str) -> bool:
-    """Whether a part of the value between marks changes so often between letters, capitals and digits that it is no
-    word, number or name.
-    """
-    for run in _MARKS.split(value):
-        if len(run) < _MIN_RANDOM_RUN:
-            continue
-        if _HEX_RUN.fullmatch(run):
-            return True
-        kinds = ["0" if char.isdigit() else "a" if char.islower() else "A" for char in run]
-        changes = sum(one != other and (one, other) != ("A", "a") for one, other in pairwise(kinds))
-        if changes * 5 >= len(run):
-            return True
-    return False
 
 
 _EXAMPLE = re.compile(
@@ -101,7 +80,9 @@ def _is_assigned(found: re.Match[str]) -> bool:
         return False
     before = found.string[max(0, found.start() - _MAX_NAME_CHARACTERS) : found.start("sign")]
     name = _NAME_BEFORE.search(before)
-    return name is not None and (is_credential_name(name[0]) or is_credential_variable(name[0]))
+    if name is None:
+        return False
+    return is_credential_name(name[0]) or (name[0].isupper() and is_credential_variable(name[0]))
 
 
 _EXAMPLE_PASSWORDS = frozenset(
@@ -157,8 +138,6 @@ SHAPES: tuple[Shape, ...] = (
     _shape(
         "openai-api-key", "an OpenAI key", "sk-proj- sk-svcacct- sk-admin- sk-None-", _WORD + "{20,300}", random=True
     ),
-    _shape("openai-api-key", "an API key", "sk-", "[A-Za-z0-9]{32,120}", random=True),
-    _shape("own-litellm", "a LiteLLM key", "sk-", _WORD + "{20,120}", random=True),
     _shape("own-openai-session", "an OpenAI session key", "sess-", "[A-Za-z0-9]{40}"),
     _shape("own-openai-ephemeral", "an OpenAI ephemeral key", "ek_", "[0-9a-f]{32,100}"),
     _shape("gcp-api-key", "a Google API key", "AIza", _WORD + "{35}"),
@@ -176,7 +155,7 @@ SHAPES: tuple[Shape, ...] = (
     _shape(
         "azure-ad-client-secret",
         "an Azure client secret",
-        "8Q~ 7Q~",
+        "0Q~ 1Q~ 2Q~ 3Q~ 4Q~ 5Q~ 6Q~ 7Q~ 8Q~ 9Q~",
         r"(?<=[A-Za-z0-9_~.]{3}\dQ~)[A-Za-z0-9_~.-]{31,34}",
         inside=True,
     ),
@@ -299,7 +278,7 @@ SHAPES: tuple[Shape, ...] = (
     _shape(
         "own-launchdarkly",
         "a LaunchDarkly key",
-        "sdk- api- mob-",
+        "sdk- mob-",
         f"{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}{_END}",
     ),
     _shape("snyk-api-token", "a Snyk token", "snyk_uat. snyk_sat.", "[A-Za-z0-9._-]{40,200}"),
@@ -360,7 +339,7 @@ SHAPES: tuple[Shape, ...] = (
         "[A-Za-z0-9]{20,120}",
     ),
     _shape("own-webhook-secret", "a webhook secret", "whsec_", "[A-Za-z0-9+/]{24,100}={0,2}"),
-    _shape("square-access-token", "a Square token", "EAAA sq0atp- sq0csp-", _WORD + "{22,70}", random=True),
+    _shape("square-access-token", "a Square token", "sq0atp- sq0csp-", _WORD + "{22,70}", random=True),
     _shape(
         "own-paypal",
         "a Braintree token",
@@ -378,9 +357,10 @@ SHAPES: tuple[Shape, ...] = (
         "[A-Za-h0-9]{12,32}",
         random=True,
     ),
-    _shape("facebook-page-access-token", "a Meta token", "EAAM EAAC EAAB EAAG", "[A-Za-z0-9]{80,400}"),
-    _shape("own-twitter", "an X bearer token", "AAAAAAAAAAAAAAAAAAAAA", "[A-Za-z0-9%]{60,160}", random=True),
+    _shape("facebook-page-access-token", "a Meta token", "EAAM EAAC EAAB EAAG", "[A-Za-z0-9]{80,400}(?![A-Za-z0-9+=])"),
     # Keys and tokens of any service.
+    _shape("openai-api-key", "an API key", "sk-", "[A-Za-z0-9]{32,120}", random=True),
+    _shape("own-litellm", "a LiteLLM key", "sk-", _WORD + "{20,120}", random=True),
     _shape(
         "jwt", "a JSON web token", "eyJ", r"[A-Za-z0-9_-]{10,4000}\.eyJ[A-Za-z0-9_-]{10,8000}\.[A-Za-z0-9_-]{10,2000}"
     ),
@@ -436,17 +416,30 @@ _RUN = re.compile(r"[A-Za-z0-9_-]*")
 #: Characters before a key that are looked at.
 _BEFORE = 48
 #: An escape of JSON or of source code, whose letters are no part of a word.
+_ESCAPE_LETTERS = "abfnrtv0"
 _ESCAPE_BEFORE = re.compile(r"\\(?:[abfnrtv0]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})$|%[0-9a-fA-F]{2}$")
 
 
 def shapes_in(text: str, shapes: Sequence[Shape] = SHAPES) -> list[tuple[Shape, int, int]]:
     """The keys in a text: of which shape, and from where to where the secret part stands. The first shape counts."""
     found: list[tuple[Shape, int, int]] = []
+    taken: list[tuple[int, int]] = []
     for shape in shapes:
-        for begin, end in _places(shape, text):
-            if not any(begin < other_end and other_begin < end for _, other_begin, other_end in found):
-                found.append((shape, begin, end))
+        for place in _places(shape, text):
+            index = bisect(taken, place)
+            if not any(place[0] < end and begin < place[1] for begin, end in taken[max(0, index - 1) : index + 1]):
+                taken.insert(index, place)
+                found.append((shape, *place))
     return found
+
+
+def without_shapes(text: str, replacement: Callable[[str], str]) -> str:
+    """The text with the secret part of each key in it replaced."""
+    pieces, done = [], 0
+    for begin, end in sorted((begin, end) for _, begin, end in shapes_in(text)):
+        pieces += [text[done:begin], replacement(text[begin:end])]
+        done = end
+    return "".join([*pieces, text[done:]]) if pieces else text
 
 
 def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
@@ -470,6 +463,8 @@ def _match(shape: Shape, text: str, position: int, end: int) -> tuple[int, int] 
     if not shape.is_inside_words and position:
         before = text[position - 1]
         if before.isascii() and before.isalnum() and not _ESCAPE_BEFORE.search(text[max(0, position - 6) : position]):
+            return None
+        if before == "\\" and text[position] in _ESCAPE_LETTERS:
             return None
         # In the middle of base64 for URLs, three letters and a mark are there by accident.
         if before in "_-" and looks_random(text[max(0, position - _BEFORE) : position]):

@@ -6,12 +6,13 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from urllib.parse import quote, quote_plus, urlsplit
 
 from pytest_llm_usage.credentials.names import is_credential_name, is_credential_variable
 from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
 
-__all__ = ["credentials_in", "is_worth_guarding", "longest_first", "spellings"]
+__all__ = ["credentials_in", "is_worth_guarding", "longest_first", "looks_random", "spellings"]
 
 _MIN_CHARACTERS = 8
 #: From here on a single word is no longer one of a language.
@@ -81,6 +82,28 @@ def _url_passwords(value: str) -> Iterable[str]:
         yield password
 
 
+#: What a key is made of, with the marks that some alphabets have. Words, versions and dates between marks are no key.
+_MARKS = re.compile(r"[^A-Za-z0-9]+")
+_MIN_RANDOM_RUN = 12
+_HEX_RUN = re.compile(r"(?=[0-9]{0,40}[a-fA-F])(?=[a-fA-F]{0,40}[0-9])(?:[0-9a-f]{24,}|[0-9A-F]{24,})")
+
+
+def looks_random(value: str) -> bool:
+    """Whether a part of the value between marks changes so often between letters, capitals and digits that it is no
+    word, number or name.
+    """
+    for run in _MARKS.split(value):
+        if len(run) < _MIN_RANDOM_RUN:
+            continue
+        if _HEX_RUN.fullmatch(run):
+            return True
+        kinds = ["0" if char.isdigit() else "a" if char.islower() else "A" for char in run]
+        changes = sum(one != other and (one, other) != ("A", "a") for one, other in pairwise(kinds))
+        if changes * 5 >= len(run):
+            return True
+    return False
+
+
 def is_worth_guarding(value: str) -> bool:
     """Whether a value is one that can be looked for everywhere: long enough, no path, number, word or placeholder."""
     return (
@@ -95,7 +118,7 @@ def is_worth_guarding(value: str) -> bool:
 
 @functools.lru_cache(maxsize=2048)
 def spellings(value: str) -> tuple[str, ...]:
-    """How a text can spell a value: as it is, and escaped for JSON, for a URL and for a form."""
+    """How a text can spell a value: as it is, and escaped for JSON, in Python's way, for a URL and for a form."""
     quoted = json.dumps(value)[1:-1]
     return tuple(
         dict.fromkeys(
@@ -105,6 +128,8 @@ def spellings(value: str) -> tuple[str, ...]:
                 json.dumps(value, ensure_ascii=False)[1:-1],
                 json.dumps(quoted)[1:-1],
                 quoted.replace("/", "\\/"),
+                repr(value)[1:-1],
+                value.encode("unicode_escape").decode(),
                 quote(value, safe=""),
                 quote(value),
                 quote_plus(value),

@@ -16,6 +16,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import LLMResult
 
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.langchain.frames import looks_into_cache
 from pytest_llm_usage.langchain.results import copied, copy_of, end_fields, start_fields, usage_in
 from pytest_llm_usage.ledger import Status
@@ -164,7 +165,7 @@ class UsageHandler(BaseCallbackHandler):
         if call is None:
             return
         status: Status = "error"
-        note = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        note = mask_text(f"{type(error).__name__}: {error}").splitlines()[0][:200]
         if isinstance(error, _ABORTS):
             status, note = "aborted", "abandoned before its usage came" if call.streamed else "cancelled"
         elif call.streamed:

@@ -54,5 +54,7 @@ def fail(text: str) -> NoReturn:
 
     By an outcome exception: no `except Exception` of an agent loop or of a provider's SDK swallows or retries it.
     """
+    from pytest_llm_usage.credentials.mask import mask_text  # noqa: PLC0415 -- at the first failure
+
     # The error that it tells of would be printed before it.
-    raise pytest.fail.Exception(text, pytrace=False) from None
+    raise pytest.fail.Exception(mask_text(text), pytrace=False) from None

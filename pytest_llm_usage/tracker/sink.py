@@ -5,6 +5,7 @@ A cassette or a client of wider scope stays open while tests call models, so who
 
 from __future__ import annotations
 
+from pytest_llm_usage.credentials.recognised import header_credentials, remember
 from pytest_llm_usage.tracker.events import current_call
 from pytest_llm_usage.tracker.tracker import current
 from pytest_llm_usage.wire import is_model_call
@@ -22,6 +23,8 @@ def before_request(method: str, url: str, body: bytes, headers: Headers) -> None
 
 def observe(exchange: Exchange) -> None:
     """Takes in what a cassette recorded or replayed."""
+    # An answer or an error that repeats the key of its request is not shown with it.
+    remember(header_credentials(exchange.request_headers))
     tracker = current()
     if tracker is not None:
         tracker.take_in(exchange, current_call(tracker))

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from pytest_llm_usage.billing import Billing, Part
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.ledger import UNKNOWN_MODEL
 from pytest_llm_usage.usage import TokenUsage, count
 from pytest_llm_usage.wire.exchange import Exchange, Headers
@@ -220,7 +221,7 @@ def _failure(body: Body) -> str:
 def _note(body: Body, facts: Facts, failure: str, first: Event | None, *, is_cut: bool) -> str:
     reasons = [*body.problems, *facts.problems]
     if failure:
-        reasons.append(f"the provider answered with an error: {failure}")
+        reasons.append(f"the provider answered with an error: {mask_text(failure)}")
     if not reasons and is_cut:
         reasons.append("the stream breaks off before its end")
     if reasons or facts.usage is not None:

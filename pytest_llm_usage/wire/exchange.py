@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_llm_usage.credentials.mask import mask_text
+
 __all__ = ["Exchange"]
 
 Headers = Mapping[str, str | Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Exchange:
     """One request and the response it got.
 
@@ -40,3 +42,7 @@ class Exchange:
     replayed: bool = True
     cassette: Path | None = None
     live: bool = False
+
+    def __repr__(self) -> str:
+        """Without headers and bodies, which pytest would print with the keys in them."""
+        return f"<Exchange {self.method} {mask_text(self.url)} {self.status}>"

@@ -1,0 +1,55 @@
+"""Credentials that were recognised by their place, such as a header: told again, so that no text of the run shows them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_llm_usage.credentials.names import is_credential_header
+from pytest_llm_usage.credentials.values import is_worth_guarding, looks_random
+
+__all__ = ["bare_credential", "header_credentials", "remember", "remembered"]
+
+_SCHEME = re.compile(r"^(?:bearer|basic|token|apikey|api-key|key)\s+", re.IGNORECASE)
+_NOT_IN_COOKIES = re.compile(r"[;=\s]+")
+
+#: Credentials that are remembered. Runs with more of them, such as a token for each request, forget the oldest.
+_MAX_REMEMBERED = 500
+_remembered: OrderedDict[str, None] = OrderedDict()
+_lock = threading.Lock()
+
+
+def remember(values: Iterable[str]) -> None:
+    """Note values that were recognised as credentials, so that no text of this run shows them."""
+    with _lock:
+        for value in values:
+            if is_worth_guarding(value):
+                _remembered[value] = None
+                _remembered.move_to_end(value)
+        while len(_remembered) > _MAX_REMEMBERED:
+            _remembered.popitem(last=False)
+
+
+def remembered() -> tuple[str, ...]:
+    """The values that were recognised so far, those of the environment aside."""
+    return tuple(_remembered)
+
+
+def bare_credential(value: str) -> str:
+    """The value of a header without the name of its scheme: of `Bearer abc`, `abc`."""
+    return _SCHEME.sub("", value.strip())
+
+
+def header_credentials(headers: Mapping[str, str | Sequence[str]]) -> list[str]:
+    """The credentials in headers, without the name of their scheme."""
+    found: list[str] = []
+    for name, values in headers.items():
+        if not is_credential_header(str(name)):
+            continue
+        for value in [values] if isinstance(values, str) else values:
+            bare = bare_credential(str(value))
+            is_cookie = str(name).lower() in ("cookie", "set-cookie")
+            found += [part for part in _NOT_IN_COOKIES.split(bare) if looks_random(part)] if is_cookie else [bare]
+    return [value for value in found if is_worth_guarding(value)]

@@ -1,0 +1,215 @@
+"""One made-up key of each shape that is known, by what it begins with. None was ever a key."""
+
+import base64
+import json
+import random
+import string
+
+HEX = "0123456789abcdef"
+ALNUM = string.ascii_letters + string.digits
+WORD = ALNUM + "_-"
+UPPER = string.ascii_uppercase + string.digits
+LOWER = string.ascii_lowercase + string.digits
+
+
+def made_up(count, alphabet=ALNUM):
+    """Characters that look like a key's, the same in every run."""
+    source = random.Random(f"{count} {alphabet}")
+    # Starts and ends with a letter or digit, as a mark at an end would not be taken for a part of the key.
+    inner = "".join(source.choice(alphabet) for _ in range(count - 4))
+    safe = "".join(c for c in alphabet if c.isalnum())
+    edge = [source.choice(safe) for _ in range(4)]
+    return f"{edge[0]}{edge[1]}{inner}{edge[2]}{edge[3]}"
+
+
+def hexa(count):
+    return made_up(count, HEX)
+
+
+def words(count):
+    return made_up(count, WORD)
+
+
+def upper(count):
+    return made_up(count, UPPER)
+
+
+def lower(count):
+    return made_up(count, LOWER)
+
+
+def jwt_part(text):
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+JWT = f"{jwt_part(json.dumps({'alg': 'HS256'}))}.{jwt_part(json.dumps({'sub': 'user-4711'}))}.{words(43)}"
+JWE = f"{jwt_part(json.dumps({'alg': 'RSA-OAEP', 'enc': 'A256GCM'}))}.{words(80)}.{words(16)}.{words(40)}.{words(22)}"
+UUID = f"{hexa(8)}-{hexa(4)}-{hexa(4)}-{hexa(4)}-{hexa(12)}"
+
+#: By the first text that keys of a shape begin with, and the rule: what follows, and (in a pair) what stands before.
+TAILS = {
+    ("sk-ant-", "anthropic-api-key"): "api03-" + words(93) + "AA",
+    ("sk-or-v", "own-openrouter"): "1-" + hexa(64),
+    ("sk-lf-", "own-langfuse"): UUID,
+    ("sk-proj-", "openai-api-key"): words(74) + "T3BlbkFJ" + words(74),
+    ("sk-", "openai-api-key"): made_up(48),
+    ("sk-", "own-litellm"): words(22),
+    ("sess-", "own-openai-session"): made_up(40),
+    ("ek_", "own-openai-ephemeral"): hexa(32),
+    ("AIza", "gcp-api-key"): words(35),
+    ("AQ.Ab8R", "own-google-bound"): words(46),
+    ("ya29.", "own-google-access"): words(120),
+    ("1//0", "own-google-refresh"): words(60),
+    ("GOCSPX-", "own-google-oauth"): words(28),
+    ("AKIA", "aws-access-token"): upper(16),
+    ("ABSK", "aws-amazon-bedrock-api-key-long-lived"): made_up(128),
+    ("bedrock-api-key-", "aws-amazon-bedrock-api-key-short-lived"): "YmVkcm9jay5hbWF6b25hd3MuY29t" + made_up(120),
+    ("Signature=", "own-aws-signature"): hexa(64),
+    ("AccountKey=", "own-azure-account"): made_up(86) + "==",
+    ("0Q~", "azure-ad-client-secret"): ("aB3", words(34)),
+    ("?sig=", "own-azure-signed-url"): made_up(43) + "%3D",
+    ("gsk_", "own-groq"): made_up(52),
+    ("xai-", "own-xai"): made_up(80),
+    ("pplx-", "perplexity-api-key"): made_up(48),
+    ("hf_", "huggingface-access-token"): made_up(34),
+    ("api_org_", "huggingface-organization-api-token"): made_up(34),
+    ("r8_", "own-replicate"): made_up(37),
+    ("nvapi-", "own-nvidia"): words(64),
+    ("tgp_v1_", "own-together"): words(43),
+    ("fw_", "own-fireworks"): made_up(22),
+    ("csk-", "own-cerebras"): lower(48),
+    ("pa-", "own-voyage"): words(43),
+    ("sk_", "own-elevenlabs"): hexa(48),
+    ("esecret_", "own-anyscale"): made_up(26),
+    ("rpa_", "own-runpod"): upper(40),
+    ("pk-portkey-", "own-portkey"): made_up(32),
+    ("sk-helicone-", "own-helicone"): made_up(28),
+    ("wandb_v1_", "own-wandb"): made_up(60),
+    ("lsv2_", "own-langsmith"): f"pt_{hexa(32)}_{hexa(10)}",
+    ("ls__", "own-langsmith"): hexa(32),
+    ("llx-", "own-llama-cloud"): made_up(48),
+    ("sk-bt-", "own-braintrust"): hexa(32),
+    ("tvly-", "own-tavily"): "dev-" + made_up(32),
+    ("jina_", "own-jina"): hexa(32) + words(28),
+    ("pcsk_", "own-pinecone"): made_up(69),
+    ("e2b_", "own-e2b"): hexa(40),
+    ("fc-", "own-firecrawl"): hexa(32),
+    ("ak_", "own-composio"): made_up(20),
+    ("apify_api_", "own-apify"): made_up(36),
+    ("bb_live_", "own-browserbase"): words(27),
+    ("dapi", "databricks-api-token"): hexa(32),
+    ("dop_v1_", "digitalocean-pat"): hexa(64),
+    ("vcp_", "own-vercel"): made_up(56),
+    ("vercel_blob_rw_", "own-vercel-blob"): made_up(47),
+    ("dckr_pat_", "own-docker"): words(27),
+    ("cfut_", "own-cloudflare"): made_up(48),
+    ("v1.0-", "cloudflare-origin-ca-key"): f"{hexa(24)}-{hexa(146)}",
+    ("fo1_", "flyio-access-token"): words(43),
+    ("HRKU-AA", "heroku-api-key-v2"): words(58),
+    ("rnd_", "own-render"): made_up(28),
+    ("nfp_", "own-netlify"): made_up(36),
+    ("sbp_", "own-supabase"): hexa(40),
+    ("sb_secret_", "own-supabase"): words(31),
+    ("pscale_tkn_", "planetscale-api-token"): words(43),
+    ("napi_", "own-neon"): lower(64),
+    ("LTAI", "alibaba-access-key-id"): made_up(20),
+    ("AKID", "own-tencent"): made_up(32),
+    ("YCAJ", "yandex-aws-access-token"): words(36),
+    (".atlasv1.", "hashicorp-tf-api-token"): (made_up(14), words(65)),
+    ("hvs.", "vault-service-token"): words(95),
+    ("hvb.", "vault-batch-token"): words(140),
+    ("pul-", "pulumi-api-token"): hexa(40),
+    ("dp.pt.", "doppler-api-token"): made_up(43),
+    ("pnu_", "prefect-api-token"): made_up(36),
+    ("sha256~", "openshift-user-token"): words(43),
+    ("pat.", "harness-api-key"): f"{words(22)}.{made_up(24)}.{made_up(20)}",
+    ("tk-us-", "scalingo-api-token"): words(48),
+    ("API-", "octopus-deploy-api-key"): upper(26),
+    ("4b1d", "clickhouse-cloud-api-secret-key"): made_up(38),
+    ("ghp_", "github-pat"): made_up(36),
+    ("github_pat_", "github-fine-grained-pat"): f"{made_up(22)}_{made_up(59)}",
+    ("glpat-", "gitlab-pat"): words(40),
+    ("glcbt-", "gitlab-cicd-job-token"): f"64_{words(20)}",
+    ("ATATT3", "own-bitbucket"): words(180),
+    ("npm_", "npm-access-token"): made_up(36),
+    ("pypi-AgEIcHlwaS5vcmc", "pypi-upload-token"): words(100),
+    ("rubygems_", "rubygems-api-token"): hexa(48),
+    ("cio", "own-crates"): made_up(32),
+    ("CLOJARS_", "clojars-api-token"): lower(60),
+    ("oy2", "own-nuget"): lower(43),
+    ("AKCp", "artifactory-api-key"): made_up(69),
+    ("ops_eyJ", "1password-service-account-token"): made_up(300),
+    ("A3-", "1password-secret-key"): f"{upper(6)}-{upper(11)}-{upper(5)}-{upper(5)}-{upper(5)}",
+    ("AGE-SECRET-KEY-1", "age-secret-key"): upper(58),
+    ("PMAK-", "postman-api-token"): f"{hexa(24)}-{hexa(34)}",
+    ("lin_api_", "linear-api-key"): made_up(40),
+    ("ntn_", "notion-api-token"): made_up(46),
+    ("secret_", "own-notion"): made_up(43),
+    ("pat", "airtable-personnal-access-token"): f"{made_up(14)}.{hexa(64)}",
+    ("glsa_", "grafana-service-account-token"): f"{made_up(32)}_{hexa(8)}",
+    ("glc_", "grafana-cloud-api-token"): made_up(100),
+    ("eyJrIjoi", "grafana-api-key"): made_up(90),
+    ("sntryu_", "sentry-user-token"): hexa(64),
+    ("sntrys_", "sentry-org-token"): made_up(120),
+    ("NRAK-", "new-relic-user-api-key"): upper(27),
+    ("eu01xx", "own-newrelic-license"): hexa(30) + "NRAL",
+    ("dt0c01.", "dynatrace-api-token"): f"{upper(24)}.{upper(64)}",
+    ("phx_", "own-posthog"): made_up(43),
+    ("sdk-", "own-launchdarkly"): UUID,
+    ("snyk_uat.", "snyk-api-token"): f"{hexa(8)}.{words(80)}",
+    ("squ_", "sonar-api-token"): hexa(40),
+    ("sgp_", "sourcegraph-access-token"): f"{hexa(16)}_{hexa(40)}",
+    ("rdme_", "readme-api-token"): lower(70),
+    ("ico-", "infracost-api-token"): made_up(32),
+    ("CFPAT-", "own-contentful"): words(43),
+    ("figd_", "own-figma"): words(40),
+    ("tfp_", "typeform-api-token"): made_up(59),
+    ("xoxa-", "slack-bot-token"): f"4711471147-4711471147-{made_up(24)}",
+    ("xapp-", "slack-app-token"): f"1-{upper(11)}-4711471147-{hexa(64)}",
+    ("hooks.slack.com/", "slack-webhook-url"): f"services/{upper(9)}/{upper(11)}/{made_up(24)}",
+    ("discord.com/api/", "own-discord-webhook"): f"webhooks/471147114711471147/{words(68)}",
+    (".webhook.office.com/", "microsoft-teams-webhook"): f"webhookb2/{UUID}@{UUID}/IncomingWebhook/{hexa(32)}/{UUID}",
+    (":AA", "telegram-bot-api-token"): ("4711471147", words(33)),
+    ("SK", "twilio-api-key"): hexa(32),
+    ("SG.", "sendgrid-api-token"): f"{words(22)}.{words(43)}",
+    ("xkeysib-", "sendinblue-api-token"): f"{hexa(64)}-{made_up(16)}",
+    ("key-", "mailgun-private-api-token"): hexa(32),
+    ("-us", "mailchimp-api-key"): (hexa(32), "12"),
+    ("re_", "own-resend"): f"{made_up(8)}_{made_up(24)}",
+    ("sk.eyJ", "own-mapbox"): f"{made_up(80)}.{words(22)}",
+    ("sk_live_", "stripe-access-token"): made_up(24),
+    ("whsec_", "own-webhook-secret"): made_up(32),
+    ("sq0atp-", "square-access-token"): words(22),
+    ("access_token$production$", "own-paypal"): f"{lower(16)}${hexa(32)}",
+    ("shpat_", "shopify-access-token"): hexa(32),
+    ("shippo_live_", "shippo-api-token"): hexa(40),
+    ("EZAK", "easypost-api-token"): made_up(54),
+    ("duffel_live_", "duffel-api-token"): words(43),
+    ("FLWSECK_TEST-", "flutterwave-secret-key"): hexa(32),
+    ("EAAM", "facebook-page-access-token"): made_up(150),
+    ("eyJ", "jwt"): JWT[3:],
+    ("eyJ", "own-jwe"): JWE[3:],
+    (
+        "-----BEGIN",
+        "private-key",
+    ): f" RSA PRIVATE KEY-----\n{made_up(64)}\n{made_up(40)}\n-----END RSA PRIVATE KEY-----",
+    (
+        "PuTTY-User-Key-File-",
+        "private-key",
+    ): f"3: ssh-ed25519\nPrivate-Lines: 1\n{made_up(48)}\nPrivate-MAC: {hexa(64)}",
+    ("Bearer", "curl-auth-header"): f" {made_up(40)}",
+    ("Basic", "curl-auth-header"): " " + base64.b64encode(b"maria:pa55word-x9").decode(),
+    ("://", "own-url-password"): ("redis", ":pa55word-x9@cache.internal:6379/0"),
+    ("KEY", "generic-api-key"): ("WANDB_API_", f"={hexa(40)}"),
+}
+
+
+def keys():
+    """Each made-up key with the rule that finds it, for each text that its kind begins with."""
+    from pytest_llm_usage.credentials.shapes import SHAPES
+
+    for shape in SHAPES:
+        tail = TAILS[shape.starts[0], shape.rule]
+        before, tail = tail if isinstance(tail, tuple) else ("", tail)
+        for start in shape.starts:
+            yield shape, before + start + tail

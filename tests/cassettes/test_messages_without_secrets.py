@@ -1,0 +1,58 @@
+"""What the messages of a refused request show of it: no key, wherever in the request it stands."""
+
+import httpx
+import pytest
+from provider_server import Refused
+
+TOKEN = "aB3dE5gH7jK9mN1pQaB3dE5gH7jK9mN1pQ"
+ENDINGS = {
+    "path": f"/bot{TOKEN}/x",
+    "shape": f"/sk-ant-{TOKEN}",
+    "query": f"?access_token={TOKEN}",
+    "value": "/a%2Fb%20horse%20battery1",
+}
+HEADERS = {"authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_no_message_shows_a_key_of_the_url(cassette, provider, recorded, ending, monkeypatch):
+    monkeypatch.setenv("DB_PASS", "a/b horse battery1")
+    url = f"{provider.url}/v1/chat/completions"
+    if recorded:
+        with cassette("once"):
+            httpx.post(url, json={"n": 1})
+    with cassette() as opened, pytest.raises(Refused) as refused:
+        httpx.post(url + ending, headers=HEADERS, json={"n": 2})
+    message = str(refused.value)
+    assert message.startswith("Recording does not match" if recorded else "No recording")
+    assert f"POST {url}" in message
+    assert "redacted" in message or "***" in message
+    for shown in (message, opened.failure):
+        assert TOKEN not in shown
+        assert "horse" not in shown
+
+
+def test_what_changed_is_shown_without_keys(cassette, provider, monkeypatch):
+    monkeypatch.setenv("DB_PASS", 'horse "battery"\n1')
+    url = f"{provider.url}/v1/chat/completions"
+    with cassette("once"):
+        httpx.post(url, json={"n": 1, "text": "before", "other": "before"})
+    with cassette(), pytest.raises(Refused) as refused:
+        changed = {"n": 1, "text": f"after\n{TOKEN}", "other": 'after horse "battery"\n1'}
+        httpx.post(url, headers=HEADERS, json=changed)
+    assert "'before'" in str(refused.value)
+    assert "after" in str(refused.value)
+    assert TOKEN not in str(refused.value)
+    assert "battery" not in str(refused.value)
+
+
+def test_an_answer_that_repeats_the_key_is_saved_without_it_and_replays(cassette, provider, path):
+    url = f"{provider.url}/v1/chat/completions"
+    body = {"messages": [{"content": f"my key is {TOKEN}"}]}
+    with cassette("once"):
+        assert TOKEN in httpx.post(url, headers=HEADERS, json=body).text
+    assert TOKEN not in path.read_text()
+    with cassette():
+        answer = httpx.post(url, headers=HEADERS, json=body)
+    assert "my key is redacted" in answer.json()["got"]
