@@ -229,13 +229,14 @@ def _note(body: Body, facts: Facts, failure: str, first: Event | None, *, is_cut
     if body.framing == "empty":
         return "the response has no body"
     state = get_path(first.data, "status") if first is not None else None
-    if state in _UNDER_WAY:
+    if isinstance(state, str) and state.lower() in _UNDER_WAY:
         return f"the response is {state}: its usage comes when it is retrieved"
     return "the response states no usage"
 
 
-#: States of an answer that is made in the background: OpenAI's responses and runs, Replicate's predictions.
-_UNDER_WAY = ("queued", "in_progress", "starting", "processing")
+#: States of an answer that is made in the background: OpenAI's responses and runs, Replicate's predictions, Perplexity's
+#: asynchronous chats.
+_UNDER_WAY = ("queued", "in_progress", "starting", "processing", "created")
 
 
 def _responded_at(headers: Headers, events: Iterable[Event]) -> float | None:

@@ -18,7 +18,7 @@ from pytest_llm_usage.usage import TokenUsage
 from pytest_llm_usage.wire.exchange import Headers
 from pytest_llm_usage.wire.flavour import Flavour, Source
 from pytest_llm_usage.wire.framing import Body, Event, header
-from pytest_llm_usage.wire.paths import iter_path
+from pytest_llm_usage.wire.paths import iter_path, path_steps
 from pytest_llm_usage.wire.providers import COST_HEADERS, FLAVOURS
 from pytest_llm_usage.wire.schema import Reading
 
@@ -63,7 +63,7 @@ class Facts:
         first = next(body.events(), None)
         telling = stated.events if first is None else (*stated.events, first)
         model = first_text(flavour.model, chain(telling, _naming(flavour, body))) or requested_model
-        tools, problems = _tools(flavour, body)
+        tools, problems = _tools(flavour, body, stated.usage)
         return cls(
             model=model,
             usage=stated.usage,
@@ -76,13 +76,7 @@ class Facts:
                 service_tier=first_text(flavour.service_tier, telling)
                 or header(headers, flavour.service_tier_header)
                 or None,
-                modifiers=MappingProxyType(
-                    {
-                        name: value
-                        for name, paths in flavour.modifiers.items()
-                        if (value := first_text(paths, telling, ignored=_UNSAID))
-                    }
-                ),
+                modifiers=_modifiers(flavour, body, telling, headers),
             ),
             response_id=first_text(flavour.response_id, telling) or header(headers, flavour.response_id_header) or None,
             events=telling,
@@ -96,6 +90,22 @@ class Facts:
                 ),
             ),
         )
+
+
+def _modifiers(
+    flavour: Flavour, body: Body, telling: tuple[Event, ...], headers: Mapping[str, Any]
+) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for term, paths in flavour.modifiers.items():
+        name, _, only = term.partition("=")
+        keys = tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in paths))
+        value = first_text(paths, chain(telling, body.holding(keys)) if only else telling, ignored=_UNSAID)
+        if value and only in ("", value):
+            found[name] = value
+    for name, key in flavour.modifier_headers.items():
+        if (value := header(headers, key)) and value not in _UNSAID:
+            found[name] = value
+    return MappingProxyType(found)
 
 
 #: How providers write that a term is the usual one.
@@ -179,15 +189,17 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
         events: list[Event] = []
         objects: list[tuple[str, Mapping[str, Any]]] = []
         # Where only the last statement counts, the search starts at the end and stops there.
-        for event in body.holding(source.keys, backwards=source.combine == "last"):
+        combine = source.array if body.framing == "json-array" else source.combine
+        for event in body.holding(source.keys, backwards=combine == "last"):
             if found := _usage_objects(source, event):
-                events.insert(0, event)
+                events.append(event)
                 objects.extend(found)
-                if source.combine == "last":
+                if combine == "last":
                     break
+        events.reverse()
         if not objects:
             continue
-        if source.combine == "merge" and len(objects) > 1:
+        if combine == "merge" and len(objects) > 1:
             objects = [_merged(source, objects)]
         readings = [reading for where, value in objects if (reading := source.schema.read(value, where)) is not None]
         parts = [
@@ -244,28 +256,38 @@ def _parts(stated: _Stated, model: str) -> tuple[Part, ...]:
     )
 
 
-def _tools(flavour: Flavour, body: Body) -> tuple[tuple[Part, ...], tuple[str, ...]]:
-    """Tools that the provider ran with a model of their own, and what of their usage cannot be read."""
+def _tools(flavour: Flavour, body: Body, usage: TokenUsage | None) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Work with a model of its own, and what of its usage cannot be read."""
     parts: list[Part] = []
     problems: list[str] = []
     for tool in flavour.tools:
-        keys = tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in tool.paths))
+        keys = tuple(dict.fromkeys(step for path in tool.paths for step in path_steps(path)[-1][:1]))
         for event in body.holding(keys, backwards=True):
-            reading = next(
-                (
-                    reading
-                    for path in tool.paths
-                    for value in iter_path(event.data, path)
-                    if (reading := tool.schema.read(value, path)) is not None
-                ),
-                None,
-            )
-            if reading is None:
+            entries = [(path, entry) for path in tool.paths for entry in iter_path(event.data, path)]
+            found = [
+                (entry, reading)
+                for path, entry in entries
+                for value in iter_path(entry, tool.usage)
+                if (reading := tool.schema.read(value, path)) is not None
+            ]
+            if not found:
                 continue
-            problems += reading.problems
-            if reading.usage is not None and reading.usage.total_tokens:
-                model = first_text(tool.model, (event,)) or tool.default_model
-                parts.append(Part(tool.kind, model, reading.usage, Billing(usage=reading.billed)))
+            problems += [problem for _, reading in found for problem in reading.problems]
+            listed = [
+                Part(
+                    tool.kind,
+                    first_text(tool.model, (Event(entry), event)) or tool.default_model,
+                    reading.usage,
+                    Billing(usage=reading.billed),
+                    in_total=tool.in_total,
+                )
+                for entry, reading in found
+                if reading.usage is not None and reading.usage.total_tokens
+            ]
+            # A list of models that leaves some out tells nothing that adds up.
+            total_listed = sum((part.usage for part in listed), TokenUsage()).total_tokens
+            if not tool.in_total or (usage is not None and total_listed == usage.total_tokens):
+                parts += listed
             break
     return tuple(parts), tuple(problems)
 

@@ -15,6 +15,7 @@ from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
 
 __all__ = [
     "FINISHED",
+    "NOWHERE",
     "Flavour",
     "Kind",
     "Source",
@@ -40,6 +41,7 @@ class Source:
         schema: How it is written.
         combine: `last`: each states the whole, the last counts. `merge`: cumulative, member by member.
             `sum`: each counts for itself.
+        array: The same where the body is a JSON array.
         in_headers: The usage object is the response's headers (lower-case names) rather than in the body.
         parts: Where a usage object lists its parts, each written by the same schema.
     """
@@ -49,6 +51,7 @@ class Source:
     combine: Literal["last", "merge", "sum"] = "last"
     in_headers: bool = False
     parts: str = ""
+    array: Literal["last", "merge", "sum"] = "last"
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -62,21 +65,25 @@ _LIST = re.compile(r"\[[^\]]*\]")
 
 @dataclass(frozen=True, kw_only=True)
 class ToolUsage:
-    """A tool with a model of its own that the provider ran within a call.
+    """Work with a model and a usage object of its own that the provider did within a call.
 
     Attributes:
         kind: The provider's name for it.
-        paths: Where events hold its usage object.
-        schema: How that is written.
-        model: Where the events name its model.
-        default_model: The provider's model for it where they do not.
+        paths: Where events hold what is told of it.
+        usage: Where the usage object stands in that; empty where it is the object.
+        schema: How the usage object is written.
+        model: Where the model is named in that, else in the event.
+        default_model: The provider's model for it where neither names one.
+        in_total: Whether the usage of the call contains it.
     """
 
     kind: str
     paths: tuple[str, ...]
+    usage: str = ""
     schema: UsageSchema
     model: tuple[str, ...] = ()
-    default_model: str
+    default_model: str = ""
+    in_total: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +108,9 @@ class Flavour:
         response_id_header: The response header that names the response where its events do not.
         service_tier_header: The response header that names the tier where the events do not.
         region: Where events name the region in which the model ran.
-        modifiers: Further terms that change the price: their names, and where events state them.
+        modifiers: Further terms that change the price: their names, and where events state them. With `name=value` for a
+            name, only that value is such a term.
+        modifier_headers: The same where response headers state them.
         remarks: What a reader of the numbers should know of some answers, in words, and which answers those are.
         tools: Tools that the provider ran, and whose tokens it states beside those of the call.
         answers: Where the events of a batch hold the answers of its requests.
@@ -109,6 +118,7 @@ class Flavour:
         end: A pattern of what occurs in a stream that came to its end.
         items: Work billed by the piece that events tell of, beside what the usage object counts.
         kind: See `Kind`; other than `call` it is a GET.
+        method: The HTTP method, where that is another.
     """
 
     name: str
@@ -125,6 +135,7 @@ class Flavour:
     service_tier_header: str = ""
     region: tuple[str, ...] = ()
     modifiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    modifier_headers: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, Callable[[Mapping[str, Any]], bool]] = field(default_factory=dict)
     tools: tuple[ToolUsage, ...] = ()
     answers: tuple[str, ...] = ()
@@ -132,6 +143,7 @@ class Flavour:
     end: bytes = b""
     items: tuple[BilledItems, ...] = ()
     kind: Kind = "call"
+    method: str = ""
 
     def fits(self, members: Collection[str] | None) -> bool:
         """Whether a request with these members may ask this API; None for one that tells nothing about itself."""
@@ -141,6 +153,9 @@ class Flavour:
 
 
 # --- How a response of an API looks -----------------------------------------------------------------------------------
+
+#: The path of an API that only its responses tell.
+NOWHERE = r"(?!)"
 
 #: The end of a stream in OpenAI's form.
 FINISHED = rb'\[DONE\]|"finish_reason"\s*:\s*"(?!null)'

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from pytest_llm_usage.wire.exchange import Headers
 from pytest_llm_usage.wire.flavour import Flavour, Kind
 from pytest_llm_usage.wire.framing import Event, header, parsed
+from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.providers import FLAVOURS
 
 __all__ = ["Recognised", "Request", "by_path", "by_shape", "is_known_path", "model_with_counts"]
@@ -33,12 +34,20 @@ class Request:
         if body[:64].lstrip()[:1] != b"{":
             return cls()
         if isinstance(value := parsed(body), dict):
-            model = value.get("model")
-            return cls(frozenset(value), model if isinstance(model, str) and model else None)
+            return cls(frozenset(value), _model_in(value))
         # Bodies that somebody shortened or redacted, and that are no JSON any more, still name their members.
         names = {match["name"].decode(): match["text"] for match in _JSON_MEMBER.finditer(body)}
         return cls(frozenset(names), (names.get("model") or b"").decode(errors="replace") or None)
 
+
+def _model_in(request: Mapping[str, Any]) -> str | None:
+    name = next((name for path in _REQUEST_MODELS if isinstance(name := get_path(request, path), str) and name), None)
+    # Yandex: `gpt://<folder>/<model>`; the folder is an account.
+    return re.sub(r"^\w+://[^/]+/", "", name) if name else None
+
+
+#: Where requests name the model: nearly all; Yandex, watsonx, Oracle, AssemblyAI.
+_REQUEST_MODELS = ("model", "modelUri", "model_id", "modelId", "servingMode.modelId", "final_model")
 
 _FORM_PART = re.compile(rb'; name="(?P<name>\w+)"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n(?P<value>[^\r\n]*)')
 _JSON_MEMBER = re.compile(rb'"(?P<name>\w+)"\s*:\s*(?:"(?P<text>[^"\\]*)")?', re.ASCII)
@@ -47,7 +56,7 @@ _JSON_MEMBER = re.compile(rb'"(?P<name>\w+)"\s*:\s*(?:"(?P<text>[^"\\]*)")?', re
 def by_path(method: str, path: str, request: Request) -> Recognised | None:
     method = method.upper()
     for flavour in FLAVOURS:
-        expected = "POST" if flavour.kind == "call" else "GET"
+        expected = flavour.method or ("POST" if flavour.kind == "call" else "GET")
         if method == expected and (match := re.search(flavour.path, path)) and flavour.fits(request.members):
             return flavour, flavour.kind, {name: value for name, value in match.groupdict().items() if value}
         if method in ("GET", "POST") and flavour.stored and re.search(flavour.stored, path):

@@ -163,7 +163,7 @@ class UsageSchema:
         items: Work that is billed by the piece.
         costs: Where the object states what the call cost.
         output_may_be_null: `null` is how the API writes that there is no output.
-        written_as_text: Counts are text where the usage object comes from, as in headers.
+        loosely_typed: The API itself writes counts as text or as floats.
     """
 
     input: tuple[str, ...]
@@ -188,7 +188,7 @@ class UsageSchema:
     items: tuple[BilledItems, ...] = ()
     costs: tuple[StatedCost, ...] = ()
     output_may_be_null: bool = False
-    written_as_text: bool = False
+    loosely_typed: bool = False
 
     def states_usage(self, data: Any) -> bool:
         """Whether `data` has one of the counts, readable or not."""
@@ -205,7 +205,7 @@ class UsageSchema:
         """
         if not self.states_usage(data):
             return None
-        counts = _Counts(data, where, written_as_text=self.written_as_text)
+        counts = _Counts(data, where, loosely_typed=self.loosely_typed)
         usage = self._usage(counts)
         billed = self._billed(counts, usage)
         is_known = not counts.problems
@@ -281,12 +281,12 @@ class UsageSchema:
 class _Counts:
     """The counts of one usage object, and what was found where no count is."""
 
-    def __init__(self, data: Mapping[str, Any], where: str, *, written_as_text: bool) -> None:
+    def __init__(self, data: Mapping[str, Any], where: str, *, loosely_typed: bool) -> None:
         self.problems: list[str] = []
         self.remarks: list[str] = []
         self._data = data
         self._prefix = f"{where}." if where else ""
-        self._written_as_text = written_as_text
+        self._loosely_typed = loosely_typed
 
     def first(self, paths: tuple[str, ...]) -> int | None:
         """The count at the first of `paths` that leads to anything but null."""
@@ -325,7 +325,7 @@ class _Counts:
         if number is None:
             self._report(self.problems, f"{self._prefix}{path} holds {_shown(value)}, which is not a number of tokens")
             return 0
-        if not self._written_as_text:
+        if not self._loosely_typed:
             self._report(self.remarks, f"{self._prefix}{path} holds {_shown(value)}, read as {number:,}")
         return number
 

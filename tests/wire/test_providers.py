@@ -1,7 +1,5 @@
 """One test a flavour, each naming its counts: what the provider's reference says an answer looks like, in our terms."""
 
-import re
-
 import pytest
 from bodies import aws_stream, exchange, ndjson, sse
 from hypothesis import given
@@ -897,13 +895,6 @@ def test_watsonx_embed(kind):
     call = read(f"{WATSONX}/{kind}?version=1", {"model_id": "slate", "inputs": ["hi"]}, body)
 
     assert (call.flavour, call.usage, call.model) == ("watsonx-embed", usage(11, 0), "slate")
-
-
-@pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.name)
-def test_every_flavour_has_a_test_here(flavour):
-    name = re.sub(r"[A-Z]", lambda capital: f"_{capital[0].lower()}", flavour.name).replace("-", "_")
-
-    assert any(test.startswith(f"test_{name}") for test in globals())
 
 
 # --- Who is asked -----------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pytest_llm_usage.wire.providers import (
     anthropic,
     bedrock,
     cohere,
+    compatible,
     google,
     local,
     mistral,
@@ -31,16 +32,17 @@ __all__ = ["COST_HEADERS", "FLAVOURS", "UNBILLED"]
 #: Paths that look like those of a model and are not billed: counting tokens, and translating text into tokens.
 UNBILLED = re.compile(r"(?:[:/]count[-_]?tokens|/input_tokens|/(?:de)?tokenize|:computeTokens)\b[^/]*$", re.IGNORECASE)
 
-#: `shared` is last: others have paths that end alike and are more than its rows ask for.
+#: `shared` is last, and `local` before it: others have paths that end alike and are more than its rows ask for.
 FLAVOURS: tuple[Flavour, ...] = (
+    *compatible.FLAVOURS,
     *openai.FLAVOURS,
     *anthropic.FLAVOURS,
     *google.FLAVOURS,
     *bedrock.FLAVOURS,
     *cohere.FLAVOURS,
-    *local.FLAVOURS,
     *mistral.FLAVOURS,
     *others.FLAVOURS,
+    *local.FLAVOURS,
     *shared.FLAVOURS,
 )
 

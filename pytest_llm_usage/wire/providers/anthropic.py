@@ -36,10 +36,26 @@ FLAVOURS: tuple[Flavour, ...] = (
         response_id=("message.id", "id"),
         service_tier=("message.usage.service_tier", "usage.service_tier"),
         region=("message.usage.inference_geo", "usage.inference_geo"),
-        modifiers={"speed": ("message.usage.speed", "usage.speed")},
+        modifiers={
+            "speed": ("message.usage.speed", "usage.speed"),
+            # One without output is not billed since 2026-06-02:
+            # https://platform.claude.com/docs/en/release-notes/overview
+            "stop_reason=refusal": ("delta.stop_reason", "stop_reason"),
+        },
         # https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing
         items=(BilledItems("code_execution", ("container", "delta.container")),),
         end=rb'"message_stop"|"stop_reason"\s*:\s*"',
+    ),
+    # Sessions of agents that Anthropic runs; each request to the model ends with its usage. The anthropic SDK:
+    # `BetaManagedAgentsSpanModelRequestEndEvent`; the events do not name the model.
+    Flavour(
+        name="anthropic-managed-agents",
+        home="anthropic",
+        path=r"/sessions/(?P<id>[^/]+)(?:/threads/[^/]+)?/events/stream$",
+        method="GET",
+        sources=(Source(("model_usage",), ANTHROPIC, combine="sum"),),
+        model=(),
+        modifiers={"speed": ("model_usage.speed",)},
     ),
     # The API before messages: no usage at all.
     Flavour(

@@ -36,7 +36,7 @@ _BEDROCK_HEADERS = UsageSchema(
     cache_read=("x-amzn-bedrock-cache-read-input-token-count",),
     cache_write=("x-amzn-bedrock-cache-write-input-token-count",),
     cache_apart=True,
-    written_as_text=True,
+    loosely_typed=True,
 )
 
 #: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html, Titan, Llama and Jurassic.
@@ -55,6 +55,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=(),
         response_id=(),
         service_tier=("serviceTier.type",),
+        # https://docs.aws.amazon.com/bedrock/latest/userguide/latency-optimized-inference.html
+        modifiers={"latency": ("performanceConfig.latency",)},
         response_id_header="x-amzn-requestid",
         service_tier_header="x-amzn-bedrock-service-tier",
         end=rb"event: (?:messageStop|metadata)\n",
@@ -80,6 +82,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         service_tier=("message.usage.service_tier", "usage.service_tier"),
         response_id_header="x-amzn-requestid",
         service_tier_header="x-amzn-bedrock-service-tier",
-        end=rb'"amazon-bedrock-invocationMetrics"|"message_stop"|"(?:stop_reason|finish_reason)"\s*:\s*"',
+        modifier_headers={"latency": "x-amzn-bedrock-performanceconfig-latency"},
+        # Titan's own end, and that of a stream that a guardrail has blocked.
+        end=rb'"amazon-bedrock-invocationMetrics"|"completionReason"\s*:\s*"|"amazon-bedrock-guardrailAction"\s*:\s*"INTERVENED"|"message_stop"|"(?:stop_reason|finish_reason)"\s*:\s*"',
     ),
 )

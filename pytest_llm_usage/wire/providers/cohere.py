@@ -6,15 +6,39 @@ from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, 
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
 
+_COHERE_ITEMS = (
+    BilledItems("search_unit", ("billed_units.search_units",)),
+    BilledItems("image", ("billed_units.images",), unless=("billed_units.image_tokens",)),
+    BilledItems("classification", ("billed_units.classifications",)),
+    BilledItems("page", ("billed_units.pages",)),
+)
+
 #: https://docs.cohere.com/reference/chat; tokens are what the model read, billed units leave some of them out.
 COHERE = UsageSchema(
     input=("tokens.input_tokens", "billed_units.input_tokens"),
     output=("tokens.output_tokens", "billed_units.output_tokens"),
     cache_read=("cached_tokens",),
-    other_units=("billed_units.search_units", "billed_units.images", "billed_units.classifications"),
+    other_units=(
+        "billed_units.search_units",
+        "billed_units.images",
+        "billed_units.classifications",
+        "billed_units.pages",
+    ),
     billed_input=("billed_units.input_tokens",),
     billed_output=("billed_units.output_tokens",),
-    items=(BilledItems("search_unit", ("billed_units.search_units",)),),
+    items=_COHERE_ITEMS,
+    loosely_typed=True,
+)
+
+#: Text and pictures each have a price; a picture is billed as one where its tokens are not stated. The cohere SDK:
+#: `ApiMetaBilledUnits`.
+_COHERE_EMBED = UsageSchema(
+    input=("billed_units.text_tokens", "billed_units.input_tokens", "tokens.input_tokens"),
+    more_input=("billed_units.image_tokens",),
+    other_units=("billed_units.image_tokens", "billed_units.images"),
+    billed_input_details={"image": ("billed_units.image_tokens",)},
+    items=(BilledItems("image", ("billed_units.images",), unless=("billed_units.image_tokens",)),),
+    loosely_typed=True,
 )
 
 
@@ -46,6 +70,14 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="cohere-embed",
         home="cohere",
         path=r"/v[12]/embed$",
+        sources=(Source(("usage", "meta"), _COHERE_EMBED),),
+    ),
+    # https://docs.cohere.com/reference/classify
+    Flavour(
+        name="cohere-classify",
+        home="cohere",
+        path=r"/v1/classify$",
+        request=("inputs", "model|examples"),
         sources=(COHERE_SOURCE,),
     ),
 )

@@ -44,17 +44,51 @@ GEMINI = UsageSchema(
     },
 )
 
-#: https://ai.google.dev/api/interactions-api
+
+#: https://ai.google.dev/api/interactions-api, and `Usage` of the google-genai SDK; Vertex writes it in camel case.
+def _of_modality(kind: str, modality: str) -> tuple[str, ...]:
+    return (
+        f"{kind}_tokens_by_modality[modality={modality}].tokens",
+        f"{kind}TokensByModality[modality={modality}].tokens",
+    )
+
+
 _INTERACTIONS = UsageSchema(
-    input=("total_input_tokens",),
-    output=("total_output_tokens",),
-    total=("total_tokens",),
-    more_input=("total_tool_use_tokens",),
-    cache_read=("total_cached_tokens",),
-    audio_input=("input_tokens_by_modality[modality=audio].tokens",),
-    audio_output=("output_tokens_by_modality[modality=audio].tokens",),
-    reasoning=("total_thought_tokens",),
+    input=("total_input_tokens", "totalInputTokens"),
+    output=("total_output_tokens", "totalOutputTokens"),
+    total=("total_tokens", "totalTokens"),
+    more_input=("total_tool_use_tokens", "totalToolUseTokens"),
+    cache_read=("total_cached_tokens", "totalCachedTokens"),
+    audio_input=_of_modality("input", "audio"),
+    audio_output=_of_modality("output", "audio"),
+    reasoning=("total_thought_tokens", "totalThoughtTokens"),
     reasoning_apart=True,
+    billed_input_details={
+        "image": _of_modality("input", "image"),
+        "video": _of_modality("input", "video"),
+        "cache_read_text": _of_modality("cached", "text"),
+        "cache_read_audio": _of_modality("cached", "audio"),
+        "cache_read_image": _of_modality("cached", "image"),
+        "cache_read_video": _of_modality("cached", "video"),
+    },
+    billed_output_details={"image": _of_modality("output", "image"), "video": _of_modality("output", "video")},
+    items=tuple(
+        BilledItems(kind, (f"grounding_tool_count[type={tool}].count", f"groundingToolCount[type={tool}].count"))
+        for kind, tool in (("web_search", "google_search"), ("map_search", "google_maps"), ("retrieval", "retrieval"))
+    ),
+)
+
+#: Pictures: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api
+_VERTEX_IMAGES = UsageSchema(
+    input=(),
+    other_units=("predictions[].mimeType",),
+    items=(
+        BilledItems(
+            "image",
+            ("predictions[]",),
+            is_billed=lambda found: str(found.get("mimeType")).startswith("image/"),
+        ),
+    ),
 )
 
 #: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api, and PaLM's text models.
@@ -116,17 +150,30 @@ FLAVOURS: tuple[Flavour, ...] = (
         request=("model|agent", "input"),
         looks=any_of(has_object("interaction"), has_type("interaction.", member="event_type")),
         sources=(Source(("interaction.usage", "usage"), _INTERACTIONS),),
-        stored=r"/interactions/v1_[^/]+(?:/cancel)?$",
+        stored=r"(?:/interactions/v1_[^/:]+|/locations/[^/]+/interactions/[^/:]+)(?:[:/]cancel)?$",
         model=("interaction.model", "model"),
         response_id=("interaction.id", "id"),
         service_tier=("interaction.service_tier", "service_tier"),
         end=rb'"interaction\.complete|\[DONE\]',
     ),
+    # Veo: billed by the second of the video, which neither the answer nor the finished operation states.
+    # https://ai.google.dev/gemini-api/docs/video
+    Flavour(
+        name="google-videos",
+        home="google_genai",
+        path=r"/models/(?P<model>[^/:]+):predictLongRunning$",
+        model=(),
+        response_id=("name",),
+    ),
     Flavour(
         name="vertex-predict",
         home="google_vertexai",
         path=r"/models/(?P<model>[^/:]+):predict$",
-        sources=(Source(("metadata.tokenMetadata",), _VERTEX_TEXT), Source(("",), _VERTEX_EMBEDDINGS)),
+        sources=(
+            Source(("metadata.tokenMetadata",), _VERTEX_TEXT),
+            Source(("",), _VERTEX_EMBEDDINGS),
+            Source(("",), _VERTEX_IMAGES),
+        ),
         model=(),
         response_id=(),
     ),

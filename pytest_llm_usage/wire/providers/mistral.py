@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_object, has_type
-from pytest_llm_usage.wire.providers.openai import OPENAI
+from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, has_object, has_type
+from pytest_llm_usage.wire.providers.openai import OPENAI, OPENAI_INPUT
 
 FLAVOURS: tuple[Flavour, ...] = (
     # https://docs.mistral.ai/api/endpoint/beta/conversations
@@ -17,6 +17,15 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=("outputs[].model", "model"),
         response_id=("conversation_id",),
         end=rb'"conversation\.response\.(?:done|error)"',
+    ),
+    # https://docs.mistral.ai/api/endpoint/classifiers; OpenAI's moderations have the same path, no usage, and cost nothing.
+    Flavour(
+        name="mistral-classifiers",
+        home="mistral",
+        path=r"/(?:chat/(?:moderations|classifications)|v1/classifications)$",
+        request=("input|inputs",),
+        looks=has_members("results", "usage", "model"),
+        sources=(Source(("usage",), OPENAI_INPUT),),
     ),
     # Billed by the page: no tokens are stated.
     Flavour(name="mistral-ocr", home="mistral", path=r"/ocr$", request=("document",), response_id=()),

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, any_of, has_object, has_type
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pytest_llm_usage.wire.flavour import (
+    FINISHED,
+    Flavour,
+    Source,
+    ToolUsage,
+    any_of,
+    has_members,
+    has_object,
+    has_type,
+)
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.schema import BilledItems, StatedCost, UsageSchema
 
@@ -18,6 +31,7 @@ _OPENAI_ITEMS = (
             "server_side_tool_usage_details.web_search_calls",
             "server_tool_use.web_search_requests",
             "connectors.web_search",
+            "tool_calls_details.search_web.invocation",
         ),
     ),
     BilledItems("x_search", ("server_side_tool_usage_details.x_search_calls",)),
@@ -57,11 +71,13 @@ OPENAI = UsageSchema(
         "cached_tokens",
         "prompt_cache_hit_tokens",
         "cache_read_input_tokens",
+        "input_tokens_details.cache_read_input_tokens",
     ),
     cache_write=(
         "prompt_tokens_details.cache_write_tokens",
         "input_tokens_details.cache_write_tokens",
         "cache_creation_input_tokens",
+        "input_tokens_details.cache_creation_input_tokens",
     ),
     audio_input=(
         "prompt_tokens_details.audio_tokens",
@@ -79,6 +95,8 @@ OPENAI = UsageSchema(
         "reasoning_tokens",
     ),
     billed_input_details={
+        # Mistral; LangChain's integration does not report it.
+        "cache_read": ("num_cached_tokens",),
         "image": ("input_tokens_details.image_tokens", "prompt_tokens_details.image_tokens"),
         "cache_read_audio": (
             "prompt_tokens_details.cached_tokens_details.audio_tokens",
@@ -98,15 +116,55 @@ OPENAI_INPUT = UsageSchema(
     input=("prompt_tokens", "input_tokens", "total_tokens"),
     output=("completion_tokens",),
     total=("total_tokens",),
-    other_units=("search_units",),
+    other_units=("search_units", "rerank_units"),
     output_may_be_null=True,
     costs=_OPENAI_COSTS,
-    items=(BilledItems("search_unit", ("search_units",)),),
+    items=(BilledItems("search_unit", ("search_units",)), BilledItems("rerank_unit", ("rerank_units",))),
 )
 
 #: Groq's streams had it in `x_groq` once, Moonshot's have it in the choice.
 OPENAI_SOURCE = Source(("usage", "x_groq.usage", "choices[].usage"), OPENAI)
 RESPONSES_SOURCE = Source(("response.usage", "usage"), OPENAI)
+
+#: `web_search_preview` and its dated names.
+_PREVIEW_TOOLS = tuple(
+    f"{where}tools[type={name}]"
+    for where in ("response.", "")
+    for name in ("web_search_preview", "web_search_preview_2025_03_11")
+)
+
+
+def _is_search(call: Mapping[str, Any]) -> bool:
+    return get_path(call, "action.type") in (None, "search")
+
+
+#: The image tool's tokens are those of its own model, and are not in the call's: `ToolUsageImageGen` of the openai SDK.
+_IMAGE_TOOL = ToolUsage(
+    kind="image_generation",
+    paths=("response.tool_usage.image_gen", "tool_usage.image_gen"),
+    schema=UsageSchema(
+        input=("input_tokens",),
+        output=("output_tokens",),
+        total=("total_tokens",),
+        cache_read=("cached_tokens",),
+        billed_input_details={
+            "image": ("input_tokens_details.image_tokens",),
+            "cache_read_image": ("cached_tokens_details.cached_image_tokens",),
+        },
+        billed_output_details={"image": ("output_tokens_details.image_tokens",)},
+    ),
+    model=("response.tools[type=image_generation].model", "tools[type=image_generation].model"),
+    default_model="gpt-image-1",
+)
+
+#: What is billed by the second. The openai SDK: `Video`.
+_VIDEO = UsageSchema(input=(), other_units=("seconds",), items=(BilledItems("video_second", ("seconds",)),))
+
+#: The openai SDK: `GraderRunResponse`; the grader's model is told by its total alone.
+_GRADER = UsageSchema(input=(), total=("token_usage",), other_units=("execution_time",))
+
+#: xAI's pictures state their cost, and no tokens: https://docs.x.ai/docs/guides/image-generations
+_IMAGES = replace(OPENAI, other_units=("cost_in_usd_ticks",))
 
 #: https://platform.openai.com/docs/guides/tools-web-search#output-and-citations: of what the tool does searches are billed,
 #: and pages that it opens are not; a container of the code interpreter is billed, not what runs in it.
@@ -119,7 +177,20 @@ _RESPONSES_ITEMS = (
             "response.output[type=web_search_call]",
             "output[type=web_search_call]",
         ),
-        is_billed=lambda call: get_path(call, "action.type") in (None, "search"),
+        is_billed=_is_search,
+        unless=_PREVIEW_TOOLS,
+    ),
+    # The older tool has a price of its own: https://developers.openai.com/api/docs/pricing
+    BilledItems(
+        "web_search_preview",
+        (
+            "response.tool_usage.web_search.num_requests",
+            "tool_usage.web_search.num_requests",
+            "response.output[type=web_search_call]",
+            "output[type=web_search_call]",
+        ),
+        is_billed=_is_search,
+        only_if=_PREVIEW_TOOLS,
     ),
     BilledItems("file_search", ("response.output[type=file_search_call]", "output[type=file_search_call]")),
     BilledItems(
@@ -127,6 +198,9 @@ _RESPONSES_ITEMS = (
         (
             "response.output[type=code_interpreter_call].container_id",
             "output[type=code_interpreter_call].container_id",
+            # Hosted shells run in the same containers: https://developers.openai.com/api/docs/guides/tools-shell
+            "response.output[type=shell_call].environment.container_id",
+            "output[type=shell_call].environment.container_id",
         ),
         by_name=True,
     ),
@@ -150,6 +224,17 @@ FLAVOURS: tuple[Flavour, ...] = (
         ),
         looks=has_object("chat.completion", "chat.completion.chunk"),
         sources=(OPENAI_SOURCE,),
+        # Of Groq's systems of several models: `UsageBreakdown` of the groq SDK.
+        tools=(
+            ToolUsage(
+                kind="model",
+                paths=("usage_breakdown.models[]", "x_groq.usage_breakdown.models[]"),
+                usage="usage",
+                schema=OPENAI,
+                model=("model",),
+                in_total=True,
+            ),
+        ),
         end=FINISHED,
     ),
     Flavour(
@@ -180,6 +265,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         response_id=("response.id", "id"),
         service_tier=("response.service_tier", "service_tier"),
         items=_RESPONSES_ITEMS,
+        tools=(_IMAGE_TOOL,),
         end=rb'"response\.(?:completed|incomplete|failed|cancelled)"',
     ),
     # https://platform.openai.com/docs/api-reference/runs; the run is the call, its steps are parts of its usage.
@@ -198,8 +284,38 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="openai-images",
         home="openai",
         path=r"/images/(?:generations|edits|variations)$",
-        sources=(Source(("usage",), OPENAI),),
+        sources=(Source(("usage",), _IMAGES),),
+        # The openai SDK: `SvgUsage`.
+        tools=(ToolUsage(kind="svg", paths=("svg_usage",), schema=OPENAI, model=("model",)),),
         end=rb'"image_(?:generation|edit)\.completed"',
+    ),
+    # https://developers.openai.com/api/reference/resources/videos
+    Flavour(
+        name="openai-videos",
+        home="openai",
+        path=r"/videos(?:/edits|/extensions|/[^/]+/remix)?$",
+        request=("prompt",),
+        sources=(Source(("",), _VIDEO),),
+        stored=r"/videos/video_[^/]+$",
+    ),
+    # The openai SDK: `Decision`.
+    Flavour(
+        name="openai-decisions",
+        home="openai",
+        path=r"/decisions$",
+        request=("model", "input"),
+        looks=has_members("answers", "usage", "model"),
+        sources=(OPENAI_SOURCE,),
+        response_id=(),
+    ),
+    # https://platform.openai.com/docs/api-reference/graders/run
+    Flavour(
+        name="openai-graders",
+        home="openai",
+        path=r"/fine_tuning/alpha/graders/run$",
+        sources=(Source(("metadata",), _GRADER),),
+        model=("metadata.sampled_model_name",),
+        response_id=(),
     ),
     Flavour(
         name="openai-audio",

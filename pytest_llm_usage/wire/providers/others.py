@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, has_members
-from pytest_llm_usage.wire.providers.openai import OPENAI, OPENAI_SOURCE
-from pytest_llm_usage.wire.schema import UsageSchema
+from dataclasses import replace
+
+from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, has_members
+from pytest_llm_usage.wire.providers.openai import OPENAI, OPENAI_INPUT, OPENAI_SOURCE
+from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
 
 #: https://replicate.com/docs/reference/http
 _REPLICATE = UsageSchema(input=("input_token_count",), output=("output_token_count",))
@@ -17,14 +19,57 @@ _WATSONX = UsageSchema(input=("results[].input_token_count",), output=("results[
 _WATSONX_INPUT = UsageSchema(input=("input_token_count",))
 
 
+#: https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope; pictures and videos are billed as such.
+_DASHSCOPE = replace(
+    OPENAI,
+    other_units=("image_count", "video_count", "video_duration"),
+    items=(BilledItems("image", ("image_count",)), BilledItems("video_second", ("video_duration", "duration"))),
+)
+
+#: https://docs.oracle.com/en-us/iaas/api/#/en/generative-ai-inference/latest/datatypes/Usage
+_OCI = UsageSchema(
+    input=("promptTokens",),
+    output=("completionTokens",),
+    total=("totalTokens",),
+    cache_read=("promptTokensDetails.cachedTokens",),
+    reasoning=("completionTokensDetails.reasoningTokens",),
+)
+
+#: https://yandex.cloud/en/docs/foundation-models/text-generation/api-ref/TextGeneration/completion: JSON of a protocol buffer,
+#: which writes counts as text.
+_YANDEX = UsageSchema(
+    input=("inputTextTokens",),
+    output=("completionTokens",),
+    total=("totalTokens",),
+    reasoning=("completionTokensDetails.reasoningTokens",),
+    loosely_typed=True,
+)
+_YANDEX_EMBEDDING = UsageSchema(input=("numTokens",), loosely_typed=True)
+
+#: The ai21 SDK before Jamba; Bedrock has the same form.
+_JURASSIC = UsageSchema(input=("prompt.tokens[]",), output=("completions[].data.tokens[]",))
+
+#: https://docs.nlpcloud.com, and litellm's `nlp_cloud/chat/transformation.py`.
+_NLP_CLOUD = UsageSchema(input=("nb_input_tokens",), output=("nb_generated_tokens",))
+
+#: The assemblyai SDK: `LemurUsage`; the anthropic and reka SDKs write their counts alike.
+_PLAIN = UsageSchema(input=("input_tokens",), output=("output_tokens",))
+
 FLAVOURS: tuple[Flavour, ...] = (
+    Flavour(
+        name="dashscope-embeddings",
+        home="dashscope",
+        path=r"/api/v1/services/(?:embeddings|rerank)/(?:[\w-]+/)*[\w-]+$",
+        sources=(Source(("usage",), OPENAI_INPUT),),
+        response_id=("request_id",),
+    ),
     # https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope
     Flavour(
         name="dashscope",
         home="dashscope",
         path=r"/api/v1/services/(?:[\w-]+/)+[\w-]+$",
         looks=has_members("output", "usage", "request_id"),
-        sources=(Source(("usage",), OPENAI),),
+        sources=(Source(("usage",), _DASHSCOPE),),
         response_id=("request_id",),
         end=FINISHED,
     ),
@@ -37,13 +82,22 @@ FLAVOURS: tuple[Flavour, ...] = (
         looks=has_members("urls", "version", "status", "input"),
     ),
     Flavour(
+        name="ai21-complete",
+        home="ai21",
+        path=r"/studio/v1/(?P<model>[^/]+)/complete$",
+        request=("prompt",),
+        sources=(Source(("",), _JURASSIC),),
+        model=(),
+    ),
+    Flavour(
         name="aleph-alpha-complete",
         home="aleph_alpha",
         path=r"(?<!/v1)/complete$",
         request=("model", "prompt"),
         looks=has_members("completions", "num_tokens_generated"),
         sources=(Source(("",), _ALEPH_ALPHA),),
-        model=("model_version",),
+        # `model_version` is a date.
+        model=("model",),
         response_id=(),
         end=rb'"num_tokens_generated"',
     ),
@@ -71,5 +125,61 @@ FLAVOURS: tuple[Flavour, ...] = (
         sources=(OPENAI_SOURCE,),
         model=("model_id", "model"),
         end=FINISHED,
+    ),
+    # The reka SDK: `ChatResponse`. Others have the same path, and the request tells nothing.
+    Flavour(
+        name="reka-chat",
+        home="reka",
+        path=NOWHERE,
+        looks=has_members("responses", "usage", "model"),
+        sources=(Source(("usage",), _PLAIN),),
+        end=rb'"finish_reason"\s*:\s*"',
+    ),
+    # The oci SDK: `ChatResult`, `GenericChatResponse`, `EmbedTextResult`.
+    Flavour(
+        name="oci",
+        home="oci",
+        path=r"/actions/(?:chat|generateText|embedText|summarizeText|rerankText)$",
+        sources=(Source(("chatResponse.usage", "inferenceResponse.usage", "usage"), _OCI),),
+        model=("modelId",),
+        response_id=("chatResponse.id", "id"),
+        service_tier=("chatResponse.serviceTier", "serviceTier"),
+        response_id_header="opc-request-id",
+        end=rb'"finishReason"\s*:\s*"',
+    ),
+    Flavour(
+        name="yandex-completion",
+        home="yandex",
+        path=r"/foundationModels/v1/completion(?:Async)?$",
+        sources=(Source(("result.usage", "response.usage"), _YANDEX),),
+        stored=r"/operations/[a-z0-9]{20}$",
+        model=(),
+        response_id=("id",),
+        end=rb'"ALTERNATIVE_STATUS_(?!PARTIAL|UNSPECIFIED)',
+    ),
+    Flavour(
+        name="yandex-embedding",
+        home="yandex",
+        path=r"/foundationModels/v1/textEmbedding$",
+        sources=(Source(("",), _YANDEX_EMBEDDING),),
+        model=(),
+        response_id=(),
+    ),
+    Flavour(
+        name="assemblyai-lemur",
+        home="assemblyai",
+        path=r"/lemur/v3/generate/[\w-]+$",
+        sources=(Source(("usage",), _PLAIN),),
+        model=(),
+        response_id=("request_id",),
+    ),
+    Flavour(
+        name="nlp-cloud",
+        home="nlp_cloud",
+        path=r"/v1/(?:gpu/)?(?P<model>[\w.-]+)/(?:chatbot|generation)$",
+        looks=has_members("nb_input_tokens", "nb_generated_tokens"),
+        sources=(Source(("",), _NLP_CLOUD),),
+        model=(),
+        response_id=(),
     ),
 )

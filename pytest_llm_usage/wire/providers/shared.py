@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_llm_usage.wire.flavour import Flavour, Source, holds_embeddings
 from pytest_llm_usage.wire.providers.cohere import COHERE
 from pytest_llm_usage.wire.providers.openai import OPENAI_INPUT
+from pytest_llm_usage.wire.schema import BilledItems
+
+#: Text by the token, pictures by the pixel. The voyageai SDK: `MultimodalEmbeddingsObject`.
+_VOYAGE_MULTIMODAL = replace(
+    OPENAI_INPUT,
+    billed_input=("text_tokens",),
+    items=(BilledItems("image_pixel", ("image_pixels",)), BilledItems("video_pixel", ("video_pixels",))),
+)
 
 FLAVOURS: tuple[Flavour, ...] = (
     # Cohere, Voyage, Jina, NVIDIA: one request, three ways to say what it used.
@@ -14,11 +24,17 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/(?:rerank|reranking|v1/ranking)$",
         sources=(Source(("usage",), OPENAI_INPUT), Source(("meta",), COHERE)),
     ),
-    # Also Voyage's multimodal and contextualised embeddings.
+    Flavour(
+        name="voyage-multimodal",
+        home="voyageai",
+        path=r"/multimodalembeddings$",
+        sources=(Source(("usage",), _VOYAGE_MULTIMODAL),),
+    ),
+    # Also Voyage's and Perplexity's contextualised embeddings.
     Flavour(
         name="openai-embeddings",
         home="openai",
-        path=r"(?:/deployments/(?P<deployment>[^/]+))?/(?:|multimodal|contextualized)embeddings$",
+        path=r"(?:/deployments/(?P<deployment>[^/]+))?/(?:contextualized)?embeddings$",
         looks=holds_embeddings,
         sources=(Source(("usage",), OPENAI_INPUT),),
     ),

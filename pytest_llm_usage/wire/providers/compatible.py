@@ -1,0 +1,76 @@
+"""APIs of providers that speak like OpenAI, under paths or in envelopes of their own: asked for before OpenAI's."""
+
+from __future__ import annotations
+
+from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, has_members
+from pytest_llm_usage.wire.providers.openai import OPENAI
+from pytest_llm_usage.wire.schema import BilledItems, StatedCost, UsageSchema
+
+#: https://deepinfra.com/docs/advanced/deepinfra_api: what a model of its own API did, and what it cost.
+_DEEPINFRA = UsageSchema(
+    input=("tokens_input",),
+    output=("tokens_generated",),
+    costs=(StatedCost(path="cost"),),
+)
+
+#: The pinecone SDK: `EmbedUsage`, `RerankUsage`, `SearchUsage`.
+_PINECONE = UsageSchema(
+    input=("total_tokens", "embed_total_tokens"),
+    other_units=("rerank_units",),
+    items=(BilledItems("rerank_unit", ("rerank_units",)),),
+)
+
+FLAVOURS: tuple[Flavour, ...] = (
+    # https://docs.perplexity.ai/api-reference/async-chat-completions-post
+    Flavour(
+        name="perplexity-async",
+        home="perplexity",
+        path=r"/async/(?:chat/completions|sonar)$",
+        sources=(Source(("response.usage",), OPENAI),),
+        stored=r"/async/(?:chat/completions|sonar)/[^/]+$",
+        model=("response.model", "model"),
+    ),
+    # The pinecone SDK: `Assistants.chat`, `chat_completions`, `context`.
+    Flavour(
+        name="pinecone-assistant",
+        home="pinecone",
+        path=r"/assistant/chat/[^/]+(?:/chat/completions|/context)?$",
+        request=("messages|query",),
+        sources=(Source(("usage",), OPENAI),),
+        end=FINISHED,
+    ),
+    Flavour(
+        name="pinecone-inference",
+        home="pinecone",
+        path=r"(?<!/v1)(?<!/v2)/embed$",
+        request=("model", "inputs"),
+        sources=(Source(("usage",), _PINECONE),),
+        response_id=(),
+    ),
+    Flavour(
+        name="pinecone-search",
+        home="pinecone",
+        path=r"/records/namespaces/[^/]+/search$",
+        sources=(Source(("usage",), _PINECONE),),
+        response_id=(),
+    ),
+    Flavour(
+        name="deepinfra",
+        home="deepinfra",
+        path=r"/v1/inference/(?P<model>.+)$",
+        looks=has_members("inference_status"),
+        sources=(Source(("inference_status",), _DEEPINFRA), Source(("",), UsageSchema(input=("input_tokens",)))),
+        model=(),
+        response_id=("request_id",),
+    ),
+    # https://developers.cloudflare.com/workers-ai/get-started/rest-api/; a stream has the result without the envelope.
+    Flavour(
+        name="cloudflare-run",
+        home="cloudflare",
+        path=r"(?:/ai/run|/workers-ai(?:/run)?)/(?P<model>@.+)$",
+        sources=(Source(("result.usage", "usage"), OPENAI),),
+        model=("result.model", "model"),
+        response_id=("result.id", "id"),
+        end=rb"\[DONE\]",
+    ),
+)
