@@ -148,12 +148,14 @@ class Gateway:
         request_header: A header of the request.
         path: A pattern of the path, whose group `seller` is the name.
         model: A pattern of the model that is asked for, whose group `seller` is the name.
+        in_own_words: Whether it stays the gateway's own name, because the gateway itself sells at that one's prices.
     """
 
     answer_header: str = ""
     request_header: str = ""
     path: str = ""
     model: str = ""
+    in_own_words: bool = False
 
 
 #: By the provider that answers.
@@ -172,6 +174,7 @@ GATEWAYS: Mapping[str, Gateway] = {
         answer_header="x-inference-provider",
         path=r"^/(?P<seller>(?!v1/|models/|hf-inference/|api/|pipeline/)[a-z][a-z0-9-]*)/",
         model=r"^[^/:]+/[^/:]+:(?P<seller>(?!fastest$|cheapest$|preferred$)[a-z][a-z0-9-]*)$",
+        in_own_words=True,
     ),
     "helicone": Gateway(request_header="helicone-target-provider", model=r"^[^/]+/(?P<seller>[a-z][\w-]*)$"),
 }
@@ -248,7 +251,7 @@ def _seller(gateway: Gateway, url: str, asked: Headers, answered: Headers, model
     )
     # A slug such as `@openai-production` is somebody's name for an account.
     name = name.strip().lower().lstrip("@")
-    return _SELLERS.get(name, name) or None
+    return (name if gateway.in_own_words else _SELLERS.get(name, name)) or None
 
 
 @lru_cache(maxsize=1024)

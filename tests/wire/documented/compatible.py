@@ -352,7 +352,7 @@ HOSTS = (
         "meta-llama/Llama-3.3-70B-Instruct-Turbo",
         "https://huggingface.co/docs/inference-providers/index",
         PLAIN,
-        {"seller": "together", "cost": "30*0.88"},
+        {"seller": "together"},
     ),
     (
         "huggingface",
@@ -360,7 +360,7 @@ HOSTS = (
         "llama-3.3-70b-versatile",
         "https://huggingface.co/docs/inference-providers/providers/groq",
         PLAIN,
-        {"seller": "groq", "cost": "20*0.59 + 10*0.79"},
+        {"seller": "groq"},
     ),
     (
         "huggingface",
@@ -368,7 +368,7 @@ HOSTS = (
         "m",
         "https://huggingface.co/docs/inference-providers/providers/fireworks-ai",
         PLAIN,
-        {"seller": "fireworks"},
+        {"seller": "fireworks-ai"},
     ),
     (
         "huggingface",
