@@ -85,6 +85,8 @@ class Row:
         over: The gates it does not pass.
         notes: What happened, a sentence or two.
         renamed_from: The name it had.
+        was_tokens: What is known of the tokens before, for pictures; 0 where it was not there.
+        now_tokens: Likewise now.
     """
 
     name: str
@@ -94,6 +96,13 @@ class Row:
     over: tuple[Exceeded, ...] = ()
     notes: tuple[str, ...] = ()
     renamed_from: str | None = None
+    was_tokens: int = 0
+    now_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """The larger of both."""
+        return max(self.was_tokens, self.now_tokens)
 
 
 @dataclass(frozen=True)
@@ -195,12 +204,14 @@ class RunComparison:
         cost, cost_now = _cost(was), _cost(now)
         note = cost if was == now or cost == cost_now else f"{cost} -> {cost_now}"
         over = tuple(_exceeded(gate, was, now) for gate in self.result.over)
-        return Row("all", _tokens(was), _tokens(now), _share(was, now), over, (note,))
+        row = ("all", _tokens(was), _tokens(now), _share(was, now), over, (note,))
+        return Row(*row, was_tokens=was.total_tokens, now_tokens=now.total_tokens)
 
     def _row(self, change: TestChange) -> Row:
         over = tuple(_exceeded(gate, change.was, change.now) for gate in change.over)
         row = (change.test, _tokens(change.was), _tokens(change.now), _share(change.was, change.now), over)
-        return Row(*row, tuple(self._notes(change)), change.renamed_from)
+        was, now = (side.total_tokens if side else 0 for side in (change.was, change.now))
+        return Row(*row, tuple(self._notes(change)), change.renamed_from, was, now)
 
     def _notes(self, change: TestChange) -> Iterator[str]:
         if change.status in ("added", "removed"):

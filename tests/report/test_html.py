@@ -1,5 +1,6 @@
 """The page: whole, self-contained, and with nothing of the run read as markup."""
 
+import json
 import re
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -13,7 +14,7 @@ from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.comparison import RunComparison
 from pytest_llm_usage.report.data import run_data
 from pytest_llm_usage.report.html import page
-from pytest_llm_usage.report.run import Run, TestRecord
+from pytest_llm_usage.report.run import Run, Spent, TestRecord
 from pytest_llm_usage.usage import TokenUsage
 
 VOID = {"meta", "input", "rect", "br", "wbr"}
@@ -57,6 +58,11 @@ def call(index=0, model="gpt-4o-mini", sent=1_000, received=100, cost: str | Non
     )
 
 
+def given_to_script(text):
+    """What the page's script is given."""
+    return json.loads(re.search(r'<script type="application/json" id="run">(.*?)</script>', text)[1])
+
+
 def run(**tests):
     records = {(name, ""): TestRecord(name, Ledger(tuple(calls))) for name, calls in tests.items()}
     return run_data(Run(tests=records), environment={"commit": "ab" * 20, "prices": "genai-prices 0.2.3"})
@@ -73,26 +79,35 @@ def test_fetches_nothing():
 
 
 def test_shows_totals_models_and_tests():
-    parsed = Page(page(run(small=[call(sent=500)], large=[call(), call(1, "claude", cost=None, where="agent.py:7")])))
+    text = page(run(small=[call(sent=500)], large=[call(), call(1, "claude", cost=None, where="agent.py:7")]))
+    parsed = Page(text)
     words = [word.strip() for word in parsed.words if word.strip()]
 
     assert words[words.index("tokens") - 1] == "2,800"
     assert "≥ 0.50000" in words
-    assert words.index("large") < words.index("small")
-    assert {"gpt-4o-mini", "claude", "agent.py:7", "unpriced", "and 1 unpriced call"} <= set(words)
+    assert {"gpt-4o-mini", "claude", "unpriced", "and 1 unpriced call"} <= set(words)
+    given = given_to_script(text)
+    assert [test["name"] for test in given["tests"]] == ["large", "small"]
+    assert [test["cells"] for test in given["tests"]] == [
+        ["2", "2,000", "800", "200", "120", "≥ 0.25000"],
+        ["1", "500", "400", "100", "60", "0.25000"],
+    ]
+    assert [(given["models"][row[0]], *row[1:4]) for row in given["tests"][0]["calls"]] == [
+        ("gpt-4o-mini", "1,100", "0.25000", ""),
+        ("claude", "1,100", "unpriced", "agent.py:7"),
+    ]
     assert "commit abababababab" in " ".join(words)
     assert parsed.open == []
 
 
 def test_a_part_of_a_usage_is_shown_as_the_least():
-    words = [
-        word.strip() for word in Page(page(run(a=[call(is_partial=True, status="aborted", where="a.py:7")]))).words
-    ]
+    text = page(run(a=[call(is_partial=True, status="aborted", where="a.py:7")]))
+    words = [word.strip() for word in Page(text).words]
 
-    assert words[words.index("a.py:7") - 2 : words.index("a.py:7")] == ["≥ 1,100", "?"]
+    assert given_to_script(text)["tests"][0]["calls"][0][1:4] == ["≥ 1,100", "?", "a.py:7"]
     assert "≥ 1,100" in words
     assert "and 1 call of unknown usage: a.py:7" in words
-    assert "unpriced" not in " ".join(words)
+    assert "unpriced" not in " ".join(words[: words.index("By test")])
 
 
 def test_bars_are_as_long_as_their_share():
@@ -121,10 +136,37 @@ def test_nothing_of_the_run_is_read_as_markup(name, word):
     data = run(**{f"{name}{hostile}": [call(model=hostile, where=hostile, node=hostile, note=hostile)]})
     parsed = Page(page(data, RunComparison([run()], [data], base_name=hostile)))
 
-    assert parsed.tags.count("script") == 1
+    assert parsed.tags.count("script") == 2
     assert parsed.tags.count("style") == 1
     assert parsed.open == []
 
 
 def test_of_a_run_without_calls():
     assert Page(page(run())).open == []
+
+
+def test_each_test_has_its_outcome_its_time_and_its_budget():
+    spent = Spent("max_tokens", Decimal(1_000), Decimal(1_100), "--max-tokens")
+    record = TestRecord(
+        "a", Ledger((call(started_at=1_700_000_000.0, duration_s=1.5),)), budget=(spent,), outcome="failed"
+    )
+    text = page(run_data(Run(tests={("a", ""): record}), environment={}))
+
+    (test,) = given_to_script(text)["tests"]
+    assert (test["outcome"], test["seconds"]) == ("failed", 1.5)
+    assert test["budget"] == [1.1, "max_tokens: 1,100 of 1,000 (110 %)"]
+    assert "2023-11-14" in text
+
+
+def test_the_job_is_linked_to_and_nothing_else_is():
+    data = run(a=[call()])
+    for job, links in (("https://ci.example/jobs/1", 1), ("javascript:alert(1)", 0)):
+        environment = data["environment"] | {"job": job, "branch": "feature/one"}
+        text = page(data | {"environment": environment})
+        assert [value for name, value in Page(text).attributes if name == "href"] == [job] * links
+        assert "branch feature/one" in text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_no_time_is_too_far_away(seconds):
+    assert "<main>" in page(run(a=[call(started_at=seconds)]))

@@ -1,0 +1,99 @@
+"""What the page's script is given: tests and their calls, as lists of what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.report.cells import usage_cells
+from pytest_llm_usage.report.data import RunData, calls_in
+from pytest_llm_usage.text import percent, tokens, usd
+from pytest_llm_usage.usage import TokenUsage
+
+__all__ = ["page_data", "pieces", "summed"]
+
+
+def page_data(data: RunData) -> dict[str, Any]:
+    """The tests, those that used most first, and the names of the models that their calls refer to by number."""
+    models: dict[str, int] = {}
+    tests = [_test(name, record, models) for name, record in data["tests"].items()]
+    tests.sort(key=lambda test: -sum(test["pieces"]))
+    most = max((sum(test["pieces"]) for test in tests), default=0)
+    return {"models": list(models), "most": most, "tests": tests}
+
+
+def summed(calls: Sequence[Call]) -> TokenUsage:
+    """The known tokens of calls."""
+    return sum((call.usage for call in calls if call.is_billed and call.usage is not None), TokenUsage())
+
+
+def pieces(usage: TokenUsage) -> tuple[int, int, int, int]:
+    """Input, cached input, output and reasoning, none of them part of another."""
+    cached = min(usage.input_token_details.get("cache_read", 0), usage.input_tokens)
+    reasoning = min(usage.output_token_details.get("reasoning", 0), usage.output_tokens)
+    return usage.input_tokens - cached, cached, usage.output_tokens - reasoning, reasoning
+
+
+def _test(name: str, record: Mapping[str, Any], models: dict[str, int]) -> dict[str, Any]:
+    calls = calls_in(record)
+    times = [(call.started_at, call.started_at + (call.duration_s or 0)) for call in calls if call.started_at]
+    seconds = max(end for _, end in times) - min(start for start, _ in times) if times else 0.0
+    return {
+        "name": name,
+        "outcome": record.get("outcome", ""),
+        "pieces": pieces(summed(calls)),
+        "cells": [_shown(cell) for cell in usage_cells(calls)],
+        "seconds": round(seconds, 3) if times and isfinite(seconds) else None,
+        "budget": _budget(record.get("budget", ())),
+        "calls": [_call(call, models, times[0][0] if times else 0.0) for call in calls],
+        "notes": [f"{item['model']}: {item['reason']}" for item in record.get("discrepancies", ())],
+    }
+
+
+def _shown(cell: str) -> str:
+    return cell.replace(">=", "≥ ").replace("<=", "≤ ")
+
+
+def _budget(limits: Sequence[Mapping[str, Any]]) -> tuple[float, str] | None:
+    """The limit of which most was used: which share, and in words; None where there is no limit."""
+    shares = []
+    for item in limits:
+        spent, limit = Decimal(item["spent"]), Decimal(item["limit"])
+        share = EXACT.divide(spent, limit) if limit else Decimal(spent > 0)
+        shares.append((float(share), f"{item['name']}: {spent:,f} of {limit:,f} ({percent(spent, limit)})"))
+    return max(shares, default=None)
+
+
+def _call(call: Call, models: dict[str, int], start: float) -> tuple[Any, ...]:
+    notes = (call.node or "", "live" if call.live else "", call.note, call.quote.reason, *call.quote.notes)
+    return (
+        models.setdefault(call.model, len(models)),
+        _count(call),
+        _cost(call),
+        call.where or "",
+        "; ".join(filter(None, notes)),
+        _rounded(call.started_at - start) if call.started_at else 0,
+        _rounded(call.duration_s or 0),
+        pieces(call.usage or TokenUsage()),
+    )
+
+
+def _rounded(seconds: float) -> float:
+    return round(max(seconds, 0), 3) if isfinite(seconds) else 0
+
+
+def _count(call: Call) -> str:
+    if call.usage is None:
+        return {"error": "failed"}.get(call.status, "?")
+    least = "≥ " if call.is_partial else ""
+    return f"{least}{tokens(call.usage.total_tokens)}" if call.is_billed else "cached"
+
+
+def _cost(call: Call) -> str:
+    if call.usage is None or not call.is_billed:
+        return ""
+    return "?" if call.is_partial else f"{'≤ ' if call.quote.at_most else ''}{usd(call.cost_usd)}"
