@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +33,14 @@ __all__ = [
     "failure_text",
     "must_stop",
     "parse_count",
+    "parse_share",
     "parse_usd",
     "spending",
 ]
 
 _COUNT = re.compile(r"([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)(?:\.([0-9]+))?\s*([kKmM]?)")
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000}
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%)?")
 _USD = re.compile(r"\$?\s*([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+|(?=\.[0-9]))(\.[0-9]+)?\s*(?:USD)?")
 
 
@@ -76,6 +78,21 @@ def parse_usd(value: object) -> Decimal:
     raise ConfigurationError(f"{value!r} is not an amount in USD (examples: 0.02, $0.02, 1_000)")
 
 
+def parse_share(value: object) -> Decimal:
+    """A share as people write it: `0.6`, `60 %`.
+
+    Raises:
+        ConfigurationError: It is not one, or not between none and all.
+    """
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and (match := _SHARE.fullmatch(value.strip())):
+        share = EXACT.divide(Decimal(match[1]), 100) if match[2] else Decimal(match[1])
+        if share <= 1:
+            return share
+    raise ConfigurationError(f"{value!r} is not a share between 0 and 1 (examples: 0.6, 60 %)")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetKind:
     """Something that can be limited: a field of `Limits`, and everything else there is to know about it.
@@ -87,6 +104,7 @@ class BudgetKind:
         is_at_most: Whether a call may have spent less of it than is known.
         why_unknown: Why it is not known of a call that may have spent more; empty where the table of calls says enough.
         is_estimate: Whether what a call spent is an estimate.
+        whole: What `spent` is a share of; the limit is then the least share, from 0 to 1, that is wanted of all calls.
         every_call_takes: Whether every call takes some of it, so that a limit of 0 allows none.
         what: What is not known of a call that may have spent more.
         option: The option without its prefix (`max-tokens`): `--llm-usage-max-tokens`, shorter `--max-tokens`, with an
@@ -101,6 +119,7 @@ class BudgetKind:
     is_at_most: Callable[[Call], bool] = lambda _: False
     why_unknown: Callable[[Call], str] = lambda _: ""
     is_estimate: bool = False
+    whole: Callable[[Call], int] | None = None
     every_call_takes: bool = True
     what: str = "usage"
     option: str = ""
@@ -113,7 +132,9 @@ class BudgetKind:
         return "USD" if self.noun == "USD" else "N"
 
     def parse(self, value: object) -> int | Decimal:
-        """A limit as people write it. Raises ConfigurationError as `parse_count` and `parse_usd` do."""
+        """A limit as people write it. Raises ConfigurationError as `parse_count`, `parse_share` and `parse_usd` do."""
+        if self.whole is not None:
+            return parse_share(value)
         return parse_usd(value) if self.noun == "USD" else parse_count(value, f"{self.noun}s")
 
     def shown(self, amount: int | Decimal) -> str:
@@ -150,6 +171,14 @@ def _part(part: InputPart, noun: str) -> Mapping[str, BudgetKind]:
     )
 
 
+def _cache_read_of(call: Call) -> int | None:
+    return None if call.usage is None else call.usage.input_token_details.get("cache_read")
+
+
+def _why_no_cache_read(call: Call) -> str:
+    return "" if call.usage is None else "its provider does not say how much of its input was read from a cache"
+
+
 def _reasoning_of(call: Call) -> int | None:
     return None if call.usage is None else call.usage.output_token_details.get("reasoning")
 
@@ -172,6 +201,7 @@ class Limits:
         max_tool_schema_tokens: Input tokens of the tools' schemas, estimated.
         max_history_tokens: Input tokens of earlier messages that are sent again, estimated.
         max_reasoning_tokens: Output tokens of reasoning.
+        min_cache_read: The least share of the input that is read from a cache, as the providers report it.
         max_cost: USD.
         max_calls: Requests to models; 0 means none at all. Answers of LangChain's own cache are none.
         model: A pattern (`gpt-4o*`); only calls of models that match it count.
@@ -206,6 +236,17 @@ class Limits:
             why_unknown=_why_no_reasoning,
             every_call_takes=False,
             what="reasoning tokens",
+        ),
+    )
+    min_cache_read: Decimal | None = field(
+        default=None,
+        metadata=_kind(
+            "read from a cache",
+            lambda call: _cache_read_of(call) or 0,
+            is_unknown=lambda call: call.is_unknown or (call.usage is not None and _cache_read_of(call) is None),
+            why_unknown=_why_no_cache_read,
+            whole=lambda call: call.usage.input_tokens if call.usage is not None else 0,
+            what="cache reads",
         ),
     )
     max_cost: Decimal | None = field(
@@ -316,12 +357,23 @@ class Breach:
     at_most: bool = False
 
     @property
+    def is_exceeded(self) -> bool:
+        """Whether more than the limit was spent, or less of a share reached than is wanted."""
+        return self.spent < self.limit if BUDGET_KINDS[self.name].whole is not None else self.spent > self.limit
+
+    @property
     def verdict(self) -> str:
         """One line: what was spent, and what was allowed."""
         kind = BUDGET_KINDS[self.name]
         scope = f" for {self.model}" if self.model else ""
         if not (self.limit or self.spent or self.unknown):
             return f"LLM budget exceeded{scope}: a model call, but none is allowed ({self.origin}=0)"
+        if kind.whole is not None:
+            found, wanted = _percent(self.spent), _percent(self.limit)
+            if self.unknown:
+                unknown = f"{plural(self.unknown, 'call')} of unknown {kind.what}"
+                return f"LLM budget cannot be verified{scope}: {unknown}, at least {wanted} wanted ({self.origin})"
+            return f"LLM budget missed{scope}: {found} of the input was {kind.noun}, at least {wanted} wanted ({self.origin})"
         spent, limit = kind.shown(self.spent), f"limit {kind.shown_limit(self.limit)} ({self.origin})"
         if self.at_most:
             # Neither more nor less than the limit is certain.
@@ -331,6 +383,11 @@ class Breach:
             return f"LLM budget exceeded{scope}: {'at least ' if self.unknown else ''}{spent}, {limit}"
         unknown = f"{plural(self.unknown, 'call')} of unknown {kind.what}"
         return f"LLM budget cannot be verified{scope}: {spent} and {unknown}, {limit}"
+
+
+def _percent(share: int | Decimal) -> str:
+    """A share to a hundredth of a per cent, rounded down: what is missed never shows as reached."""
+    return f"{normal(EXACT.multiply(Decimal(share), 100).quantize(Decimal('0.01'), ROUND_DOWN)):f} %"
 
 
 def _exact(amount: int | Decimal) -> str:
@@ -344,10 +401,14 @@ def _breach(limits: Limits, name: str, calls: Sequence[Call], *, unpriced_holds:
         return None
     kind = BUDGET_KINDS[name]
     amounts = [kind.spent(call) for call in calls]
+    spent = total(map(Decimal, amounts)) if kind.noun == "USD" else sum(amounts)
+    if kind.whole is not None:
+        whole = sum(map(kind.whole, calls))
+        spent = EXACT.divide(Decimal(spent), whole) if whole else Decimal(1)
     return Breach(
         name,
         limit,
-        total(map(Decimal, amounts)) if kind.noun == "USD" else sum(amounts),
+        spent,
         sum(call.is_unknown if unpriced_holds else kind.is_unknown(call) for call in calls),
         limits.origins.get(name, name),
         limits.model,
@@ -369,13 +430,13 @@ def breaches(limits: Limits, calls: Iterable[Call], *, unpriced_holds: bool = Fa
     found = (
         _breach(limits, name, covered, unpriced_holds=unpriced_holds and name == "max_cost") for name in BUDGET_KINDS
     )
-    return [breach for breach in found if breach is not None and (breach.spent > breach.limit or breach.unknown)]
+    return [breach for breach in found if breach is not None and (breach.is_exceeded or breach.unknown)]
 
 
 def spending(limits: Limits, calls: Iterable[Call]) -> list[tuple[str, int | Decimal, int | Decimal, str]]:
     """What `calls` are known to have spent of each limit: its keyword, the limit, the amount, where it was set."""
     covered = [call for call in calls if limits.covers(call)]
-    found = (_breach(limits, name, covered) for name in BUDGET_KINDS)
+    found = (_breach(limits, name, covered) for name, kind in BUDGET_KINDS.items() if kind.whole is None)
     return [(breach.name, breach.limit, breach.spent, breach.origin) for breach in found if breach is not None]
 
 
@@ -388,12 +449,13 @@ def must_stop(limits: Limits, calls: Sequence[Call], model: str) -> Breach | Non
     if limits.model is not None and not fnmatchcase(model, limits.model):
         return None
     covered = [call for call in calls if limits.covers(call)]
-    for name in BUDGET_KINDS:
-        breach = _breach(limits, name, covered)
+    for name, kind in BUDGET_KINDS.items():
+        # A share may yet be reached.
+        breach = _breach(limits, name, covered) if kind.whole is None else None
         if breach is None:
             continue
         spent, limit = breach.spent, breach.limit
-        allows_none = name == "max_calls" or (limit == 0 and BUDGET_KINDS[name].every_call_takes)
+        allows_none = name == "max_calls" or (limit == 0 and kind.every_call_takes)
         if spent >= limit if allows_none else spent > limit:
             return replace(breach, spent=spent + 1) if name == "max_calls" else breach
     return None
@@ -460,7 +522,8 @@ def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequen
     """The verdict, a line for each limit that was exceeded, and below it the table of calls."""
     lines = [breach.verdict for breach in found]
     if calls or stopped:
-        table = call_lines(calls, stopped, mark=found[0].name)
+        mark = found[0].name if BUDGET_KINDS[found[0].name].whole is None else None
+        table = call_lines(calls, stopped, mark=mark)
         lines += ["", *(f"  {line}" for line in table)]
     if any(breach.at_most for breach in found):
         reasons = dict.fromkeys(note for call in calls if call.quote.at_most for note in call.quote.notes)

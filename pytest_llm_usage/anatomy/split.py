@@ -14,7 +14,7 @@ from pytest_llm_usage.anatomy.schema_text import NAMESPACE
 from pytest_llm_usage.anatomy.tokenizer import CHARACTERS, Tokenizer, is_exact_for, tokenizer_for
 from pytest_llm_usage.input_by_part import InputByPart, InputPart, apportioned
 
-__all__ = ["TOOL_USE_PROMPT", "count_piece", "count_text", "split_input"]
+__all__ = ["TOOL_USE_PROMPT", "count_piece", "count_text", "split_input", "tokens_by_piece"]
 
 #: Tokens that the model's answer starts with: https://developers.openai.com/cookbook/examples/how_to_count_tokens_with_tiktoken
 _BEFORE_ANSWER = 3
@@ -53,45 +53,43 @@ def split_input(prompt: Prompt, model: str, input_tokens: int, tokenizer: Tokeni
         input_tokens: The provider's count.
         tokenizer: What counts the texts; None takes the model's, or the nearest installed.
     """
-    tokenizer = tokenizer or tokenizer_for(model)
-    is_exact = is_exact_for(model, tokenizer)
-    counted: Counter[_Leaf] = Counter()
-    uncounted: Counter[_Leaf] = Counter()
-    for piece in prompt.pieces:
-        if piece.is_text:
-            counted[piece.part, piece.name] += count_piece(piece, tokenizer)
-        else:
-            uncounted[piece.part, piece.name] += _UNCOUNTED
-    for part in prompt.unseen:
-        uncounted[part, _FROM_SERVERS if part == "tools" else ""] += _UNCOUNTED
-    tools = [leaf for leaf in counted if leaf[0] == "tools"]
-    around = apportioned(_around_tools(prompt, tokenizer), [counted[leaf] for leaf in tools])
-    for leaf, tokens in zip(tools, around, strict=True):
-        counted[leaf] += tokens
-
-    texts = sum(counted.values())
-    most = (
-        texts * _MOST_PERCENT["exact" if is_exact else "nearest" if tokenizer.is_exact else CHARACTERS] // 100
-        + _ALWAYS_ADDED
-    )
-    if uncounted and input_tokens > texts:
-        shares = counted + _split(input_tokens - texts, uncounted)
-    elif input_tokens > most:
-        added: _Leaf = ("tools", TOOL_USE_PROMPT) if prompt.api == "anthropic" and tools else ("other", "")
-        shares = _split(most, counted) + Counter({added: input_tokens - most})
-    else:
-        shares = _split(input_tokens, counted + uncounted)
+    tokens = tokens_by_piece(prompt, model, input_tokens, tokenizer or tokenizer_for(model))
+    leaves: list[_Leaf] = [(piece.part, piece.name) for piece in prompt.pieces]
+    leaves += [(part, _FROM_SERVERS if part == "tools" else "") for part in prompt.unseen]
+    shares: Counter[_Leaf] = Counter(dict.fromkeys(leaves, 0))
+    for leaf, share in zip(leaves, tokens, strict=True):
+        shares[leaf] += share
+    if added := input_tokens - sum(tokens):
+        has_tools = prompt.api == "anthropic" and any(
+            piece.part == "tools" and piece.is_text for piece in prompt.pieces
+        )
+        shares[("tools", TOOL_USE_PROMPT) if has_tools else ("other", "")] += added
     parts: Counter[str] = Counter()
-    for (part, _), tokens in shares.items():
-        parts[part] += tokens
-    # A request of nothing that takes tokens, which the provider counts some for.
-    parts["other"] += input_tokens - sum(parts.values())
-    names = dict.fromkeys(name for part, name in (*counted, *uncounted, *shares) if part == "tools")
-    return InputByPart(parts, {name: shares["tools", name] for name in names}, tokenizer.name)
+    for (part, _), share in shares.items():
+        parts[part] += share
+    tools = {name: share for (part, name), share in shares.items() if part == "tools"}
+    return InputByPart(parts, tools, (tokenizer or tokenizer_for(model)).name)
 
 
-def _split(total: int, weights: Counter[_Leaf]) -> Counter[_Leaf]:
-    return Counter(dict(zip(weights, apportioned(total, list(weights.values())), strict=True)))
+def tokens_by_piece(prompt: Prompt, model: str, input_tokens: int, tokenizer: Tokenizer) -> list[int]:
+    """The `input_tokens` of a call split over the pieces of its prompt, then over what is unseen of it.
+
+    They add up to `input_tokens`, or to less where the provider has added something of its own.
+    """
+    counted = [count_piece(piece, tokenizer) if piece.is_text else 0 for piece in prompt.pieces]
+    tools = [i for i, piece in enumerate(prompt.pieces) if piece.is_text and piece.part == "tools"]
+    around = apportioned(_around_tools(prompt, tokenizer), [counted[i] for i in tools])
+    for i, share in zip(tools, around, strict=True):
+        counted[i] += share
+    counted += [0] * len(prompt.unseen)
+    uncounted = [0 if piece.is_text else _UNCOUNTED for piece in prompt.pieces] + [_UNCOUNTED] * len(prompt.unseen)
+    texts, left = sum(counted), input_tokens - sum(counted)
+    if any(uncounted) and left > 0:
+        return [text + share for text, share in zip(counted, apportioned(left, uncounted), strict=True)]
+    basis = "exact" if is_exact_for(model, tokenizer) else "nearest" if tokenizer.is_exact else CHARACTERS
+    most = texts * _MOST_PERCENT[basis] // 100 + _ALWAYS_ADDED
+    weights = [text + other for text, other in zip(counted, uncounted, strict=True)]
+    return apportioned(min(input_tokens, most) if not any(uncounted) else input_tokens, weights)
 
 
 def _around_tools(prompt: Prompt, tokenizer: Tokenizer) -> int:

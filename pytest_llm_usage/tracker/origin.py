@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.billing import Billing
 from pytest_llm_usage.input_by_part import InputByPart
@@ -24,6 +24,9 @@ from pytest_llm_usage.tracker.reconcile import (
 )
 from pytest_llm_usage.tracker.scope import Section
 from pytest_llm_usage.wire import WireCall
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.anatomy.prompt import Prompt
 
 __all__ = ["Origin", "origins_of"]
 
@@ -82,17 +85,24 @@ class Origin:
                 fields["billing"] = replace(billing, priced_at=math.inf)
         return fields
 
-    def input_by_part(self, call: Call) -> InputByPart | str:
-        """What the request of the `call` that was made of it sent, by part, or why that is not known."""
+    def prompt(self) -> Prompt | str:
+        """What the request sent, or why that is not known."""
         if self.response is None or self.wire is None:
             return "no request of it was seen: only LangChain reported it"
         from pytest_llm_usage.anatomy.request import UnreadableRequestError, read_prompt  # noqa: PLC0415 -- when asked for
-        from pytest_llm_usage.anatomy.split import split_input  # noqa: PLC0415
 
         try:
-            prompt = read_prompt(self.response.exchange, self.wire.flavour)
+            return read_prompt(self.response.exchange, self.wire.flavour)
         except UnreadableRequestError as reason:
             return str(reason)
+
+    def input_by_part(self, call: Call) -> InputByPart | str:
+        """The input of the `call` that was made of it by part, or why that is not known."""
+        prompt = self.prompt()
+        if isinstance(prompt, str):
+            return prompt
+        from pytest_llm_usage.anatomy.split import split_input  # noqa: PLC0415 -- when asked for
+
         return split_input(prompt, call.model, call.usage.input_tokens if call.usage is not None else 0)
 
     def discrepancy(self, made: Call) -> Discrepancy | None:

@@ -25,6 +25,7 @@ from pytest_llm_usage.tracker.view import LLMUsage, Missing
 from pytest_llm_usage.wire.exchange import Exchange
 
 if TYPE_CHECKING:
+    from pytest_llm_usage.anatomy.prompt import Prompt
     from pytest_llm_usage.pricing import PriceBook
 
 __all__ = ["Tracker", "current"]
@@ -224,6 +225,11 @@ class Tracker:
         """The calls of which LangChain and the wire say different things."""
         pairs = zip(self.calls(), self._origins, strict=True)
         return tuple(found for call, origin in pairs if (found := origin.discrepancy(call)) is not None)
+
+    def prompt_of(self, call: Call) -> Prompt | None:
+        """What a call sent; None where that cannot be read."""
+        prompt = self._origins[call.index].prompt()
+        return None if isinstance(prompt, str) else prompt
 
     def ledger(self) -> Ledger:
         """The calls as a frozen value."""

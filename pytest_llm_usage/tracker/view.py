@@ -22,6 +22,8 @@ from pytest_llm_usage.text import columns, plural
 from pytest_llm_usage.usage import TokenUsage
 
 if TYPE_CHECKING:
+    from pytest_llm_usage.anatomy.prefix import CachePrefix
+    from pytest_llm_usage.anatomy.prompt import Prompt
     from pytest_llm_usage.tracker.reconcile import Discrepancy
 
 __all__ = ["LLMUsage", "LLMUsageWarning", "Missing"]
@@ -47,6 +49,9 @@ class CallSource(Protocol):
 
     def calls(self) -> tuple[Call, ...]:
         """The calls so far, in the order in which they started."""
+
+    def prompt_of(self, call: Call) -> Prompt | None:
+        """What a call sent; None where that cannot be read."""
 
     def section(self, name: str) -> AbstractContextManager[LLMUsage]:
         """A view on the calls that are made inside."""
@@ -130,6 +135,17 @@ class LLMUsage:
         if unknown:
             self._unknown(self._source.missing, UsageUnknownError, _parts_unknown(unknown, len(spent)))
         return sum((call.input_by_part for call in spent if call.input_by_part is not None), InputByPart({}))
+
+    @property
+    def cache_prefix(self) -> CachePrefix:
+        """How much of each call's input repeats an earlier call of its model from the start, which a provider's prompt cache
+        can make cheaper; where the repetition breaks, and what that costs. `cache_prefix.share` is a number from 0 to 1.
+
+        Calls whose request cannot be read are left out.
+        """
+        from pytest_llm_usage.anatomy.prefix import cache_prefix  # noqa: PLC0415 -- when asked for
+
+        return cache_prefix(self.calls, self._source.prompt_of)
 
     @property
     def cost(self) -> Decimal:

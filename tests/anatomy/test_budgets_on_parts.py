@@ -6,6 +6,7 @@ import pytest
 
 from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.budget import Limits, breaches, failure_text, must_stop
+from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.usage import TokenUsage
@@ -81,3 +82,40 @@ def test_a_limit_on_schemas_lists_them():
         "  search  ~1,200  in 2 calls",
         "  rain      ~600  in 2 calls",
     ]
+
+
+def reading(cache_read, **values):
+    details = {} if cache_read is None else {"cache_read": cache_read}
+    return replace(CALL, usage=TokenUsage.of(1000, 5, input_token_details=details), **values)
+
+
+def test_a_share_of_cache_reads():
+    calls = (reading(0), reading(900, index=1))
+
+    assert breaches(limits(min_cache_read=0.45), calls) == []
+    assert breaches(limits(min_cache_read="45 %"), calls) == []
+    (breach,) = breaches(limits(min_cache_read=0.46), calls)
+    assert breach.verdict == (
+        "LLM budget missed: 45 % of the input was read from a cache, at least 46 % wanted (@pytest.mark.llm_budget)"
+    )
+    (breach,) = breaches(limits(min_cache_read=0.45), (reading(0), reading(899, index=1)))
+    assert breach.is_exceeded
+    assert must_stop(limits(min_cache_read=0.9), calls, "gpt-4o") is None
+    assert breaches(limits(min_cache_read=0.9), ()) == []
+
+
+def test_cache_reads_that_a_provider_does_not_report_are_not_zero():
+    found = breaches(limits(min_cache_read=0.1), (reading(None),))
+
+    assert failure_text(found, ()).splitlines()[0] == (
+        "LLM budget cannot be verified: 1 call of unknown cache reads, at least 10 % wanted (@pytest.mark.llm_budget)"
+    )
+    assert "  Unknown: its provider does not say how much of its input was read from a cache" in failure_text(
+        found, (reading(None),)
+    )
+
+
+@pytest.mark.parametrize("value", ["1.01", 60, "-1", "x", True, "101 %"])
+def test_what_is_no_share(value):
+    with pytest.raises(ConfigurationError, match="is not a share between 0 and 1"):
+        limits(min_cache_read=value)
