@@ -981,6 +981,8 @@ class TestExplain:
             priced(PriceBook().quote(call("openai", "gpt-4-turbo", tokens, 10, priced_at=day("2026-01-01"))))
             for tokens in (1_000, 2_500)
         ]
+        bound = explain([dataclasses.replace(prices[0], at_most=True)])
+        assert re.search(r"^total +at most +0\.0103$", bound, re.MULTILINE)
         lines = sum_lines(line for price in prices for line in price.lines)
         assert [(line.kind, line.quantity) for line in lines] == [("input", 3_500), ("output", 20)]
         assert sum(line.amount_usd for line in lines) == sum(price.cost_usd for price in prices)

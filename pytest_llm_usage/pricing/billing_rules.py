@@ -143,6 +143,7 @@ KNOWN_SELLERS = frozenset(
         "hyperbolic",
         "ibm",
         "inception",
+        "inference-net",
         "javelin",
         "jina",
         "jinachat",

@@ -38,6 +38,7 @@ KINDS = (
     "file_search",
     "search_source",
     "search_unit",
+    "image",
     "code_interpreter",
     "code_execution",
     "image_generation",
@@ -85,7 +86,7 @@ def explain(quotes: Iterable[Quote]) -> str:
                 (f"  {line.kind}", f"{line.quantity:,}", price + unit.ljust(max(map(len, units))), amount)
                 for line, price, unit, amount in zip(lines, unit_prices, units, amounts, strict=True)
             ),
-            ("total", "", "", whole),
+            ("total", "", "at most" if any(quote.at_most for quote in quotes) else "", whole),
         ],
         "<>>>",
     )

@@ -84,10 +84,12 @@ _LIST_PRICE_REGIONS: Mapping[str, frozenset[str]] = {
     "aws": frozenset({"us", "us-east-1", "us-west-2"}),
     "google": frozenset({"global"}),
 }
-#: Models whose list price holds in all regions: OpenAI's that are older than its surcharge, Claude on Vertex AI before 4.5.
+#: Models whose list price holds in all regions: OpenAI's that are older than its surcharge; on Vertex AI Claude before 4.5 and
+#: Gemini before 3. What Azure takes in a region, `genai_book` notes for all of its prices.
 _SAME_EVERYWHERE: Mapping[str, str] = {
     "openai": r"gpt-[34]|gpt-5(?![.-][4-9])|o\d|chatgpt|text-embedding|whisper|tts|davinci|babbage|omni-moderation",
-    "google": r"claude-3|claude-(?:opus|sonnet)-4(?!-[5-9])|claude-4",
+    "google": r"claude-3|claude-(?:opus|sonnet)-4(?!-[5-9])|claude-4|gemini-(?:[12]\.|pro|flash-1|live-2|embedding)",
+    "azure": r"",
 }
 
 

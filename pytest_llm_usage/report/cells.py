@@ -41,9 +41,12 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
     costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]
     priced = [cost for cost in costs if cost is not None]
     price = "-" if not costs else usd(total(priced)) if priced else "?" if unknown else "unpriced"
-    if priced and len(priced) < len(costs):
+    is_bounded = any(call.quote.at_most for call in billed)
+    if priced and len(priced) < len(costs) and is_bounded:
+        price = f"~{price.removeprefix('<')}"  # more by what has no price, less by what is a bound
+    elif priced and len(priced) < len(costs):
         price = f">={price}" if price[0] != "<" else ">0"
-    elif priced and any(call.quote.at_most for call in billed):
+    elif priced and is_bounded:
         price = f"<={price.removeprefix('<')}"
     return (
         tokens(len(billed)),

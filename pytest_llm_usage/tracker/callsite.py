@@ -5,6 +5,7 @@ Asked in the middle of a call, often inside of an event loop: nothing here looks
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import sysconfig
@@ -37,6 +38,21 @@ def _is_users(filename: str) -> bool:
     return not filename.startswith(("<", *_LIBRARIES)) and "site-packages" not in filename
 
 
+def _frame_of(thread_id: int) -> FrameType | None:
+    """Where another thread is now.
+
+    Python lists the frames under a lock that a thread which starts needs as well. Where a garbage collection begins
+    meanwhile, and gives way to such a thread, both wait for ever (https://github.com/python/cpython/issues/106883).
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(thread_id)  # noqa: SLF001
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | None:
     """The innermost frame of the user's own code that led here; None if there is none.
 
@@ -45,9 +61,7 @@ def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | 
         skip: How many of the innermost callers are known to be no user's: to look at a frame takes time.
     """
     # The interpreter's own lists of frames: `inspect.stack()` reads source files, and knows one thread only.
-    frame: FrameType | None = (
-        sys._getframe(1 + skip) if thread_id is None else sys._current_frames().get(thread_id)  # noqa: SLF001
-    )
+    frame = sys._getframe(1 + skip) if thread_id is None else _frame_of(thread_id)  # noqa: SLF001
     while frame is not None:
         code = frame.f_code
         if _is_users(code.co_filename):

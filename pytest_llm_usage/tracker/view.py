@@ -149,7 +149,7 @@ class LLMUsage:
 
     @property
     def cost(self) -> Decimal:
-        """USD, exact.
+        """USD, exact; a bound where `Quote.at_most` says so of a call: then that or less was billed.
 
         Raises:
             PriceUnknownError: A call has no price, or no known usage to price.

@@ -2,9 +2,11 @@
 
 from decimal import Decimal
 
+import pytest
+
 from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.ledger import Call
-from pytest_llm_usage.report.cells import notes, unpriced_reasons
+from pytest_llm_usage.report.cells import notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -39,3 +41,18 @@ def test_a_reason_is_given_once():
 
     assert list(unpriced_reasons(calls(lost, BOOK, lost, Quote()))) == [("nobody sells it", "line")]
     assert list(notes(calls(lost))) == ["and 1 unpriced call"]
+
+
+@pytest.mark.parametrize(
+    ("quotes", "shown"),
+    [
+        ([BOOK, BOOK], "0.20000"),
+        ([BOOK, Quote(cost_usd=Decimal("0.1"), at_most=True)], "<=0.20000"),
+        ([Quote(cost_usd=Decimal("0.000001"), at_most=True)], "<=0.00001"),
+        ([BOOK, Quote(reason="?")], ">=0.10000"),
+        ([BOOK, Quote(reason="?"), Quote(cost_usd=Decimal("0.1"), at_most=True)], "~0.20000"),
+    ],
+    ids=["exact", "at-most", "at-most-a-little", "at-least", "neither"],
+)
+def test_a_cost_that_is_a_bound_is_shown_as_one(quotes, shown):
+    assert usage_cells(calls(*quotes))[-1] == shown
