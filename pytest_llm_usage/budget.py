@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.money import EXACT, normal, total
-from pytest_llm_usage.text import columns, plural, shortened, tokens, width
+from pytest_llm_usage.text import columns, inert, plural, shortened, tokens, width
 
 if TYPE_CHECKING:  # settings loads this module at every start of pytest
     from pytest_llm_usage.input_by_part import InputPart
@@ -538,7 +538,7 @@ def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequen
         fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
         lines += ["", *(f"  Unpriced: {reason}" for reason in reasons)] if reasons else []
         lines += [f"  Add to the file of llm_usage_prices:  {fix}" for fix in fixes]
-    return "\n".join(lines)
+    return "\n".join(map(inert, lines))
 
 
 def _why_unknown(breach: Breach, call: Call) -> str:

@@ -30,7 +30,7 @@ from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
 from pytest_llm_usage.report.data import RunData, merged_data, read_run, read_runs
 from pytest_llm_usage.report.files import write_report
 from pytest_llm_usage.report.formats import FORMATS, STDOUT, ReportFormat
-from pytest_llm_usage.text import columns, plural, shortened, shown_path, width, wrapped
+from pytest_llm_usage.text import columns, inert, plural, shortened, shown_path, width, wrapped
 
 __all__ = ["main"]
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except LLMUsageError as error:
-        print(f"pytest-llm-usage: {error}", file=sys.stderr)
+        _say(str(error))
         return UNUSABLE
     except (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         print(f"pytest-llm-usage: internal error: {type(error).__name__}: {error}; please report it", file=sys.stderr)
@@ -248,7 +248,7 @@ def _compare(options: argparse.Namespace) -> int:
         floor_tokens=options.floor,
     )
     if STDOUT not in _wanted(options).values():
-        print("\n".join(comparison_lines(comparison)))
+        print("\n".join(map(inert, comparison_lines(comparison))))
     _write_reports(options, comparison.head[-1], comparison)
     return FAILED if comparison.failed else OK
 
@@ -374,7 +374,7 @@ def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[F
         if findings:
             print(shown_path(path))
         for finding in findings:
-            print("\n".join(wrapped(str(finding), _COLUMNS, indent="  ")))
+            print("\n".join(map(inert, wrapped(str(finding), _COLUMNS, indent="  "))))
     print(f"{plural(len(paths), 'cassette')}, {plural(count, 'secret') if count else all_is_well}")
     return FAILED if count else OK
 
@@ -390,7 +390,8 @@ def _cassettes(options: argparse.Namespace) -> list[Path]:
 
 
 def _say(text: str) -> None:
-    print(f"pytest-llm-usage: {text}", file=sys.stderr)
+    for line in f"pytest-llm-usage: {text}".split("\n"):
+        print(inert(line), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ from pytest_llm_usage.money import EXACT
 
 __all__ = [
     "columns",
+    "inert",
     "percent",
     "plural",
     "pointed",
+    "printable",
     "shell_quoted",
     "shortened",
     "shown_path",
@@ -66,7 +68,7 @@ def plural(count: int, noun: str) -> str:
 
 def columns(rows: Iterable[Sequence[str]], align: str) -> list[str]:
     """Rows as lines of aligned columns, two spaces apart. `align` has `<` or `>` for each column."""
-    table = [list(row) for row in rows]
+    table = [list(map(printable, row)) for row in rows]
     widths = [max(map(width, column)) for column in zip(*table, strict=True)]
     return [
         "  ".join(
@@ -158,3 +160,33 @@ def shown_path(path: Path) -> str:
 def shell_quoted(word: str) -> str:
     """`word` as a shell takes it, in the double quotes that people type around test names where these do."""
     return shlex.quote(word) if re.search(r'["$`\\!\n]', word) else f'"{word}"'
+
+
+#: Characters of no width that names are made of: the parts of an emoji, and letters that do not join.
+_JOINERS = "\u200c\u200d"
+_HIDDEN = ("Cc", "Cf", "Cs", "Cn", "Co")
+#: What a CI takes for a command: GitHub's at the start of a line, those of Azure and TeamCity (and GitHub's old) anywhere.
+_COMMAND_AT_START = re.compile(r"\s*:(?=:)")
+_COMMAND = re.compile(r"#(?=#(?:\[|vso\[|teamcity\[))")
+
+
+def printable(text: str) -> str:
+    """`text` on one line, as it looks: names, notes and errors are made by others.
+
+    White space is a space; a control character, a lone surrogate or one that turns the direction of the text is `�`.
+    """
+    return text if text.isascii() and text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(char: str) -> str:
+    if char.isspace():
+        return " "
+    is_hidden = category(char) in _HIDDEN and char not in _JOINERS
+    return "\N{REPLACEMENT CHARACTER}" if is_hidden else char
+
+
+def inert(line: str) -> str:
+    """A line of a log, printable, and nothing that a CI takes for a command."""
+    line = _COMMAND.sub("# ", printable(line))
+    found = _COMMAND_AT_START.match(line)
+    return line if found is None else f"{found[0]} {line[found.end() :]}"

@@ -2,12 +2,13 @@
 
 import re
 from decimal import Decimal
+from unicodedata import category
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_llm_usage.text import columns, percent, plural, tokens, usd, width
+from pytest_llm_usage.text import columns, inert, percent, plural, printable, tokens, usd, width
 
 amounts = st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False)
 
@@ -91,3 +92,49 @@ def test_columns_are_aligned_and_nothing_is_lost(rows):
         if line and len(line.split()) == len(rows[0])
     ]
     assert len({tuple(end) for end in ends}) <= 1
+
+
+class TestNamesThatOthersMake:
+    """They are printed as they look, on one line, and no terminal, CI or reader is led by them."""
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("gpt-4o", "gpt-4o"),
+            ("modèle – 模型 👩‍🚀", "modèle – 模型 👩‍🚀"),
+            ("two\nlines\tand\r\nmore\u2028still", "two lines and  more still"),
+            ("\x1b[31mred\x1b[0m\x07", "�[31mred�[0m�"),
+            ("\x9b31mred", "�31mred"),
+            ("safe\u202egpj.exe\u2066x\u200f", "safe�gpj.exe�x�"),
+            ("hid\u200bden\ufeff", "hid�den�"),
+            ("lone \ud800 surrogate", "lone � surrogate"),
+        ],
+    )
+    def test_printable(self, text, shown):
+        assert printable(text) == inert(text) == shown
+
+    @pytest.mark.parametrize(
+        ("line", "shown"),
+        [
+            ("::error file=a::gone", ": :error file=a::gone"),
+            ("  ::set-output name=x::1", "  : :set-output name=x::1"),
+            ("\n::add-mask::x", " : :add-mask::x"),
+            ("##[error]gone", "# #[error]gone"),
+            ("see ##[section]x and ##vso[task.complete]", "see # #[section]x and # #vso[task.complete]"),
+            ("##teamcity[testFailed]", "# #teamcity[testFailed]"),
+            ("tests/test_a.py::test_b", "tests/test_a.py::test_b"),
+            ("## a heading", "## a heading"),
+        ],
+    )
+    def test_no_command_of_a_ci(self, line, shown):
+        assert inert(line) == shown
+
+    @given(st.text())
+    def test_any_text(self, text):
+        shown = inert(text)
+        assert shown == inert(shown)
+        assert len(shown.splitlines()) <= 1
+        assert not any(category(char) in ("Cc", "Cs") for char in shown)
+        assert not shown.lstrip().startswith("::")
+        assert "##[" not in shown
+        shown.encode()

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_llm_usage.plugin.failures import RunFailures
 from pytest_llm_usage.settings import Settings
+from pytest_llm_usage.text import inert
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import OpenCassette
@@ -56,5 +57,6 @@ def fail(text: str) -> NoReturn:
     """
     from pytest_llm_usage.credentials.mask import mask_text  # noqa: PLC0415 -- at the first failure
 
+    shown = "\n".join(map(inert, mask_text(text).split("\n")))
     # The error that it tells of would be printed before it.
-    raise pytest.fail.Exception(mask_text(text), pytrace=False) from None
+    raise pytest.fail.Exception(shown, pytrace=False) from None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pytest_llm_usage.report.comparison import RunComparison
 from pytest_llm_usage.report.run import Run
-from pytest_llm_usage.text import percent, tokens, usd
+from pytest_llm_usage.text import percent, printable, tokens, usd
 
 __all__ = ["github_lines"]
 
@@ -58,7 +58,7 @@ def _over_gates(comparison: RunComparison | None) -> Iterator[tuple[str, str, st
 
 
 def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:

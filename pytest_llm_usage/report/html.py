@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from html import escape
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +18,7 @@ from pytest_llm_usage.report.comparison import Row, RunComparison
 from pytest_llm_usage.report.data import RunData, calls_of
 from pytest_llm_usage.report.page_data import page_data, pieces, summed
 from pytest_llm_usage.report.run import TestRecord
-from pytest_llm_usage.text import percent, plural, tokens, usd
+from pytest_llm_usage.text import percent, plural, printable, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
 
 __all__ = ["page", "table_cells"]
@@ -58,7 +58,20 @@ def _part(name: str) -> str:
 
 def _json(data: object) -> str:
     """JSON that ends no script, whatever stands in it."""
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+    return json.dumps(_as_it_looks(data), separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+
+
+def _as_it_looks(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(str(key)): _as_it_looks(part) for key, part in value.items()}
+    return [_as_it_looks(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def escape(text: str) -> str:
+    """The text as it looks, for a page: names, notes and errors are made by others."""
+    return html.escape(printable(text))
 
 
 def table_cells(test: TestRecord | None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.comparison import Exceeded, Row, RunComparison
 from pytest_llm_usage.report.data import RunData, calls_in, calls_of
-from pytest_llm_usage.text import plural
+from pytest_llm_usage.text import inert, plural
 
 __all__ = ["MARK", "markdown"]
 
@@ -174,14 +174,14 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
 def _text(text: str) -> str:
     """`text` with nothing in it that Markdown reads otherwise."""
-    escaped = _SPECIAL.sub(r"\\\1", " ".join(text.split())).replace("-\\>", "→")
-    # Nobody is mentioned, and nothing becomes a link.
-    return escaped.replace("@", "&#64;").replace("://", "&#58;//")
+    escaped = _SPECIAL.sub(r"\\\1", " ".join(inert(text).split())).replace("-\\>", "→")
+    # Nobody is mentioned, and nothing becomes a link. GitHub looks for names once entities are characters again.
+    return escaped.replace("@", "@<!-- -->").replace("://", "&#58;//").replace("www.", "www&#46;")
 
 
 def _code(text: str) -> str:
     """`text` as code that may stand in a table."""
-    text = " ".join(text.split())
+    text = " ".join(inert(text).split())
     if len(text) > _MOST_CHARACTERS_OF_A_NAME:
         half = _MOST_CHARACTERS_OF_A_NAME // 2
         text = f"{text[:half]}…{text[-half:]}"

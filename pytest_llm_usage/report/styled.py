@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from pytest_llm_usage.text import width
+from pytest_llm_usage.text import inert, printable, width
 
 __all__ = ["MARKUP", "Line", "Styled", "table"]
 
@@ -46,9 +46,13 @@ class Line:
         """Without its styles."""
         return "".join(self.parts)
 
-    def styled(self) -> Iterable[tuple[str, Mapping[str, bool]]]:
-        """Its parts, each with the markup for pytest's terminal writer."""
-        return ((str(part), MARKUP[getattr(part, "style", "")]) for part in self.parts)
+    def styled(self) -> Sequence[tuple[str, Mapping[str, bool]]]:
+        """Its parts as they may be printed, each with the markup for pytest's terminal writer."""
+        shown = [(printable(part), MARKUP[getattr(part, "style", "")]) for part in self.parts]
+        # A name may be a command of the CI that reads the log; it may be in several parts.
+        if inert(self.text) != printable(self.text):
+            return [(inert(self.text), {})]
+        return shown
 
 
 def table(rows: Iterable[Sequence[str]], align: str, indent: str = "") -> list[Line]:

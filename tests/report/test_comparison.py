@@ -185,7 +185,7 @@ class TestMarkdown:
 
         assert lines[5] == "**1 budget exceeded**"
         # Nobody of that name is mentioned.
-        assert lines[9] == r"| `a` | 110 | max\_tokens 50 for gpt-\* (&#64;pytest.mark.llm\_budget) |"
+        assert lines[9] == r"| `a` | 110 | max\_tokens 50 for gpt-\* (@<!-- -->pytest.mark.llm\_budget) |"
 
     def test_of_a_run_without_calls(self):
         assert markdown(run()) == f"{MARK}\n### LLM usage\n\nNo model was called.\n"
