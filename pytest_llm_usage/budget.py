@@ -310,7 +310,11 @@ class Limits:
 
     def covers(self, call: Call) -> bool:
         """Whether a call counts towards these limits."""
-        return call.is_billed and (self.model is None or fnmatchcase(call.model, self.model))
+        return call.is_billed and self.names(call.model)
+
+    def names(self, model: str) -> bool:
+        """Whether calls of a model count towards these limits."""
+        return self.model is None or fnmatchcase(model, self.model)
 
 
 #: Everything that can be limited, by the keyword of the marker.
@@ -346,6 +350,7 @@ class Breach:
         origin: Where the limit was set.
         model: The pattern the limit was restricted to, or None.
         at_most: Whether `spent` is an upper bound: that or less was spent.
+        reserved: What calls without an answer are taken for, beside `spent`.
     """
 
     name: str
@@ -355,6 +360,7 @@ class Breach:
     origin: str
     model: str | None = None
     at_most: bool = False
+    reserved: int | Decimal = 0
 
     @property
     def is_exceeded(self) -> bool:
@@ -379,6 +385,9 @@ class Breach:
             # Neither more nor less than the limit is certain.
             unknown = f" and {plural(self.unknown, 'call')} of unknown {kind.what}" if self.unknown else ""
             return f"LLM budget cannot be verified{scope}: at most {spent}{unknown}, {limit}"
+        if self.reserved and self.spent <= self.limit:
+            under_way = f"up to {kind.shown(self.reserved)} of calls under way"
+            return f"LLM budget exceeded{scope}: {spent} and {under_way}, {limit}"
         if self.spent > self.limit:
             return f"LLM budget exceeded{scope}: {'at least ' if self.unknown else ''}{spent}, {limit}"
         unknown = f"{plural(self.unknown, 'call')} of unknown {kind.what}"
@@ -440,24 +449,52 @@ def spending(limits: Limits, calls: Iterable[Call]) -> list[tuple[str, int | Dec
     return [(breach.name, breach.limit, breach.spent, breach.origin) for breach in found if breach is not None]
 
 
-def must_stop(limits: Limits, calls: Sequence[Call], model: str) -> Breach | None:
+#: A limit on tokens or cost stops the next call once so many have answered without usage: a loop of those would not end.
+MOST_UNKNOWN = 10
+
+
+def must_stop(
+    limits: Limits,
+    calls: Sequence[Call],
+    model: str,
+    *,
+    sent: Sequence[str] = (),
+    under_way: Sequence[str] = (),
+    reserve: bool = False,
+) -> Breach | None:
     """The limit that forbids a further call of `model`, or None.
 
     That is one which is exceeded already, or one that any further call exceeds: the number of calls is reached, or
-    nothing at all may be spent. Calls of unknown usage stop nothing here; they fail the test at its end.
+    nothing at all may be spent. Calls of unknown usage fail the test at its end; they stop nothing before there are
+    `MOST_UNKNOWN` of them.
+
+    Args:
+        limits: What may be spent.
+        calls: The calls so far.
+        model: The model that is about to be called.
+        sent: The models of requests without an answer that are not among `calls`.
+        under_way: The models of those among `calls` that have no answer yet.
+        reserve: Whether calls that have no answer yet are taken for as large as the largest so far.
     """
-    if limits.model is not None and not fnmatchcase(model, limits.model):
+    if not limits.names(model):
         return None
     covered = [call for call in calls if limits.covers(call)]
+    requests = sum(map(limits.names, sent))
+    open_calls = sum(map(limits.names, under_way))
+    unknown = sum(call.is_unknown for call in covered) - open_calls
     for name, kind in BUDGET_KINDS.items():
         # A share may yet be reached.
         breach = _breach(limits, name, covered) if kind.whole is None else None
         if breach is None:
             continue
         spent, limit = breach.spent, breach.limit
-        allows_none = name == "max_calls" or (limit == 0 and kind.every_call_takes)
-        if spent >= limit if allows_none else spent > limit:
-            return replace(breach, spent=spent + 1) if name == "max_calls" else breach
+        if name == "max_calls":
+            if spent + requests >= limit:
+                return replace(breach, spent=spent + requests + 1)
+            continue
+        reserved = (requests + open_calls) * max(map(kind.spent, covered), default=0) if reserve else 0
+        if (limit == 0 and kind.every_call_takes) or spent + reserved > limit or unknown >= MOST_UNKNOWN:
+            return replace(breach, unknown=max(breach.unknown - open_calls, 0), reserved=reserved)
     return None
 
 

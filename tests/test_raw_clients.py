@@ -213,8 +213,7 @@ def test_live_calls_are_measured_without_a_cassette(project, provider):
     assert not list(project.path.rglob("cassettes"))
 
 
-def test_calls_of_a_test_that_does_not_ask_cannot_be_seen(project, provider):
-    """Nothing is patched, and no callback tells: nobody knows of these calls."""
+def test_calls_of_a_test_that_does_not_ask_are_counted(project, provider):
     project.makepyfile("""
         from asking import ask
 
@@ -225,18 +224,23 @@ def test_calls_of_a_test_that_does_not_ask_cannot_be_seen(project, provider):
     result = run(project)
 
     result.assert_outcomes(passed=1)
-    result.stdout.no_fnmatch_line("*LLM usage*")
+    assert totals(result)["total"][:4] == ("1", "812", "-", "64")
 
 
-@pytest.mark.parametrize(
-    ("option", "told"),
-    [
-        ("--help", "that neither ask for llm_usage nor are marked vcr, only LangChain's calls can be seen"),
-        ("--markers", "a provider's own SDK are seen only in a test that asks for llm_usage or is marked vcr"),
-    ],
-)
-def test_help_says_what_cannot_be_seen(project, option, told):
-    assert told in " ".join(run(project, option).stdout.str().split())
+@pytest.mark.parametrize(("track", "seen"), [("all", True), ("langchain", False), ("requested", False)])
+def test_track_says_whose_calls_are_seen(project, provider, track, seen):
+    project.makepyfile("""
+        from asking import ask
+
+        def test_it():
+            ask("fastest bird? [812 64]")
+            ask("fastest fish? [20 7]")
+    """)
+
+    result = run(project, "--max-tokens=10", "-o", f"llm_usage_track={track}")
+
+    assert result.parseoutcomes() == ({"failed": 1} if seen else {"passed": 1})
+    assert len(provider.asked) == (1 if seen else 2)
 
 
 # -- frameworks on top of the SDKs -----------------------------------------------------------------------------

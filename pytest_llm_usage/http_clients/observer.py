@@ -116,6 +116,13 @@ class Observer:
         except Exception as error:  # noqa: BLE001 - as above
             self.report(f"{exchange.method} {exchange.url}", error)
 
+    def unanswered(self, observation: Observation) -> None:
+        """Tell that no answer to a request will be handed to the sink."""
+        sink = self._sink
+        if sink is not None:
+            with contextlib.suppress(Exception):  # a mistake of ours must not fail the user's test
+                sink.unanswered(observation.ticket)
+
     def report(self, subject: str, error: Exception) -> None:
         """Hand a mistake of ours to the sink."""
         sink = self._sink
@@ -201,6 +208,8 @@ class Observation(InFlight):
         if self._token is not None:
             with contextlib.suppress(ValueError):  # a coroutine that is closed from another context
                 in_flight.reset(self._token)
+        if kind is not None and self._status is None:
+            self.observer.unanswered(self)
 
     def respond(self, status: int, headers: Headers) -> None:
         """Take in the head of the answer."""
@@ -227,7 +236,10 @@ class Observation(InFlight):
     def finish(self) -> None:
         """Tell of the request, with what was read of its answer. Only the first time counts."""
         body, self._body = self._body, None
-        if body is None or self._status is None or self.claimed:
+        if body is None or self._status is None:
+            return
+        if self.claimed:
+            self.observer.unanswered(self)
             return
         exchange = Exchange(
             method=self.method,

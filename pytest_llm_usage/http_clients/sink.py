@@ -47,6 +47,9 @@ class Sink(Protocol):
         Not called where a cassette has claimed the request, or where no answer came.
         """
 
+    def unanswered(self, ticket: object) -> None:
+        """Take note that `observe` will not be called for a request: it failed without an answer, or was claimed."""
+
     def failed(self, subject: str, error: Exception) -> None:
         """Warn that something went unobserved through a mistake of this package.
 

@@ -12,13 +12,23 @@ import importlib
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.import_hook import ImportHook
-from pytest_llm_usage.plugin.attempt import attempt_at, begin, report_attempt, run_scope, spent_by_no_test, start_run
+from pytest_llm_usage.plugin.attempt import (
+    attempt_at,
+    begin,
+    interrupted_attempt,
+    report_attempt,
+    run_scope,
+    spent_by_no_test,
+    start_run,
+    unreported_calls,
+)
 from pytest_llm_usage.plugin.collector import RunCollector
 from pytest_llm_usage.plugin.failures import RunFailures
 from pytest_llm_usage.plugin.fixtures import (
@@ -33,8 +43,8 @@ from pytest_llm_usage.plugin.fixtures import (
 from pytest_llm_usage.plugin.guards import warn_of_idle_markers
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
 from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_wrapper
-from pytest_llm_usage.plugin.session import limit_session, name_workers_file
-from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SESSION_BUDGET, SETTINGS, fail, price_book
+from pytest_llm_usage.plugin.session import SESSION_BUDGET, limit_session, name_workers_row
+from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_taken
 
 __all__ = [
@@ -88,7 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CLOSERS] = ExitStack()
-    limit_session(config)
+    limit_session(config, partial(unreported_calls, config))
     if (settings.orphans, settings.unplayed) != ("off", "off"):
         from pytest_llm_usage.plugin.orphans import Collection, OrphanCheck  # noqa: PLC0415 -- only where asked for
 
@@ -104,7 +114,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @safe
 def pytest_configure_node(node: Any) -> None:
     """Tells a worker of xdist where the workers note for each other what they spend."""
-    name_workers_file(node)
+    name_workers_row(node)
     name_recordings_folder(node)
 
 
@@ -275,11 +285,17 @@ def pytest_sessionfinish_around_syrupy(session: pytest.Session) -> Generator[Non
 @pytest.hookimpl(trylast=True)
 @safe
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hands what was spent behind the last test to xdist's controller."""
-    output = getattr(session.config, "workeroutput", None)
+    """Hands on what no test's report carries: to xdist's controller, and of a test in which the run was interrupted."""
+    config = session.config
+    output = getattr(config, "workeroutput", None)
+    interrupted = interrupted_attempt(config)
     if output is not None:
-        output["llm_usage"] = spent_by_no_test(session.config)
-        output["llm_usage_faults"] = session.config.stash.get(FAULTS, [])
+        output["llm_usage"] = spent_by_no_test(config)
+        output["llm_usage_interrupted"] = interrupted
+        output["llm_usage_faults"] = config.stash.get(FAULTS, [])
+    elif interrupted is not None:
+        collector = cast("RunCollector", config.pluginmanager.get_plugin("llm_usage_collector"))
+        collector.add(interrupted[0], "", interrupted[1])
 
 
 @pytest.hookimpl(optionalhook=True)

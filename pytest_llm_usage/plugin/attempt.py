@@ -10,21 +10,46 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.http_clients import HttpObservation
 from pytest_llm_usage.money import plain, total
-from pytest_llm_usage.plugin.state import CLOSERS, SESSION_BUDGET, SETTINGS, fail, price_book
+from pytest_llm_usage.plugin.safety import note_fault
+from pytest_llm_usage.plugin.session import SESSION_BUDGET
+from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import Settings, limits_of
 from pytest_llm_usage.tracker.scope import running
 
 if TYPE_CHECKING:
     from pytest_llm_usage.budget import Limits
-    from pytest_llm_usage.tracker import Tracker
+    from pytest_llm_usage.ledger import Call
+    from pytest_llm_usage.tracker import Tracker, WireSink
 
-__all__ = ["Attempt", "RunScope", "attempt_at", "begin", "report_attempt", "run_scope", "spent_by_no_test", "start_run"]
+__all__ = [
+    "Attempt",
+    "RunScope",
+    "attempt_at",
+    "begin",
+    "interrupted_attempt",
+    "is_tracked",
+    "report_attempt",
+    "run_scope",
+    "spent_by_no_test",
+    "start_run",
+    "unreported_calls",
+]
+
+
+_RUN: pytest.StashKey[RunScope] = pytest.StashKey()
+_OBSERVATION: pytest.StashKey[HttpObservation] = pytest.StashKey()
+#: The attempt that is under way, or the last one.
+_ATTEMPT: pytest.StashKey[Attempt] = pytest.StashKey()
+#: Of a test: its attempts that called a model.
+_EARLIER: pytest.StashKey[tuple[Attempt, ...]] = pytest.StashKey()
 
 
 class Attempt:
@@ -36,7 +61,17 @@ class Attempt:
         earlier: The attempts before it (reruns) that called a model.
     """
 
-    __slots__ = ("_phase", "_running", "_thread_id", "_trackers", "earlier", "item", "outcome")
+    __slots__ = (
+        "_is_open",
+        "_is_reported",
+        "_phase",
+        "_running",
+        "_thread_id",
+        "_trackers",
+        "earlier",
+        "item",
+        "outcome",
+    )
 
     is_run = False
 
@@ -44,6 +79,8 @@ class Attempt:
         self.item = item
         self.outcome: str | None = None
         self.earlier = earlier
+        self._is_open = False
+        self._is_reported = False
         self._phase = "setup"
         self._thread_id = threading.get_ident()
         self._trackers: list[Tracker] = []
@@ -74,25 +111,18 @@ class Attempt:
         return self._trackers[0].failure if self._trackers else None
 
     @property
+    def unreported(self) -> tuple[Call, ...]:
+        """Its calls, until a report carries them."""
+        return self._trackers[0].calls() if self._trackers and not self._is_reported else ()
+
+    @property
     def call_count(self) -> int:
         """How many calls it has made so far."""
         return len(self._trackers[0].calls()) if self._trackers else 0
 
     def _new_tracker(self) -> Tracker:
-        from pytest_llm_usage.tracker import Tracker  # noqa: PLC0415 -- at the first call
-
-        config, settings = self.item.config, self.item.config.stash[SETTINGS]
-        limits, problem = _limits_of(self.item, settings)
-        tracker = Tracker(
-            root=settings.root,
-            missing=settings.missing,
-            unpriced=settings.unpriced,
-            phase=self._phase,
-            thread_id=self._thread_id,
-            limits=limits,
-            stop=fail if settings.budgets == "fail" else None,
-            prices=lambda: price_book(config, settings.prices),
-        )
+        limits, problem = _limits_of(self.item, self.item.config.stash[SETTINGS])
+        tracker = _new_tracker(self.item.config, self._phase, self._thread_id, limits)
         if problem:
             tracker.fail(problem)
         return tracker
@@ -105,13 +135,16 @@ class Attempt:
 
     def open(self) -> None:
         """Calls belong to it from now on."""
+        self._is_open = True
         self._running.__enter__()
         if self.item.get_closest_marker("llm_budget") is not None:
             _ = self.tracker  # a marker that cannot be read fails the test that calls no model, too
 
     def close(self) -> None:
         """What is left behind from now on belongs to the run."""
-        self._running.__exit__()
+        if self._is_open:
+            self._is_open = False
+            self._running.__exit__()
 
     @contextmanager
     def decisive_failure(self) -> Iterator[None]:
@@ -129,7 +162,10 @@ class Attempt:
 
     def check_budget(self) -> None:
         """Fails the test where it is over its budget, or says so alone in mode `warn`."""
-        text = self._trackers[0].over_budget() if self._trackers else None
+        if not self._trackers:
+            return
+        _flush(self.item.config)
+        text = self._trackers[0].over_budget()
         if text is None:
             return
         if self.item.config.stash[SETTINGS].budgets == "warn":
@@ -155,6 +191,12 @@ class Attempt:
             self.outcome = "xfailed" if report.skipped else "xpassed"
         else:
             self.outcome = "error" if report.failed and report.when != "call" else report.outcome
+
+    def note_reported(self) -> None:
+        """A report carries what it spent; a further attempt at the test will carry it as well."""
+        self._is_reported = True
+        if self._trackers:
+            self.item.stash[_EARLIER] = (*self.earlier, self)
 
     def data(self) -> dict[str, Any]:
         """What it spent, and what no test spent meanwhile, as plain data."""
@@ -194,6 +236,25 @@ def _limits_of(item: pytest.Item, settings: Settings) -> tuple[tuple[Limits, ...
         return (), str(error)
 
 
+def _new_tracker(config: pytest.Config, phase: str, thread_id: int, limits: tuple[Limits, ...] = ()) -> Tracker:
+    """A tracker that does as the settings say."""
+    from pytest_llm_usage.tracker import Tracker  # noqa: PLC0415 -- at the first call
+
+    settings = config.stash[SETTINGS]
+    return Tracker(
+        root=settings.root,
+        missing=settings.missing,
+        unpriced=settings.unpriced,
+        phase=phase,
+        thread_id=thread_id,
+        limits=limits,
+        stop=fail if settings.budgets == "fail" else None,
+        session=config.stash.get(SESSION_BUDGET, None),
+        stop_live=fail if settings.live == "fail" else None,
+        prices=lambda: price_book(config, settings.prices),
+    )
+
+
 class RunScope:
     """The run: calls that are no test's, of fixtures of wider scope and at import."""
 
@@ -210,18 +271,7 @@ class RunScope:
     def tracker(self) -> Tracker:
         """Gathers its calls; made when it is first asked for."""
         if not self._trackers:
-            from pytest_llm_usage.tracker import Tracker  # noqa: PLC0415 -- at the first call
-
-            settings = self._config.stash[SETTINGS]
-            tracker = Tracker(
-                root=settings.root,
-                missing=settings.missing,
-                unpriced=settings.unpriced,
-                phase="setup",
-                thread_id=self._thread_id,
-                prices=lambda: price_book(self._config, settings.prices),
-            )
-            self._trackers.append(tracker)
+            self._trackers.append(_new_tracker(self._config, "setup", self._thread_id))
         return self._trackers[0]
 
     @contextmanager
@@ -236,6 +286,11 @@ class RunScope:
         finally:
             fixturedef.addfinalizer(lambda: teardown.enter_context(running(self)))
 
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Its calls since the last time."""
+        return self._trackers[0].calls() if self._trackers else ()
+
     def drain(self) -> dict[str, Any]:
         """Its calls since the last time, as plain data."""
         ledger = self._trackers[0].drain() if self._trackers else None
@@ -244,17 +299,40 @@ class RunScope:
 
 # -- with pytest's objects -------------------------------------------------------------------------------------
 
-_RUN: pytest.StashKey[RunScope] = pytest.StashKey()
-#: The attempt that is under way, or the last one.
-_ATTEMPT: pytest.StashKey[Attempt] = pytest.StashKey()
-#: Of a test: its attempts that called a model.
-_EARLIER: pytest.StashKey[tuple[Attempt, ...]] = pytest.StashKey()
-
 
 def start_run(config: pytest.Config) -> None:
     """Calls belong to the run from now on, until pytest ends."""
+    closers, settings = config.stash[CLOSERS], config.stash[SETTINGS]
     run = config.stash[_RUN] = RunScope(config)
-    config.stash[CLOSERS].enter_context(running(run))
+    closers.enter_context(running(run))
+    closers.callback(_close_interrupted, config)
+    counts = settings.track != "langchain"
+    if counts or settings.live != "allow":
+
+        def sink() -> WireSink:
+            from pytest_llm_usage.tracker import WireSink  # noqa: PLC0415 -- when an HTTP library is imported
+
+            return WireSink(partial(note_fault, config), counts=counts)
+
+        config.stash[_OBSERVATION] = HttpObservation(sink, closers)
+
+
+def _close_interrupted(config: pytest.Config) -> None:
+    if _ATTEMPT in config.stash:
+        config.stash[_ATTEMPT].close()
+
+
+def _flush(config: pytest.Config) -> None:
+    """Takes in answers that the code under test dropped before their end."""
+    if _OBSERVATION in config.stash:
+        config.stash[_OBSERVATION].flush()
+
+
+def unreported_calls(config: pytest.Config) -> list[Call]:
+    """The calls that no report carries yet."""
+    attempt = config.stash.get(_ATTEMPT, None)
+    own = attempt.unreported if attempt is not None else ()
+    return [*own, *config.stash[_RUN].calls]
 
 
 def run_scope(config: pytest.Config) -> RunScope:
@@ -282,11 +360,20 @@ def attempt_at(item: pytest.Item) -> Attempt:
 
 def report_attempt(attempt: Attempt, report: pytest.TestReport) -> None:
     """Puts what the test spent on its last report, as plain data: the same path with and without xdist."""
-    if attempt.used_tracker is not None:
-        attempt.item.stash[_EARLIER] = (*attempt.earlier, attempt)
     data = attempt.data()
+    attempt.note_reported()
     if data:
         if SESSION_BUDGET in attempt.item.config.stash:
             attempt.item.config.stash[SESSION_BUDGET].add(data)
         report.llm_usage = data  # type: ignore[attr-defined]
         report.user_properties.extend(attempt.properties())
+
+
+def interrupted_attempt(config: pytest.Config) -> tuple[str, dict[str, Any]] | None:
+    """The test that never got its report, because the run was interrupted in it, and what it spent; else None."""
+    attempt = config.stash.get(_ATTEMPT, None)
+    if attempt is None or not attempt.unreported:
+        return None
+    data = attempt.data()
+    attempt.note_reported()
+    return (attempt.item.nodeid, data) if data else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,9 +82,15 @@ class RunCollector:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Takes in what a worker of xdist spent behind its last test."""
-        data = getattr(node, "workeroutput", {}).get("llm_usage")
-        if data:
+        output = getattr(node, "workeroutput", {})
+        if data := output.get("llm_usage"):
             self._gathered().add("", "", data)
+        if interrupted := output.get("llm_usage_interrupted"):
+            self.add(interrupted[0], node.gateway.id, interrupted[1])
+
+    def add(self, nodeid: str, worker: str, data: Mapping[str, Any]) -> None:
+        """Takes in what a test spent whose report never came."""
+        self._gathered().add(nodeid, worker, data)
 
     def _check_session(self, session: pytest.Session, settings: Settings) -> None:
         """Fails the run that spent more than it may, or of which that cannot be known; only says so where budgets warn."""

@@ -30,7 +30,7 @@ def safe(hook: _Hook) -> _Hook:
         except pytest.UsageError:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
-            note_fault(hook.__name__, error, args)
+            _note(hook.__name__, error, args)
             return None
 
     return guarded  # type: ignore[return-value]
@@ -45,7 +45,7 @@ def safe_wrapper(hook: _Hook) -> _Hook:
             ours = hook(*args)
             next(ours)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
-            note_fault(hook.__name__, error, args)
+            _note(hook.__name__, error, args)
             return (yield)
         try:
             result = yield
@@ -57,24 +57,27 @@ def safe_wrapper(hook: _Hook) -> _Hook:
             except Exception as error:
                 if error is theirs or isinstance(error, pytest.UsageError):
                     raise
-                note_fault(hook.__name__, error, args)
+                _note(hook.__name__, error, args)
             raise
         try:
             ours.send(result)
         except StopIteration as stop:
             return stop.value
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
-            note_fault(hook.__name__, error, args)
+            _note(hook.__name__, error, args)
         return result
 
     return guarded  # type: ignore[return-value]
 
 
-def note_fault(where: str, error: Exception, args: tuple[Any, ...]) -> None:
-    """Keeps what went wrong for the end of the run."""
+def _note(where: str, error: Exception, args: tuple[Any, ...]) -> None:
     config = next((found for arg in args if (found := _config_of(arg)) is not None), None)
-    if config is None:
-        return
+    if config is not None:
+        note_fault(config, where, error)
+
+
+def note_fault(config: pytest.Config, where: str, error: Exception) -> None:
+    """Keeps what went wrong for the end of the run."""
     faults = config.stash.setdefault(FAULTS, [])
     if not faults:
         faults.append("".join(traceback.format_exception(error)).rstrip())
@@ -92,10 +95,15 @@ def fault_text(faults: list[str]) -> list[str]:
     """The lines that tell of them at the end of the run."""
     if not faults:
         return []
-    traceback_text, *short = faults
-    more = f", {len(short)} times in all" if len(short) > 1 else ""
+    traceback_text, *all_of_them = faults
+    first, *others = dict.fromkeys(all_of_them)
     return [
-        f"pytest-llm-usage: internal error in {short[0]}{more}.",
+        f"pytest-llm-usage: internal error in {first}",
+        *(f"  and in {other}" for other in others[:_MOST_SHOWN]),
+        *((f"  and {len(others) - _MOST_SHOWN} more",) if len(others) > _MOST_SHOWN else ()),
         "The tests' results stand; numbers of model calls may be missing. Please report it with these lines:",
         *traceback_text.splitlines(),
     ]
+
+
+_MOST_SHOWN = 5

@@ -1,38 +1,161 @@
-"""The budget of the whole run: where the processes of a run keep what they have spent together."""
+"""The budget of the whole run: what its processes have spent together, known to each of them before its next call.
+
+xdist's controller hears of a test when its worker is at the next one already, and a worker runs what it was once given,
+whatever the controller says meanwhile: a limit of the whole run has to be looked after where the calls are made. The
+processes share a table in memory, of which each writes one row: nobody waits, and nothing is read from a disk.
+"""
 
 from __future__ import annotations
 
+import mmap
+import os
 import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llm_usage.plugin.state import CLOSERS, SESSION_BUDGET, SESSION_BUDGET_FOLDER, SETTINGS
+from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS
 
-__all__ = ["limit_session", "name_workers_file"]
+if TYPE_CHECKING:
+    from pytest_llm_usage.budget import Limits
+    from pytest_llm_usage.ledger import Call
+
+__all__ = ["SESSION_BUDGET", "SessionBudget", "limit_session", "name_workers_row"]
+
+#: Rows of the table: workers have the first half, processes that were forked the second.
+_ROWS = 4096
+#: The limits of a session, in the order of a row's cells.
+_CELLS = ("max_tokens", "max_cost")
+_BYTES = _ROWS * len(_CELLS) * 8
+#: Cells hold whole numbers. What a process spent itself is counted exactly beside them.
+_UNITS_PER_USD = 10**12
+
+#: What the processes of this run have spent together.
+SESSION_BUDGET: pytest.StashKey[SessionBudget] = pytest.StashKey()
+_TABLE: pytest.StashKey[Path] = pytest.StashKey()
+_WORKERS: pytest.StashKey[int] = pytest.StashKey()
 
 
-def limit_session(config: pytest.Config) -> None:
+class SessionBudget:
+    """What has been spent of the limits of a run.
+
+    Args:
+        limits: What the run may spend.
+        unreported: The calls of this process that `add` was not told of yet.
+        table: The table that the processes share; None where this process, and what it forks, is the only one.
+        row: The row of this process.
+    """
+
+    def __init__(
+        self, limits: Limits, unreported: Callable[[], Sequence[Call]], table: Path | None = None, row: int = 0
+    ) -> None:
+        self._limits = limits
+        self._unreported = unreported
+        self._row = row
+        self._process = os.getpid()
+        self._reported: dict[str, Decimal] = {}
+        if table is None:
+            self._table = mmap.mmap(-1, _BYTES)
+        else:
+            with table.open("r+b") as file:
+                self._table = mmap.mmap(file.fileno(), _BYTES)
+        self._cells = memoryview(self._table).cast("q")
+
+    def add(self, data: Mapping[str, Any]) -> None:
+        """Takes in what the report of one attempt at a test carries: its calls, and those that were no test's."""
+        from pytest_llm_usage.ledger import Ledger  # noqa: PLC0415 -- at the first call
+
+        attempts = data.get("attempts", ())
+        calls = [call for rows in (*attempts[-1:], data.get("shared", ())) for call in Ledger.from_list(rows).calls]
+        for name, amount in self._amounts(calls).items():
+            self._reported[name] = self._reported.get(name, Decimal(0)) + amount
+        self._write(self._reported)
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether all processes together are known to have spent more than the run may."""
+        return any(spent > limit for _, limit, spent, _ in self._spent())
+
+    def forbids(self) -> str:
+        """Why no further call may be made; empty where one may."""
+        from pytest_llm_usage.budget import Breach  # noqa: PLC0415 -- at the first call
+
+        for name, limit, spent, origin in self._spent():
+            if spent > limit or limit == 0:
+                verdict = Breach(name, limit, spent, 0, origin).verdict
+                return f"{verdict}\nThe budget of the whole run is spent: this call was not sent."
+        return ""
+
+    def _spent(self) -> list[tuple[str, int | Decimal, int | Decimal, str]]:
+        """Each limit, what all processes have spent of it, and where it was set."""
+        from pytest_llm_usage.budget import spending  # noqa: PLC0415 -- at the first test of a run with a budget
+
+        if os.getpid() != self._process:
+            # A child that was forked begins a row of its own; what was spent before stands in its parent's.
+            self._process, self._reported = os.getpid(), {}
+            self._row = _ROWS // 2 + self._process % (_ROWS // 2)
+        own = dict(self._reported)
+        for name, amount in self._amounts(self._unreported()).items():
+            own[name] = own.get(name, Decimal(0)) + amount
+        self._write(own)
+        return [
+            (name, limit, own.get(name, Decimal(0)) + self._others(name), origin)
+            for name, limit, _, origin in spending(self._limits, ())
+        ]
+
+    def _amounts(self, calls: Iterable[Call]) -> dict[str, Decimal]:
+        from pytest_llm_usage.budget import spending  # noqa: PLC0415
+
+        return {name: Decimal(spent) for name, _, spent, _ in spending(self._limits, calls)}
+
+    def _write(self, spent: Mapping[str, Decimal]) -> None:
+        for column, name in enumerate(_CELLS):
+            units = _UNITS_PER_USD if name == "max_cost" else 1
+            self._cells[self._row * len(_CELLS) + column] = int(spent.get(name, Decimal(0)) * units)
+
+    def _others(self, name: str) -> Decimal:
+        column = _CELLS.index(name)
+        own = self._cells[self._row * len(_CELLS) + column]
+        units = _UNITS_PER_USD if name == "max_cost" else 1
+        return Decimal(sum(self._cells[column :: len(_CELLS)]) - own) / units
+
+    def close(self) -> None:
+        """Lets the table go."""
+        self._cells.release()
+        self._table.close()
+
+
+def limit_session(config: pytest.Config, unreported: Callable[[], Sequence[Call]]) -> None:
     """Adds up what the run spends, where that is limited."""
     settings = config.stash[SETTINGS]
     if not settings.session_limits or settings.budgets != "fail":
         return
-    from pytest_llm_usage.report.session_budget import SessionBudget  # noqa: PLC0415 -- only for runs with a budget
-
-    own = Path(getattr(config, "workerinput", {}).get("llm_usage_tally", ""))
-    # A worker on another machine has no such folder: it knows of itself alone, and the controller of all.
-    config.stash[SESSION_BUDGET] = SessionBudget(
-        settings.session_limits, own if own.name and own.parent.is_dir() else None
-    )
+    table, row = getattr(config, "workerinput", {}).get("llm_usage_session", ("", 0))
+    # A worker on another machine has no such file: it knows of itself alone, and the controller of all.
+    shared = Path(table) if table and Path(table).is_file() else None
+    budget = config.stash[SESSION_BUDGET] = SessionBudget(settings.session_limits, unreported, shared, row)
+    config.stash[CLOSERS].callback(budget.close)
 
 
-def name_workers_file(node: Any) -> None:
-    """Tells a worker of xdist where it notes for the others what it spends."""
+def name_workers_row(node: Any) -> None:
+    """Tells a worker of xdist which row of the table is its own."""
     stash = node.config.stash
     if SESSION_BUDGET not in stash:
         return
-    if SESSION_BUDGET_FOLDER not in stash:
-        folder = tempfile.TemporaryDirectory(prefix="llm-usage-", ignore_cleanup_errors=True)
-        stash[SESSION_BUDGET_FOLDER] = stash[CLOSERS].enter_context(folder)
-    node.workerinput["llm_usage_tally"] = str(Path(stash[SESSION_BUDGET_FOLDER], node.workerinput["workerid"]))
+    if _TABLE not in stash:
+        stash[_TABLE] = _new_table(stash[CLOSERS])
+    # A worker that replaces one that crashed has a row of its own: what was spent stays spent.
+    row = stash[_WORKERS] = stash.get(_WORKERS, -1) + 1
+    if row < _ROWS // 2:
+        node.workerinput["llm_usage_session"] = (str(stash[_TABLE]), row)
+
+
+def _new_table(closers: ExitStack) -> Path:
+    folder = closers.enter_context(tempfile.TemporaryDirectory(prefix="llm-usage-", ignore_cleanup_errors=True))
+    table = Path(folder, "session")
+    table.write_bytes(bytes(_BYTES))
+    return table

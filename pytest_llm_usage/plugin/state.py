@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import OpenCassette
     from pytest_llm_usage.cassettes.ownership import Ownership
     from pytest_llm_usage.pricing import PriceBook, PriceSource
-    from pytest_llm_usage.report.session_budget import SessionBudget
 
 # Kept with pytest's configuration.
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
@@ -23,10 +22,6 @@ SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 CLOSERS: pytest.StashKey[ExitStack] = pytest.StashKey()
 #: The price books, by the identity of what they were made of.
 PRICES: pytest.StashKey[dict[int, tuple[PriceSource | None, PriceBook]]] = pytest.StashKey()
-#: What the processes of this run have spent together.
-SESSION_BUDGET: pytest.StashKey[SessionBudget] = pytest.StashKey()
-#: The folder in which xdist's workers note it.
-SESSION_BUDGET_FOLDER: pytest.StashKey[str] = pytest.StashKey()
 #: What fails the run beside its tests; in the process that prints.
 RUN_FAILURES: pytest.StashKey[RunFailures] = pytest.StashKey()
 #: The cassettes that were opened.

@@ -46,6 +46,7 @@ class Settings:
     record: str | None
     report: str
     track: str
+    live: str
     missing: Literal["error", "warn", "ignore"]
     unpriced: Literal["error", "warn", "ignore"]
     tolerance: Tolerances | None

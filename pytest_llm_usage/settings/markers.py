@@ -15,8 +15,7 @@ from pytest_llm_usage.settings.options import parse_record_mode
 
 _BUDGET_MARKER = (
     f"llm_budget({', '.join(f'{name}=None' for name in BUDGET_KINDS)}, "
-    "model=None): fail the test if its model calls exceed a limit; with model='gpt-4o*' the limits hold for those models; "
-    "calls of a provider's own SDK are seen only in a test that asks for llm_usage or is marked vcr"
+    "model=None): fail the test if its model calls exceed a limit; with model='gpt-4o*' the limits hold for those models"
 )
 _CASSETTE_MARKER = (
     "llm_cassette(name=None, record=None, match_on=None, ignore_body=None): name the test's cassette, or say how it "

@@ -171,10 +171,19 @@ SETTINGS = (
     ),
     Setting(
         name="track",
-        parse=parsers.one_of("all", "requested"),
+        parse=parsers.one_of("all", "langchain", "requested"),
         default="all",
-        help="which tests are tracked and budgeted: all (default; of those that neither ask for llm_usage nor are marked "
-        "vcr, only LangChain's calls can be seen), or requested: those that ask for llm_usage",
+        help="which calls are tracked and budgeted: all (default: of every test, whoever makes them), langchain (of every "
+        "test, but only LangChain's where no cassette is replayed) or requested (of tests that ask for llm_usage)",
+    ),
+    Setting(
+        name="live",
+        parse=parsers.one_of("allow", "warn", "fail"),
+        flag="live",
+        default="allow",
+        metavar="MODE",
+        help="what a model call does that would leave this machine: allow (default), warn or fail (its test fails, before "
+        "it is sent)",
     ),
     Setting(
         name="missing",

@@ -1,4 +1,4 @@
-"""What is told of calls while they happen: `OpenCall`, a call that LangChain started; `Response`, what went over the wire.
+"""What is told of calls while they happen: `OpenCall`, a call that LangChain started; `Request` and `Response` on the wire.
 
 Read when it is first asked for, so that the code under test does not wait.
 """
@@ -16,7 +16,16 @@ from pytest_llm_usage.tracker.scope import Section
 from pytest_llm_usage.wire import WireCall, read
 from pytest_llm_usage.wire.exchange import Exchange
 
-__all__ = ["CallFields", "OpenCall", "Reporter", "Response", "current_call", "read_fields", "set_current_call"]
+__all__ = [
+    "CallFields",
+    "OpenCall",
+    "Reporter",
+    "Request",
+    "Response",
+    "current_call",
+    "read_fields",
+    "set_current_call",
+]
 
 #: Fields of `Call`, or what reads them when they are first asked for.
 CallFields: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
@@ -137,28 +146,61 @@ def current_call(owner: object) -> OpenCall | None:
 
 
 @dataclass(slots=True, eq=False)
+class Request:
+    """A request to a model, from before it is sent: what is known of it until it is answered.
+
+    Attributes:
+        owner: The tracker that it belongs to.
+        call: LangChain's call under way in the context that it was made in.
+        phase: pytest's phase.
+        callsite: Where the user's code made it.
+        sections: The sections open then.
+    """
+
+    owner: object
+    call: OpenCall | None
+    phase: str
+    callsite: Callsite | None
+    sections: tuple[Section, ...]
+
+
+@dataclass(slots=True, eq=False)
 class Response:
     """What went over the wire.
 
     Attributes:
         exchange: The request and its response.
-        call: LangChain's call under way in the context that the request was made in.
-        phase: pytest's phase.
-        callsite: Where the user's code made the request.
-        sections: The sections open then.
+        request: What was known when the request was made.
     """
 
     exchange: Exchange
-    call: OpenCall | None
-    phase: str
-    callsite: Callsite | None
-    sections: tuple[Section, ...]
+    request: Request
     _read: tuple[WireCall | None] | None = None
 
     @property
     def started_at(self) -> float:
         """Seconds since the epoch at which the request was made."""
         return self.exchange.started_at
+
+    @property
+    def call(self) -> OpenCall | None:
+        """LangChain's call under way in the context that the request was made in."""
+        return self.request.call
+
+    @property
+    def phase(self) -> str:
+        """Pytest's phase."""
+        return self.request.phase
+
+    @property
+    def callsite(self) -> Callsite | None:
+        """Where the user's code made the request."""
+        return self.request.callsite
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections that were open when it was made."""
+        return self.request.sections
 
     def wire(self) -> WireCall | None:
         """What the response says; None where it answered no call to a model."""

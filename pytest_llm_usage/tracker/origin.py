@@ -79,6 +79,7 @@ class Origin:
             fields.setdefault("streamed", self.call.streamed)
         if self.wire is not None and self.response is not None:
             fields = joined(fields, self.wire) if self.call is not None else fields | wire_fields(self.wire)
+            fields["live"] = self.response.exchange.live
             billing: Billing = fields["billing"]
             if billing.priced_at is None and self.response.exchange.replayed:
                 # A recording that does not say when it was made: the newest price known, whatever the day is.

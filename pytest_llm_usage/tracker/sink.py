@@ -1,30 +1,103 @@
 """Where those who observe the wire hand over what they see: it belongs to whoever makes the request.
 
 A cassette or a client of wider scope stays open while tests call models, so whose call it is is asked at every request.
+A request passes several observers on its way: the client that makes it tells first (`WireSink`), and a cassette that
+answers it tells in its place (`before_request`, `observe`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
+
 from pytest_llm_usage.credentials.recognised import header_credentials, remember
 from pytest_llm_usage.tracker.events import current_call
-from pytest_llm_usage.tracker.tracker import current
-from pytest_llm_usage.wire import is_model_call
+from pytest_llm_usage.tracker.tracker import Tracker, current
+from pytest_llm_usage.wire import asked_model, may_ask_model
 from pytest_llm_usage.wire.exchange import Exchange, Headers
+from pytest_llm_usage.wire.in_flight import claim, in_flight
 
-__all__ = ["before_request", "observe"]
+__all__ = ["WireSink", "before_request", "observe"]
+
+
+class WireSink:
+    """Tells the test that makes a request of it; what the observers of HTTP clients ask for (`http_clients.Sink`).
+
+    Args:
+        failed: Called with a request and what went wrong with observing it.
+        counts: Whether calls are counted and limited, or only kept from leaving this machine.
+    """
+
+    def __init__(self, failed: Callable[[str, Exception], None], *, counts: bool = True) -> None:
+        self._failed = failed
+        self._counts = counts
+
+    def wants(self, method: str, url: str) -> bool:
+        """Whether a request may ask a model, by its address."""
+        return may_ask_model(method, url)
+
+    def before_send(self, method: str, url: str, headers: Headers, body: bytes) -> _Ticket | None:
+        """Stops a request that a limit forbids."""
+        tracker = current()
+        if tracker is None:
+            return None
+        ticket = _Ticket(tracker, partial(asked_model, method, url, body, headers))
+        if self._counts:
+            tracker.check(ticket.request, ticket.asked_model)
+        return ticket
+
+    def before_network(self, url: str, ticket: object) -> None:
+        """Stops a call that would leave this machine, where that is not allowed."""
+        if isinstance(ticket, _Ticket) and ticket.asked_model() is not None:
+            ticket.tracker.check_live(ticket.request, url)
+
+    def observe(self, exchange: Exchange, ticket: object) -> None:
+        """Takes in what was sent and answered."""
+        if isinstance(ticket, _Ticket) and self._counts:
+            remember(header_credentials(exchange.request_headers))
+            ticket.tracker.take_in(exchange, ticket.request)
+
+    def unanswered(self, ticket: object) -> None:
+        """Notes that no answer will come."""
+        if isinstance(ticket, _Ticket):
+            ticket.tracker.unanswered(ticket.request)
+
+    def failed(self, subject: str, error: Exception) -> None:
+        """Notes that something went unobserved through a mistake of ours."""
+        self._failed(subject, error)
+
+
+class _Ticket:
+    """What is kept of a request from before it is sent until it is answered."""
+
+    def __init__(self, tracker: Tracker, asked_model: Callable[[], str | None]) -> None:
+        self.tracker = tracker
+        self.request = tracker.request(current_call(tracker))
+        #: Found out when it is first asked for: most tests have no limit.
+        self.asked_model = cache(asked_model)
 
 
 def before_request(method: str, url: str, body: bytes, headers: Headers) -> None:
-    """Stops a request to a model that a limit forbids and that no LangChain call waits for."""
+    """Stops a request that a cassette is about to answer or to let go, where its client has not been asked already."""
     tracker = current()
-    if tracker is not None and tracker.limits and is_model_call(method, url, body, headers):
-        tracker.check_request(current_call(tracker))
+    if tracker is not None and _ticket_in_flight() is None:
+        request = tracker.request(current_call(tracker))
+        tracker.check(request, partial(asked_model, method, url, body, headers))
+        tracker.unanswered(request)  # nobody says when it is answered
 
 
 def observe(exchange: Exchange) -> None:
-    """Takes in what a cassette recorded or replayed."""
+    """Takes in what a cassette recorded or replayed; the client that made the request then tells nothing of it."""
     # An answer or an error that repeats the key of its request is not shown with it.
     remember(header_credentials(exchange.request_headers))
-    tracker = current()
-    if tracker is not None:
-        tracker.take_in(exchange, current_call(tracker))
+    claim()
+    ticket = _ticket_in_flight()
+    if ticket is not None:
+        ticket.tracker.take_in(exchange, ticket.request)
+    elif (tracker := current()) is not None:
+        tracker.take_in(exchange, tracker.request(current_call(tracker)))
+
+
+def _ticket_in_flight() -> _Ticket | None:
+    ticket = getattr(in_flight.get(), "ticket", None)
+    return ticket if isinstance(ticket, _Ticket) else None

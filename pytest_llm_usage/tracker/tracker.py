@@ -9,15 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.budget import Breach, Limits, breaches, failure_text, must_stop
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
 from pytest_llm_usage.tracker.callsite import Callsite, shown, user_callsite
-from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, Response, read_fields
+from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, Request, Response, read_fields
 from pytest_llm_usage.tracker.origin import Origin, origins_of
 from pytest_llm_usage.tracker.reconcile import Discrepancy
 from pytest_llm_usage.tracker.scope import Section, Sections, current_scope
@@ -39,11 +40,18 @@ def _genai_prices() -> PriceBook:
     return PriceBook()
 
 
+class SessionLimit(Protocol):
+    """What the whole run may spend."""
+
+    def forbids(self) -> str:
+        """Why no further call may be made; empty where one may."""
+
+
 class Tracker:
     """Gathers the calls of one test, from the set-up of its fixtures to their tear-down.
 
-    Safe under threads without a lock: lists only grow by `append`, are copied before they are walked, and each call is
-    ended by one thread.
+    Safe under threads: lists only grow by `append`, are copied before they are walked, and each call is ended by one
+    thread. What a limit allows is decided under a lock, so that calls which are made at once count for each other.
 
     Args:
         root: Shown paths are relative to this folder.
@@ -53,11 +61,11 @@ class Tracker:
         thread_id: The thread that runs the test; this one where nothing is said.
         limits: What the test may spend.
         stop: Raises, with the text it is given, to stop a call that a limit forbids; None lets calls go on.
+        session: What the whole run may spend, where that is limited.
+        stop_live: Raises, with the text it is given, to stop a call that would leave this machine; None lets it go.
         prices: Makes the price book when a price is first asked for.
 
     Attributes:
-        failure: The first reason for which this test must fail whatever its code made of it (a stopped call, a
-            request that no cassette holds), as whole text.
         stopped_by: The limits that forbade the last call that was stopped; a limit on calls counts that call.
         cassettes: The recordings that its responses came from, or went to.
     """
@@ -72,17 +80,21 @@ class Tracker:
         thread_id: int | None = None,
         limits: tuple[Limits, ...] = (),
         stop: Callable[[str], NoReturn] | None = None,
+        session: SessionLimit | None = None,
+        stop_live: Callable[[str], NoReturn] | None = None,
         prices: Callable[[], PriceBook] = _genai_prices,
     ) -> None:
         self.root = root or Path.cwd()
         self.missing: Missing = missing
         self.unpriced: Missing = unpriced
         self.limits = limits
-        self.failure: str | None = None
+        self._failure: str | None = None
         self.stopped_by: tuple[Breach, ...] = ()
         self.cassettes: set[Path] = set()
         self._phase = phase
         self._stop = stop
+        self._session = session
+        self._stop_live = stop_live
         self._prices = prices
         self._reporter: Reporter | None = None
         self._attached: dict[object, Any] = {}
@@ -90,6 +102,9 @@ class Tracker:
         self._opened: list[OpenCall] = []
         self._responses: list[Response] = []
         self._stopped: list[str] = []
+        #: Requests that were sent and are not answered yet, with the models that they ask; but for those that LangChain's open calls stand for.
+        self._in_flight: dict[Request, str] = {}
+        self._deciding = threading.RLock()
         self._sections = Sections()
         self._origins: tuple[Origin, ...] = ()
         #: Another object after every event, so that an answer that no event came behind is given again.
@@ -138,16 +153,22 @@ class Tracker:
             batch: An object that the calls of one batch share.
         """
         self._reporter = reporter
-        if callsite is None and threading.get_ident() != self._thread_id:
-            # A thread of a library's: the test waits for it, at the line that started it.
-            callsite = user_callsite(self._thread_id)
-        if self._stop is not None and self.limits:
-            model = read_fields(fields).get("requested_model")
-            self._stop_beyond_limits(callsite, model, spent_only=reporter.may_be_cached())
-        call = OpenCall(self, run_id, self._phase, callsite, self._sections.here(), fields, batch)
-        self._opened.append(call)
+        call = OpenCall(self, run_id, self._phase, self._callsite(callsite), self._sections.here(), fields, batch)
+        if not self._is_limited:
+            self._opened.append(call)
+        else:
+            with self._deciding:
+                model = read_fields(fields).get("requested_model")
+                self._stop_beyond_limits(call.callsite, model, spent_only=reporter.may_be_cached())
+                self._opened.append(call)
         self._state = object()
         return call
+
+    def _callsite(self, callsite: Callsite | None) -> Callsite | None:
+        if callsite is None and threading.get_ident() != self._thread_id:
+            # A thread of a library's: the test waits for it, at the line that started it.
+            return user_callsite(self._thread_id)
+        return callsite
 
     def end(self, call: OpenCall, fields: CallFields) -> None:
         """Notes how a call ended; only its first end counts."""
@@ -163,17 +184,44 @@ class Tracker:
         """The calls that LangChain started as one batch with `call`."""
         return [other for other in self._opened.copy() if other.batch is call.batch and other is not call]
 
-    def check_request(self, call: OpenCall | None) -> None:
-        """Stops a request made while `call` was under way where a limit forbids it; one that `call` waits for goes on."""
-        if self._stop is not None and (call is None or not self._awaits_answer(call)):
-            self._stop_beyond_limits(user_callsite(), None)
+    def request(self, call: OpenCall | None) -> Request:
+        """What a request to a model belongs to that is made now, while `call` is under way in its context."""
+        return Request(self, call, self._phase, self._callsite(user_callsite()), self._sections.here())
 
-    def take_in(self, exchange: Exchange, call: OpenCall | None) -> None:
-        """Notes what went over the wire while `call` was under way in the context of the request."""
-        self._responses.append(Response(exchange, call, self._phase, user_callsite(), self._sections.here()))
+    def check(self, request: Request, asked_model: Callable[[], str | None]) -> None:
+        """Stops a request that is about to be sent where a limit forbids it; one that its LangChain call waits for goes on.
+
+        Args:
+            request: It is in flight from now on, until `take_in` or `unanswered`.
+            asked_model: The model, or None where it is no call to a model at all; asked only where there is a limit.
+        """
+        if not self._is_limited or (model := asked_model()) is None:
+            return
+        with self._deciding:
+            if request.call is None or not self._awaits_answer(request.call):
+                self._stop_beyond_limits(request.callsite, model)
+                self._in_flight[request] = model
+
+    def check_live(self, request: Request, url: str) -> None:
+        """Stops a request that is about to leave this machine, where that is not allowed."""
+        if self._stop_live is not None:
+            where = shown(request.callsite, self.root)
+            text = live_text(url, where)
+            self.fail(text)
+            self._stop_live(text)
+
+    def take_in(self, exchange: Exchange, request: Request) -> None:
+        """Notes what was sent and answered."""
+        with self._deciding:
+            self._responses.append(Response(exchange, request))
+            self.unanswered(request)
         if exchange.cassette is not None:
             self.cassettes.add(exchange.cassette)
         self._state = object()
+
+    def unanswered(self, request: Request) -> None:
+        """Notes that a request is not in flight any more."""
+        self._in_flight.pop(request, None)
 
     def _awaits_answer(self, call: OpenCall) -> bool:
         """Whether the calls made in the context of `call` are more than the answers that have come for them."""
@@ -182,9 +230,17 @@ class Tracker:
         return calls > sum(response.wire() is not None for response in answers)
 
     def fail(self, text: str) -> None:
-        """Notes a reason for which the test must fail; the first one stays."""
-        if self.failure is None:
-            self.failure = text
+        """Notes a reason for which the test must fail whatever its code makes of it; the first one stays."""
+        if self._failure is None:
+            self._failure = text
+
+    @property
+    def failure(self) -> str | None:
+        """Why the test must fail (a stopped call, a request that no cassette holds), as whole text; None where nothing."""
+        if self._failure is None and self.stopped_by:
+            # With the answers that have come meanwhile.
+            return failure_text(self.stopped_by, self.calls(), self._stopped)
+        return self._failure
 
     # -- answering ---------------------------------------------------------------------------------------------
 
@@ -272,18 +328,38 @@ class Tracker:
         found = [breach for limits in self.limits for breach in breaches(limits, calls, unpriced_holds=unpriced_holds)]
         return failure_text(found, calls, self._stopped) if found else None
 
+    @property
+    def _is_limited(self) -> bool:
+        return self._stop is not None and (bool(self.limits) or self._session is not None)
+
     def _stop_beyond_limits(self, callsite: Callsite | None, model: str | None, *, spent_only: bool = False) -> None:
+        if self._stop is None:
+            return
         calls = self.calls()
+        found: list[Breach] = []
         if spent_only:
             found = [
                 breach for limits in self.limits for breach in breaches(limits, calls) if breach.spent > breach.limit
             ]
-        else:
-            found = [breach for limits in self.limits if (breach := must_stop(limits, calls, model or UNKNOWN_MODEL))]
-        if found and self._stop is not None:
+        elif self.limits:
+            sent = list(self._in_flight.values())
+            # LangChain's open calls are among the calls already.
+            under_way = [call.model for call, origin in zip(calls, self._origins, strict=True) if not origin.is_settled]
+            stopping = partial(
+                must_stop,
+                calls=calls,
+                model=model or UNKNOWN_MODEL,
+                sent=sent,
+                under_way=under_way,
+                # What is replayed costs nothing: its budget is verified at the end.
+                reserve=any(not response.exchange.replayed for response in self._responses.copy()),
+            )
+            found = [breach for limits in self.limits if (breach := stopping(limits))]
+        if found:
             self.stopped_by = tuple(found)
             self._stopped.append(shown(callsite, self.root) or "")
-            text = failure_text(found, calls, self._stopped)
+            self._stop(self.failure or "")
+        if self._session is not None and (text := self._session.forbids()):
             self.fail(text)
             self._stop(self.failure or text)
 
@@ -295,6 +371,18 @@ class Tracker:
         if known is None or known[0] is not call:
             known = self._quoted[call.index] = (call, self._prices().quote(call))
         return known[1]
+
+
+def live_text(url: str, where: str | None) -> str:
+    """Why a call was stopped that would have left this machine."""
+    address = urlsplit(url)
+    return "\n".join(
+        (
+            f"live model call stopped: {address.hostname}{address.path} (--llm-usage-live=fail)",
+            *((f"  {where}",) if where else ()),
+            "Ask for the fixture llm_usage and record it:  pytest --llm-usage-record=once --llm-usage-live=allow",
+        )
+    )
 
 
 def current() -> Tracker | None:

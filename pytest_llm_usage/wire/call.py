@@ -115,11 +115,19 @@ def is_model_call(method: str, url: str, request_body: bytes, request_headers: H
     Where others use the path as well (`/api/chat` may be the application's own), the request must have the members
     that the API needs.
     """
+    return asked_model(method, url, request_body, request_headers) is not None
+
+
+def asked_model(method: str, url: str, request_body: bytes, request_headers: Headers) -> str | None:
+    """The model that a request asks, `unknown` where it names none; None where it is no call to a model."""
     path = path_of(url)
     if UNBILLED.search(path):
-        return False
-    recognised = by_path(method, path, Request.from_body(request_body, request_headers))
-    return recognised is not None and recognised[1] != "batch-results"
+        return None
+    request = Request.from_body(request_body, request_headers)
+    recognised = by_path(method, path, request)
+    if recognised is None or recognised[1] == "batch-results":
+        return None
+    return recognised[2].get("model") or request.model or recognised[2].get("deployment") or UNKNOWN_MODEL
 
 
 @lru_cache(maxsize=4096)
