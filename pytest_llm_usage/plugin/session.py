@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_llm_usage.budget import Breach, Limits, spending
 from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS
 
 if TYPE_CHECKING:
-    from pytest_llm_usage.budget import Limits
     from pytest_llm_usage.ledger import Call
 
 __all__ = ["SESSION_BUDGET", "SessionBudget", "limit_session", "name_workers_row"]
 
 #: Rows of the table: workers have the first half, processes that were forked the second.
 _ROWS = 4096
-#: The limits of a session, in the order of a row's cells.
-_CELLS = ("max_tokens", "max_cost")
-_BYTES = _ROWS * len(_CELLS) * 8
+#: Cells of a row, one for each limit of the session.
+_CELLS = 8
+_BYTES = _ROWS * _CELLS * 8
 #: Cells hold whole numbers. What a process spent itself is counted exactly beside them.
-_UNITS_PER_USD = 10**12
+_UNITS = 10**9
 
 #: What the processes of this run have spent together.
 SESSION_BUDGET: pytest.StashKey[SessionBudget] = pytest.StashKey()
@@ -58,6 +58,7 @@ class SessionBudget:
         self._row = row
         self._process = os.getpid()
         self._reported: dict[str, Decimal] = {}
+        self._names = [name for name, *_ in spending(limits, ())]
         if table is None:
             self._table = mmap.mmap(-1, _BYTES)
         else:
@@ -82,8 +83,6 @@ class SessionBudget:
 
     def forbids(self) -> str:
         """Why no further call may be made; empty where one may."""
-        from pytest_llm_usage.budget import Breach  # noqa: PLC0415 -- at the first call
-
         for name, limit, spent, origin in self._spent():
             if spent > limit or limit == 0:
                 verdict = Breach(name, limit, spent, 0, origin).verdict
@@ -92,8 +91,6 @@ class SessionBudget:
 
     def _spent(self) -> list[tuple[str, int | Decimal, int | Decimal, str]]:
         """Each limit, what all processes have spent of it, and where it was set."""
-        from pytest_llm_usage.budget import spending  # noqa: PLC0415 -- at the first test of a run with a budget
-
         if os.getpid() != self._process:
             # A child that was forked begins a row of its own; what was spent before stands in its parent's.
             self._process, self._reported = os.getpid(), {}
@@ -108,20 +105,16 @@ class SessionBudget:
         ]
 
     def _amounts(self, calls: Iterable[Call]) -> dict[str, Decimal]:
-        from pytest_llm_usage.budget import spending  # noqa: PLC0415
-
         return {name: Decimal(spent) for name, _, spent, _ in spending(self._limits, calls)}
 
     def _write(self, spent: Mapping[str, Decimal]) -> None:
-        for column, name in enumerate(_CELLS):
-            units = _UNITS_PER_USD if name == "max_cost" else 1
-            self._cells[self._row * len(_CELLS) + column] = int(spent.get(name, Decimal(0)) * units)
+        for column, name in enumerate(self._names):
+            self._cells[self._row * _CELLS + column] = int(spent.get(name, Decimal(0)) * _UNITS)
 
     def _others(self, name: str) -> Decimal:
-        column = _CELLS.index(name)
-        own = self._cells[self._row * len(_CELLS) + column]
-        units = _UNITS_PER_USD if name == "max_cost" else 1
-        return Decimal(sum(self._cells[column :: len(_CELLS)]) - own) / units
+        column = self._names.index(name)
+        own = self._cells[self._row * _CELLS + column]
+        return Decimal(sum(self._cells[column::_CELLS]) - own) / _UNITS
 
     def close(self) -> None:
         """Lets the table go."""

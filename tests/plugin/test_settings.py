@@ -218,7 +218,7 @@ def test_a_wrong_value_elsewhere_is_named_by_its_place(run, place):
 @pytest.mark.parametrize(
     ("key", "text", "complaint"),
     [
-        ("llm_usage_track", "some", "'some' is not one of all, requested"),
+        ("llm_usage_track", "some", "'some' is not one of all, langchain, requested"),
         ("llm_usage_missing", "eror", "'eror' is not one of error, warn, ignore; did you mean 'error'?"),
         ("llm_usage_budgets", "on", "'on' is not one of fail, warn, off"),
     ],

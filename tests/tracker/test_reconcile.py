@@ -640,8 +640,8 @@ def test_what_is_not_a_call_to_a_model_is_none(provider, llm_usage):
 def test_a_call_under_way_keeps_its_response_when_the_run_is_drained():
     tracker = Tracker()
     call = tracker.start(None, "run", None, {"requested_model": MODEL})
-    tracker.take_in(chat_exchange(10, 5), call)
-    tracker.take_in(chat_exchange(1, 1), None)
+    tracker.take_in(chat_exchange(10, 5), tracker.request(call))
+    tracker.take_in(chat_exchange(1, 1), tracker.request(None))
 
     assert [drained.source for drained in tracker.drain().calls] == ["http"]
     tracker.end(call, {"status": "no_usage", "usage": None})
