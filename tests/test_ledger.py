@@ -1,6 +1,7 @@
 """`Call` and `Ledger`: frozen values with a plain form."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -71,6 +72,28 @@ def test_a_call_of_an_older_file_reads_without_what_was_not_written_then():
 
     assert call.quote == Quote(cost_usd=Decimal("0.5"))
     assert (call.billing, call.live, call.quote.books) == (Billing(), False, ())
+
+
+def test_a_call_of_an_older_file_keeps_what_it_was_billed_for():
+    spent = {"input_tokens": 2, "output_tokens": 1, "total_tokens": 3}
+    plain = {
+        "index": 0, "model": "m", "source": "http", "status": "ok", "usage": spent, "service_tier": "flex",
+        "parts": [{"kind": "compaction", "model": "m", "usage": spent}], "billed_usage": spent,
+        "billed_items": {"web_search": 2}, "priced_at": "inf", "stated_cost_usd": "0.5",
+        "reported": spent, "reported_model": "m-1",
+    }  # fmt: skip
+    call, usage = Call.from_dict(plain), TokenUsage.of(2, 1)
+
+    assert call.billing == Billing(
+        usage=usage,
+        items={"web_search": 2},
+        parts=(Part("compaction", "m", usage),),
+        stated_cost_usd=Decimal("0.5"),
+        service_tier="flex",
+        priced_at=math.inf,
+    )
+    assert (call.service_tier, call.parts, langchain_report(call)) == ("flex", call.billing.parts, (spent, "m-1"))
+    assert plain.items() <= call.to_dict().items()
 
 
 def test_what_a_later_version_adds_to_a_price_is_passed_over():

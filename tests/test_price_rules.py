@@ -5,7 +5,10 @@ Every expected cost is arithmetic with published prices.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -17,7 +20,7 @@ from pytest_llm_usage.billing import Billing, Part
 from pytest_llm_usage.budget import Limits, breaches
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.pricing import PriceBook
-from pytest_llm_usage.pricing.billing_rules import KNOWN_SELLERS, provider_id_of
+from pytest_llm_usage.pricing.billing_rules import ALWAYS_SEARCH, KNOWN_SELLERS, SEARCH_ONCE_A_PROMPT, provider_id_of
 from pytest_llm_usage.pricing.genai_book import shipped_providers
 from pytest_llm_usage.pricing.price import KINDS
 from pytest_llm_usage.pricing.surcharges import OWN_PRICES, SURCHARGES
@@ -311,3 +314,91 @@ class TestAbsurdNumbers:
     @given(st.integers(0, 10**700), st.integers(0, 10**700))
     def test_sums_are_exact(self, left, right):
         assert int(total([Decimal(left), Decimal(right)])) == left + right
+
+
+# --- Beside genai-prices' own result ----------------------------------------------------------------------------------
+
+SHIPPED = [(seller, info) for seller in shipped_providers().values() for info in seller.models]
+#: Where our cost is another than genai-prices' own, and why.
+NOT_MODELLED = {
+    "own price": "a single kind has a price of ours, or none: see `OWN_PRICES`",
+    "unpriced": "a count has no price; genai-prices takes it for the whole it is part of, or for nothing",
+    "sold by others": "listed under a maker who does not serve it: see `NOT_SOLD_BY_MAKER`",
+    "hours": "prices for hours of the day are taken to begin with the dated price they follow",
+    "first tier": "before a tier's first day in the book its first price stands in",
+    "one search a prompt": "Gemini's searches are billed as one a prompt, see `SEARCH_ONCE_A_PROMPT`",
+}
+
+
+def _why_not_modelled(seller, info, ours, searches):
+    if (seller.id, info.id[:7]) == ("openai", "gpt-oss"):
+        return "sold by others"
+    if ours.cost_usd is None:
+        assert re.search("no price (for|per)", ours.reason)
+        return "unpriced"
+    if any(mark in info.id for mark in ALWAYS_SEARCH) or (seller.id == "cohere" and "embed-v4" in info.id):
+        return "own price"
+    if searches and info.id.startswith(SEARCH_ONCE_A_PROMPT):
+        return "one search a prompt"
+    if any("since 2026-10-1" in note or "price since" in note for note in ours.notes):
+        return "first tier"
+    if any(hasattr(price.constraint, "start_time") for price in info.prices if isinstance(info.prices, list)):
+        return "hours"
+    return ""
+
+
+USAGES = [
+    (1_000, 0, 0, 77, 0),
+    (300_000, 0, 0, 5, 0),
+    (900, 90, 0, 7, 0),
+    (900, 0, 90, 7, 0),
+    (500, 30, 20, 9, 0),
+    (9, 0, 0, 1, 3),
+]
+TERMS = [{}, {"processing": "batch"}, {"service_tier": "flex"}, {"service_tier": "priority"}, {"speed": "fast"}]
+
+
+@pytest.mark.parametrize("terms", TERMS, ids=lambda terms: "-".join(terms.values()) or "list")
+def test_everything_costs_what_genai_prices_says_but_for_what_it_does_not_model(terms):
+    """All of its models, on each day on which a price changed at some seller's."""
+    from genai_prices.types import Usage
+
+    equal, causes = 0, Counter()
+    for seller, info in SHIPPED:
+        if terms and not any(variant.when == terms for variant in info.price_variants or ()):
+            continue  # Asked for what it does not have, it answers with the list price; we with none.
+        for at in ("2025-06-01", "2026-11-20") if not terms else ("2026-10-14", "2026-11-20"):
+            for plain_input, read, written, output, searches in USAGES:
+                theirs = info.calc_price(
+                    Usage(
+                        input_tokens=plain_input + read + written,
+                        output_tokens=output,
+                        cache_read_tokens=read,
+                        cache_write_tokens=written,
+                        web_searches=searches,
+                    ),
+                    seller,
+                    genai_request_timestamp=datetime.fromtimestamp(day(at), UTC),
+                    price_context=terms or None,
+                )
+                ours = PriceBook().quote(
+                    call(
+                        seller.id,
+                        info.id,
+                        plain_input + read + written,
+                        output,
+                        input_token_details={"cache_read": read, "cache_creation": written},
+                        items={"web_search": searches} if searches else {},
+                        service_tier="batch" if "processing" in terms else terms.get("service_tier"),
+                        modifiers={"speed": "fast"} if "speed" in terms else {},
+                        priced_at=day(at),
+                    )
+                )
+                if ours.cost_usd == theirs.total_price:
+                    equal += 1
+                    continue
+                why = _why_not_modelled(seller, info, ours, searches)
+                assert why in NOT_MODELLED, (seller.id, info.id, at, ours, theirs.total_price)
+                causes[why] += 1
+    assert equal > {"list": 20_000}.get("-".join(terms.values()) or "list", 40)
+    assert causes.total() - causes["unpriced"] < 100
