@@ -16,7 +16,7 @@ from collections.abc import Coroutine, Mapping
 from types import ModuleType
 from typing import Any
 
-from pytest_llm_usage.http_clients.observer import Observation, Observer, as_bytes, several
+from pytest_llm_usage.http_clients.observer import LazyHeaders, Observation, Observer, as_bytes
 from pytest_llm_usage.http_clients.patches import Patches
 from pytest_llm_usage.wire.exchange import Headers
 
@@ -124,7 +124,7 @@ def _address(session: Any, url: Any, params: Any) -> Any:
 
 def _details(session: Any, kwargs: Mapping[str, Any]) -> tuple[Headers, bytes]:
     own = kwargs.get("headers") or {}
-    headers = several(
+    headers = LazyHeaders(
         (str(name), str(value))
         for source in (getattr(session, "headers", None) or {}, own)
         for name, value in (source.items() if hasattr(source, "items") else source)
@@ -150,7 +150,7 @@ def _details(session: Any, kwargs: Mapping[str, Any]) -> tuple[Headers, bytes]:
 def _observed(response: Any, observation: Observation) -> Any:
     """The same response, observed."""
     try:
-        observation.respond(response.status, several(response.headers.items()))
+        observation.respond(response.status, LazyHeaders(response.headers.items()))
         content = response.content
         if isinstance(body := getattr(response, "_body", None), bytes):
             observation.tap(body)

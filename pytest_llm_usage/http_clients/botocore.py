@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from pytest_llm_usage.http_clients.observer import Observation, Observer, as_bytes, several
+from pytest_llm_usage.http_clients.observer import LazyHeaders, Observation, Observer, as_bytes
 from pytest_llm_usage.http_clients.patches import Patches
 from pytest_llm_usage.http_clients.urllib3 import observe_raw
 from pytest_llm_usage.wire.exchange import Headers
@@ -40,7 +40,7 @@ def _details(request: Any) -> tuple[Headers, bytes]:
         (name, value.decode("latin-1") if isinstance(value, bytes) else str(value))
         for name, value in request.headers.items()
     )
-    return several(headers), as_bytes(request.body)
+    return LazyHeaders(headers), as_bytes(request.body)
 
 
 def _observed(answer: Any, observation: Observation) -> Any:
@@ -49,7 +49,7 @@ def _observed(answer: Any, observation: Observation) -> Any:
         success, _ = answer
         if success is not None:
             response = success[0]
-            observation.respond(response.status_code, several(response.headers.items()))
+            observation.respond(response.status_code, LazyHeaders(response.headers.items()))
             if response._content is not None:  # noqa: SLF001 - `content` would read it
                 observation.tap(response._content)  # noqa: SLF001
                 observation.finish()

@@ -14,7 +14,7 @@ from types import FrameType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pytest_llm_usage.http_clients.observer import Observation, Observer, as_bytes, several
+from pytest_llm_usage.http_clients.observer import LazyHeaders, Observation, Observer, as_bytes
 from pytest_llm_usage.http_clients.patches import Patches
 from pytest_llm_usage.http_clients.readers import FILE_METHODS, observe_reader
 from pytest_llm_usage.wire.exchange import Headers
@@ -87,13 +87,13 @@ def _is_recorder(caller: FrameType) -> bool:
 def _details(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Headers, bytes]:
     body = args[0] if args else kwargs.get("body")
     headers = args[1] if len(args) > 1 else kwargs.get("headers")
-    return several((headers or {}).items()), as_bytes(body)
+    return LazyHeaders((headers or {}).items()), as_bytes(body)
 
 
 def _observed(response: Any, observation: Observation) -> Any:
     """The same response, observed."""
     try:
-        observation.respond(response.status, several(response.getheaders()))
+        observation.respond(response.status, LazyHeaders(response.getheaders()))
         if response.fp is None:
             observation.finish()
         else:

@@ -11,11 +11,10 @@ Read in httpx 0.28.1, httpx2 2.16.2, httpcore 1.0.9 and httpcore2 2.16.2. What i
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from itertools import chain
 from types import ModuleType
 from typing import Any, Self
 
-from pytest_llm_usage.http_clients.observer import Observation, Observer, as_bytes, several
+from pytest_llm_usage.http_clients.observer import LazyHeaders, Observation, Observer, as_bytes
 from pytest_llm_usage.http_clients.patches import Patches
 from pytest_llm_usage.wire.exchange import Headers
 
@@ -87,7 +86,7 @@ def _host(host: str) -> str:
 
 
 def _details(request: Any) -> tuple[Headers, bytes]:
-    headers = several(request.headers.multi_items())
+    headers = LazyHeaders(request.headers.raw)
     return headers, as_bytes(getattr(request, "_content", None)) or _form(request.stream)
 
 
@@ -105,7 +104,7 @@ def _form(stream: Any) -> bytes:
 def _observed(response: Any, observation: Observation, wrapper: type[ObservedStream | ObservedAsyncStream]) -> Any:
     """The same response, whose stream is observed."""
     try:
-        observation.respond(response.status_code, several(response.headers.multi_items()))
+        observation.respond(response.status_code, LazyHeaders(response.headers.raw))
         content = getattr(response, "_content", None)
         if content is not None:
             # A mock's response that has no stream to be read.
@@ -136,13 +135,10 @@ class _Observed:
 
 
 class ObservedStream(_Observed):
-    """The stream of a response's raw bytes, told of as they are read.
-
-    Iterators of `itertools` and not a generator of ours: an error on the way has the library's frames alone.
-    """
+    """The stream of a response's raw bytes, told of as they are read."""
 
     def __iter__(self) -> Iterator[Any]:
-        return chain(map(self._observation.tap, self._stream), self._observation.at_end())
+        return self._observation.passing(self._stream)
 
     def close(self) -> None:
         __tracebackhide__ = True

@@ -11,8 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import Context, Token, copy_context
+from functools import lru_cache
+from itertools import chain
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pytest_llm_usage.http_clients.body import BoundedBody
@@ -21,9 +23,7 @@ from pytest_llm_usage.wire.exchange import Exchange, Headers
 from pytest_llm_usage.wire.in_flight import InFlight, in_flight
 from pytest_llm_usage.wire.loopback import is_loopback
 
-__all__ = ["Observation", "Observer"]
-
-_T = TypeVar("_T")
+__all__ = ["LazyHeaders", "Observation", "Observer", "as_bytes"]
 
 #: What a client knows of a request beside its address: its headers and body. Asked only where a model may be asked.
 Details = Callable[[], tuple[Headers, bytes]]
@@ -99,7 +99,7 @@ class Observer:
             return
         try:
             address = url()
-            if not request.covers(address) or is_loopback(urlsplit(address).hostname or "localhost"):
+            if not request.covers(address) or _is_local(address):
                 return
             request.live = True
             request.context.run(self._sink.before_network, address, request.ticket)
@@ -153,6 +153,11 @@ class Observer:
 _REMEMBERED = 4096
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _is_local(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "localhost")
+
+
 class Observation(InFlight):
     """One request of the code under test and what becomes of it.
 
@@ -160,6 +165,7 @@ class Observation(InFlight):
 
     Attributes:
         scope: The client's object from which redirects are followed inside of the request; None where there is none.
+        tap: Takes in a piece of the body that passes to its reader, and passes it on: called once for each.
         ticket: What the sink gave for it.
     """
 
@@ -176,6 +182,7 @@ class Observation(InFlight):
         "method",
         "observer",
         "scope",
+        "tap",
         "ticket",
         "url",
     )
@@ -194,6 +201,7 @@ class Observation(InFlight):
         self._status: int | None = None
         self._headers: Headers = {}
         self._body: BoundedBody | None = None
+        self.tap: Callable[[Any], Any] = _passed_on
         self._token: Token[InFlight | None] | None = None
 
     def __enter__(self) -> Self:
@@ -216,15 +224,16 @@ class Observation(InFlight):
         self._status = status
         self._headers = headers
         self._body = BoundedBody()
+        self.tap = self._body.add
 
-    def tap(self, piece: _T) -> _T:
-        """Take in a piece of the body that passes to its reader, and pass it on."""
-        if self._body is not None and isinstance(piece, bytes):
-            self._body.add(piece)
-        return piece
+    def passing(self, pieces: Iterable[Any]) -> Iterator[Any]:
+        """The pieces of the body, told of as they pass to their reader. Whoever comes to their end has read it all.
 
-    def at_end(self) -> Iterator[Any]:
-        """Nothing, at the end of an iterator: whoever comes here has read it all."""
+        Iterators of `itertools` and not a generator of ours: an error on the way has the library's frames alone.
+        """
+        return iter(pieces) if self._body is None else chain(self._body.passing(pieces), self._at_end())
+
+    def _at_end(self) -> Iterator[Any]:
         self.finish()
         yield from ()
 
@@ -236,6 +245,7 @@ class Observation(InFlight):
     def finish(self) -> None:
         """Tell of the request, with what was read of its answer. Only the first time counts."""
         body, self._body = self._body, None
+        self.tap = _passed_on
         if body is None or self._status is None:
             return
         if self.claimed:
@@ -265,9 +275,39 @@ def as_bytes(value: object) -> bytes:
     return value.encode("utf-8", "replace") if isinstance(value, str) else b""
 
 
-def several(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:
-    """Headers by name, each with all its values."""
-    headers: dict[str, list[str]] = {}
-    for name, value in pairs:
-        headers.setdefault(name, []).append(value)
-    return headers
+def _passed_on(piece: Any) -> Any:
+    return piece
+
+
+class LazyHeaders(Mapping[str, list[str]]):
+    """Headers by name, each with all its values, put together when somebody asks for one.
+
+    Args:
+        pairs: Names and values, as they are now.
+    """
+
+    __slots__ = ("_by_name", "_pairs")
+
+    def __init__(self, pairs: Iterable[tuple[Any, Any]]) -> None:
+        self._pairs = [*pairs]
+        self._by_name: dict[str, list[str]] | None = None
+
+    def _read(self) -> dict[str, list[str]]:
+        if self._by_name is None:
+            self._by_name = {}
+            for name, value in self._pairs:
+                self._by_name.setdefault(_text(name), []).append(_text(value))
+        return self._by_name
+
+    def __getitem__(self, name: str) -> list[str]:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

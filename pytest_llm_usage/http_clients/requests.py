@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from pytest_llm_usage.http_clients.observer import Observation, Observer, as_bytes, several
+from pytest_llm_usage.http_clients.observer import LazyHeaders, Observation, Observer, as_bytes
 from pytest_llm_usage.http_clients.patches import Patches
 from pytest_llm_usage.http_clients.urllib3 import observe_raw
 from pytest_llm_usage.wire.exchange import Headers
@@ -42,13 +42,13 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
 
 
 def _details(request: Any) -> tuple[Headers, bytes]:
-    return several(request.headers.items()), as_bytes(request.body)
+    return LazyHeaders(request.headers.items()), as_bytes(request.body)
 
 
 def _observed(response: Any, observation: Observation) -> Any:
     """The same response, observed."""
     try:
-        observation.respond(response.status_code, several(response.headers.items()))
+        observation.respond(response.status_code, LazyHeaders(response.headers.items()))
         content = response._content  # noqa: SLF001 - `content` would read it
         if content is False:
             observe_raw(response.raw, observation)

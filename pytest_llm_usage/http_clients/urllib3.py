@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from pytest_llm_usage.http_clients.observer import Observation, Observer, as_bytes, several
+from pytest_llm_usage.http_clients.observer import LazyHeaders, Observation, Observer, as_bytes
 from pytest_llm_usage.http_clients.patches import Patches
 from pytest_llm_usage.http_clients.readers import FILE_METHODS, URLLIB3_METHODS, observe_reader
 from pytest_llm_usage.wire.exchange import Headers
@@ -57,13 +57,13 @@ def _absolute(pool: Any, url: str) -> str:
 def _details(pool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Headers, bytes]:
     body = args[0] if args else kwargs.get("body")
     headers = args[1] if len(args) > 1 else kwargs.get("headers")
-    return several((headers if headers is not None else pool.headers or {}).items()), as_bytes(body)
+    return LazyHeaders((headers if headers is not None else pool.headers or {}).items()), as_bytes(body)
 
 
 def _observed(response: Any, observation: Observation) -> Any:
     """The same response, observed."""
     try:
-        observation.respond(response.status, several(response.headers.items()))
+        observation.respond(response.status, LazyHeaders(response.headers.items()))
         observe_raw(response, observation)
     except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
         observation.observer.report(f"{observation.method} {observation.url}", error)
