@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import calls, compare_runs, replay, startup, wire_reading
+from benchmarks import calls, compare_runs, http_clients, replay, startup, wire_reading
 
 
 def main() -> int:
@@ -24,6 +24,7 @@ def main() -> int:
         lambda: replay.compare(tests=100, rounds=2 * options.rounds),
         lambda: wire_reading.compare(rounds=options.rounds),
         lambda: compare_runs.compare(rounds=options.rounds),
+        lambda: http_clients.compare(requests=10_000, streams=2_000),
         lambda: calls.compare(tests=options.tests, rounds=options.rounds),
     ):
         lines = measured()
