@@ -75,6 +75,9 @@ def _observe(closers: ExitStack) -> None:
         def observe(self, *_: object) -> None:
             """Kept, and read when the test asks for its calls: `wire_reading` measures that."""
 
+        def unanswered(self, ticket: object) -> None:
+            pass
+
         def failed(self, subject: str, error: Exception) -> None:
             raise SystemExit(f"{subject}: {error}")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -34,10 +34,10 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
         try:
             address = str(_address(session, url, kwargs.get("params")))
             if observer.wants(method, address):
-                coroutine = manager._coro  # noqa: SLF001
-                watched: Any = _request(coroutine, observer, method, address, session, kwargs)
-                watched.__qualname__ = coroutine.__qualname__
-                manager._coro = watched  # noqa: SLF001
+                manager._coro = _Watched(  # noqa: SLF001
+                    manager._coro,  # noqa: SLF001
+                    lambda coroutine: _request(coroutine, observer, method, address, session, kwargs),
+                )
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
             observer.report(f"{method} {url}", error)
         return manager
@@ -94,6 +94,41 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
         patches.replace(module, "request", ("method", "url"), wrap_function)
     patches.replace(library.ClientResponse, "_notify_content", ("self",), wrap_notify)
     patches.replace(library.BaseConnector, "connect", ("self", "req"), wrap_connect)
+
+
+class _Watched(Coroutine[Any, Any, Any]):
+    """A coroutine round another one, made when it is awaited: one that never is leaves nothing of ours behind.
+
+    Args:
+        coroutine: The library's own.
+        watch: Makes the coroutine that awaits it.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], watch: Callable[[Any], Coroutine[Any, Any, Any]]) -> None:
+        self._coroutine = coroutine
+        self._watch = watch
+        self._watching: Coroutine[Any, Any, Any] | None = None
+
+    def _started(self) -> Coroutine[Any, Any, Any]:
+        if self._watching is None:
+            self._watching = self._watch(self._coroutine)
+        return self._watching
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._started().__await__()
+
+    def send(self, value: Any) -> Any:
+        __tracebackhide__ = True
+        return self._started().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        __tracebackhide__ = True
+        return (self._watching or self._coroutine).throw(*error)
+
+    def close(self) -> None:
+        if self._watching is not None:
+            self._watching.close()
+        self._coroutine.close()
 
 
 async def _request(

@@ -188,6 +188,7 @@ class KeptSink:
     exchanges: list[Any] = field(default_factory=list)
     tickets: list[object] = field(default_factory=list)
     failures: list[tuple[str, Exception]] = field(default_factory=list)
+    unanswered_tickets: list[object] = field(default_factory=list)
     stop: BaseException | None = None
     stop_network: BaseException | None = None
     break_on: str = ""
@@ -215,6 +216,9 @@ class KeptSink:
         self._break("observe")
         self.exchanges.append(exchange)
         self.tickets.append(ticket)
+
+    def unanswered(self, ticket):
+        self.unanswered_tickets.append(ticket)
 
     def failed(self, subject, error):
         self.failures.append((subject, error))

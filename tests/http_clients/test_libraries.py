@@ -8,6 +8,7 @@ import pickle
 import socket
 import threading
 import urllib.request
+import warnings
 import weakref
 from io import BytesIO
 from types import SimpleNamespace
@@ -405,17 +406,34 @@ class TestAiohttp:
         assert read(sink.exchanges[0]).requested_model == "whisper-1"
         assert totals(sink) == [12]
 
-    def test_a_request_that_is_never_awaited(self, server, sink):
+    @pytest.mark.parametrize("is_closed", [True, False])
+    def test_a_request_that_is_never_awaited(self, server, sink, is_closed):
+        async def ask(path):
+            async with aiohttp.ClientSession() as session:
+                manager = session.post(server.url + path, json=QUESTION)
+                if is_closed:
+                    manager.close()
+
+        def warned(path):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", RuntimeWarning)
+                asyncio.run(ask(path))
+                gc.collect()
+            return [str(warning.message) for warning in caught if warning.category is RuntimeWarning]
+
+        assert warned(MODEL_PATH) == warned(OTHER_PATH)
+        assert bool(warned(MODEL_PATH)) is not is_closed
+        assert sink.sent == []
+
+    def test_as_a_task_of_its_own(self, server, sink):
         async def ask():
             async with aiohttp.ClientSession() as session:
-                manager = session.post(server.url + MODEL_PATH, json=QUESTION)
-                manager.close()
+                response = await asyncio.create_task(session.post(server.url + MODEL_PATH, json=QUESTION))
+                return await response.json()
 
-        with pytest.warns(RuntimeWarning, match=r"'ClientSession\._request' was never awaited") as caught:
-            asyncio.run(ask())
-            gc.collect()
-        assert len(caught) == 1
-        assert sink.sent == []
+        server.scripts = [json_answer()]
+        assert asyncio.run(ask()) == ANSWER
+        assert totals(sink) == [12]
 
 
 @pytest.fixture(params=[name for name in DRIVERS if name != "botocore"])
