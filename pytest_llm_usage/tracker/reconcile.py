@@ -227,12 +227,17 @@ def joined(told: Mapping[str, Any], wire: WireCall) -> dict[str, Any]:
         fields["status"] = wire.status
     fields["note"] = fields.get("note") or wire.note
     fields["provider"] = wire.provider or fields.get("provider")
-    if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
+    if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL or _is_repeated(fields["model"], wire.model):
         fields["model"] = wire.model
     fields["billing"] = wire.billing.filled_from(fields.get("billing") or wire.billing)
     for name in ("requested_model", "response_id"):
         fields[name] = getattr(wire, name) or fields.get(name)
     return fields
+
+
+def _is_repeated(told: str, name: str) -> bool:
+    """Whether LangChain joined the name of every choice of a stream: `gpt-4o` twice is `gpt-4ogpt-4o`."""
+    return len(told) > len(name) > 0 and told == name * (len(told) // len(name))
 
 
 def wire_fields(wire: WireCall) -> dict[str, Any]:

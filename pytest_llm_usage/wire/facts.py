@@ -63,13 +63,17 @@ class Facts:
         first = next(body.events(), None)
         telling = stated.events if first is None else (*stated.events, first)
         model = first_text(flavour.model, chain(telling, _naming(flavour, body))) or requested_model
+        items, item_problems = _billed_items(flavour, body, stated)
         tools, problems = _tools(flavour, body, stated.usage)
         return cls(
             model=model,
-            usage=stated.usage,
+            usage=None if problems or item_problems else stated.usage,
             billing=Billing(
                 usage=stated.billed_usage,
-                items=_billed_items(flavour, body, stated, tools),
+                # What a tool states in tokens is billed by those.
+                items=MappingProxyType(
+                    {kind: n for kind, n in items.items() if kind not in {part.kind for part in tools}}
+                ),
                 parts=(*_parts(stated, model), *tools),
                 stated_cost_usd=stated.cost_usd(headers),
                 region=first_text(flavour.region, telling, ignored=_UNSAID),
@@ -80,7 +84,7 @@ class Facts:
             ),
             response_id=first_text(flavour.response_id, telling) or header(headers, flavour.response_id_header) or None,
             events=telling,
-            problems=(*stated.problems, *problems),
+            problems=(*stated.problems, *problems, *item_problems),
             remarks=(
                 *stated.remarks,
                 *(
@@ -216,7 +220,17 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
 def _usage_objects(source: Source, event: Event) -> list[tuple[str, Mapping[str, Any]]]:
     """The objects of an event that state a count, all at the same path, and that path."""
     for path in source.paths:
-        found = [(path, value) for value in iter_path(event.data, path) if source.schema.states_usage(value)]
+        found = [
+            (path, value)
+            for value in iter_path(event.data, path)
+            # Of cumulative objects one that takes a count back is told by its members.
+            if source.schema.states_usage(value)
+            or (
+                source.combine == "merge"
+                and isinstance(value, Mapping)
+                and not value.keys().isdisjoint(source.schema.output)
+            )
+        ]
         if found:
             return found
     return []
@@ -292,20 +306,22 @@ def _tools(flavour: Flavour, body: Body, usage: TokenUsage | None) -> tuple[tupl
     return tuple(parts), tuple(problems)
 
 
-def _billed_items(flavour: Flavour, body: Body, stated: _Stated, tools: tuple[Part, ...]) -> Mapping[str, int]:
-    """What is billed by the piece: as the usage object counts it, else as the events list it.
+def _billed_items(flavour: Flavour, body: Body, stated: _Stated) -> tuple[Mapping[str, int], tuple[str, ...]]:
+    """What is billed by the piece, as the usage object counts it, else as the events list it; and what cannot be read.
 
-    Events of a stream that list anything list all there was until then. What a tool states in tokens is billed by those.
+    Events of a stream that list anything list all there was until then.
     """
     counted = stated.items
     items = {**{item.kind: 0 for item in flavour.items}, **counted}
     unstated = [item for item in flavour.items if item.kind not in counted]
     keys = tuple(dict.fromkeys(key for item in unstated for key in item.keys))
+    problems: dict[str, None] = {}
     for event in body.holding(keys) if keys else ():
         for item in unstated:
             items[item.kind] = max(items[item.kind], item.count(event.data) or 0)
-    by_token = {part.kind for part in tools}
-    return MappingProxyType({kind: n for kind, n in items.items() if n and kind not in by_token})
+            if problem := item.problem(event.data):
+                problems[problem] = None
+    return {kind: n for kind, n in items.items() if n}, tuple(problems)
 
 
 # --- Batches ----------------------------------------------------------------------------------------------------------

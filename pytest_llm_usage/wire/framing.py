@@ -79,6 +79,9 @@ class Body:
         self._content = content
         self._whole: tuple[Event, ...] | None = None
         self._aws_text: list[bytes] = []
+        #: The last block that was parsed, and whether there is any that can be.
+        self._parsed_block: tuple[int, int, list[Event]] = (-1, -1, [])
+        self._holds_nothing = False
 
     @classmethod
     def from_value(cls, value: Any) -> Body:
@@ -95,11 +98,15 @@ class Body:
             return
         separator = _SEPARATORS[self.framing]
         start = 0
-        while start < len(self._content):
+        found = False
+        while start < len(self._content) and not self._holds_nothing:
             end = self._content.find(separator, start)
             end = len(self._content) if end < 0 else end
-            yield from self._between(start, end)
+            for event in self._between(start, end):
+                found = True
+                yield event
             start = end + len(separator)
+        self._holds_nothing = not found
 
     def last(self) -> Event | None:
         """The last event that can be read."""
@@ -107,7 +114,7 @@ class Body:
             return whole[-1] if whole else None
         separator = _SEPARATORS[self.framing]
         end = len(self._content)
-        while end > 0:
+        while end > 0 and not self._holds_nothing:
             start = self._content.rfind(separator, 0, end)
             start = 0 if start < 0 else start + len(separator)
             if events := self._between(start, end):
@@ -128,15 +135,16 @@ class Body:
             return
         positions = sorted(match.start() for key in keys for match in _member(key).finditer(self._content))
         separator = _SEPARATORS[self.framing]
-        seen = -1
+        start = end = -1
         for position in reversed(positions) if backwards else positions:
+            if start <= position < end:
+                # One event may hold a key a hundred thousand times; its bounds are looked for once.
+                continue
             start = self._content.rfind(separator, 0, position)
             start = 0 if start < 0 else start + len(separator)
-            if start == seen:
-                continue
-            seen = start
             end = self._content.find(separator, position)
-            events = self._between(start, len(self._content) if end < 0 else end)
+            end = len(self._content) if end < 0 else end
+            events = self._between(start, end)
             yield from reversed(events) if backwards else events
 
     def mentions(self, pattern: re.Pattern[bytes]) -> bool:
@@ -221,6 +229,11 @@ class Body:
 
     def _between(self, start: int, end: int) -> list[Event]:
         """The events between two positions of a body that is read in place: one, as a rule."""
+        if self._parsed_block[:2] != (start, end):
+            self._parsed_block = (start, end, self._parse(start, end))
+        return self._parsed_block[2]
+
+    def _parse(self, start: int, end: int) -> list[Event]:
         block = self._content[start:end]
         lines = _sse_data(block) if self.framing == "sse" else [block]
         lines = [line for line in lines if line.strip() not in (b"", b"[DONE]")]
@@ -229,12 +242,15 @@ class Body:
         if (value := parsed(b"\n".join(lines))) is not None:
             return [Event(value)]
         # Some servers leave out the blank line between events.
-        values = [parsed(line) for line in lines]
+        values = [parsed(line) for line in lines] if len(lines) > 1 else [None]
         if None in values:
-            is_last = end >= len(self._content.rstrip())
+            is_last = not self._content[end : end + _TAIL_BYTES].strip() and end + _TAIL_BYTES >= len(self._content)
             self._report("the stream is cut off" if is_last else "the stream is garbled")
         return [Event(value) for value in values if value is not None]
 
+
+#: White space after the last event; a body with more of it is garbled in another way.
+_TAIL_BYTES = 4096
 
 #: What stands between two events of a body that is read in place.
 _SEPARATORS: dict[Framing, bytes] = {"sse": b"\n\n", "ndjson": b"\n"}

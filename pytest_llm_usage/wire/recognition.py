@@ -49,7 +49,7 @@ def _model_in(request: Mapping[str, Any]) -> str | None:
 #: Where requests name the model: nearly all; Yandex, watsonx, Oracle, AssemblyAI.
 _REQUEST_MODELS = ("model", "modelUri", "model_id", "modelId", "servingMode.modelId", "final_model")
 
-_FORM_PART = re.compile(rb'; name="(?P<name>\w+)"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n(?P<value>[^\r\n]*)')
+_FORM_PART = re.compile(rb'; name="(?P<name>\w+)"[^\r\n]*\r\n(?:[^\r\n]+\r\n){0,9}\r\n(?P<value>[^\r\n]*)')
 _JSON_MEMBER = re.compile(rb'"(?P<name>\w+)"\s*:\s*(?:"(?P<text>[^"\\]*)")?', re.ASCII)
 
 
@@ -95,11 +95,11 @@ def model_with_counts(data: Any, requested_model: str | None) -> str | None:
     model = requested_model
     has_counts = False
     left: list[Any] = [data]
-    for value in left:
-        if len(left) > _MOST_VALUES:
+    for visited, value in enumerate(left):
+        if visited > _MOST_VALUES:
             break
         if isinstance(value, list):
-            left.extend(value)
+            left.extend(item for item in value[:_MOST_VALUES] if isinstance(item, Mapping | list))
         elif isinstance(value, Mapping):
             numbers = [
                 str(key)

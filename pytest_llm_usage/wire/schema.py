@@ -75,9 +75,20 @@ class BilledItems:
             return len(names) or None
         for path in told:
             if found := list(iter_path(data, path)):
-                numbers = sum(n for value in found if (n := count(value)) is not None)
+                numbers = sum(n for value in found if (n := _pieces(value)) is not None)
                 return numbers + sum(isinstance(value, Mapping) and self.is_billed(value) for value in found)
         return None
+
+    def problem(self, data: Any) -> str:
+        """Which path holds what that is no number of pieces, in words; empty where there is no such."""
+        if self.by_name or not isinstance(data, dict):
+            return ""
+        for path in self.paths:
+            if path_steps(path)[0][0] in data:
+                for value in iter_path(data, path):
+                    if value is not None and not isinstance(value, Mapping | list) and _pieces(value) is None:
+                        return f"{path} holds {_shown(value)}, which is not a number of {self.kind}"
+        return ""
 
     def _is_meant(self, data: Any) -> bool:
         if any(next(iter_path(data, path), None) is not None for path in self.unless):
@@ -162,6 +173,7 @@ class UsageSchema:
         billed_output_details: The same of the output.
         items: Work that is billed by the piece.
         costs: Where the object states what the call cost.
+        cache_may_be_null: `null` is how the API writes that no cache was used.
         output_may_be_null: `null` is how the API writes that there is no output.
         loosely_typed: The API itself writes counts as text or as floats.
     """
@@ -187,6 +199,7 @@ class UsageSchema:
     billed_output_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     items: tuple[BilledItems, ...] = ()
     costs: tuple[StatedCost, ...] = ()
+    cache_may_be_null: bool = False
     output_may_be_null: bool = False
     loosely_typed: bool = False
 
@@ -208,6 +221,7 @@ class UsageSchema:
         counts = _Counts(data, where, loosely_typed=self.loosely_typed)
         usage = self._usage(counts)
         billed = self._billed(counts, usage)
+        counts.problems.extend(problem for item in self.items if (problem := item.problem(data)))
         is_known = not counts.problems
         return Reading(
             usage=usage if is_known else None,
@@ -220,10 +234,18 @@ class UsageSchema:
 
     def _usage(self, counts: _Counts) -> TokenUsage:
         sent, received, stated_total = (counts.first(paths) for paths in (self.input, self.output, self.total))
-        if sent is None and stated_total != received:
+        if sent is None and (stated_total is None or stated_total != received):
             counts.refuse_null(self.input)
-        if received is None and stated_total != sent and not self.output_may_be_null:
+        counts.refuse_null(counts.passed_over(self.input))
+        counts.refuse_null(counts.passed_over(self.output))
+        if received is None and (stated_total is None or stated_total != sent) and not self.output_may_be_null:
             counts.refuse_null(self.output)
+        # What is added to those must be a number as well.
+        counts.refuse_nulls(self.more_input, self.more_output)
+        if self.reasoning_apart:
+            counts.refuse_nulls(self.reasoning)
+        if self.cache_apart and not self.cache_may_be_null:
+            counts.refuse_nulls(self.cache_read, self.cache_write)
         lifetimes = {
             "ephemeral_5m_input_tokens": counts.first(self.cache_write_5m),
             "ephemeral_1h_input_tokens": counts.first(self.cache_write_1h),
@@ -304,8 +326,12 @@ class _Counts:
                     value = value.get(key)
                 if value is not None:
                     return self._read(path, value)
-            elif values := [value for value in iter_path(self._data, path) if value is not None]:
-                return sum(self._read(path, value) for value in values)
+            else:
+                found = list(iter_path(self._data, path))
+                if values := [value for value in found if value is not None]:
+                    if len(values) < len(found):
+                        self.refuse_null((path,))
+                    return sum(self._read(path, value) for value in values)
         return None
 
     def sum(self, paths: tuple[str, ...]) -> int:
@@ -314,9 +340,22 @@ class _Counts:
     def refuse_null(self, paths: tuple[str, ...]) -> None:
         """Notes the path that holds null where a count must be."""
         for path in paths:
-            if next(iter_path(self._data, path), _ABSENT) is None:
+            if any(value is None for value in iter_path(self._data, path)):
                 self._report(self.problems, f"{self._prefix}{path} holds null, which is not a number of tokens")
                 return
+
+    def passed_over(self, paths: tuple[str, ...]) -> tuple[str, ...]:
+        """The paths before the one that `first` takes; none where it takes none."""
+        for index, path in enumerate(paths):
+            if _is_there(self._data, path):
+                return paths[:index]
+        return ()
+
+    def refuse_nulls(self, *members: tuple[str, ...]) -> None:
+        """Notes each member of which all that is there is null."""
+        for paths in members:
+            if self.first(paths) is None:
+                self.refuse_null(paths)
 
     def _read(self, path: str, value: Any) -> int:
         if type(value) is int and 0 <= value <= _MAX_TOKENS:
@@ -335,9 +374,6 @@ class _Counts:
             reports.append(report)
 
 
-_ABSENT = object()
-
-
 def _is_there(data: Mapping[str, Any], path: str) -> bool:
     keys = path_keys(path)
     if len(keys) == 1:
@@ -353,6 +389,11 @@ def _count_in(value: Any) -> int | None:
         number = int(digits[1])
         return number if number <= _MAX_TOKENS else None
     return None
+
+
+def _pieces(value: Any) -> int | None:
+    number = count(value)
+    return number if number is not None and number <= _MAX_TOKENS else None
 
 
 def _amount(value: Any) -> Decimal | None:

@@ -15,6 +15,7 @@ ANTHROPIC = UsageSchema(
     cache_write_1h=("cache_creation.ephemeral_1h_input_tokens",),
     reasoning=("output_tokens_details.thinking_tokens",),
     cache_apart=True,
+    cache_may_be_null=True,
     # Fetches of pages, searches for tools and advice cost the tokens that they take, and nothing beside.
     items=(BilledItems("web_search", ("server_tool_use.web_search_requests",)),),
 )

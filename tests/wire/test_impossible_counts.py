@@ -1,0 +1,222 @@
+"""A count that is no count is never zero: over every documented response, each number is made impossible in turn."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from bodies import exchange, sse
+from documented import ROWS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_llm_usage import TokenUsage, wire
+
+IMPOSSIBLE = [-1, -1000, math.nan, math.inf, -math.inf, "abc", "", "1e3", 1000.5, True, False, [7], {"n": 7}, 10**600]
+
+
+def read(usage, **more):
+    body = {"id": "msg_1", "type": "message", "model": "claude-opus-4-8", "stop_reason": "end_turn", "usage": usage}
+    request = {"model": "claude-opus-4-8", "messages": []}
+    return wire.read(exchange("https://api.anthropic.com/v1/messages", request, body | more))
+
+
+@pytest.mark.parametrize("value", [None, *IMPOSSIBLE], ids=repr)
+@pytest.mark.parametrize("member", ["input_tokens", "output_tokens"])
+def test_a_count_that_cannot_be_read_is_unknown_and_named(member, value):
+    call = read({"input_tokens": 12, "output_tokens": 6, member: value})
+
+    assert (call.usage, call.status) == (None, "no_usage")
+    assert call.note.startswith(f"usage.{member} holds ")
+    assert call.note.endswith(", which is not a number of tokens")
+    assert len(call.note) < 120
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        (-1000, "-1000"),
+        (math.nan, "NaN"),
+        ("abc", '"abc"'),
+        (1000.5, "1000.5"),
+        (True, "true"),
+        ([7], "a list"),
+        ({"n": 7}, "an object"),
+        (10**600, "a number of 601 digits"),
+        ("x" * 99, f'"{"x" * 23}…'),
+    ],
+)
+def test_the_note_shows_what_the_member_holds(value, shown):
+    note = read({"input_tokens": value, "output_tokens": 6}).note
+
+    assert note == f"usage.input_tokens holds {shown}, which is not a number of tokens"
+
+
+@pytest.mark.parametrize(
+    ("value", "remark"),
+    [
+        (12.0, "usage.input_tokens holds 12.0, read as 12"),
+        ("12", 'usage.input_tokens holds "12", read as 12'),
+        (" 12.0 ", 'usage.input_tokens holds " 12.0 ", read as 12'),
+        (12, ""),
+    ],
+)
+def test_a_number_that_is_written_otherwise_is_that_number_with_a_note(value, remark):
+    call = read({"input_tokens": value, "output_tokens": 6})
+
+    assert (call.usage, call.status, call.note) == (TokenUsage.of(12, 6), "ok", remark)
+
+
+@pytest.mark.parametrize("value", IMPOSSIBLE, ids=repr)
+def test_so_is_a_detail_and_a_piece(value):
+    detail = read({"input_tokens": 12, "output_tokens": 6, "cache_read_input_tokens": value})
+    piece = read({"input_tokens": 12, "output_tokens": 6, "server_tool_use": {"web_search_requests": value}})
+
+    assert detail.usage is None
+    assert detail.note.startswith("usage.cache_read_input_tokens holds ")
+    if not isinstance(value, list | dict):
+        assert piece.usage is None
+        assert piece.note.startswith("server_tool_use.web_search_requests holds ")
+
+
+def test_null_is_how_some_write_that_there_was_no_cache():
+    assert read({"input_tokens": 12, "output_tokens": 6, "cache_read_input_tokens": None}).usage == TokenUsage.of(12, 6)
+
+
+def test_the_last_count_of_a_stream_is_not_replaced_by_an_earlier_one():
+    start = {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 12, "output_tokens": 1}}}
+    delta = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": None}}
+    request = {"model": "m", "messages": []}
+    anthropic = wire.read(
+        exchange("https://api.anthropic.com/v1/messages", request, sse(start, delta, {"type": "message_stop"}))
+    )
+    chunks = [
+        {"object": "chat.completion.chunk", "usage": {"prompt_tokens": 12, "completion_tokens": n}} for n in (1, "many")
+    ]
+    openai = wire.read(exchange("https://api.openai.com/v1/chat/completions", request, sse(*chunks, done=True)))
+
+    assert (anthropic.usage, openai.usage) == (None, None)
+
+
+@pytest.mark.parametrize("cost", [10**600, 1e300, -1, "dear", True, math.nan, [1]], ids=repr)
+def test_a_cost_that_cannot_be_one_is_not_stated(cost):
+    body = {"object": "chat.completion", "usage": {"prompt_tokens": 1, "completion_tokens": 1, "cost": cost}}
+    call = wire.read(exchange("https://openrouter.ai/api/v1/chat/completions", {"model": "m", "messages": []}, body))
+
+    assert (call.usage, call.stated_cost_usd) == (TokenUsage.of(1, 1), None)
+
+
+# --- Every documented response ------------------------------------------------------------------------------------------
+
+#: Rows whose response is JSON, streams of JSON included.
+TEXTS = [
+    (row, row.exchange.response_body) for row in ROWS if row.usage and not row.exchange.response_body.startswith(b"\0")
+]
+
+
+def numbers_in(value, path=()):
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from numbers_in(member, (*path, key))
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from numbers_in(member, (*path, index))
+    elif isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        yield path
+
+
+def with_number(value, path, number):
+    if not path:
+        return number
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = with_number(value[path[0]], path[1:], number)
+    return copy
+
+
+def mutations(body, number):
+    """The same body with one number of one of its JSON values exchanged, for each of them."""
+    text = body.decode()
+    lines = text.split("\n") if not isinstance(parsed(text), dict | list) else [text]
+    for index, line in enumerate(lines):
+        prefix = "data: " if line.startswith("data: ") else ""
+        value = parsed(line.removeprefix(prefix))
+        for path in numbers_in(value):
+            changed = prefix + json.dumps(with_number(value, path, number))
+            yield path, "\n".join([*lines[:index], changed, *lines[index + 1 :]]).encode()
+
+
+def parsed(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def is_told(call, known):
+    """Whether a call says at least what is known, or says that it does not know."""
+    if call is None or call.usage is None or call.status != "ok" or call.note:
+        return True
+    usage = call.usage
+    if usage.total_tokens == known.total_tokens > usage.input_tokens + usage.output_tokens:
+        # The total tells: such a usage has no price.
+        return True
+    return (
+        usage.input_tokens >= known.input_tokens
+        and usage.output_tokens >= known.output_tokens
+        and usage.total_tokens >= known.total_tokens
+    )
+
+
+@pytest.mark.parametrize("number", IMPOSSIBLE, ids=repr)
+def test_no_impossible_number_makes_a_documented_usage_lower(number):
+    lower = []
+    mutated = 0
+    for row, body in TEXTS:
+        for path, changed in mutations(body, number):
+            mutated += 1
+            call = wire.read(replace(row.exchange, response_body=changed))
+            if not is_told(call, row.expected_usage):
+                lower.append((row.id, path))
+
+    assert mutated > 1000
+    assert lower == []
+
+
+#: Members that providers' SDKs declare as nullable, and that are not counted where they are: caches of Anthropic, the
+#: tokens of a grader that asks no model, and totals, which are the sum of what is stated beside them.
+NULLABLE = ("cache_read_input_tokens", "cache_creation_input_tokens", "ephemeral_5m_input_tokens", "token_usage")
+#: Null stands for "as before" there: `MessageDeltaUsage` of the anthropic SDK.
+AS_BEFORE = ("stream with input that server tools add", "input_tokens")
+
+
+def test_no_null_makes_a_documented_usage_lower():
+    lower = [
+        (row.id, path)
+        for row, body in TEXTS
+        for path, changed in mutations(body, None)
+        if "total" not in str(path[-1]).lower()
+        and path[-1] not in NULLABLE
+        and (row.name, path[-1]) != AS_BEFORE
+        and not is_told(wire.read(replace(row.exchange, response_body=changed)), row.expected_usage)
+    ]
+
+    assert lower == []
+
+
+COUNTS = st.one_of(st.sampled_from(IMPOSSIBLE), st.none(), st.integers(), st.floats(), st.text(max_size=9))
+
+
+@settings(max_examples=300)
+@given(
+    st.dictionaries(
+        st.sampled_from(["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"]),
+        COUNTS,
+        min_size=1,
+    )
+)
+def test_what_is_read_is_at_least_every_number_that_is_one(usage):
+    call = read(usage)
+
+    numbers = [n for n in usage.values() if isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= 10**15]
+    assert call.usage is None or call.usage.total_tokens >= sum(numbers)
