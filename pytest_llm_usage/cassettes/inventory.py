@@ -18,6 +18,7 @@ from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import reader, storage, writer
 from pytest_llm_usage.cassettes.content import decoded
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, recording_dates
+from pytest_llm_usage.cassettes.names import FAILED
 from pytest_llm_usage.cassettes.redaction import RecordingRedaction, Redaction, answers_a_model
 from pytest_llm_usage.cassettes.secret_scan import Finding, find_secrets, texts_in, values_to_find
 from pytest_llm_usage.credentials.mask import mask_text
@@ -61,7 +62,7 @@ def find_orphans(folders: Iterable[Path], owned: Iterable[Path]) -> list[Path]:
         for folder in set(folders)
         if folder.is_dir()
         for path in folder.iterdir()
-        if path.name.endswith(_ENDINGS) and path not in names
+        if path.name.endswith(_ENDINGS) and path not in names and not path.name.endswith(f"{FAILED}.yaml")
     )
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from pytest_llm_usage.errors import CassetteError
 
-__all__ = ["cassette_path", "file_name"]
+__all__ = ["FAILED", "cassette_path", "failed_path", "file_name"]
 
 _SUFFIX = ".yaml"
+#: Ends the name of what a test recorded that then failed.
+FAILED = ".failed"
 _FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
 _MAX_NAME_BYTES = 255
 
@@ -41,12 +43,26 @@ def cassette_path(
         own = f"{test_class}.{test_name}" if test_class else test_name
         suffix = f"-{_digest(own)[:8]}" if is_ambiguous else ""
         return directory / (_shortened(file_name(own) + suffix) + _SUFFIX)
+    if name.endswith((FAILED, FAILED + _SUFFIX)):
+        raise CassetteError(f"llm_cassette: {name!r} is a recording of a test that failed, which is never replayed")
     path = directory / (name if name.endswith((_SUFFIX, ".yml", _SUFFIX + ".gz")) else name + _SUFFIX)
     if not Path(name).is_absolute() and not _is_inside(path, directory):
         raise CassetteError(
             f"llm_cassette: {name!r} leads out of the cassette folder {directory} (an absolute path may lead anywhere)"
         )
     return path
+
+
+def failed_path(cassette: Path, test_name: str = "") -> Path:
+    """Where what a test recorded that then failed is kept, beside its cassette.
+
+    Args:
+        cassette: Its cassette.
+        test_name: What tells it from other tests of a cassette that is shared.
+    """
+    stem = cassette.name.removesuffix(".gz").removesuffix(_SUFFIX).removesuffix(".yml")
+    own = f".{file_name(test_name)}" if test_name else ""
+    return cassette.with_name(_shortened(f"{stem}{own}"[: _MAX_NAME_BYTES - 50] + FAILED) + _SUFFIX)
 
 
 def _shortened(name: str) -> str:

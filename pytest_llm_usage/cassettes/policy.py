@@ -12,8 +12,8 @@ from pytest_llm_usage.cassettes.run_recordings import RunRecordings
 
 __all__ = ["RECORD_MODES", "CassettePolicy", "JsonStyle", "RecordMode"]
 
-RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite", "live"]
-RECORD_MODES: tuple[RecordMode, ...] = ("none", "once", "new_episodes", "all", "rewrite", "live")
+RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite", "stale", "live"]
+RECORD_MODES: tuple[RecordMode, ...] = ("none", "once", "new_episodes", "all", "rewrite", "stale", "live")
 JsonStyle: TypeAlias = Literal["indented", "verbatim"]
 
 
@@ -26,7 +26,8 @@ class CassettePolicy:
         record_mode: `none` replays and fails on a request that is not there; `once` records where there is no
             cassette and replays otherwise; `new_episodes` replays and records what is missing; `all` asks again and
             keeps recordings of requests that were not made; `rewrite` asks again and keeps nothing but what
-            other tests of the same run recorded; `live` uses no
+            other tests of the same run recorded; `stale` replays, records what is missing, and then drops what was not
+            asked for; `live` uses no
             cassette at all.
         rerecord_command: The command that records this cassette again, as error messages show it.
         match_on: Names of vcrpy's matchers. None for those of `vcr_config`, else
@@ -38,6 +39,7 @@ class CassettePolicy:
         vcr_config: Keyword arguments of vcrpy's `use_cassette`, as pytest-recording's fixture gives them.
         configure_vcr: Called with the `vcr.VCR` that reads `vcr_config`, so that matchers can be registered.
         redaction: What is replaced before anything is written, besides what always is.
+        is_shared: Whether other tests may use the cassette, too.
         owner: Who records: a test, or a fixture. What others recorded in the same run is kept.
         run: What this run has recorded so far.
         max_age_days: How old a recording may be, in days, by the dates in it; None for any age.
@@ -55,6 +57,7 @@ class CassettePolicy:
     vcr_config: Mapping[str, Any] = field(default_factory=dict)
     configure_vcr: Callable[[Any], object] | None = None
     redaction: Redaction = field(default_factory=Redaction)
+    is_shared: bool = False
     owner: str = ""
     run: RunRecordings = field(default_factory=RunRecordings)
     max_age_days: int | None = None

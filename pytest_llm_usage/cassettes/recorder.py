@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ from pytest_llm_usage.cassettes.mismatch import (
 )
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
 from pytest_llm_usage.cassettes.policy import CassettePolicy
+from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.cassettes.saving import save_recording
 from pytest_llm_usage.cassettes.vcr_config import VcrConfig
 from pytest_llm_usage.cassettes.vcr_convert import (
@@ -146,6 +148,30 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
             self._cassette.save()
 
     @property
+    def is_stale(self) -> bool:
+        """Whether a request failed because it is not recorded, or the recording is too old."""
+        return self._cassette.is_stale
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether a request that is not recorded fails."""
+        return self._cassette.write_protected
+
+    @property
+    def recorded(self) -> Sequence[Interaction]:
+        """What was recorded so far, saved or not."""
+        return self._cassette.recorded
+
+    def save_failed(self, path: Path) -> None:
+        """Write what was recorded to a file that is never replayed.
+
+        Raises:
+            CassetteError: It could not be written.
+            SecretError: It must not be written: it would hold a credential.
+        """
+        self._cassette.save_failed(path)
+
+    @property
     def unplayed(self) -> Sequence[Interaction]:
         """The recordings that no request asked for; reads the cassette, if nothing has yet."""
         return self._cassette.unplayed
@@ -175,11 +201,14 @@ class _Cassette:
         self._ignore_body = tuple(map(JsonPath, policy.ignore_body))
         self._ignored = HostPatterns((*policy.ignore_hosts, *_LANGSMITH_HOSTS, *_langsmith_endpoints()))
         self._lock = threading.RLock()
+        #: The recordings as they are in the file, and as the user's filters leave them.
+        self._raw: Sequence[Interaction] = ()
         self._loaded: Sequence[Interaction] = ()
         self._recordings: Recordings | None = None
         self._recorded: dict[int, Interaction] = {}
         self._sent = itertools.count()
         self._is_new = False
+        self.is_stale = False
         # Names that vcrpy's patcher and stubs read.
         self._path = str(policy.path)
         # A test that shares its cassette with others records into what one of them has just made.
@@ -282,7 +311,7 @@ class _Cassette:
             is_mocked = is_mocked_below() and not _is_model_call(plain)
             return _Decision(_Action.PASS if is_mocked else _Action.RECORD, plain, started_at, next(self._sent))
         if not is_mocked_below():
-            self._refuse(
+            self._refuse_as_stale(
                 explain_no_recording(self._policy, subject)
                 if self._is_new
                 else explain_miss(self._policy, recordings, subject)
@@ -312,20 +341,28 @@ class _Cassette:
                 loaded = storage.load(found) if found is not None else []
             except CassetteError as error:
                 self._refuse(f"{error}\nRecord again:  {self._policy.rerecord_command}")
-            if found is not None and self.write_protected:
-                self._check_age(loaded)
-            self._loaded = [kept for old in loaded if (kept := self._config.after_load(old, self)) is not None]
+            if found is not None and self._age_problem(loaded):
+                loaded = []
+            pairs = [(old, kept) for old in loaded if (kept := self._config.after_load(old, self)) is not None]
+            self._raw, self._loaded = [old for old, _ in pairs], [kept for _, kept in pairs]
             subjects = [self._subject(interaction.request) for interaction in self._loaded]
             self._recordings = Recordings(subjects, self._config.match_on, repeat=self._config.repeat)
         return self._recordings
 
-    def _check_age(self, loaded: Sequence[Interaction]) -> None:
+    def _age_problem(self, loaded: Sequence[Interaction]) -> bool:
+        """Whether a cassette is too old, where it is to be recorded again for that; else that is refused."""
+        mode = self._policy.record_mode
         recorded_at = min(recording_dates(loaded), default=None)
-        if self._policy.max_age_days is None or recorded_at is None:
-            return
+        if self._policy.max_age_days is None or recorded_at is None or not (self.write_protected or mode == "stale"):
+            return False
         age_days = (datetime.now(UTC) - recorded_at).days
-        if age_days > self._policy.max_age_days:
-            self._refuse(explain_age(self._policy, recorded_at, age_days))
+        if age_days > self._policy.max_age_days and mode != "stale":
+            self._refuse_as_stale(explain_age(self._policy, recorded_at, age_days))
+        return age_days > self._policy.max_age_days
+
+    def _refuse_as_stale(self, message: str) -> NoReturn:
+        self.is_stale = True
+        self._refuse(message)
 
     # Results -----------------------------------------------------------------------------------------------------
 
@@ -350,9 +387,13 @@ class _Cassette:
         if self._policy.fail_unplayed and self.write_protected and self.unplayed:
             raise RecordingMismatchError(mask_text(explain_unplayed(self._policy, self.unplayed, len(self._loaded))))
 
+    @property
+    def recorded(self) -> Sequence[Interaction]:
+        return [self._recorded[place] for place in sorted(self._recorded)]
+
     def save(self) -> None:
         """Add what was recorded to the file."""
-        recorded = [self._recorded[place] for place in sorted(self._recorded)]
+        recorded = self.recorded
         if not recorded:
             return
         requests = Recordings([self._subject(found.request) for found in recorded], self._config.match_on)
@@ -361,13 +402,21 @@ class _Cassette:
             loaded = self._config.after_load(old, self)
             return loaded is not None and any(True for _ in requests.matching(self._subject(loaded.request)))
 
-        mode = self._policy.record_mode
+        def is_dropped(old: Interaction) -> bool:
+            mode = self._policy.record_mode
+            if mode == "stale":
+                return not self._policy.is_shared and old not in played
+            return mode == "rewrite" or (mode == "all" and is_replaced(old))
+
+        played = [self._raw[index] for index in sorted(self._opened().played)]
         save_recording(
-            self._policy,
-            self._config.before_save(recorded, self),
-            is_replaced=is_replaced,
-            is_dropped=lambda old: mode == "rewrite" or (mode == "all" and is_replaced(old)),
+            self._policy, self._config.before_save(recorded, self), is_replaced=is_replaced, is_dropped=is_dropped
         )
+
+    def save_failed(self, path: Path) -> None:
+        """Write what was recorded, and nothing else, to a file that is never replayed."""
+        recorded = self._config.before_save(self.recorded, self)
+        storage.save(path, sanitize(recorded, self._policy.redaction, shown_path=str(path)))
 
 
 def _is_model_call(request: Request) -> bool:

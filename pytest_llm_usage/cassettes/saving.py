@@ -44,7 +44,7 @@ def save_recording(
         policy: Of the cassette.
         recorded: What the test recorded.
         is_replaced: Whether one of them takes the place of a recording that is in the file.
-        is_dropped: Whether a recording of an older run is to go.
+        is_dropped: Whether a recording of an older run goes.
 
     Raises:
         CassetteError: It could not be read or written. The old file is as it was.

@@ -41,9 +41,11 @@ from pytest_llm_usage.plugin.fixtures import (
     usage_snapshot,
 )
 from pytest_llm_usage.plugin.guards import warn_of_idle_markers
+from pytest_llm_usage.plugin.missing_keys import shorten_missing_key, shorten_missing_key_of_module
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
 from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_wrapper
 from pytest_llm_usage.plugin.session import SESSION_BUDGET, limit_session, name_workers_row
+from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
 from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_taken
 
@@ -95,6 +97,7 @@ def pytest_configure(config: pytest.Config) -> None:
             failures = config.stash[RUN_FAILURES] = RunFailures()
             config.pluginmanager.register(failures, "llm_usage_failures")
             config.pluginmanager.register(RunCollector(config, failures), "llm_usage_collector")
+            config.pluginmanager.register(StaleTests(), "llm_usage_stale_tests")
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CLOSERS] = ExitStack()
@@ -136,6 +139,8 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Notes tests that would be given the same cassette."""
     report = yield
+    if report.failed:
+        shorten_missing_key_of_module(report)
     note_names(report, collector)
     return report
 
@@ -241,7 +246,10 @@ def pytest_runtest_makereport(
     report = yield
     attempt = attempt_at(item)
     attempt.note_outcome(report)
+    if report.failed:
+        shorten_missing_key(report, call)
     if call.when == "teardown":
+        attach_notes(item, report)
         if attempt.outcome in ("failed", "error") and "usage_snapshot" in getattr(item, "fixturenames", ()):
             _keep_snapshots(item)
         report_attempt(attempt, report)

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
+from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, run_scope
 from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings
+from pytest_llm_usage.plugin.stale import note
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, SETTINGS, fail
-from pytest_llm_usage.settings import CassetteMark, cassette_mark
+from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
+from pytest_llm_usage.text import plural, shown_path
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
@@ -52,22 +55,70 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
         fail(str(error))
     from pytest_llm_usage.cassettes.late import noting_threads  # noqa: PLC0415 -- only for tests that replay
 
-    with noting_threads(), _replaying(policy, attempt_at(item).tracker) as cassette:
+    with noting_threads(), _replaying(policy, attempt_at(item).tracker) as cassette, _keys_for(cassette, settings):
         item.stash[CASSETTE] = cassette
         try:
             yield
         finally:
             item.stash[CASSETTE] = None
-            try:
-                cassette.close(save=attempt_at(item).outcome in ("passed", "xpassed"))
-            except RecordingMismatchError as error:
-                if settings.unplayed == "fail":
-                    fail(str(error))
-                from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
+            _end(item, cassette, settings)
 
-                warnings.warn(f"{item.nodeid}: {error}", LLMUsageWarning, stacklevel=2)
-            except CassetteError as error:
-                fail(str(error))
+
+@contextmanager
+def _keys_for(cassette: OpenCassette, settings: Settings) -> Iterator[None]:
+    """Placeholders for providers' keys, where nothing can be sent."""
+    if not (cassette.sends_nothing and settings.placeholder_keys):
+        yield
+        return
+    from pytest_llm_usage.cassettes.network import HostPatterns  # noqa: PLC0415 -- loaded with the cassette
+    from pytest_llm_usage.cassettes.provider_keys import placeholder_keys  # noqa: PLC0415
+
+    with placeholder_keys(HostPatterns(settings.ignore_hosts)):
+        yield
+
+
+def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
+    """Saves what was recorded, or says why not."""
+    has_passed = attempt_at(item).outcome in ("passed", "xpassed")
+    if cassette.is_stale:
+        note(item, "stale", _shell(_typed(item)))
+    try:
+        cassette.close(save=has_passed)
+    except RecordingMismatchError as error:
+        if settings.unplayed == "fail":
+            fail(str(error))
+        from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
+
+        warnings.warn(f"{item.nodeid}: {error}", LLMUsageWarning, stacklevel=2)
+    except CassetteError as error:
+        fail(str(error))
+    if cassette.recorded:
+        if not has_passed:
+            item.add_report_section("teardown", "recording", _of_failed(item, cassette, settings))
+        elif cassette.policy.record_mode == "stale":
+            note(item, "recorded", _typed(item))
+
+
+def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
+    """What is said of a recording that was paid for and is not saved."""
+    from pytest_llm_usage.cassettes.names import failed_path  # noqa: PLC0415 -- only on the way to an error
+
+    calls = [call for call in attempt_at(item).tracker.calls() if call.is_billed]
+    costs = [call.cost_usd for call in calls]
+    known = [cost for cost in costs if cost is not None]
+    spent = f"${plain(total(known))} spent" if len(known) == len(costs) else f"at least ${plain(total(known))} spent"
+    lines = [f"{cassette.policy.shown_path} not saved: the test failed ({plural(len(calls), 'call')}, {spent})"]
+    if settings.keep_failed:
+        path = failed_path(cassette.policy.path, own_name(item) if cassette.policy.is_shared else "")
+        try:
+            cassette.save_failed(path)
+        except CassetteError as error:
+            lines.append(str(error))
+        else:
+            lines.append(f"Kept for a look, and never replayed: {shown_path(path)}")
+    else:
+        lines.append("To keep it for a look:  --llm-usage-keep-failed")
+    return "\n".join(lines)
 
 
 @contextmanager
@@ -186,13 +237,14 @@ def _policy(
         path=path,
         record_mode=cast("RecordMode", record),
         rerecord_command=f"{command} --llm-usage-record=rewrite",
-        match_on=mark.match_on,
-        ignore_body=mark.ignore_body,
+        match_on=mark.match_on or (None if "match_on" in vcr_config else settings.match_on),
+        ignore_body=(*settings.ignore_body, *mark.ignore_body),
         ignore_hosts=settings.ignore_hosts,
         json_style=settings.cassette_json,
         vcr_config=vcr_config,
         configure_vcr=(lambda vcr: hook(config=config, vcr=vcr)) if hook is not None and hook.get_hookimpls() else None,
         redaction=rules,
+        is_shared=mark.name is not None,
         owner=owner,
         run=run,
         max_age_days=settings.max_age,

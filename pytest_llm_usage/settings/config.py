@@ -44,6 +44,8 @@ class Settings:
     session_limits: Limits
     budgets: str
     record: str | None
+    keep_failed: bool
+    placeholder_keys: bool
     report: str
     track: str
     live: str
@@ -54,6 +56,8 @@ class Settings:
     audit: str
     cassette_dir: str | None
     ignore_hosts: tuple[str, ...]
+    match_on: tuple[str, ...] | None
+    ignore_body: tuple[str, ...]
     cassette_json: Literal["indented", "verbatim"]
     redact: tuple[str, ...]
     max_age: int | None

@@ -34,6 +34,7 @@ class Setting:
         short: A second, shorter spelling of the option.
         metavar: What stands for the value in the help.
         ini_type: What pytest takes it for in the ini file; lines are a list in TOML.
+        is_switch: Whether the option takes no value and stands for `on`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Setting:
     short: str | None = None
     metavar: str | None = None
     ini_type: Literal["string", "linelist"] = "string"
+    is_switch: bool = False
 
     @property
     def key(self) -> str:
@@ -86,7 +88,7 @@ class Renamed:
 
 RENAMED = (Renamed("--llm-usage-mode", "mode", "budgets"), Renamed("--llm-usage", None, "report"))
 
-RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "live")
+RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite", "stale", "live")
 parse_record_mode = parsers.one_of(*RECORD_MODES, renamed={"off": "live"})
 
 SETTINGS = (
@@ -117,7 +119,22 @@ SETTINGS = (
         flag="record",
         metavar="MODE",
         help="cassettes: none (default: replay, an unknown request fails), once, new_episodes, all, rewrite, "
+        "stale (replay, and record what does not match or is not there) "
         "or live (no cassette: calls go to the provider and are measured)",
+    ),
+    Setting(
+        name="keep_failed",
+        parse=parsers.switch,
+        flag="keep-failed",
+        default=False,
+        is_switch=True,
+        help="keep what a test recorded that then failed, in a file .failed.yaml beside its cassette; it is never replayed",
+    ),
+    Setting(
+        name="placeholder_keys",
+        parse=parsers.switch,
+        default=True,
+        help="whether providers' keys that are not set get a placeholder while a test replays: on (default) or off",
     ),
     Setting(
         name="report",
@@ -227,6 +244,19 @@ SETTINGS = (
         help="hosts whose requests are neither recorded nor replayed, separated by spaces",
     ),
     Setting(
+        name="match_on",
+        parse=parsers.words,
+        help="vcrpy's matchers that decide which recording answers, separated by spaces (default: method host path query "
+        "body); a marker or vcr_config says otherwise for its tests",
+    ),
+    Setting(
+        name="ignore_body",
+        parse=parsers.json_paths,
+        default=(),
+        ini_type="linelist",
+        help="members of JSON request bodies that are not compared, one a line: metadata.session_id, messages[*].id",
+    ),
+    Setting(
         name="cassette_json",
         parse=parsers.one_of("indented", "verbatim"),
         default="indented",
@@ -278,12 +308,11 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("llm-usage", "token usage and cost of model calls")
     for setting in SETTINGS:
         if setting.flag is not None:
+            kind: dict[str, Any] = (
+                {"action": "store_const", "const": "on"} if setting.is_switch else {"metavar": setting.metavar}
+            )
             group.addoption(
-                *setting.spellings,
-                dest=setting.key,
-                default=None,
-                metavar=setting.metavar,
-                help=setting.help.replace("%", "%%"),
+                *setting.spellings, dest=setting.key, default=None, help=setting.help.replace("%", "%%"), **kind
             )
         parser.addini(setting.key, setting.help, type=setting.ini_type, default=None)
     for old in RENAMED:

@@ -52,6 +52,24 @@ def model_names(text: str) -> Mapping[str, str]:
     return parse_model_names(filter(None, map(str.strip, text.splitlines())))
 
 
+def switch(text: str) -> bool:
+    """Reads `on` or `off`."""
+    words = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
+    if text.strip().lower() not in words:
+        raise ConfigurationError(f"{text!r} is not one of on, off")
+    return words[text.strip().lower()]
+
+
+def json_paths(text: str) -> tuple[str, ...]:
+    """Reads paths in JSON bodies, one a line."""
+    from pytest_llm_usage.cassettes.matching import JsonPath  # noqa: PLC0415 -- only where it is set
+
+    paths = tuple(filter(None, map(str.strip, text.splitlines())))
+    for one in paths:
+        JsonPath(one)
+    return paths
+
+
 def path(text: str) -> Path:
     """Reads the path of a file."""
     if not text.strip():

@@ -180,7 +180,7 @@ def test_numbers_are_read_as_people_write_them(run, text, outcome):
         ("--session-max-cost", "abc", "'abc' is not an amount in USD"),
         ("--llm-usage-budgets", "wran", "'wran' is not one of fail, warn, off; did you mean 'warn'?"),
         ("--llm-usage-report", "model", "'model' is not one of models, tests, calls, off; did you mean 'models'?"),
-        ("--llm-usage-record", "never", "'never' is not one of none, once, new_episodes, all, rewrite, live"),
+        ("--llm-usage-record", "never", "'never' is not one of none, once, new_episodes, all, rewrite, stale, live"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_names_it_and_what_it_takes(pytester, option, text, complaint):

@@ -1,0 +1,88 @@
+"""Placeholders for the keys of providers: a test that replays needs none, but the providers' SDKs refuse to start without.
+
+Set only where they are missing and only while a cassette replays that lets nothing be sent. A value that a variable has
+is never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, MutableMapping
+
+from pytest_llm_usage.cassettes.network import HostPatterns
+
+__all__ = ["PROVIDER_KEYS", "placeholder_keys", "unset_key_in"]
+
+_PLACEHOLDER = "placeholder-while-replaying"
+
+#: The variables that the providers' SDKs and LangChain's integrations read a key from: each with a host that it is for, and
+#: the placeholder where an SDK looks at how the key begins.
+PROVIDER_KEYS: dict[str, tuple[str, str]] = {
+    "AI21_API_KEY": ("api.ai21.com", _PLACEHOLDER),
+    "ANTHROPIC_API_KEY": ("api.anthropic.com", f"sk-ant-{_PLACEHOLDER}"),
+    "AWS_ACCESS_KEY_ID": ("bedrock-runtime.us-east-1.amazonaws.com", _PLACEHOLDER),
+    "AWS_SECRET_ACCESS_KEY": ("bedrock-runtime.us-east-1.amazonaws.com", _PLACEHOLDER),
+    "AZURE_OPENAI_API_KEY": ("x.openai.azure.com", _PLACEHOLDER),
+    "CEREBRAS_API_KEY": ("api.cerebras.ai", _PLACEHOLDER),
+    "COHERE_API_KEY": ("api.cohere.com", _PLACEHOLDER),
+    "CO_API_KEY": ("api.cohere.com", _PLACEHOLDER),
+    "DEEPSEEK_API_KEY": ("api.deepseek.com", f"sk-{_PLACEHOLDER}"),
+    "FIREWORKS_API_KEY": ("api.fireworks.ai", _PLACEHOLDER),
+    "GEMINI_API_KEY": ("generativelanguage.googleapis.com", _PLACEHOLDER),
+    "GOOGLE_API_KEY": ("generativelanguage.googleapis.com", _PLACEHOLDER),
+    "GROQ_API_KEY": ("api.groq.com", f"gsk_{_PLACEHOLDER}"),
+    "JINA_API_KEY": ("api.jina.ai", _PLACEHOLDER),
+    "MISTRAL_API_KEY": ("api.mistral.ai", _PLACEHOLDER),
+    "MOONSHOT_API_KEY": ("api.moonshot.ai", _PLACEHOLDER),
+    "NVIDIA_API_KEY": ("integrate.api.nvidia.com", f"nvapi-{_PLACEHOLDER}"),
+    "OPENAI_API_KEY": ("api.openai.com", f"sk-{_PLACEHOLDER}"),
+    "OPENROUTER_API_KEY": ("openrouter.ai", f"sk-or-{_PLACEHOLDER}"),
+    "PERPLEXITY_API_KEY": ("api.perplexity.ai", f"pplx-{_PLACEHOLDER}"),
+    "PPLX_API_KEY": ("api.perplexity.ai", f"pplx-{_PLACEHOLDER}"),
+    "TOGETHER_API_KEY": ("api.together.xyz", _PLACEHOLDER),
+    "UPSTAGE_API_KEY": ("api.upstage.ai", _PLACEHOLDER),
+    "VOYAGE_API_KEY": ("api.voyageai.com", _PLACEHOLDER),
+    "XAI_API_KEY": ("api.x.ai", f"xai-{_PLACEHOLDER}"),
+}
+#: Variables of one provider that stand for each other. SDKs read them in an order of their own, so one that is set is
+#: enough; of AWS' two halves none is set beside the other, or beside a profile.
+_ALTERNATIVES = (
+    {"GEMINI_API_KEY", "GOOGLE_API_KEY"},
+    {"COHERE_API_KEY", "CO_API_KEY"},
+    {"PERPLEXITY_API_KEY", "PPLX_API_KEY"},
+    {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"},
+)
+_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+
+
+@contextlib.contextmanager
+def placeholder_keys(live: HostPatterns, environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+    """Give the variables that are not set, or set to nothing, a placeholder meanwhile.
+
+    Args:
+        live: Hosts that may be reached all the same; their keys are left alone.
+        environment: The environment.
+    """
+    put: dict[str, str | None] = {}
+    for name, (host, placeholder) in PROVIDER_KEYS.items():
+        alternatives = next((names for names in _ALTERNATIVES if name in names), {name})
+        if not any(environment.get(other) for other in alternatives - put.keys()) and not live.match(host, 443):
+            put[name] = environment.get(name)
+            environment[name] = placeholder
+    try:
+        yield
+    finally:
+        for name, before in put.items():
+            # Whatever else has been put there meanwhile is somebody's own.
+            if environment.get(name) == PROVIDER_KEYS[name][1]:
+                if before is None:
+                    del environment[name]
+                else:
+                    environment[name] = before
+
+
+def unset_key_in(text: str, environment: MutableMapping[str, str] = os.environ) -> str | None:
+    """The first variable for a key that an error message names and that is not set; None where there is none."""
+    return next((name for name in _NAME.findall(text) if name in PROVIDER_KEYS and not environment.get(name)), None)

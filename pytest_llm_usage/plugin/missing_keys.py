@@ -1,0 +1,61 @@
+"""A client that refuses to start without a key, told in two lines instead of its traceback."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+__all__ = ["shorten_missing_key", "shorten_missing_key_of_module"]
+
+
+def shorten_missing_key(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """Puts two lines in the place of the traceback of a test, where all it says is that a key is missing."""
+    if report.failed and call.excinfo is not None:
+        text = _explanation(call.excinfo.value)
+        if text:
+            report.longrepr = text
+
+
+def shorten_missing_key_of_module(report: pytest.CollectReport) -> None:
+    """The same, of a module that makes a client when it is imported."""
+    call = getattr(report, "call", None)
+    error = getattr(getattr(call, "excinfo", None), "value", None)
+    # pytest raises an error of its own from the module's.
+    while error is not None:
+        text = _explanation(error)
+        if text:
+            report.longrepr = text
+            return
+        error = error.__cause__ or error.__context__
+
+
+def _explanation(error: BaseException) -> str | None:
+    if isinstance(error, AssertionError | KeyError) or not isinstance(error, Exception):
+        return None
+    text = str(error)
+    if "_KEY" not in text:
+        return None
+    from pytest_llm_usage.cassettes.provider_keys import unset_key_in  # noqa: PLC0415 -- only on the way to an error
+
+    name = unset_key_in(text)
+    if name is None:
+        return None
+    where = _callsite(error)
+    return (
+        f"{type(error).__module__}.{type(error).__name__}: {name} is not set{where}. "
+        "Only a test that replays its cassette gets a placeholder\n"
+        f"To replay, make the client in the test or in a fixture of function scope, or set any value:  {name}=replay"
+    )
+
+
+def _callsite(error: BaseException) -> str:
+    """Where the user's code made the client: the last frame that is not in an installed package."""
+    found = ""
+    trace = error.__traceback__
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        if "site-packages" not in path and os.path.isfile(path) and f"{os.sep}lib{os.sep}python" not in path:  # noqa: PTH113
+            found = f" ({os.path.relpath(path)}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return found

@@ -1,0 +1,67 @@
+"""Recordings that no longer fit: which tests they fail, in one command, and which were recorded anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_llm_usage.text import plural
+
+__all__ = ["NOTES", "StaleTests", "attach_notes", "note"]
+
+#: Kept with a test: what is to be said of its cassette at the end of the run, as plain data.
+NOTES: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+#: More tests than this are named by their files: what is not stale is only replayed.
+_MAX_NAMED = 12
+
+
+def note(item: pytest.Item, kind: str, value: Any) -> None:
+    """Notes something of a test's cassette: `stale` or `recorded`."""
+    item.stash.setdefault(NOTES, {})[kind] = value
+
+
+def attach_notes(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Puts the notes on a report, which takes them to the process that prints."""
+    if NOTES in item.stash:
+        report.llm_usage_cassette = item.stash[NOTES]  # type: ignore[attr-defined]
+
+
+class StaleTests:
+    """Says at the end of the run which tests to record again, and which were."""
+
+    def __init__(self) -> None:
+        self._stale: dict[str, None] = {}
+        self._recorded: dict[str, None] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Takes in what is noted of a test."""
+        notes = getattr(report, "llm_usage_cassette", None)
+        if notes is None:
+            return
+        if "stale" in notes:
+            self._stale[notes["stale"]] = None
+        if "recorded" in notes:
+            self._recorded[notes["recorded"]] = None
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Prints both."""
+        if self._recorded:
+            terminalreporter.ensure_newline()
+            terminalreporter.write_line(
+                f"Recorded again: {plural(len(self._recorded), 'test')} (--llm-usage-record=stale)"
+            )
+            for name in self._recorded:
+                terminalreporter.write_line(f"  {name}")
+        # The failure of a single one ends in its command already.
+        if len(self._stale) > 1:
+            terminalreporter.ensure_newline()
+            terminalreporter.write_line(f"Stale recordings: {plural(len(self._stale), 'test')}. Record them again:")
+            terminalreporter.write_line(f"  pytest {' '.join(_typed(list(self._stale)))} --llm-usage-record=stale")
+
+
+def _typed(names: list[str]) -> list[str]:
+    if len(names) <= _MAX_NAMED:
+        return names
+    files = dict.fromkeys(name.partition("::")[0].lstrip("\"'") for name in names)
+    return [f'"{file}"' for file in files]

@@ -1,0 +1,242 @@
+"""From the first replay in CI to the day a prompt changes: keys, recordings of tests that failed, stale recordings."""
+
+import json
+
+import pytest
+from counting_server import serving
+
+from pytest_llm_usage.cassettes import storage
+
+APP = """
+    import os
+
+    import openai
+
+    def client():
+        return openai.OpenAI(base_url=os.environ["APP_URL"] + "/v1", max_retries=0)
+
+    def ask(text):
+        return client().chat.completions.create(
+            model="gpt-4o-mini", messages=[{"role": "user", "content": text + " [300 20]"}]
+        )
+"""
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    pytester.makepyfile(app=APP)
+    monkeypatch.setenv("OPENAI_API_KEY", "of the developer")
+    with serving() as provider:
+        monkeypatch.setenv("APP_URL", provider.url)
+        pytester.provider = provider
+        yield pytester
+
+
+def asked(path):
+    found = storage.load(path)
+    return [json.loads(one.request.body)["messages"][0]["content"].removesuffix(" [300 20]") for one in found]
+
+
+def contents(project):
+    return {path.name: path.read_bytes() for path in (project.path / "cassettes").rglob("*.yaml")}
+
+
+# Keys -------------------------------------------------------------------------------------------------------------------
+
+ONE = "from app import ask\ndef test_bird(llm_usage): ask('fastest bird?')"
+
+
+def test_the_first_replay_needs_no_key(project, plugin_args, monkeypatch):
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    for value in (None, ""):
+        monkeypatch.delenv("OPENAI_API_KEY") if value is None else monkeypatch.setenv("OPENAI_API_KEY", value)
+        project.runpytest(*plugin_args).assert_outcomes(passed=1)
+        project.runpytest("--llm-usage-record=once", *plugin_args).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "all", "rewrite", "stale", "live"])
+def test_no_placeholder_while_anything_may_go_live(project, monkeypatch, mode):
+    project.makepyfile(test_it=ONE)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    project.runpytest(f"--llm-usage-record={mode}").assert_outcomes(failed=1)
+    assert not project.provider.asked
+
+
+def test_placeholders_can_be_switched_off(project, monkeypatch):
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    project.runpytest("-o", "llm_usage_placeholder_keys=off").assert_outcomes(failed=1)
+
+
+def test_placeholders_are_gone_behind_the_test(project, monkeypatch):
+    project.makepyfile(
+        test_it="""
+        import os
+        def test_in(llm_usage): assert os.environ["OPENAI_API_KEY"]
+        def test_behind(): assert "OPENAI_API_KEY" not in os.environ
+        """
+    )
+    monkeypatch.delenv("OPENAI_API_KEY")
+    project.runpytest().assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["from app import client\nC = client()\ndef test(llm_usage): pass", "from app import client\ndef test(): client()"],
+    ids=["at import", "without a cassette"],
+)
+def test_a_client_that_refuses_all_the_same_is_two_lines(project, monkeypatch, code):
+    project.makepyfile(test_it=code)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    result = project.runpytest()
+    lines = [line for line in result.outlines if "OPENAI_API_KEY" in line]
+    assert [line for line in lines if not line.startswith(("FAILED", "ERROR"))] == [
+        "openai.OpenAIError: OPENAI_API_KEY is not set (app.py:6). Only a test that replays its cassette gets a placeholder",
+        "To replay, make the client in the test or in a fixture of function scope, or set any value:  OPENAI_API_KEY=replay",
+    ]
+    result.stdout.no_fnmatch_line("*site-packages*")
+
+
+# A test that fails while it records -------------------------------------------------------------------------------------
+
+FAILS = "from app import ask\ndef test_bird(llm_usage):\n    ask('fastest bird?')\n    assert 1 == 2"
+
+
+def test_what_was_paid_for_and_is_not_saved_is_said(project, plugin_args):
+    project.makepyfile(test_it=FAILS)
+    result = project.runpytest("--llm-usage-record=once", *plugin_args)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "cassettes/test_it/test_bird.yaml not saved: the test failed (1 call, $0.000057 spent)",
+            "To keep it for a look:  --llm-usage-keep-failed",
+        ]
+    )
+    assert contents(project) == {}
+
+
+def test_it_is_kept_for_a_look_and_never_replayed(project):
+    project.makepyfile(test_it=FAILS)
+    result = project.runpytest("--llm-usage-record=once", "--llm-usage-keep-failed")
+    kept = "cassettes/test_it/test_bird.failed.yaml"
+    result.stdout.fnmatch_lines([f"Kept for a look, and never replayed: {kept}"])
+    assert asked(project.path / kept) == ["fastest bird?"]
+    project.makepyfile(test_it=FAILS.replace("1 == 2", "True"))
+    project.runpytest("--llm-usage-orphans=fail").assert_outcomes(failed=1)
+    project.makepyfile(
+        test_it="import pytest\nfrom app import ask\n@pytest.mark.llm_cassette('test_bird.failed')\n"
+        "def test_bird(llm_usage): ask('fastest bird?')"
+    )
+    result = project.runpytest()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["*llm_cassette: 'test_bird.failed' is a recording of a test that failed, which is never replayed"]
+    )
+
+
+def test_a_replay_that_fails_says_nothing_of_it(project):
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(test_it=FAILS)
+    result = project.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*not saved*")
+
+
+# Stale ------------------------------------------------------------------------------------------------------------------
+
+FORTY = """
+    import pytest
+    from app import ask
+
+    CHANGED = {changed}
+
+    @pytest.mark.parametrize("number", range({count}))
+    def test(number, llm_usage):
+        ask(f"first {{number}}")
+        ask(f"second {{number}}" + (" and now?" if number in CHANGED else ""))
+"""
+
+
+def test_stale_records_what_changed_and_leaves_the_rest(project):
+    project.makepyfile(test_it=FORTY.format(changed="()", count=40))
+    project.runpytest("--llm-usage-record=stale", "-n", "2").assert_outcomes(passed=40)
+    before = contents(project)
+    assert len(before) == 40
+    project.provider.asked.clear()
+    project.makepyfile(test_it=FORTY.format(changed="(3, 17, 39)", count=40))
+    result = project.runpytest("-n", "2")
+    result.assert_outcomes(passed=37, failed=3)
+    (command,) = [line for line in result.outlines if line.startswith("  pytest ")]
+    assert result.outlines[result.outlines.index(command) - 1] == "Stale recordings: 3 tests. Record them again:"
+    names = [f'"test_it.py::test[{number}]"' for number in (3, 17, 39)]
+    assert command.endswith(" --llm-usage-record=stale")
+    assert sorted(command.split()[1:-1]) == sorted(names)
+
+    result = project.runpytest("--llm-usage-record=stale")
+    result.assert_outcomes(passed=40)
+    result.stdout.fnmatch_lines(
+        ["Recorded again: 3 tests (--llm-usage-record=stale)", *(f"  test_it.py::test[[]{n}]" for n in (3, 17, 39))]
+    )
+    assert len(project.provider.asked) == 3, "what still matches is replayed"
+    after = contents(project)
+    assert {name for name in before if before[name] != after[name]} == {
+        "test[3].yaml",
+        "test[17].yaml",
+        "test[39].yaml",
+    }
+    assert asked(project.path / "cassettes/test_it/test[3].yaml") == ["first 3", "second 3 and now?"]
+    project.runpytest().assert_outcomes(passed=40)
+
+
+def test_many_stale_tests_are_named_by_their_files(project):
+    project.makepyfile(test_it=FORTY.format(changed="()", count=13))
+    result = project.runpytest()
+    result.assert_outcomes(failed=13)
+    result.stdout.fnmatch_lines(
+        ["Stale recordings: 13 tests. Record them again:", '  pytest "test_it.py" --llm-usage-record=stale']
+    )
+
+
+def test_a_stale_test_that_fails_keeps_its_cassette(project):
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=1)
+    before = contents(project)
+    project.makepyfile(test_it=FAILS.replace("bird?", "fish?"))
+    project.runpytest("--llm-usage-record=stale").assert_outcomes(failed=1)
+    assert contents(project) == before
+    # Its failure says the command.
+    project.runpytest().stdout.no_fnmatch_line("Stale recordings*")
+
+
+def test_stale_in_a_cassette_that_others_use_drops_nothing(project):
+    code = """
+        import pytest
+        from app import ask
+        pytestmark = pytest.mark.llm_cassette("shared")
+        def test_a(llm_usage): ask("a{a}")
+        def test_b(llm_usage): ask("b")
+    """
+    project.makepyfile(test_it=code.format(a=""))
+    project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=2)
+    project.makepyfile(test_it=code.format(a=" changed"))
+    project.runpytest("--llm-usage-record=stale", "-k", "test_a").assert_outcomes(passed=1, deselected=1)
+    assert sorted(asked(project.path / "cassettes/test_it/shared.yaml")) == ["a", "a changed", "b"]
+    project.runpytest().assert_outcomes(passed=2)
+
+
+def test_a_recording_that_is_too_old_is_stale(project):
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    (path,) = (project.path / "cassettes").rglob("*.yaml")
+    lines = path.read_text().splitlines()
+    at = next(index for index, line in enumerate(lines) if line.strip() == "date:")
+    lines[at + 1] = lines[at + 1].partition("- ")[0] + '- "Sun, 02 Feb 2020 00:00:00 GMT"'
+    path.write_text("\n".join(lines) + "\n")
+    project.runpytest("-o", "llm_usage_max_age=30").assert_outcomes(failed=1)
+    project.runpytest("-o", "llm_usage_max_age=30", "--llm-usage-record=stale").assert_outcomes(passed=1)
+    assert len(project.provider.asked) == 2
+    assert asked(path) == ["fastest bird?"]
+    project.runpytest("-o", "llm_usage_max_age=30").assert_outcomes(passed=1)
