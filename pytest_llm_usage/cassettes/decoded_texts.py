@@ -45,8 +45,9 @@ def texts_of(body: bytes, charset: str = "") -> Iterator[str]:
     if "\N{REPLACEMENT CHARACTER}" in text:
         yield body.decode("latin-1")
     if b"\0" in body:
-        # UTF-16 and UTF-32 write ASCII with zeros between.
+        # UTF-16 and UTF-32 write ASCII with zeros between; the rest only they can tell.
         yield body.replace(b"\0", b"").decode("utf-8", "replace")
+        yield from (body.decode(name, "ignore") for name in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"))
     if charset:
         try:
             yield body.decode(charset, "replace")

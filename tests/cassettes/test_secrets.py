@@ -132,6 +132,10 @@ def in_answer(encode=lambda secret: secret):
     return lambda secret: interaction(MODEL_URL, headers=JSON, body=CHAT, answer={"text": f"it is {encode(secret)} "})
 
 
+def escapes(secret):
+    return "".join(f"\\u{ord(letter):04x}" for letter in secret)
+
+
 def b64(secret):
     return base64.b64encode(b'{"credential": "' + secret.encode() + b'"}').decode()
 
@@ -256,11 +260,19 @@ PLANTED = {
             "gzip in base64": lambda s: base64.b64encode(gzip.compress(s.encode())).decode(),
             "zlib in base64": lambda s: base64.b64encode(zlib.compress(s.encode())).decode(),
             "percent": lambda s: "".join(f"%{byte:02X}" for byte in s.encode()),
-            "JSON escapes": lambda s: "".join(f"\\u{ord(letter):04x}" for letter in s),
+            "escapes in code": escapes,
             "JSON in JSON": lambda s: json.dumps({"x": json.dumps({"y": s})}),
             "code": lambda s: f'client = Client("{s}")\n',
         }.items()
     },
+    "prompt: JSON escapes": (
+        lambda s: interaction(MODEL_URL, headers=JSON, body=b'{"messages": [{"content": "%s"}]}' % escapes(s).encode()),
+        SHAPES["anthropic"],
+    ),
+    "answer: JSON escapes": (
+        lambda s: interaction(MODEL_URL, headers=JSON, body=CHAT, answer=b'{"text": "%s"}' % escapes(s).encode()),
+        SHAPES["anthropic"],
+    ),
     "shape in a header": (in_header("x-debug"), SHAPES["google"]),
     "shape in an answer's header": (in_answer_header("x-debug"), SHAPES["google"]),
     "shape in a path": (lambda s: interaction(f"https://h.test/{s}/x"), SHAPES["google"]),
@@ -280,7 +292,7 @@ def encodings(secret):
     yield raw
     yield quote(secret, safe="").encode()
     yield json.dumps(secret)[1:-1].encode()
-    yield "".join(f"\\u{ord(letter):04x}" for letter in secret).encode()
+    yield escapes(secret).encode()
     for start in range(3):
         # What base64 makes of it in the middle of something, less the ends that depend on its neighbours.
         yield base64.b64encode(b"\0" * start + raw)[4 : -4 if len(raw) > 12 else None]
@@ -298,6 +310,10 @@ def contents(data):
                     continue
 
 
+def is_seen(secret, data):
+    return any(encoded in content for content in contents(data) for encoded in encodings(secret))
+
+
 @pytest.mark.parametrize(("plant", "secret"), PLANTED.values(), ids=PLANTED)
 def test_no_planted_secret_reaches_a_file(plant, secret):
     planted = plant(secret)
@@ -309,8 +325,8 @@ def test_no_planted_secret_reaches_a_file(plant, secret):
         assert str(error).startswith("Cassette not saved: c.yaml would hold a credential\n  interaction 1, re")
         assert not any(encoded.decode("latin-1") in str(error) for encoded in encodings(secret))
     else:
-        for content in contents(data):
-            assert not [encoded for encoded in encodings(secret) if encoded in content]
+        assert is_seen(secret, writer.render([planted])), "saved, and this test would not see the secret in the file"
+        assert not is_seen(secret, data)
 
 
 def test_there_are_enough_of_them():
@@ -338,13 +354,15 @@ def test_values_of_the_environment_stop_the_save(plant, name, monkeypatch):
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
     secret = ENVIRONMENT[name]
+    planted = plant(secret)
     try:
-        data = writer.render(sanitize([plant(secret)], Redaction(), shown_path="c.yaml"))
+        data = writer.render(sanitize([planted], Redaction(), shown_path="c.yaml"))
     except SecretError as error:
         assert f"the value of the environment variable {name}" in str(error)
         assert secret not in str(error)
     else:
-        assert not any(encoded in data for encoded in encodings(secret))
+        assert is_seen(secret, writer.render([planted])), "saved, and this test would not see the secret in the file"
+        assert not is_seen(secret, data)
 
 
 def _delta(piece):
