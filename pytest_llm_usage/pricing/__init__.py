@@ -22,9 +22,11 @@ A price file (TOML) holds one line a model, USD per million tokens::
 Kinds that may have a price of their own: `input`, `output`, `cache_read` (`_audio`, `_image`), `cache_write` (`_5m`, `_1h`),
 `input_audio`, `input_image`, `input_video`, `output_reasoning`, `output_audio`, `output_image`, `output_video`; and in USD
 for one: `request`, `web_search`, `web_search_preview`, `x_search`, `map_search`, `file_search`, `search_source`,
-`search_unit`, `image`, `code_interpreter` (a container), `code_execution` (an answer that used one), `image_generation`.
-`tier = "flex"` is for that service tier alone; `from` (that day included) and `until` (that day not) are days in UTC; `above = { input_tokens = 200_000, input = 5 }` is the price of all tokens of a
-request with more input than that; prices beside `same_as` replace those of the other model.
+`search_unit`, `code_interpreter` (a container), `code_execution` (an answer that used one), `image_generation`, `image`,
+`image_pixel`, `video_pixel`, `video_second`, `page`, `classification`, `rerank_unit`, `retrieval`. `tier = "flex"` is for
+that service tier alone; `from` (that day included) and `until` (that day not) are days in UTC;
+`above = { input_tokens = 200_000, input = 5 }` is the price of all tokens of a request with more input than that; prices
+beside `same_as` replace those of the other model.
 """
 
 from pytest_llm_usage.pricing.book import PriceBook

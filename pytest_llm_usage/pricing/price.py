@@ -42,6 +42,13 @@ KINDS = (
     "code_interpreter",
     "code_execution",
     "image_generation",
+    "image_pixel",
+    "video_pixel",
+    "video_second",
+    "page",
+    "classification",
+    "rerank_unit",
+    "retrieval",
 )
 #: Kinds that are counted one by one and that a price file gives in USD for one: all behind the tokens.
 PER_ITEM = frozenset(KINDS[KINDS.index("request") :])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from pytest_llm_usage.wire.exchange import Headers
@@ -54,14 +55,24 @@ _JSON_MEMBER = re.compile(rb'"(?P<name>\w+)"\s*:\s*(?:"(?P<text>[^"\\]*)")?', re
 
 
 def by_path(method: str, path: str, request: Request) -> Recognised | None:
-    method = method.upper()
+    """The first row that fits a request; None where none does."""
+    return next(
+        (found for found in _rows_at(method.upper(), path) if found[1] == "retrieve" or found[0].fits(request.members)),
+        None,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _rows_at(method: str, path: str) -> tuple[Recognised, ...]:
+    """The rows whose paths fit, whatever the request says."""
+    found: list[Recognised] = []
     for flavour in FLAVOURS:
         expected = flavour.method or ("POST" if flavour.kind == "call" else "GET")
-        if method == expected and (match := re.search(flavour.path, path)) and flavour.fits(request.members):
-            return flavour, flavour.kind, {name: value for name, value in match.groupdict().items() if value}
-        if method in ("GET", "POST") and flavour.stored and re.search(flavour.stored, path):
-            return flavour, "retrieve", {}
-    return None
+        if method == expected and (match := re.search(flavour.path, path)):
+            found.append((flavour, flavour.kind, {name: value for name, value in match.groupdict().items() if value}))
+        elif method in _KINDS_BY_METHOD and flavour.stored and re.search(flavour.stored, path):
+            found.append((flavour, "retrieve", {}))
+    return tuple(found)
 
 
 def is_known_path(method: str, path: str) -> bool:

@@ -657,3 +657,19 @@ def chat_exchange(sent, received):
         response_headers={"content-type": "application/json"},
         response_body=f'{{"id": "chatcmpl-{sent}", "model": "{MODEL}", "usage": {usage}}}'.encode(),
     )
+
+
+def test_a_name_that_langchain_joined_once_for_each_choice_gives_way_to_the_responses():
+    wire = WireCall(provider="openai", flavour="openai-chat", model="gpt-4o-2024-08-06", usage=TokenUsage.of(5, 2))
+
+    told = {"model": "gpt-4o-2024-08-06" * 3, "usage": TokenUsage.of(5, 2), "provider": "openai"}
+    assert joined(told, wire)["model"] == "gpt-4o-2024-08-06"
+    # Another name is the caller's own.
+    assert joined(told | {"model": "my-alias"}, wire)["model"] == "my-alias"
+
+
+def test_a_stated_total_below_its_parts_is_no_difference():
+    stated = TokenUsage(12, 6, 10)
+
+    assert difference(stated, TokenUsage.of(12, 6, total_tokens=10)) == ""
+    assert difference(TokenUsage(12, 6, 30), TokenUsage.of(12, 6)) == "total 30 against 18"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, has_object, has_type
+from collections.abc import Mapping
+
+from pytest_llm_usage.wire.flavour import NOWHERE, Flavour, Source, any_of, has_members, has_object, has_type
+from pytest_llm_usage.wire.paths import get_path
+from pytest_llm_usage.wire.providers.openai import OPENAI
 from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
 
 #: https://ai.google.dev/api/generate-content#UsageMetadata; `response…` is the Live API's spelling, the snake-case one
@@ -155,6 +159,17 @@ FLAVOURS: tuple[Flavour, ...] = (
         response_id=("interaction.id", "id"),
         service_tier=("interaction.service_tier", "service_tier"),
         end=rb'"interaction\.complete|\[DONE\]',
+    ),
+    # A model of one's own on an endpoint, asked for chat completions; other models answer there as well.
+    # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/open-models/vllm/use-vllm
+    Flavour(
+        name="vertex-endpoint",
+        home="google_vertexai",
+        path=NOWHERE,
+        looks=lambda event: isinstance(get_path(event, "predictions.usage"), Mapping),
+        sources=(Source(("predictions.usage",), OPENAI),),
+        model=("predictions.model",),
+        response_id=("predictions.id",),
     ),
     # Veo: billed by the second of the video, which neither the answer nor the finished operation states.
     # https://ai.google.dev/gemini-api/docs/video

@@ -27,6 +27,16 @@ FLAVOURS: tuple[Flavour, ...] = (
         looks=has_members("results", "usage", "model"),
         sources=(Source(("usage",), OPENAI_INPUT),),
     ),
+    # A batch with its results in it, where they were asked for (`inline`); as a file they are OpenAI's.
+    # The mistralai SDK: `BatchJob.outputs`.
+    Flavour(
+        name="mistral-batch-results",
+        home="mistral",
+        path=r"/batch/jobs/(?P<id>[^/]+)$",
+        answers=("outputs[].response.body", "outputs[].response"),
+        answered_by=("openai-chat", "openai-embeddings", "mistral-conversations"),
+        kind="batch-results",
+    ),
     # Billed by the page: no tokens are stated.
     Flavour(name="mistral-ocr", home="mistral", path=r"/ocr$", request=("document",), response_id=()),
 )

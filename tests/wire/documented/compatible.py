@@ -1191,6 +1191,29 @@ ROWS = (
         items={"web_search": 1},
     ),
     api(
+        url="https://api.mistral.ai/v1/batch/jobs/b-1?inline=true",
+        source="mistralai SDK: BatchJob",
+        flavour="mistral-batch-results",
+        provider="mistral",
+    )(
+        "batch with its results in it",
+        {
+            "id": "b-1",
+            "object": "batch",
+            "status": "SUCCESS",
+            "outputs": [
+                {"custom_id": "1", "response": {"status_code": 200, "body": completion("mistral-small-latest", PLAIN)}},
+                {"custom_id": "2", "response": {"status_code": 200, "body": completion("codestral-2508", PLAIN)}},
+            ],
+        },
+        (40, 20),
+        method="GET",
+        kind="batch-results",
+        model="mistral-small-latest",
+        tier="batch",
+        parts=(("request", "mistral-small-latest", 20, 10), ("request", "codestral-2508", 20, 10)),
+    ),
+    api(
         url="https://api.mistral.ai/v1/ocr",
         source="mistralai SDK: OCRUsageInfo",
         flavour="mistral-ocr",

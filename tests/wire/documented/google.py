@@ -331,6 +331,27 @@ ROWS = (
         model="gemini-embedding-001",
         cost="10*0.15",
     ),
+    api(
+        url=f"{VERTEX}/endpoints/987:predict",
+        source="https://docs.cloud.google.com/vertex-ai/generative-ai/docs/open-models/vllm/use-vllm",
+        flavour="vertex-endpoint",
+        provider="google_vertexai",
+    )(
+        "an endpoint of one's own, asked to predict",
+        {
+            "deployedModelId": "1",
+            "predictions": {
+                "id": "c-1",
+                "object": "chat.completion",
+                "model": "llama-3",
+                "usage": {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30},
+            },
+        },
+        (10, 20),
+        request={"instances": [{"@requestFormat": "chatCompletions", "messages": []}]},
+        model="llama-3",
+        region="us-central1",
+    ),
     # --- embeddings, pictures, videos
     api(
         url=f"{GEMINI}/models/gemini-embedding-2:embedContent",
