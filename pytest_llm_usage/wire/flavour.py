@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+from pytest_llm_usage.wire.pieces import BilledItems
+from pytest_llm_usage.wire.schema import UsageSchema
 
 __all__ = [
     "FINISHED",

@@ -16,114 +16,20 @@ items.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
-from pytest_llm_usage.money import EXACT, total
-from pytest_llm_usage.usage import TokenUsage, count
-from pytest_llm_usage.wire.paths import get_path, iter_path, path_keys, path_steps
+from pytest_llm_usage.usage import TokenUsage
+from pytest_llm_usage.wire.paths import iter_path, path_keys
+from pytest_llm_usage.wire.pieces import MAX_COUNT, BilledItems, StatedCost, shown
 
-__all__ = ["BilledItems", "Reading", "StatedCost", "UsageSchema"]
+__all__ = ["Reading", "UsageSchema"]
 
-#: More tokens than anybody is billed for in one answer. A larger number is none of the provider's counts.
-_MAX_TOKENS = 10**15
 #: A count in quotation marks.
 _DIGITS = re.compile(r"\s*(\d{1,16})(?:\.0+)?\s*", re.ASCII)
-#: Of a value that is no count, this much is shown.
-_SHOWN_CHARS = 24
-
-
-@dataclass(frozen=True, slots=True)
-class BilledItems:
-    """Work that a provider bills by the piece, beside tokens or instead of them.
-
-    Attributes:
-        kind: What a price file calls it (`web_search`, `file_search` …).
-        paths: Where it is told, the best first: a number says how many, of anything else each is a piece.
-        is_billed: Whether such a piece is billed at all.
-        by_name: Texts name the pieces, each of them one however often it occurs. All paths are asked.
-        unless: A path; where it leads to something, the pieces are billed as something else.
-        only_if: A path; where it leads to nothing, the pieces are billed as something else.
-    """
-
-    kind: str
-    paths: tuple[str, ...]
-    is_billed: Callable[[Any], bool] = lambda _: True
-    by_name: bool = False
-    unless: tuple[str, ...] = ()
-    only_if: tuple[str, ...] = ()
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The member names by which an event that tells of it is told from the others."""
-        return tuple(dict.fromkeys(path_steps(path)[-1][0] for path in self.paths))
-
-    def count(self, data: Any) -> int | None:
-        """How many pieces `data` tells of, or None where it tells of none."""
-        if not isinstance(data, dict):
-            return None
-        # Nearly no usage object has any of them, and each is asked for all.
-        told = [path for path in self.paths if path_steps(path)[0][0] in data]
-        if not told or ((self.unless or self.only_if) and not self._is_meant(data)):
-            return None
-        if self.by_name:
-            names = {value for path in told for value in iter_path(data, path) if isinstance(value, str)}
-            return len(names) or None
-        for path in told:
-            if found := list(iter_path(data, path)):
-                numbers = sum(n for value in found if (n := _pieces(value)) is not None)
-                return numbers + sum(isinstance(value, Mapping) and self.is_billed(value) for value in found)
-        return None
-
-    def problem(self, data: Any) -> str:
-        """Which path holds what that is no number of pieces, in words; empty where there is no such."""
-        if self.by_name or not isinstance(data, dict):
-            return ""
-        for path in self.paths:
-            if path_steps(path)[0][0] in data:
-                for value in iter_path(data, path):
-                    if value is not None and not isinstance(value, Mapping | list) and _pieces(value) is None:
-                        return f"{path} holds {_shown(value)}, which is not a number of {self.kind}"
-        return ""
-
-    def _is_meant(self, data: Any) -> bool:
-        if any(next(iter_path(data, path), None) is not None for path in self.unless):
-            return False
-        return not self.only_if or any(next(iter_path(data, path), None) is not None for path in self.only_if)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatedCost:
-    """Where a usage object states what the call cost.
-
-    Attributes:
-        path: The amount.
-        units_per_usd: How many of its unit a dollar has.
-        zero_is_unset: A zero is a member that nobody filled in, not a price.
-        fee_only: A path; where it leads to true, the amount is the seller's fee alone and the provider bills the rest.
-        upstream: Where the rest stands then.
-    """
-
-    path: str
-    units_per_usd: int = 1
-    zero_is_unset: bool = False
-    fee_only: str = ""
-    upstream: str = ""
-
-    def read(self, data: Mapping[str, Any]) -> Decimal | None:
-        """The cost in USD, or None where `data` does not state it."""
-        amount = _amount(get_path(data, self.path))
-        if amount is None or (self.zero_is_unset and not amount):
-            return None
-        cost = EXACT.divide(amount, self.units_per_usd)
-        if not self.fee_only or get_path(data, self.fee_only) is not True:
-            return cost
-        upstream = _amount(get_path(data, self.upstream))
-        return None if upstream is None else total((cost, upstream))
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,14 +264,14 @@ class _Counts:
                 self.refuse_null(paths)
 
     def _read(self, path: str, value: Any) -> int:
-        if type(value) is int and 0 <= value <= _MAX_TOKENS:
+        if type(value) is int and 0 <= value <= MAX_COUNT:
             return value
         number = _count_in(value)
         if number is None:
-            self._report(self.problems, f"{self._prefix}{path} holds {_shown(value)}, which is not a number of tokens")
+            self._report(self.problems, f"{self._prefix}{path} holds {shown(value)}, which is not a number of tokens")
             return 0
         if not self._loosely_typed:
-            self._report(self.remarks, f"{self._prefix}{path} holds {_shown(value)}, read as {number:,}")
+            self._report(self.remarks, f"{self._prefix}{path} holds {shown(value)}, read as {number:,}")
         return number
 
     @staticmethod
@@ -384,41 +290,11 @@ def _is_there(data: Mapping[str, Any], path: str) -> bool:
 def _count_in(value: Any) -> int | None:
     """The count in a value that is no plain one: `12.0`, `"12"`."""
     if isinstance(value, float):
-        return int(value) if 0 <= value <= _MAX_TOKENS and value.is_integer() else None
+        return int(value) if 0 <= value <= MAX_COUNT and value.is_integer() else None
     if isinstance(value, str) and (digits := _DIGITS.fullmatch(value)):
         number = int(digits[1])
-        return number if number <= _MAX_TOKENS else None
+        return number if number <= MAX_COUNT else None
     return None
-
-
-def _pieces(value: Any) -> int | None:
-    number = count(value)
-    return number if number is not None and number <= _MAX_TOKENS else None
-
-
-def _amount(value: Any) -> Decimal | None:
-    """A number of some currency's units; None where `value` is none, or is larger than any bill."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        # repr gives the shortest digits that are this float: those on the wire.
-        amount = Decimal(value.strip() if isinstance(value, str) else repr(value))
-    except (InvalidOperation, ValueError):
-        return None
-    return amount if amount.is_finite() and 0 <= amount < _MAX_AMOUNT and amount.as_tuple().exponent > -100 else None  # type: ignore[operator]
-
-
-#: In the smallest unit that anybody states: xAI's ticks, of which a dollar has 10^10.
-_MAX_AMOUNT = Decimal(10) ** 20
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Mapping | list):
-        return "an object" if isinstance(value, Mapping) else "a list"
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MAX_TOKENS:
-        return f"a number of {len(str(abs(value)))} digits" if value > 0 else "a number below zero"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 
 
 def _known(**details: int | None) -> dict[str, int]:

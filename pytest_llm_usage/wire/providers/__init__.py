@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 
 from pytest_llm_usage.wire.flavour import Flavour
+from pytest_llm_usage.wire.pieces import StatedCost
 from pytest_llm_usage.wire.providers import (
     anthropic,
     bedrock,
@@ -25,7 +26,6 @@ from pytest_llm_usage.wire.providers import (
     others,
     shared,
 )
-from pytest_llm_usage.wire.schema import StatedCost
 
 __all__ = ["COST_HEADERS", "FLAVOURS", "UNBILLED"]
 

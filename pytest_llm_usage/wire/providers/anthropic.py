@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_type
-from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+from pytest_llm_usage.wire.pieces import BilledItems
+from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://docs.anthropic.com/en/api/messages
 ANTHROPIC = UsageSchema(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, has_type
 from pytest_llm_usage.wire.paths import get_path
-from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+from pytest_llm_usage.wire.pieces import BilledItems
+from pytest_llm_usage.wire.schema import UsageSchema
 
 _COHERE_ITEMS = (
     BilledItems("search_unit", ("billed_units.search_units",)),

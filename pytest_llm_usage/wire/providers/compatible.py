@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, has_members
+from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
 from pytest_llm_usage.wire.providers.openai import OPENAI
-from pytest_llm_usage.wire.schema import BilledItems, StatedCost, UsageSchema
+from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://deepinfra.com/docs/advanced/deepinfra_api: what a model of its own API did, and what it cost.
 _DEEPINFRA = UsageSchema(

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from pytest_llm_usage.wire.flavour import NOWHERE, Flavour, Source, any_of, has_members, has_object, has_type
 from pytest_llm_usage.wire.paths import get_path
+from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.providers.openai import OPENAI
-from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://ai.google.dev/api/generate-content#UsageMetadata; `response…` is the Live API's spelling, the snake-case one
 #: that of recordings made above the wire, and a modality of 4 is the number that Vertex's enumeration has for audio.

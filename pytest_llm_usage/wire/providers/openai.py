@@ -17,7 +17,8 @@ from pytest_llm_usage.wire.flavour import (
     has_type,
 )
 from pytest_llm_usage.wire.paths import get_path
-from pytest_llm_usage.wire.schema import BilledItems, StatedCost, UsageSchema
+from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
+from pytest_llm_usage.wire.schema import UsageSchema
 
 #: What others add to OpenAI's usage object: Perplexity (`num_search_queries`), xAI (sources and server-side tools),
 #: OpenRouter (Anthropic's name), Mistral (connectors).

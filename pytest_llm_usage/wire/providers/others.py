@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, has_members
+from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.providers.openai import OPENAI, OPENAI_INPUT, OPENAI_SOURCE
-from pytest_llm_usage.wire.schema import BilledItems, UsageSchema
+from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://replicate.com/docs/reference/http
 _REPLICATE = UsageSchema(input=("input_token_count",), output=("output_token_count",))

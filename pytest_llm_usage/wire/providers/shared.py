@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_llm_usage.wire.flavour import Flavour, Source, holds_embeddings
+from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.providers.cohere import COHERE
 from pytest_llm_usage.wire.providers.openai import OPENAI_INPUT
-from pytest_llm_usage.wire.schema import BilledItems
 
 #: Text by the token, pictures by the pixel. The voyageai SDK: `MultimodalEmbeddingsObject`.
 _VOYAGE_MULTIMODAL = replace(
