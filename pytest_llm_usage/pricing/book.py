@@ -224,11 +224,12 @@ class PriceBook:
         """The prices of the first of a sale's names that is known; the user's before genai-prices'."""
         if not sale.names:
             raise NoPriceError("nobody names the model")
-        known_as = dict.fromkeys(
-            each for name in sale.names for each in (name.strip().lower(), *spellings(sale.seller, name))
-        )
-        for entry in self._entries:
-            if entry.applies(sale, known_as):
+        if self._entries:
+            known_as = dict.fromkeys(
+                each for name in sale.names for each in (name.strip().lower(), *spellings(sale.seller, name))
+            )
+            entry = next((entry for entry in self._entries if entry.applies(sale, known_as)), None)
+            if entry is not None:
                 return self._entry_rates(entry, sale)
         if any(PAID_BY_THE_HOUR in name for name in sale.names):
             raise NoPriceError("provisioned throughput is paid by the hour, not by token")

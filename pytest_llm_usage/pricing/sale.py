@@ -96,7 +96,7 @@ class Sale:
 
     def named_as(self, *names: str) -> Sale:
         """The same of another model."""
-        return replace(self, names=names)
+        return self if names == self.names else replace(self, names=names)
 
     def sold_by(self, seller: str) -> Sale:
         """The same by another seller."""
