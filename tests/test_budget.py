@@ -393,7 +393,7 @@ def test_a_new_kind_of_budget_is_a_field_of_one_class(tmp_path):
         tmp_path / "pytest_llm_usage",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    module = tmp_path / "pytest_llm_usage" / "budget.py"
+    module = tmp_path / "pytest_llm_usage" / "budget" / "limits.py"
     anchor = "    model: str | None = None\n    origins"
     assert module.read_text().count(anchor) == 1
     module.write_text(module.read_text().replace(anchor, f"{NEW_KIND}{anchor}"))

@@ -1,0 +1,74 @@
+"""Numbers of tokens, amounts of money and shares, as people write them and as they are shown."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_DOWN, Decimal
+
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.money import EXACT, normal
+
+__all__ = ["parse_count", "parse_share", "parse_usd", "shown_share", "shown_usd"]
+
+_COUNT = re.compile(r"([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)(?:\.([0-9]+))?\s*([kKmM]?)")
+_SCALE = {"": 1, "k": 1_000, "m": 1_000_000}
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%)?")
+_USD = re.compile(r"\$?\s*([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+|(?=\.[0-9]))(\.[0-9]+)?\s*(?:USD)?")
+
+
+def parse_count(value: object, unit: str) -> int:
+    """A number of `unit` (`tokens`, `calls`) as people write it: `5000`, `5_000`, `5k`, `1.5M`.
+
+    Raises:
+        ConfigurationError: It is not one; the message says what is.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and (match := _COUNT.fullmatch(value.strip())):
+        whole, fraction, suffix = match.groups()
+        exact = EXACT.multiply(Decimal(f"{whole.replace('_', '')}.{fraction or 0}"), _SCALE[suffix.lower()])
+        if exact == exact.to_integral_value():
+            return int(exact)
+    raise ConfigurationError(f"{value!r} is not a number of {unit} (examples: 5000, 5_000, 5k, 1.5M)")
+
+
+def parse_usd(value: object) -> Decimal:
+    """An amount in USD as people write it: `0.02`, `$0.02`, `1_000`, a Decimal or an int.
+
+    Raises:
+        ConfigurationError: It is not one; a float is refused because it is not what was written (0.1 is not 1/10).
+    """
+    if isinstance(value, Decimal) and value.is_finite() and value >= 0:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Decimal(value)
+    if isinstance(value, float):
+        raise ConfigurationError(f"{value!r} is a float, which is not exact: write it as text, {str(value)!r}")
+    if isinstance(value, str) and (match := _USD.fullmatch(value.strip())):
+        whole, fraction = match.groups()
+        return Decimal(f"{whole.replace('_', '') or 0}{fraction or ''}")
+    raise ConfigurationError(f"{value!r} is not an amount in USD (examples: 0.02, $0.02, 1_000)")
+
+
+def parse_share(value: object) -> Decimal:
+    """A share as people write it: `0.6`, `60 %`.
+
+    Raises:
+        ConfigurationError: It is not one, or not between none and all.
+    """
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and (match := _SHARE.fullmatch(value.strip())):
+        share = EXACT.divide(Decimal(match[1]), 100) if match[2] else Decimal(match[1])
+        if share <= 1:
+            return share
+    raise ConfigurationError(f"{value!r} is not a share between 0 and 1 (examples: 0.6, 60 %)")
+
+
+def shown_share(share: int | Decimal) -> str:
+    """A share to a hundredth of a per cent, rounded down: what is missed never shows as reached."""
+    return f"{normal(EXACT.multiply(Decimal(share), 100).quantize(Decimal('0.01'), ROUND_DOWN)):f} %"
+
+
+def shown_usd(amount: int | Decimal) -> str:
+    return f"{normal(Decimal(amount)):,f}"

@@ -1,0 +1,265 @@
+"""`Limits`, and `BudgetKind`: everything there is to know about something that can be limited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from pytest_llm_usage.budget.amounts import parse_count, parse_share, parse_usd, shown_usd
+from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.text import plural
+
+if TYPE_CHECKING:  # settings loads this module at every start of pytest
+    from pytest_llm_usage.input_by_part import InputPart
+    from pytest_llm_usage.ledger import Call
+    from pytest_llm_usage.usage import TokenUsage
+
+__all__ = ["BUDGET_KINDS", "BudgetKind", "Limits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetKind:
+    """Something that can be limited: a field of `Limits`, and everything else there is to know about it.
+
+    Attributes:
+        noun: What is counted, in the singular (`input token`); `USD` for money.
+        spent: What is known that a call spent of it.
+        is_unknown: Whether a call may have spent more of it than is known.
+        is_at_most: Whether a call may have spent less of it than is known.
+        why_unknown: Why it is not known of a call that may have spent more; empty where the table of calls says enough.
+        is_estimate: Whether what a call spent is an estimate.
+        whole: What `spent` is a share of; the limit is then the least share, from 0 to 1, that is wanted of all calls.
+        every_call_takes: Whether every call takes some of it, so that a limit of 0 allows none.
+        what: What is not known of a call that may have spent more.
+        option: The option without its prefix (`max-tokens`): `--llm-usage-max-tokens`, shorter `--max-tokens`, with an
+            ini key and an environment variable; empty where only the marker has it.
+        help: For `pytest --help`: what `{most}` of it does to a test.
+        session_help: The same of an option (`session-max-tokens`) that limits the whole run; empty where there is none.
+    """
+
+    noun: str
+    spent: Callable[[Call], int | Decimal]
+    is_unknown: Callable[[Call], bool] = lambda call: call.is_unknown
+    is_at_most: Callable[[Call], bool] = lambda _: False
+    why_unknown: Callable[[Call], str] = lambda _: ""
+    is_estimate: bool = False
+    whole: Callable[[Call], int] | None = None
+    every_call_takes: bool = True
+    what: str = "usage"
+    option: str = ""
+    help: str = ""
+    session_help: str = ""
+
+    @property
+    def metavar(self) -> str:
+        """What stands for the value in the help."""
+        return "USD" if self.noun == "USD" else "N"
+
+    def parse(self, value: object) -> int | Decimal:
+        """A limit as people write it. Raises ConfigurationError as `parse_count`, `parse_share` and `parse_usd` do."""
+        if self.whole is not None:
+            return parse_share(value)
+        return parse_usd(value) if self.noun == "USD" else parse_count(value, f"{self.noun}s")
+
+    def shown(self, amount: int | Decimal) -> str:
+        """An amount with its unit: `6,120 tokens`, `~310 history tokens` for an estimate, `$0.02`."""
+        if self.noun == "USD":
+            return f"${shown_usd(amount)}"
+        return f"{'~' if self.is_estimate and amount else ''}{plural(int(amount), self.noun)}"
+
+    def shown_limit(self, amount: int | Decimal) -> str:
+        """An amount whose unit has been said: `5,000`, `$0.02`."""
+        return f"${shown_usd(amount)}" if self.noun == "USD" else f"{amount:,}"
+
+
+def _kind(noun: str, spent: Callable[[Call], int | Decimal], **more: Any) -> Mapping[str, BudgetKind]:
+    """What the metadata of a field of `Limits` holds."""
+    return {"kind": BudgetKind(noun=noun, spent=spent, **more)}
+
+
+def _tokens(count: Callable[[TokenUsage], int]) -> Callable[[Call], int]:
+    """Counts tokens of a call: as the provider counts them or as it bills them, whichever is more."""
+    return lambda call: max((count(usage) for usage in (call.usage, call.billed_usage) if usage is not None), default=0)
+
+
+def _part(part: InputPart, noun: str) -> Mapping[str, BudgetKind]:
+    """A limit on a part of the input."""
+    return _kind(
+        noun,
+        lambda call: call.input_by_part[part] if call.input_by_part is not None else 0,
+        is_unknown=lambda call: call.is_unknown or (call.usage is not None and call.input_by_part is None),
+        why_unknown=lambda call: call.input_by_part_reason,
+        is_estimate=True,
+        every_call_takes=False,
+        what="input parts",
+    )
+
+
+def _cache_read_of(call: Call) -> int | None:
+    return None if call.usage is None else call.usage.input_token_details.get("cache_read")
+
+
+def _why_no_cache_read(call: Call) -> str:
+    return "" if call.usage is None else "its provider does not say how much of its input was read from a cache"
+
+
+def _reasoning_of(call: Call) -> int | None:
+    return None if call.usage is None else call.usage.output_token_details.get("reasoning")
+
+
+def _why_no_reasoning(call: Call) -> str:
+    return "" if call.usage is None else "its provider does not say how many of its output tokens are reasoning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What may be spent; None is no limit. The fields are the keywords of the marker `llm_budget`.
+
+    Tokens are those that the provider counts or those that it bills, whichever are more; work that it lists apart is billed.
+
+    Attributes:
+        max_tokens: Input and output tokens.
+        max_input_tokens: Input tokens, cached ones included.
+        max_output_tokens: Output tokens, reasoning included.
+        max_system_tokens: Input tokens of system prompts, estimated (see `Call.input_by_part`).
+        max_tool_schema_tokens: Input tokens of the tools' schemas, estimated.
+        max_history_tokens: Input tokens of earlier messages that are sent again, estimated.
+        max_reasoning_tokens: Output tokens of reasoning.
+        min_cache_read: The least share of the input that is read from a cache, as the providers report it.
+        max_cost: USD.
+        max_calls: Requests to models; 0 means none at all. Answers of LangChain's own cache are none.
+        model: A pattern (`gpt-4o*`); only calls of models that match it count.
+        origins: Where each limit was set (`--max-tokens`, `@pytest.mark.llm_budget`), for the failure text.
+    """
+
+    max_tokens: int | None = field(
+        default=None,
+        metadata=_kind(
+            "token",
+            _tokens(lambda usage: usage.total_tokens),
+            option="max-tokens",
+            help="fail a test that uses more than N tokens (5000, 5_000, 5k, 1.5M; 0: no model call)",
+            session_help="end the run once it has used more than N tokens",
+        ),
+    )
+    max_input_tokens: int | None = field(
+        default=None, metadata=_kind("input token", _tokens(lambda usage: usage.input_tokens))
+    )
+    max_output_tokens: int | None = field(
+        default=None, metadata=_kind("output token", _tokens(lambda usage: usage.output_tokens))
+    )
+    max_system_tokens: int | None = field(default=None, metadata=_part("system", "system token"))
+    max_tool_schema_tokens: int | None = field(default=None, metadata=_part("tools", "tool schema token"))
+    max_history_tokens: int | None = field(default=None, metadata=_part("history", "history token"))
+    max_reasoning_tokens: int | None = field(
+        default=None,
+        metadata=_kind(
+            "reasoning token",
+            lambda call: _reasoning_of(call) or 0,
+            is_unknown=lambda call: call.is_unknown or (call.usage is not None and _reasoning_of(call) is None),
+            why_unknown=_why_no_reasoning,
+            every_call_takes=False,
+            what="reasoning tokens",
+        ),
+    )
+    min_cache_read: Decimal | None = field(
+        default=None,
+        metadata=_kind(
+            "read from a cache",
+            lambda call: _cache_read_of(call) or 0,
+            is_unknown=lambda call: call.is_unknown or (call.usage is not None and _cache_read_of(call) is None),
+            why_unknown=_why_no_cache_read,
+            whole=lambda call: call.usage.input_tokens if call.usage is not None else 0,
+            what="cache reads",
+        ),
+    )
+    max_cost: Decimal | None = field(
+        default=None,
+        metadata=_kind(
+            "USD",
+            lambda call: call.cost_usd or Decimal(0),
+            is_unknown=lambda call: call.cost_usd is None and (call.usage is not None or call.is_unknown),
+            is_at_most=lambda call: call.quote.at_most,
+            what="price",
+            option="max-cost",
+            help="fail a test whose model calls cost more than USD (0.02, $0.02)",
+            session_help="end the run once its model calls have cost more than USD",
+        ),
+    )
+    max_calls: int | None = field(
+        default=None,
+        metadata=_kind(
+            "call",
+            lambda _: 1,
+            is_unknown=lambda _: False,
+            option="max-llm-calls",
+            help="fail a test that makes more than N model calls",
+        ),
+    )
+    model: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], *, origin: str) -> Limits:
+        """Limits from the keywords of a marker or of `assert_within`.
+
+        Raises:
+            ConfigurationError: An unknown keyword (with the nearest known one), or a value that cannot be read.
+        """
+        parsed: dict[str, Any] = {}
+        for name, value in values.items():
+            if name not in _KEYWORDS:
+                raise ConfigurationError(f"{origin}: {_unknown_keyword(name)}")
+            if value is None:
+                continue
+            try:
+                parsed[name] = _parsed(name, value)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{origin}: {name}: {error}") from None
+        return cls(**parsed, origins=dict.fromkeys(parsed, origin))
+
+    def over(self, other: Limits) -> Limits:
+        """These limits, and those of `other` where these set none: the nearest wins, limit by limit."""
+        merged: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        for name in BUDGET_KINDS:
+            source = self if getattr(self, name) is not None else other
+            merged[name] = getattr(source, name)
+            if name in source.origins:
+                origins[name] = source.origins[name]
+        return Limits(**merged, model=self.model, origins=origins)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) is not None for name in BUDGET_KINDS)
+
+    def covers(self, call: Call) -> bool:
+        """Whether a call counts towards these limits."""
+        return call.is_billed and self.names(call.model)
+
+    def names(self, model: str) -> bool:
+        """Whether calls of a model count towards these limits."""
+        return self.model is None or fnmatchcase(model, self.model)
+
+
+#: Everything that can be limited, by the keyword of the marker.
+BUDGET_KINDS: Mapping[str, BudgetKind] = {f.name: f.metadata["kind"] for f in fields(Limits) if "kind" in f.metadata}
+_KEYWORDS = (*BUDGET_KINDS, "model")
+
+
+def _parsed(name: str, value: object) -> object:
+    if name in BUDGET_KINDS:
+        return BUDGET_KINDS[name].parse(value)
+    if isinstance(value, str) and value:
+        return value
+    raise ConfigurationError(f"{value!r} is not a pattern of a model's name (example: 'gpt-4o*')")
+
+
+def _unknown_keyword(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 -- only on the way to an error
+
+    near = get_close_matches(name, _KEYWORDS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f" (it takes {', '.join(_KEYWORDS)})"
+    return f"{name!r} is not a limit{hint}"
