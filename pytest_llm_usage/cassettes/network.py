@@ -6,6 +6,7 @@ silently: its calls cost money, and its numbers change from run to run.
 
 from __future__ import annotations
 
+import _socket
 import fnmatch
 import functools
 import ipaddress
@@ -46,8 +47,10 @@ class NetworkGuard(AbstractContextManager["NetworkGuard"]):
     """Refuses connections of this process to anything but loopback, for as long as it is entered.
 
     Guards nest, and the innermost decides: a test that records inside a replaying session cassette may connect.
-    What they see: Python's sockets, and the calls of grpcio. Libraries that bring a network stack of their own
-    (libcurl, uvloop, Rust) are out of their reach.
+    What they see: connections, datagrams and look-ups of names through Python's `socket` and `_socket`, and so
+    everything that is built on them (asyncio, http.client, websockets, dnspython …), and the calls of grpcio. What they
+    do not see: libraries that bring a network stack of their own (libcurl: pycurl and curl_cffi; uvloop; extensions in
+    Rust or C), other processes, and system calls through ctypes.
 
     Args:
         allowed: Hosts that may be reached.
@@ -95,7 +98,7 @@ class NetworkGuard(AbstractContextManager["NetworkGuard"]):
         library = library or _calling_library(sys._getframe(1))  # noqa: SLF001 - the cheap way to the caller
         came_from = f" made by {library}" if library else ""
         self._refuse(
-            f"Not replayed: a connection to {host}:{port}{came_from} bypasses the cassette {self._cassette}\n"
+            f"Not replayed: a connection to {host}{f':{port}' if port else ''}{came_from} bypasses the cassette {self._cassette}\n"
             "Only httpx, httpx2, requests, urllib3, urllib, aiohttp, boto3, httplib2 and tornado are recorded and "
             "replayed; this would have gone live.\n"
             f"To allow it:  llm_usage_ignore_hosts = {host}   in the pytest section of pyproject.toml"
@@ -124,6 +127,9 @@ def _calling_library(frame: FrameType | None) -> str | None:
     return None
 
 
+_INHERITED = object()
+
+
 class _Watch:
     """The process-wide wrappers round sockets and gRPC calls. They ask the innermost guard; without one they do nothing.
 
@@ -146,9 +152,18 @@ class _Watch:
         with self._lock:
             self._guards.append(guard)
             if len(self._guards) == 1:
-                self._wrap(socket, "getaddrinfo", self._watched_lookup)
-                self._wrap(socket.socket, "connect", self._watched_connect)
-                self._wrap(socket.socket, "connect_ex", self._watched_connect)
+                # The names in `socket` are copies of those in `_socket`, which some libraries use.
+                for owner in (socket, _socket):
+                    self._wrap(owner, "getaddrinfo", self._watched_lookup)
+                    for name in ("gethostbyname", "gethostbyname_ex", "gethostbyaddr"):
+                        self._wrap(owner, name, self._watched_resolution)
+                    self._wrap(owner, "getnameinfo", self._watched_reverse_lookup)
+                for name in ("connect", "connect_ex"):
+                    self._wrap(socket.socket, name, self._watched_connect)
+                for name in ("sendto", "sendmsg"):
+                    if hasattr(socket.socket, name):  # Windows has no sendmsg
+                        self._wrap(socket.socket, name, self._watched_datagram)
+                self._wrap(_socket, "socket", lambda _: self._watched_socket_type())
             if self._knows_grpc:
                 return
             self._knows_grpc = True
@@ -163,14 +178,33 @@ class _Watch:
             while not self._guards and self._wrapped:
                 owner, name, original, wrapper = self._wrapped.pop()
                 # Whoever wrapped it since keeps our wrapper below; it does nothing without a guard.
-                if getattr(owner, name) is wrapper:
+                if getattr(owner, name) is not wrapper:
+                    continue
+                if original is _INHERITED:
+                    delattr(owner, name)
+                else:
                     setattr(owner, name, original)
 
     def _wrap(self, owner: Any, name: str, watched: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         original = vars(owner).get(name, getattr(owner, name))
-        wrapper = functools.wraps(original)(watched(original))
-        self._wrapped.append((owner, name, original, wrapper))
+        wrapper = watched(original)
+        if not isinstance(original, type):
+            wrapper = functools.wraps(original)(wrapper)
+        self._wrapped.append((owner, name, original if name in vars(owner) else _INHERITED, wrapper))
         setattr(owner, name, wrapper)
+
+    def _watched_socket_type(self) -> type[_socket.socket]:
+        """`_socket.socket` for who uses it directly. `socket.socket` is made of the original."""
+        original = _socket.socket
+        methods = {
+            **{name: self._watched_connect(getattr(original, name)) for name in ("connect", "connect_ex")},
+            **{
+                name: self._watched_datagram(getattr(original, name))
+                for name in ("sendto", "sendmsg")
+                if hasattr(original, name)
+            },
+        }
+        return type("socket", (original,), {**methods, "__module__": "_socket", "__slots__": ()})
 
     def _watched_lookup(self, lookup: Callable[..., Any]) -> Callable[..., Any]:
         def getaddrinfo(host: Any, port: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -184,6 +218,43 @@ class _Watch:
             return found
 
         return getaddrinfo
+
+    def _watched_resolution(self, resolve: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(host: Any) -> Any:
+            guard = self._guard
+            if guard is None or not host:
+                return resolve(host)
+            name = host.decode("idna") if isinstance(host, bytes) else str(host)
+            if _is_address(name):
+                # Its name is looked up.
+                guard.check(name, None)
+            guard.check_lookup(name, None)
+            found = resolve(host)
+            guard.resolved([found] if isinstance(found, str) else found[2])
+            return found
+
+        return watched
+
+    def _watched_reverse_lookup(self, lookup: Callable[..., Any]) -> Callable[..., Any]:
+        def getnameinfo(address: Any, flags: int) -> Any:
+            guard = self._guard
+            if guard is not None and not flags & socket.NI_NUMERICHOST:
+                guard.check(str(address[0]), address[1])
+            return lookup(address, flags)
+
+        return getnameinfo
+
+    def _watched_datagram(self, send: Callable[..., Any]) -> Callable[..., Any]:
+        """`sendto` and `sendmsg`, whose last argument is the address, where there is one."""
+
+        def watched(sock: socket.socket, *args: Any) -> Any:
+            guard = self._guard
+            address = args[-1] if len(args) > 1 else None
+            if guard is not None and sock.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+                guard.check(str(address[0]), address[1])
+            return send(sock, *args)
+
+        return watched
 
     def _watched_connect(self, connect: Callable[..., Any]) -> Callable[..., Any]:
         def watched(sock: socket.socket, address: Any, *args: Any, **kwargs: Any) -> Any:

@@ -27,10 +27,26 @@ _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: that grows beyond this by them was made to.
 _MAX_EXPANDED_VALUES = 5_000_000
 _ANCHOR = re.compile(r"&\w")
+#: How many members merges (`<<`) may add in all. Merges of merges double them with each line.
+_MAX_MERGED = 100_000
 
 
 class _Loader(_BaseLoader):  # type: ignore[misc]
     """Plain data only, with the few Python tags that recorders have written for plain data."""
+
+    _merged = 0
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Merge what `<<` names, as far as that is no bomb."""
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if isinstance(merged, yaml.MappingNode):
+                        self.flatten_mapping(merged)
+                    self._merged += len(merged.value)
+                    if self._merged > _MAX_MERGED:
+                        raise CassetteError(f"its merges (<<) stand for more than {_MAX_MERGED:,} members")
+        super().flatten_mapping(node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """Names of headers may be of a class of their own (`istr`); the text in them is the name."""
@@ -50,16 +66,23 @@ def _plain_tuple(loader: Any, node: yaml.Node) -> Any:
 
 def _file_content(loader: Any, node: yaml.Node) -> Any:
     state = loader.construct_mapping(node, deep=True).get("state")
-    return state[0] if state else b""
+    return _joined(state[:1]) if isinstance(state, list | tuple) else b""
 
 
 def _enumerated(loader: Any, node: yaml.Node) -> Any:
-    return loader.construct_sequence(node)[0]
+    values = loader.construct_sequence(node)
+    return values[0] if values else None
 
 
 def _joined_parts(loader: Any, node: yaml.Node) -> Any:
-    arguments = loader.construct_mapping(node, deep=True).get("args") or [()]
-    return b"".join(part.encode() if isinstance(part, str) else bytes(part) for part in arguments[0])
+    arguments = loader.construct_mapping(node, deep=True).get("args")
+    return _joined(arguments[0]) if isinstance(arguments, list | tuple) and arguments else b""
+
+
+def _joined(parts: Any) -> bytes:
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str | bytes) for part in parts):
+        raise CassetteError("a body in it is made of something other than text and bytes")
+    return b"".join(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts)
 
 
 # What looks like a date is text: in headers, and in bodies that were stored parsed.
@@ -128,8 +151,8 @@ def _document(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         where = f", line {error.problem_mark.line + 1:,}" if error.problem_mark else ""
         raise CassetteError(f"it is not valid YAML{where}: {error.problem}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise CassetteError(f"it cannot be read: {str(error).splitlines()[0]}") from None
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise CassetteError(f"it cannot be read: {(str(error) or type(error).__name__).splitlines()[0]}") from None
     except RecursionError:
         raise CassetteError("it is nested too deeply") from None
     if _ANCHOR.search(text):
@@ -174,7 +197,7 @@ def _part(item: Any, name: str) -> Any:
 def _interaction(number: int, request: Any, response: Any) -> Interaction:
     try:
         return Interaction(_request(request), _response(response))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         detail = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise CassetteError(f"interaction {number} is not one request and one response ({detail})") from None
 

@@ -26,10 +26,16 @@ _SMALL = 1_000_000
 def find_recording(path: Path) -> Path | None:
     """The file that holds the cassette `path`: itself, itself with `.gz`, or what vcrpy's `json` serializer wrote in its
     place; None where there is none of them.
+
+    Raises:
+        CassetteError: Its folder cannot be read.
     """
     for candidate in (path, path.with_name(path.name + ".gz"), path.with_suffix(_JSON_SUFFIX)):
-        if candidate.is_file():
-            return candidate
+        try:
+            if candidate.is_file():
+                return candidate
+        except OSError as error:
+            raise CassetteError(f"Cassette cannot be read: {candidate}: {error.strerror or error}") from None
     return None
 
 

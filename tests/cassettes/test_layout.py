@@ -430,3 +430,75 @@ def test_gzipped_files_are_read(tmp_path):
     path = tmp_path / "a.yaml.gz"
     path.write_bytes(gzip.compress(writer.render([one(b"x", b"y")])))
     assert storage.load(path) == [one(b"x", b"y")]
+
+
+# Files that were made to hang, fill memory or crash ----------------------------------------------------------------------
+
+
+def test_merges_that_explode_are_refused():
+    """385 bytes that stand for ten times more with each line."""
+    lines = ["a0: &a0 {k0: v}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}], k{n}: v}}" for n in range(1, 9)]
+    with pytest.raises(CassetteError, match=r"its merges \(<<\) stand for more than 100,000 members"):
+        reader.parse("\n".join([*lines, "interactions: []"]).encode())
+
+
+def test_merges_that_people_write_are_read():
+    (interaction,) = parsed("""
+        defaults: &defaults
+          headers: {accept: [json]}
+          body: null
+        interactions:
+        - request:
+            <<: *defaults
+            method: GET
+            uri: https://x.test/
+          response: {status: {code: 200, message: OK}, headers: {}, body: {string: ''}}
+        """)
+    assert interaction.request.headers == {"accept": ["json"]}
+
+
+def test_a_merge_of_itself_is_refused():
+    with pytest.raises(CassetteError, match="nested too deeply"):
+        reader.parse(b"a: &a {<<: *a}\ninteractions: []\n")
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ("status: {code: .inf, message: OK}", "interaction 1 is not one request and one response"),
+        ("status: {code: [], message: OK}", "interaction 1 is not one request and one response"),
+        ("status: {code: !!python/object/apply:http.HTTPStatus [], message: OK}", "interaction 1 is not one request"),
+        ("body: !!python/object/new:_io.BytesIO {state: 7}", ""),
+        (
+            "body: !!python/object/new:_io.BytesIO {state: [7]}",
+            "a body in it is made of something other than text and bytes",
+        ),
+        (
+            "body: !!python/object/apply:builtins.iter {args: [[1000000000000]]}",
+            "a body in it is made of something other",
+        ),
+        ("body: !!python/object/apply:builtins.iter {args: 7}", ""),
+        ("body: {base64_string: 7}", "interaction 1 is not one request and one response"),
+        ("headers: 7", "interaction 1 is not one request and one response"),
+        ("headers: [7]", "interaction 1 is not one request and one response"),
+        ("body: !!binary 7é", "it asks for something other than plain data, line 6: failed to convert base64"),
+        ("body: !!int x", "it cannot be read"),
+        ("? {a: b} : c", "it asks for something other than plain data|it cannot be read"),
+    ],
+)
+def test_what_no_recorder_writes_is_an_error_of_ours_or_nothing(part, problem):
+    text = f"""
+        interactions:
+        - request: {{method: GET, uri: 'https://x.test/'}}
+          response:
+            status: 200
+            {part}
+        """
+    if part.startswith("status"):
+        text = text.replace("            status: 200\n", "")
+    if not problem:
+        parsed(text)
+        return
+    with pytest.raises(CassetteError, match=problem):
+        parsed(text)

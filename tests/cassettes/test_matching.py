@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from vcr import VCR
 
 from pytest_llm_usage.cassettes import DEFAULT_MATCH_ON, MATCHERS, JsonPath, Redaction
 from pytest_llm_usage.cassettes.interaction import Request
-from pytest_llm_usage.cassettes.matching import Recordings, Subject, is_placeholder
+from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, is_placeholder
 from pytest_llm_usage.errors import ConfigurationError
 
 URL = "https://api.provider.test/v1/chat/completions"
@@ -325,3 +326,18 @@ def test_what_is_no_path(path):
 def test_what_is_no_url_matches_only_itself():
     assert is_match(subject(url="http://[bad"), subject(url="http://[bad"))
     assert not is_match(subject(url="http://[bad"), subject(url=URL))
+
+
+@pytest.mark.parametrize("count", [6, 2_000])
+def test_many_placeholders_in_a_url_take_no_time(count):
+    recorded = Subject(Request("GET", "https://x.test/" + "<a>/a" * count + "/end"), Redaction())
+    made = Subject(Request("GET", "https://x.test/" + "/a" * count * 2 + "/other"), Redaction())
+    assert not agrees("path", recorded, made)
+
+
+@given(st.lists(st.sampled_from(["<a>", "a", "b", "ab", "/"]), max_size=8), st.text("ab/", max_size=12))
+def test_placeholders_match_as_a_pattern_would(pieces, made):
+    from pytest_llm_usage.cassettes.matching import _text_agrees
+
+    pattern = "".join(".*" if piece == "<a>" else piece for piece in pieces)
+    assert _text_agrees("".join(pieces), made) is (re.fullmatch(pattern, made) is not None)

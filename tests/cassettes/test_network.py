@@ -1,6 +1,7 @@
 """While a cassette replays, whatever vcrpy does not intercept is stopped before it leaves the machine."""
 
 import asyncio
+import contextlib
 import socket
 import threading
 
@@ -205,3 +206,110 @@ def test_a_replaying_cassette_guards_and_a_recording_one_does_not(provider, cass
         assert opened.failure.startswith(f"Not replayed: a connection to {HOST}:{provider.port} made by test_network")
     with cassette(ignore_hosts=(HOST,)):
         connect(HOST, provider.port)
+
+
+# Every way out of Python's own --------------------------------------------------------------------------------------------
+
+
+def _udp(method, *args):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        getattr(sock, method)(*args)
+
+
+def _raw(method, *args, kind=socket.SOCK_STREAM):
+    import _socket
+
+    sock = _socket.socket(socket.AF_INET, kind)
+    try:
+        getattr(sock, method)(*args)
+    finally:
+        sock.close()
+
+
+async def _datagrams(address):
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        asyncio.DatagramProtocol, remote_addr=address
+    )
+    transport.close()
+
+
+async def _unconnected_datagrams(address):
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+    )
+    try:
+        transport.sendto(b"x", address)
+    finally:
+        transport.close()
+
+
+#: No test network of RFC 5737 answers, and no name under `.invalid` exists.
+AWAY, NAME = ("192.0.2.1", 9), "api.provider.invalid"
+WAYS_OUT = {
+    "TCP connect": lambda: socket.create_connection(AWAY, timeout=1),
+    "TCP connect_ex": lambda: _raw_python("connect_ex", AWAY),
+    "UDP connect": lambda: _udp("connect", AWAY),
+    "UDP sendto": lambda: _udp("sendto", b"x", AWAY),
+    "UDP sendto with flags": lambda: _udp("sendto", b"x", 0, AWAY),
+    "UDP sendmsg": lambda: _udp("sendmsg", [b"x"], [], 0, AWAY),
+    "asyncio connection": lambda: asyncio.run(asyncio.open_connection(*AWAY)),
+    "asyncio datagrams": lambda: asyncio.run(_datagrams(AWAY)),
+    "asyncio datagrams, unconnected": lambda: asyncio.run(_unconnected_datagrams(AWAY)),
+    "getaddrinfo": lambda: socket.getaddrinfo(NAME, 443),
+    "gethostbyname": lambda: socket.gethostbyname(NAME),
+    "gethostbyname_ex": lambda: socket.gethostbyname_ex(NAME),
+    "gethostbyaddr": lambda: socket.gethostbyaddr(AWAY[0]),
+    "getnameinfo": lambda: socket.getnameinfo(AWAY, 0),
+    "_socket connect": lambda: _raw("connect", AWAY),
+    "_socket sendto": lambda: _raw("sendto", b"x", AWAY, kind=socket.SOCK_DGRAM),
+    "_socket getaddrinfo": lambda: __import__("_socket").getaddrinfo(NAME, 443),
+    "_socket gethostbyname": lambda: __import__("_socket").gethostbyname(NAME),
+}
+
+
+def _raw_python(method, *args):
+    with socket.socket() as sock:
+        sock.settimeout(1)
+        getattr(sock, method)(*args)
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_no_way_out_of_python_s_own_is_open(way):
+    refused = []
+
+    def note(message):
+        refused.append(message)
+        raise Refused(message)
+
+    # asyncio keeps what a datagram's transport raises to itself.
+    with NetworkGuard(HostPatterns([]), note, "tests/c.yaml"), contextlib.suppress(Refused):
+        WAYS_OUT[way]()
+    assert refused[0].startswith(
+        ("Not replayed: a connection to 192.0.2.1", "Not replayed: a connection to api.provider.invalid")
+    )
+
+
+def test_the_same_ways_are_open_to_loopback(guard):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        here = receiver.getsockname()
+        _udp("sendto", b"1", here)
+        _udp("sendto", b"2", 0, here)
+        _udp("sendmsg", [b"3"], [], 0, here)
+        _raw("sendto", b"4", here, kind=socket.SOCK_DGRAM)
+        asyncio.run(_unconnected_datagrams(here))
+        assert [receiver.recv(1) for _ in range(5)] == [b"1", b"2", b"3", b"4", b"x"]
+    assert socket.gethostbyname("localhost") == "127.0.0.1"
+    assert socket.getnameinfo(("192.0.2.1", 9), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV) == ("192.0.2.1", "9")
+
+
+def test_everything_is_put_back():
+    import _socket
+
+    names = ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo", "socket")
+    before = [getattr(module, name) for module in (socket, _socket) for name in names]
+    methods = [vars(socket.socket).get(name) for name in ("connect", "connect_ex", "sendto", "sendmsg")]
+    with NetworkGuard(HostPatterns([]), refuse, "a"):
+        pass
+    assert [getattr(module, name) for module in (socket, _socket) for name in names] == before
+    assert [vars(socket.socket).get(name) for name in ("connect", "connect_ex", "sendto", "sendmsg")] == methods
