@@ -24,12 +24,13 @@ from pytest_llm_usage.cassettes import inventory
 from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cassettes.secret_scan import Finding
 from pytest_llm_usage.compare import parse_gates
-from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError, PriceUnknownError
+from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError, PriceUnknownError, RunFileError
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
-from pytest_llm_usage.report.data import RunData, merged_data, read_run, read_runs
+from pytest_llm_usage.report.data import RunData, calls_in, merged_data, read_run, read_runs
 from pytest_llm_usage.report.files import write_report
 from pytest_llm_usage.report.formats import FORMATS, STDOUT, ReportFormat
+from pytest_llm_usage.report.why import ExplainedTest, why_lines
 from pytest_llm_usage.text import columns, inert, plural, shortened, shown_path, width, wrapped
 
 __all__ = ["main"]
@@ -156,6 +157,15 @@ def _parser() -> argparse.ArgumentParser:
         "--on", type=_of(_day), metavar="DAY", help="the price of a day (2026-01-31) instead of today's"
     )
 
+    why = command(
+        "why",
+        _why,
+        "explain what a run cost: its largest causes, and what would change each",
+        "Exit status: 0, or 2 where a file cannot be used or no test is of that name.",
+    )
+    why.add_argument("run_file", type=Path, metavar="RUN", help="a file that --llm-usage-json wrote")
+    why.add_argument("test", nargs="?", metavar="TEST", help="one test, or all whose name holds this text")
+
     cassettes = commands.add_parser("cassettes", help="manage recordings", description="Manage recordings.")
     actions = cassettes.add_subparsers(metavar="ACTION", required=True)
     for name, run, text in (
@@ -185,6 +195,27 @@ def _parser() -> argparse.ArgumentParser:
                 "field:NAME or pattern:REGEX; may be repeated",
             )
     return parser
+
+
+def _why(options: argparse.Namespace) -> int:
+    data = read_run(options.run_file)
+    tests = [
+        ExplainedTest(nodeid, calls_in(record), record.get("prefix_notes", ()))
+        for nodeid, record in data["tests"].items()
+        if options.test is None or options.test in nodeid
+    ]
+    if options.test is None:
+        tests.append(ExplainedTest("shared fixtures", calls_in(data["shared"])))
+    elif not tests:
+        raise RunFileError(f"{options.run_file}: no test is called {options.test!r}")
+    lines = why_lines(tests)
+    for line in lines or ["no model was called"]:
+        print(inert(line))
+    if lines and not any(call.input_by_part for test in tests for call in test.calls):
+        print(
+            "The run was written without what its calls sent: record it with this version, --llm-usage-json=NEW-FILE.json"
+        )
+    return OK
 
 
 def _add_reports(parser: argparse.ArgumentParser) -> None:

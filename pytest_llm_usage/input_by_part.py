@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
+
+from pytest_llm_usage.money import plain
 
 __all__ = ["PARTS", "InputByPart", "InputPart", "apportioned"]
 
@@ -23,18 +26,24 @@ class InputByPart(Mapping[str, int]):
 
     Attributes:
         tools_by_name: The tokens of `tools` by the tool's name; they add up to that part.
+        cost_usd: What the whole input cost; None where nobody looked it up.
         estimated_by: What the shares were counted with: a tokenizer's encoding (`o200k_base`) or `characters`; several
             are separated by a comma.
     """
 
-    __slots__ = ("_tokens", "estimated_by", "tools_by_name")
+    __slots__ = ("_tokens", "cost_usd", "estimated_by", "tools_by_name")
 
     def __init__(
-        self, tokens: Mapping[str, int], tools_by_name: Mapping[str, int] = _NO_TOOLS, estimated_by: str = ""
+        self,
+        tokens: Mapping[str, int],
+        tools_by_name: Mapping[str, int] = _NO_TOOLS,
+        estimated_by: str = "",
+        cost_usd: Decimal | None = None,
     ) -> None:
         self._tokens = {part: tokens.get(part, 0) for part in PARTS}
         self.tools_by_name: Mapping[str, int] = MappingProxyType(dict(tools_by_name))
         self.estimated_by = estimated_by
+        self.cost_usd = cost_usd
 
     @property
     def total(self) -> int:
@@ -75,12 +84,15 @@ class InputByPart(Mapping[str, int]):
         data: dict[str, Any] = {"tokens": {part: n for part, n in self.items() if n}}
         if self.tools_by_name:
             data["tools_by_name"] = dict(self.tools_by_name)
+        if self.cost_usd is not None:
+            data["cost_usd"] = plain(self.cost_usd)
         return data | {"estimated_by": self.estimated_by}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> InputByPart:
         """The inverse of `to_dict`."""
-        return cls(data["tokens"], data.get("tools_by_name", _NO_TOOLS), data["estimated_by"])
+        cost_usd = Decimal(data["cost_usd"]) if "cost_usd" in data else None
+        return cls(data["tokens"], data.get("tools_by_name", _NO_TOOLS), data["estimated_by"], cost_usd)
 
 
 def apportioned(total: int, weights: Sequence[int]) -> list[int]:

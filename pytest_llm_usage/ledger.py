@@ -190,8 +190,13 @@ class Call:
         """Whether tokens were (or may have been) spent that nobody knows."""
         return self.is_partial or (self.usage is None and self.status in ("no_usage", "aborted"))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able data; decimals as strings. Fields that hold nothing are left out."""
+    def to_dict(self, *, with_parts: bool = False) -> dict[str, Any]:
+        """Plain JSON-able data; decimals as strings. Fields that hold nothing are left out.
+
+        Args:
+            with_parts: Whether to read and add `input_by_part`, with what the input cost; else it is added where it came
+                from such data.
+        """
         values = {name: getattr(self, name) for name in _PLAIN_FIELDS}
         data = {name: as_data(value) for name, value in values.items() if value not in (None, "", ())}
         if self.usage is not None:
@@ -205,6 +210,10 @@ class Call:
             data["cost_usd"] = plain(self.cost_usd)
         if self.usage is not None and (price := self.quote.to_dict()):
             data["price"] = price
+        if (with_parts or isinstance(self._inputs, InputByPart)) and self.input_by_part is not None:
+            costs = [line.amount_usd for line in self.quote.lines if line.kind.startswith(_INPUT_KINDS)]
+            known = {"cost_usd": plain(total(costs))} if costs else {}
+            data["input_by_part"] = self.input_by_part.to_dict() | known
         return data
 
     @classmethod
@@ -220,9 +229,14 @@ class Call:
             billing=Billing.from_dict(data),
             _reported=MappingProxyType(dict(data["reported"])) if "reported" in data else None,
             _reported_model=data.get("reported_model"),
+            _inputs=InputByPart.from_dict(data["input_by_part"]) if "input_by_part" in data else _NO_PARTS,
             _quotes=Quote.from_dict(data.get("price", {}), Decimal(data["cost_usd"]) if "cost_usd" in data else None),
         )
 
+
+_NO_PARTS = "the run was written without it"
+#: Kinds of a price's lines that are input.
+_INPUT_KINDS = ("input", "cache_")
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Call) if f.name not in ("usage", "billing") and not f.name.startswith("_"))
 
@@ -256,9 +270,9 @@ class Ledger:
             return None
         return sum(call.billed_tokens or 0 for call in self.calls)
 
-    def to_list(self) -> list[dict[str, Any]]:
-        """Plain JSON-able data, one dict a call."""
-        return [call.to_dict() for call in self.calls]
+    def to_list(self, *, with_parts: bool = False) -> list[dict[str, Any]]:
+        """Plain JSON-able data, one dict a call; see `Call.to_dict`."""
+        return [call.to_dict(with_parts=with_parts) for call in self.calls]
 
     @classmethod
     def from_list(cls, data: list[Mapping[str, Any]]) -> Ledger:

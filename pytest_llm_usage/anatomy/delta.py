@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from pytest_llm_usage.anatomy.prompt import Piece, Prompt
@@ -19,6 +20,7 @@ from pytest_llm_usage.anatomy.tokenizer import (
     is_exact_for,
     tokenizer_for,
 )
+from pytest_llm_usage.money import EXACT, normal
 from pytest_llm_usage.text import plural
 from pytest_llm_usage.wire.recognition import Request, by_path
 
@@ -48,8 +50,12 @@ class InputDelta:
     uncounted: tuple[str, ...] = ()
     hint: str = ""
 
-    def lines(self) -> list[str]:
-        """In words, a line each; none where nothing changed that takes tokens."""
+    def lines(self, usd_per_million: Decimal | None = None) -> list[str]:
+        """In words, a line each; none where nothing changed that takes tokens.
+
+        Args:
+            usd_per_million: The price of input tokens; None where it is not known.
+        """
         found = []
         if self.least or self.most:
             basis = (
@@ -57,12 +63,19 @@ class InputDelta:
                 if self.is_exact
                 else f"estimate by {'characters' if self.counted_with == CHARACTERS else self.counted_with}{self.hint}"
             )
-            found.append(f"{self._amount()} ({basis})")
+            found.append(f"{self._amount()}{self._cost(usd_per_million)} ({basis})")
         if self.uncounted:
             shown = ", ".join(self.uncounted[:3])
             more = f" and {len(self.uncounted) - 3} more" if len(self.uncounted) > 3 else ""
             found.append(f"not estimable: the input tokens of {shown}{more}")
         return found
+
+    def _cost(self, usd_per_million: Decimal | None) -> str:
+        if usd_per_million is None or self.least < 0 < self.most:
+            return ""
+        tokens = sorted({abs(self.least), abs(self.most)})
+        amounts = [normal(EXACT.divide(EXACT.multiply(n, usd_per_million), 10**6)) for n in tokens]
+        return f", {' to '.join(f'${amount:f}' for amount in amounts)} a call"
 
     def _amount(self) -> str:
         about = "" if self.is_exact else "about "

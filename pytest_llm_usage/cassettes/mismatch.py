@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, canonical_json, is_same_scalar
 from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.credentials.mask import mask_text
+from pytest_llm_usage.tracker.tracker import Tracker
 
 __all__ = [
     "Difference",
@@ -82,8 +84,17 @@ def explain_no_recording(policy: CassettePolicy, made: Subject) -> str:
     )
 
 
-def explain_miss(policy: CassettePolicy, recordings: Recordings, made: Subject) -> str:
-    """The message for a request that the cassette does not hold, or does not hold any more."""
+def explain_miss(
+    policy: CassettePolicy, recordings: Recordings, made: Subject, interactions: Sequence[Interaction] = ()
+) -> str:
+    """The message for a request that the cassette does not hold, or does not hold any more.
+
+    Args:
+        policy: How the cassette is used.
+        recordings: The requests that it holds.
+        made: The request.
+        interactions: The recordings themselves, whose price is that of more or fewer tokens.
+    """
     path, total = policy.shown_path, len(recordings.subjects)
     request = f"{made.method} {made.uri}"
     again = f"Record again:  {policy.rerecord_command}"
@@ -110,6 +121,7 @@ def explain_miss(policy: CassettePolicy, recordings: Recordings, made: Subject) 
         )
     lines = [f"Recording does not match: {path}, request {closest + 1} of {total}", request]
     lines += _changes(recordings, recordings.subjects[closest], made)
+    lines += _input_delta(policy, recordings.subjects[closest], made, interactions[closest : closest + 1])
     return "\n".join([*lines, again])
 
 
@@ -175,7 +187,7 @@ def _changes(recordings: Recordings, recorded: Subject, made: Subject) -> Sequen
         return lines
     (kind, was), (made_kind, now) = recorded.body_value, made.body_value
     if kind == made_kind == "json":
-        return [*lines, *_json_changes(was, now), *_input_delta(made, was, now)]
+        return [*lines, *_json_changes(was, now)]
     if kind != made_kind:
         return [*lines, f"  body   was {kind}, is {made_kind}"]
     if was != now:
@@ -198,14 +210,30 @@ def _json_changes(was: Any, now: Any) -> list[str]:
     return lines
 
 
-def _input_delta(made: Subject, was: Any, now: Any) -> list[str]:
+def _input_delta(
+    policy: CassettePolicy, recorded: Subject, made: Subject, interactions: Sequence[Interaction]
+) -> list[str]:
     """By how many tokens the input of a call to a model changed; nothing of any other request."""
+    was, now = recorded.body_value[1], made.body_value[1]
     if not isinstance(was, Mapping) or not isinstance(now, Mapping):
         return []
     from pytest_llm_usage.anatomy.delta import delta_of_bodies  # noqa: PLC0415 -- only on the way to an error
 
     delta = delta_of_bodies(made.method, made.path, was, now)
-    return [] if delta is None else [f"  {line}" for line in delta.lines()]
+    if delta is None or not delta.lines():
+        return []
+    return [f"  {line}" for line in delta.lines(_input_price(policy, interactions))]
+
+
+def _input_price(policy: CassettePolicy, interactions: Sequence[Interaction]) -> Decimal | None:
+    """USD per million input tokens of a recorded call, on the day of the recording; None where that is not known."""
+    if policy.prices is None:
+        return None
+    tracker = Tracker(prices=policy.prices)
+    for interaction in interactions:
+        tracker.take_in(interaction.exchange(), tracker.request(None))
+    lines = (line for call in tracker.calls() for line in call.quote.lines if line.kind == "input")
+    return next((line.usd_per_million for line in lines), None)
 
 
 def _change(name: str, was: Any, now: Any) -> list[str]:

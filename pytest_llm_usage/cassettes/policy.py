@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cassettes.run_recordings import RunRecordings
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.pricing import PriceBook
 
 __all__ = ["RECORD_MODES", "CassettePolicy", "JsonStyle", "RecordMode"]
 
@@ -45,6 +48,7 @@ class CassettePolicy:
         max_age_days: How old a recording may be, in days, by the dates in it; None for any age.
         fail_unplayed: Whether a recording that the test did not ask for fails it.
         root: Paths in messages are shown relative to it.
+        prices: Makes the price book by which messages say what a change costs; None where they do not.
     """
 
     path: Path
@@ -63,6 +67,7 @@ class CassettePolicy:
     max_age_days: int | None = None
     fail_unplayed: bool = False
     root: Path = field(default_factory=Path.cwd)
+    prices: Callable[[], PriceBook] | None = None
 
     @property
     def shown_path(self) -> str:

@@ -314,7 +314,7 @@ class _Cassette:
             self._refuse_as_stale(
                 explain_no_recording(self._policy, subject)
                 if self._is_new
-                else explain_miss(self._policy, recordings, subject)
+                else explain_miss(self._policy, recordings, subject, self._loaded)
             )
         # The mock answers. Should it send the request on, the network guard is in the way.
         return _Decision(_Action.PASS, plain, started_at)

@@ -205,7 +205,7 @@ class Attempt:
         if is_tracked(self.item, self.item.config.stash[SETTINGS]) and any(tracker.calls() for tracker in trackers):
             from pytest_llm_usage.report.run import record  # noqa: PLC0415 -- only for tests that called a model
 
-            data = record(trackers, self.outcome)
+            data = record(trackers, self.outcome, with_parts=self.item.config.stash[SETTINGS].explains)
         return data | spent_by_no_test(self.item.config)
 
     def properties(self) -> Iterator[tuple[str, str]]:

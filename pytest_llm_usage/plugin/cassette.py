@@ -18,7 +18,7 @@ from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, run_scope
 from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings
 from pytest_llm_usage.plugin.stale import note
-from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, SETTINGS, fail
+from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
 from pytest_llm_usage.text import plural, shown_path
 
@@ -249,6 +249,7 @@ def _policy(
         run=run,
         max_age_days=settings.max_age,
         root=settings.root,
+        prices=lambda: price_book(config, settings.prices),
     )
 
 

@@ -32,7 +32,7 @@ __all__ = [
 #: The version of the form. A reader refuses newer ones; what is added without a new version, older readers pass over.
 #: 1: tests, duplicates, shared, totals, environment, shards, exit_status; later also outcome of tests, model of budgets,
 #:    billed_usage, billed_items and price of calls, billed_items of sums; seller, region, modifiers and live of calls,
-#:    all that is billed of their parts, at_most of prices
+#:    all that is billed of their parts, at_most of prices; input_by_part of calls, prefix_notes of tests
 FORMAT = 1
 
 #: Names no file of the user's: what is typed after a hint must not replace anything.
@@ -195,6 +195,7 @@ def _test_data(test: TestRecord, root: Path) -> dict[str, Any]:
             for spent in test.budget
         ],
         "discrepancies": [found.to_dict() for found in test.discrepancies],
+        "prefix_notes": list(test.prefix_notes),
         "cassettes": {name: digest for name in sorted(test.cassettes) if (digest := _digest(root / name)) is not None},
     }
     return data | {name: value for name, value in optional.items() if value}

@@ -59,6 +59,7 @@ class TestRecord:
         budget: How much of its limits the last attempt used.
         discrepancies: What LangChain and the provider disagree on in the last attempt.
         cassettes: The paths of the recordings that its last attempt replayed or made, relative to pytest's root directory.
+        prefix_notes: What kept its calls from repeating the start of earlier ones (`CachePrefix.notes`), where that was read.
         outcome: What became of it: `passed`, `failed`, `error`, `skipped`, `xfailed` or `xpassed`; None where nobody says.
     """
 
@@ -71,6 +72,7 @@ class TestRecord:
     discrepancies: tuple[Discrepancy, ...] = ()
     cassettes: tuple[str, ...] = ()
     outcome: str | None = None
+    prefix_notes: tuple[str, ...] = ()
 
     @property
     def total_tokens(self) -> int:
@@ -78,8 +80,14 @@ class TestRecord:
         return sum(call.usage.total_tokens for call in self.ledger.calls if call.is_billed and call.usage is not None)
 
 
-def record(attempts: Iterable[Tracker], outcome: str | None = None) -> dict[str, Any]:
-    """A test as plain JSON-able data: the calls of each of its attempts, what the last used of its limits, what became of it."""
+def record(attempts: Iterable[Tracker], outcome: str | None = None, *, with_parts: bool = False) -> dict[str, Any]:
+    """A test as plain JSON-able data: the calls of each of its attempts, what the last used of its limits, what became of it.
+
+    Args:
+        attempts: Who gathered the calls of each attempt.
+        outcome: What became of the last.
+        with_parts: Whether to read what the calls' input is made of, and what breaks its prefix.
+    """
     *_, last = trackers = list(attempts)
     # What the call that was stopped would have spent is known of limits on calls.
     beyond = {(breach.name, breach.limit, breach.model): breach.spent for breach in last.stopped_by}
@@ -95,11 +103,12 @@ def record(attempts: Iterable[Tracker], outcome: str | None = None) -> dict[str,
         for name, limit, spent, origin in spending(limits, last.calls())
     ]
     return {
-        "attempts": [tracker.ledger().to_list() for tracker in trackers],
+        "attempts": [tracker.ledger().to_list(with_parts=with_parts) for tracker in trackers],
         "budget": budget,
         "discrepancies": [found.to_dict() for found in last.discrepancies()],
         "cassettes": sorted(_relative(path, last.root) for path in last.cassettes),
         "outcome": outcome,
+        "prefix_notes": list(last.usage.cache_prefix.notes) if with_parts else [],
     }
 
 
@@ -135,6 +144,7 @@ class Run:
                 tuple(map(Discrepancy.from_dict, data["discrepancies"])),
                 tuple(data["cassettes"]),
                 data["outcome"],
+                tuple(data.get("prefix_notes", ())),
             )
         if "shared" in data:
             self.shared += Ledger.from_list(data["shared"])

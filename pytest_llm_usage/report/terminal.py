@@ -17,6 +17,7 @@ from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
 from pytest_llm_usage.report.styled import Line, Styled, table
+from pytest_llm_usage.report.why import ExplainedTest, why_lines
 from pytest_llm_usage.text import percent, plural, shortened, tokens, told_apart, usd, width, wrapped
 
 __all__ = ["NARROWEST", "Screen", "section_lines"]
@@ -80,7 +81,7 @@ def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) 
 
     Args:
         run: What was spent.
-        detail: `models`, `tests`, `calls` (each with the lines of those before it) or `off`.
+        detail: `models`, `tests`, `calls` (each with the lines of those before it), `why` (beneath the models) or `off`.
         screen: Where they are printed.
         audit: Whether to tell what LangChain and the providers disagree on.
     """
@@ -93,11 +94,20 @@ def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) 
         lines += [Line(), *screen.wrapped(text)]
     if detail in ("tests", "calls"):
         lines += [Line(), *_tests(run.records, screen, with_calls=detail == "calls")]
+    if detail == "why":
+        lines += [Line(), *(line for text in why_lines(_explained(run)) for line in screen.wrapped(text))]
     lines += _budgets(run.records, screen)
     lines += _idle_limits(run.records, screen)
     if audit:
         lines += _discrepancies(run.records, screen)
     return lines
+
+
+def _explained(run: Run) -> list[ExplainedTest]:
+    tests = [
+        ExplainedTest(test.nodeid, (*test.earlier.calls, *test.ledger.calls), test.prefix_notes) for test in run.records
+    ]
+    return [*tests, ExplainedTest("shared fixtures", run.shared.calls)]
 
 
 def _styled(cell: str) -> str:

@@ -72,6 +72,11 @@ class Settings:
     shard: tuple[int, int] | None
     step_summary: Path | None
 
+    @property
+    def explains(self) -> bool:
+        """Whether what the calls' input is made of is asked for: by the section `why`, or for the run's data."""
+        return self.report == "why" or "json" in self.reports
+
     @classmethod
     def from_config(cls, config: pytest.Config) -> Settings:
         """The settings of a run: command line before environment before ini file before default.

