@@ -6,6 +6,7 @@
 #   make test-langchain-tests   the suite on the releases that langchain-tests pins
 #   make test-lowest            the suite on the lowest releases that pyproject.toml allows
 #   make test-frameworks        the tests with litellm, instructor, pydantic-ai and openai-agents
+#   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
 #   make lint                   ruff, mypy, import-linter
 #   make bench                  the benchmarks
 #   make record                 the examples' cassettes again, from the emulator
@@ -20,6 +21,7 @@ PYTHON ?= $(or $(shell for python in python3 python python3.13 python3.12 python
 	$(error Python 3.11 or later is not in PATH; name it: make PYTHON=/path/to/python3.11))
 ARGS ?=
 JOBS ?= auto
+SECONDS ?= 600
 EXAMPLES := quickstart agent ci
 QUICK := tests/test_usage.py tests/test_ledger.py tests/test_money.py tests/test_budget.py tests/test_compare.py \
 	tests/test_text.py tests/test_pricing.py tests/tracker tests/report tests/wire --ignore=tests/wire/test_corpus.py
@@ -29,7 +31,7 @@ QUICK := tests/test_usage.py tests/test_ledger.py tests/test_money.py tests/test
 install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upgrade pip uv \
 	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
 
-.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-frameworks lint bench record readme clean
+.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-frameworks fuzz lint bench record readme clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -49,6 +51,9 @@ test-lowest: .venv-lowest/installed
 
 test-frameworks: .venv-frameworks/installed
 	.venv-frameworks/bin/python -m pytest -n $(JOBS) tests/test_raw_clients.py tests/test_litellm_prices.py -k framework $(ARGS)
+
+fuzz: .venv/installed
+	.venv/bin/python tests/fuzz.py $(SECONDS)
 
 lint: .venv/installed
 	.venv/bin/ruff check

@@ -22,6 +22,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -30,7 +31,8 @@ from pytest_llm_usage.cassettes.content import BodyValue, body_value
 from pytest_llm_usage.cassettes.interaction import Request
 from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cassettes.volatile_headers import lasting_request_headers
-from pytest_llm_usage.credentials.placeholders import PLACEHOLDER_WORDS, is_placeholder
+from pytest_llm_usage.credentials.placeholders import PLACEHOLDER_WORDS, REDACTED, is_placeholder
+from pytest_llm_usage.credentials.values import is_worth_guarding
 from pytest_llm_usage.errors import ConfigurationError
 
 __all__ = [
@@ -124,6 +126,7 @@ class Subject:
 
     def __init__(self, request: Request, redaction: Redaction, ignore_body: Sequence[JsonPath] = ()) -> None:
         self._request = request
+        self._rules = redaction
         self._redaction = redaction.for_request(request.headers)
         self._ignore_body = ignore_body
 
@@ -204,16 +207,23 @@ class Subject:
         return (kind, canonical_json(value)) if kind == "json" else (kind, value)
 
     @cached_property
+    def as_sent(self) -> Subject | None:
+        """The request with its own credentials where its body repeats them, as other recorders keep it; None if it has none."""
+        if self._redaction is self._rules:
+            return None
+        return Subject(replace(self._request, headers={}), self._rules, self._ignore_body)
+
+    @cached_property
     def has_gaps(self) -> bool:
         """Whether something was taken out, so that it must be compared piece by piece."""
-        if self.is_url_unknown or _URL_FRAGMENT.search(self.uri) or is_placeholder(self.method):
+        if self.is_url_unknown or _URL_FRAGMENT.search(self.uri) or is_placeholder(self.method) or REDACTED in self.uri:
             return True
         kind, value = self.body_value
         if kind == "empty":
             return self.method not in _BODILESS
         if kind == "form":
             return any(is_placeholder(part) for _, part in value)
-        return kind == "json" and any(is_placeholder(text) for text in _strings(value))
+        return kind == "json" and any(REDACTED in text or is_placeholder(text) for text in _strings(value))
 
 
 def canonical_json(value: Any) -> str:
@@ -243,6 +253,8 @@ def _strings(value: Any) -> Iterable[str]:
 
 
 def _json_agrees(recorded: Any, made: Any) -> bool:
+    if isinstance(recorded, str) and isinstance(made, str):
+        return recorded == made or is_placeholder(recorded) or _agrees_but_for_values(recorded, made)
     if isinstance(recorded, str) and is_placeholder(recorded):
         return True
     if isinstance(recorded, dict) and isinstance(made, dict):
@@ -263,6 +275,8 @@ def is_same_scalar(one: Any, other: Any) -> bool:
 
 def _text_agrees(recorded: str, made: str) -> bool:
     """Whether the texts agree where each placeholder in the recorded one stands for something."""
+    if recorded == made or _agrees_but_for_values(recorded, made):
+        return True
     if not _URL_FRAGMENT.search(recorded):
         return recorded == made
     first, *between, last = (piece.lower() for piece in _URL_FRAGMENT.split(recorded))
@@ -274,6 +288,24 @@ def _text_agrees(recorded: str, made: str) -> bool:
     for piece in between:
         found = text.find(piece, position, end)
         if found < 0:
+            return False
+        position = found + len(piece)
+    return True
+
+
+def _agrees_but_for_values(recorded: str, made: str) -> bool:
+    """Whether the texts agree where a credential was taken out of the recorded one, which another request made known."""
+    first, *others = recorded.split(REDACTED)
+    if not others or not made.startswith(first):
+        return False
+    position = len(first)
+    for number, piece in enumerate(others, 1):
+        is_last = number == len(others)
+        found = len(made) - len(piece) if is_last else made.find(piece, position)
+        if found < position or not made.endswith(piece if is_last else ""):
+            return False
+        gap = made[position:found]
+        if gap != REDACTED and not is_worth_guarding(gap):
             return False
         position = found + len(piece)
     return True
@@ -345,6 +377,10 @@ class Recordings:
         for index in self._with_gaps:
             if index not in exact and all(agrees(part, self.subjects[index], made) for part in self.parts):
                 yield index
+        if made.as_sent is not None:
+            for index in self._exact.get(self._key(made.as_sent), ()):
+                if index not in exact:
+                    yield index
 
     def take(self, made: Subject, also: Callable[[int], bool] | None = None) -> int | None:
         """The position of the recording that answers this request; None where none is left.

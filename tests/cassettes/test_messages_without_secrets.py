@@ -56,3 +56,32 @@ def test_an_answer_that_repeats_the_key_is_saved_without_it_and_replays(cassette
     with cassette():
         answer = httpx.post(url, headers=HEADERS, json=body)
     assert "my key is redacted" in answer.json()["got"]
+
+
+def test_a_key_of_another_request_is_no_difference(cassette, provider, path):
+    """What was recorded in a prompt is taken out because a later request carries it; on replay it is there again."""
+    url = f"{provider.url}/v1/chat/completions"
+    bodies = [{"messages": [{"content": f"use {TOKEN} for the search, twice: {TOKEN}"}]}, {"n": 2}]
+
+    def run():
+        httpx.post(url, json=bodies[0])
+        httpx.post(url, json=bodies[1], headers=HEADERS)
+
+    with cassette("once"):
+        run()
+    assert TOKEN not in path.read_text()
+    with cassette():
+        run()
+    with cassette(), pytest.raises(Refused, match="Recording does not match"):
+        httpx.post(url, json={"messages": [{"content": f"use {TOKEN} for the find, twice: {TOKEN}"}]})
+    with cassette(), pytest.raises(Refused, match="Recording does not match"):
+        httpx.post(url, json={"messages": [{"content": "use nothing for the search, twice: nothing"}]})
+
+
+def test_a_recording_of_another_recorder_that_kept_the_key_replays(cassette, provider, path):
+    url = f"{provider.url}/v1/chat/completions"
+    with cassette("once"):
+        httpx.post(url, json={"messages": [{"content": "my key is THE-KEY"}]})
+    path.write_text(path.read_text().replace("THE-KEY", TOKEN))
+    with cassette():
+        httpx.post(url, headers=HEADERS, json={"messages": [{"content": f"my key is {TOKEN}"}]})
