@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
@@ -173,7 +174,7 @@ class _Stated:
         readings = (*self.readings, *(reading for _, reading in self.parts))
         return tuple(dict.fromkeys(remark for reading in readings for remark in reading.remarks))
 
-    def cost_usd(self, headers: Headers) -> Any:
+    def cost_usd(self, headers: Headers) -> Decimal | None:
         """What the provider says that the call cost."""
         costs = [reading.cost_usd for reading in self.readings if reading.cost_usd is not None]
         if costs:

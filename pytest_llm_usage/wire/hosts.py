@@ -176,7 +176,7 @@ GATEWAYS: Mapping[str, Gateway] = {
         model=r"^[^/:]+/[^/:]+:(?P<seller>(?!fastest$|cheapest$|preferred$)[a-z][a-z0-9-]*)$",
         in_own_words=True,
     ),
-    "helicone": Gateway(request_header="helicone-target-provider", model=r"^[^/]+/(?P<seller>[a-z][\w-]*)$"),
+    "helicone": Gateway(request_header="helicone-target-url", model=r"^[^/]+/(?P<seller>[a-z][\w-]*)$"),
 }
 
 #: What gateways call a provider, where it is not LangChain's word.
@@ -249,9 +249,19 @@ def _seller(gateway: Gateway, url: str, asked: Headers, answered: Headers, model
         or (in_path["seller"] if in_path else "")
         or (in_model["seller"] if in_model else "")
     )
-    # A slug such as `@openai-production` is somebody's name for an account.
     name = name.strip().lower().lstrip("@")
-    return (name if gateway.in_own_words else _SELLERS.get(name, name)) or None
+    if gateway.in_own_words:
+        return name or None
+    if name.startswith("https://"):
+        return provider_at(name, "") or None
+    name = _SELLERS.get(name, name)
+    # A slug such as `@our-account` is somebody's own word.
+    return name if name in _known_providers() else None
+
+
+@lru_cache(maxsize=1)
+def _known_providers() -> frozenset[str]:
+    return frozenset((*(provider for _, provider in ENDPOINTS), *_SELLERS.values()))
 
 
 @lru_cache(maxsize=1024)

@@ -654,6 +654,26 @@ HOSTS = (
     ),
     # Gateways: who sells is behind them.
     (
+        "portkey",
+        "https://api.portkey.ai/v1/chat/completions",
+        "@our-account/gpt-4o",
+        "https://portkey.ai/docs/product/model-catalog",
+        PLAIN,
+        {},
+    ),
+    (
+        "helicone",
+        "https://gateway.helicone.ai/openai/v1/chat/completions",
+        "llama-3.3-70b-versatile",
+        "https://docs.helicone.ai/getting-started/integration-method/gateway",
+        PLAIN,
+        {
+            "request_headers": {"Helicone-Target-Url": "https://api.groq.com"},
+            "seller": "groq",
+            "cost": "20*0.59 + 10*0.79",
+        },
+    ),
+    (
         "cloudflare",
         "https://gateway.ai.cloudflare.com/v1/acc/gw/openai/chat/completions",
         "gpt-4o-2024-08-06",

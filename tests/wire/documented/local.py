@@ -110,6 +110,19 @@ ROWS = (
         (3, 2),
         response_headers={"x-prompt-tokens": "3", "x-generated-tokens": "2"},
     ),
+    api(
+        url="http://localhost:8080/",
+        source=TGI,
+        flavour="tgi-generate",
+        provider=None,
+        request={"inputs": "hi"},
+        model="unknown",
+    )(
+        "the root of a server, counted in headers",
+        [{"generated_text": "Hi"}],
+        (3, 2),
+        response_headers={"x-prompt-tokens": "3", "x-generated-tokens": "2"},
+    ),
     tgi("no counts", {"generated_text": "Hi"}, None, status="no_usage", note="the response states no usage"),
     api(
         url="http://localhost:8080/generate_stream",
