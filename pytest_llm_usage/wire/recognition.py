@@ -77,9 +77,7 @@ def _rows_at(method: str, path: str) -> tuple[Recognised, ...]:
 
 def is_known_path(method: str, path: str) -> bool:
     """Whether a path is that of a known API, whatever the request says."""
-    return method.upper() in _KINDS_BY_METHOD and any(
-        re.search(flavour.path, path) or (flavour.stored and re.search(flavour.stored, path)) for flavour in FLAVOURS
-    )
+    return bool(_rows_at(method.upper(), path))
 
 
 def by_shape(method: str, first: Event | None) -> Recognised | None:

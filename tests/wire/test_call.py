@@ -163,3 +163,19 @@ def test_reading_imports_no_client_library():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "may"),
+    [
+        ("POST", "https://gateway.example/v1/chat/completions", True),
+        ("POST", "https://api.openai.com/v1/anything", True),
+        ("GET", "https://api.openai.com/v1/responses/resp_1", True),
+        ("GET", "https://example.org/", False),
+        ("GET", "https://gateway.example/v1/chat/completions", False),
+        ("POST", "https://example.org/form", False),
+        ("POST", "https://api.anthropic.com/v1/messages/count_tokens", False),
+    ],
+)
+def test_which_requests_may_ask_a_model(method, url, may):
+    assert wire.may_ask_model(method, url) is may
