@@ -22,6 +22,7 @@ from pytest_llm_usage.text import columns, plural
 from pytest_llm_usage.usage import TokenUsage
 
 if TYPE_CHECKING:
+    from pytest_llm_usage.anatomy.growth import Growth
     from pytest_llm_usage.anatomy.prefix import CachePrefix
     from pytest_llm_usage.anatomy.prompt import Prompt
     from pytest_llm_usage.tracker.reconcile import Discrepancy
@@ -146,6 +147,15 @@ class LLMUsage:
         from pytest_llm_usage.anatomy.prefix import cache_prefix  # noqa: PLC0415 -- when asked for
 
         return cache_prefix(self.calls, self._source.prompt_of)
+
+    @property
+    def growth(self) -> tuple[Growth, ...]:
+        """How the input of each conversation of four calls or more grows: `constant`, `linear` or `quadratic` in the number of
+        turns, and what more turns would cost (`cost_usd(50)`). Calls whose request cannot be read are left out.
+        """
+        from pytest_llm_usage.anatomy.growth import growths  # noqa: PLC0415 -- when asked for
+
+        return growths(self.calls, self._source.prompt_of)
 
     @property
     def cost(self) -> Decimal:
