@@ -38,9 +38,9 @@ Source: TypeAlias = Literal["langchain", "http"]
 
 #: ``ok``: usage is known. ``no_usage``: the provider answered without usage. ``error``: it raised.
 #: ``aborted``: it was abandoned, cancelled, broke off or never ended. ``cached``: answered by LangChain's own response
-#: cache.
-Status: TypeAlias = Literal["ok", "no_usage", "error", "aborted", "cached"]
-STATUSES: tuple[Status, ...] = ("ok", "no_usage", "error", "aborted", "cached")
+#: cache. ``fake``: answered without usage by one of LangChain's own fake models.
+Status: TypeAlias = Literal["ok", "no_usage", "error", "aborted", "cached", "fake"]
+STATUSES: tuple[Status, ...] = ("ok", "no_usage", "error", "aborted", "cached", "fake")
 
 #: The model of a call that neither named a model nor was asked for one.
 UNKNOWN_MODEL = "unknown"
@@ -119,7 +119,7 @@ class Call:
     @cached_property
     def quote(self) -> Quote:
         """What it costs and by whose price, or why that is not known."""
-        if self.status == "cached":
+        if not self.is_billed:
             return Quote(cost_usd=Decimal(0))
         if self.is_partial:
             return Quote(reason="its usage is not known")
@@ -182,8 +182,8 @@ class Call:
 
     @property
     def is_billed(self) -> bool:
-        """Whether a provider was asked at all: everything but an answer of LangChain's own cache."""
-        return self.status != "cached"
+        """Whether a provider was asked at all: everything but an answer of LangChain's own cache or fakes."""
+        return self.status not in ("cached", "fake")
 
     @property
     def is_unknown(self) -> bool:

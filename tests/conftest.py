@@ -14,9 +14,12 @@ for name in (
     "genai_prices",
     "pytest_llm_usage.cassettes.observer",
     "pytest_llm_usage.cassettes.recorder",
+    "pytest_llm_usage.http_clients.observer",
+    "pytest_llm_usage.langchain",
     "pytest_llm_usage.report.html",
     "pytest_llm_usage.report.terminal",
     "pytest_llm_usage.report.write",
+    "pytest_llm_usage.tracker.sink",
 ):
     importlib.import_module(name)
 

@@ -61,7 +61,7 @@ _NARROWEST = 12
 
 def _counts(call: Call) -> tuple[str, str, str]:
     if call.usage is None:
-        state = {"error": "failed", "cached": "cached"}.get(call.status)
+        state = {"error": "failed", "cached": "cached", "fake": "fake"}.get(call.status)
         return ("", "", state) if state else ("?", "?", "?")
     if not call.is_billed:
         return "", "", "cached"

@@ -5,7 +5,7 @@ nothing must not be stopped by a limit that it would keep, and only the model th
 
 Read in langchain-core 1.7.2: `BaseChatModel.generate`, `agenerate`, `stream` and `astream`, and those of `BaseLLM`, ask
 their callback manager for a run in a frame (or below one) whose `self` is the model; `cache` is True, False, None or a
-`BaseCache`, and None means the global one. `check` says when a release has moved that.
+`BaseCache`, and None means the global one. `INTERNALS` says when a release has moved that.
 """
 
 from __future__ import annotations
@@ -17,13 +17,36 @@ from typing import Any
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseLanguageModel
 
-__all__ = ["looks_into_cache"]
+from pytest_llm_usage.upstream import Internals
+
+__all__ = ["INTERNALS", "looks_into_cache"]
+
+
+INTERNALS = Internals(
+    distribution="langchain-core",
+    read_in="1.7.2",
+    reason="know whether a call is looked up in a cache before it is sent",
+    names={
+        "langchain_core.language_models:BaseChatModel.generate": ("self", "messages"),
+        "langchain_core.language_models:BaseChatModel.agenerate": ("self", "messages"),
+        "langchain_core.language_models:BaseChatModel.stream": ("self", "input"),
+        "langchain_core.language_models:BaseLLM.generate": ("self", "prompts"),
+        "langchain_core.globals:get_llm_cache": (),
+    },
+)
 
 
 def looks_into_cache() -> bool:
-    """Whether the model that is starting a run will look for the answer in a cache before it asks its provider."""
+    """Whether the model that is starting a run will look for the answer in a cache before it asks its provider.
+
+    Raises:
+        UpstreamMovedError: LangChain starts runs elsewhere than it did.
+    """
     model = _starting_model()
-    cache = None if model is None else model.cache
+    if model is None:
+        INTERNALS.check()
+        raise INTERNALS.moved("langchain_core.language_models:BaseLanguageModel", "starts runs in no frame of its own")
+    cache = model.cache
     return bool(get_llm_cache() is not None if cache is None else cache)
 
 

@@ -8,8 +8,9 @@ ours is noted and raises nothing.
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import Any, cast
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -17,8 +18,9 @@ from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import LLMResult
 
 from pytest_llm_usage.credentials.mask import mask_text
+from pytest_llm_usage.errors import UpstreamMovedError
 from pytest_llm_usage.langchain.frames import looks_into_cache
-from pytest_llm_usage.langchain.results import copied, copy_of, end_fields, start_fields, usage_in
+from pytest_llm_usage.langchain.results import copied, copy_of, end_fields, is_fake, start_fields, usage_in
 from pytest_llm_usage.ledger import Status
 from pytest_llm_usage.tracker import Callsite, OpenCall, Tracker, current, set_current_call, user_callsite
 
@@ -26,6 +28,22 @@ __all__ = ["CurrentHandler", "UsageHandler"]
 
 #: What ends a call from outside rather than by a failure of its own.
 _ABORTS = (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)
+
+
+_Event = TypeVar("_Event", bound=Callable[..., None])
+
+
+def _harmless(event: _Event) -> _Event:
+    """An event in which a mistake of ours is noted and fails nobody's call. Outcomes of pytest's pass: a budget stops."""
+
+    @wraps(event)
+    def guarded(self: UsageHandler, *args: Any, **kwargs: Any) -> None:
+        try:
+            event(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+            self.note_fault(event.__name__, error)
+
+    return guarded  # type: ignore[return-value]
 
 
 class CurrentHandler:
@@ -36,7 +54,7 @@ class CurrentHandler:
     def get(self) -> UsageHandler | None:
         """The handler, or None where no test is running."""
         tracker = current()
-        return None if tracker is None else tracker.attached(UsageHandler)
+        return None if tracker is None else tracker.attached(self.name, UsageHandler)
 
 
 class UsageHandler(BaseCallbackHandler):
@@ -52,6 +70,8 @@ class UsageHandler(BaseCallbackHandler):
         self._tracker = tracker
         self._calls: dict[UUID, OpenCall] = {}
         self._streaming: UUID | None = None
+        #: The runs under way of LangChain's own fakes.
+        self._fakes: set[UUID] = set()
         #: Where the user's code started the outermost run that a run belongs to: the frames of a graph's own tasks and
         #: threads do not lead back to it.
         self._callsites: dict[UUID, Callsite | None] = {}
@@ -63,6 +83,12 @@ class UsageHandler(BaseCallbackHandler):
     def __deepcopy__(self, memo: dict[int, Any]) -> UsageHandler:
         return self
 
+    def note_fault(self, event: str, error: Exception) -> None:
+        """Notes a mistake of ours, with the line that made the call."""
+        callsite = user_callsite()
+        where = f", {callsite[0]}:{callsite[1]} in {callsite[2]}" if callsite is not None else ""
+        self._tracker.note_fault(f"LangChain's event {event}{where}", error)
+
     # -- what the tracker asks ------------------------------------------------------------------------------
 
     def add_reported(self, left: Any, right: Any) -> Any:
@@ -71,22 +97,29 @@ class UsageHandler(BaseCallbackHandler):
 
     def may_be_cached(self) -> bool:
         """Whether the model that is starting a run will look for the answer in a cache before it asks its provider."""
-        return looks_into_cache()
+        try:
+            return looks_into_cache()
+        except UpstreamMovedError as error:
+            self._tracker.note_fault("LangChain's cache", error)
+            return False
 
     # -- starts ------------------------------------------------------------------------------------------------
 
+    @_harmless
     def on_chain_start(
         self, serialized: Any, inputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
     ) -> None:
         """Notes where a run began, for the calls made in it."""
         self._note_callsite(run_id, parent_run_id)
 
+    @_harmless
     def on_tool_start(
         self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
     ) -> None:
         """Notes where a run began, for the calls made in it."""
         self._note_callsite(run_id, parent_run_id)
 
+    @_harmless
     def on_retriever_start(
         self, serialized: Any, query: str, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any
     ) -> None:
@@ -99,6 +132,7 @@ class UsageHandler(BaseCallbackHandler):
         else:
             self._callsites[run_id] = user_callsite()
 
+    @_harmless
     def on_chat_model_start(
         self,
         serialized: Any,
@@ -114,13 +148,15 @@ class UsageHandler(BaseCallbackHandler):
         **_: Any,
     ) -> None:
         """A model is about to be called. Raises what the tracker raises to stop it."""
-        # LangChain's, at least: what handles the event, the callback manager, and the model's method.
-        callsite = user_callsite(skip=4) or self._callsites.get(cast("UUID", parent_run_id))
+        # What guards the event, and LangChain's, at least: what handles it, the callback manager, and the model's method.
+        callsite = user_callsite(skip=5) or self._callsites.get(cast("UUID", parent_run_id))
         fields = partial(start_fields, tags, metadata or {}, invocation_params or {})
         # The runs of one `generate` share the very object that holds their options.
         batch = options if batch_size > 1 else None
         call = self._tracker.start(self, run_id, callsite, fields, batch)
         self._calls[run_id] = call
+        if is_fake(invocation_params):
+            self._fakes.add(run_id)
         self._streaming = None  # the user may give one id to several runs
         set_current_call(call)
 
@@ -138,6 +174,7 @@ class UsageHandler(BaseCallbackHandler):
 
     on_stream_event = on_llm_new_token  # type: ignore[assignment] # the same in the protocol of `stream_events(version="v3")`
 
+    @_harmless
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
         """A call ended: what LangChain says it used."""
         call = self._calls.pop(run_id, None)
@@ -147,7 +184,7 @@ class UsageHandler(BaseCallbackHandler):
         if call.batch is not None and usage_in(result) is None and self._is_part_of_batch(response, call):
             self._tracker.drop(call)
         else:
-            self._tracker.end(call, partial(end_fields, result))
+            self._tracker.end(call, partial(end_fields, result, fake=run_id in self._fakes))
 
     def _is_part_of_batch(self, response: LLMResult, call: OpenCall) -> bool:
         """Whether the usage of this prompt was told with another's.
@@ -159,6 +196,7 @@ class UsageHandler(BaseCallbackHandler):
             return False
         return any(other.end_fields is not None for other in self._tracker.siblings(call))
 
+    @_harmless
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """A call failed, or was abandoned half-way."""
         call = self._calls.pop(run_id, None)

@@ -11,7 +11,7 @@ from pytest_llm_usage.billing import Billing
 from pytest_llm_usage.ledger import Status
 from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
 
-__all__ = ["ResultCopy", "copied", "copy_of", "end_fields", "start_fields", "usage_in"]
+__all__ = ["ResultCopy", "copied", "copy_of", "end_fields", "is_fake", "start_fields", "usage_in"]
 
 #: `UsageMetadata`, response metadata, `llm_output`, generation info and the message's id.
 ResultCopy: TypeAlias = tuple[dict[str, Any] | None, dict[str, Any], dict[str, Any], dict[str, Any], object]
@@ -66,7 +66,25 @@ def copied(values: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-def end_fields(result: ResultCopy) -> dict[str, Any]:
+#: What LangChain's own fake models call their kind, and whoever derives one from them.
+_FAKES = frozenset(
+    (
+        "fake-list",
+        "fake-messages-list-chat-model",
+        "fake-list-chat-model",
+        "fake-chat-model",
+        "generic-fake-chat-model",
+        "parrot-fake-chat-model",
+    )
+)
+
+
+def is_fake(invocation: Mapping[str, Any] | None) -> bool:
+    """Whether a run is that of one of LangChain's own fakes, by the parameters of the model."""
+    return invocation is not None and invocation.get("_type") in _FAKES
+
+
+def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
     """The fields of `Call` that the end of a run tells."""
     reported, metadata, llm_output, generation_info, message_id = result
     mappings = (metadata, llm_output, generation_info)
@@ -85,7 +103,7 @@ def end_fields(result: ResultCopy) -> dict[str, Any]:
     }
     if model:
         values["model"] = model  # else what was asked for stands
-    status: Status = "ok" if values["usage"] is not None else "no_usage"
+    status: Status = "ok" if values["usage"] is not None else "fake" if fake else "no_usage"
     if reported is not None:
         values["_reported"] = reported
         values["_reported_model"] = _text(metadata.get("model_name"))

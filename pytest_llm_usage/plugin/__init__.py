@@ -43,7 +43,7 @@ from pytest_llm_usage.plugin.fixtures import (
 from pytest_llm_usage.plugin.guards import warn_of_idle_markers
 from pytest_llm_usage.plugin.missing_keys import shorten_missing_key, shorten_missing_key_of_module
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
-from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_wrapper
+from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_hooks
 from pytest_llm_usage.plugin.session import SESSION_BUDGET, limit_session, name_workers_row
 from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
 from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SETTINGS, fail, price_book
@@ -71,7 +71,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests() -> Generator[None, None, None]:
+@safe
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:  # noqa: ARG001 -- for `safe`
     """Says what to do about a suite that has an option of its own with the name of one of ours."""
     try:
         return (yield)
@@ -95,9 +96,9 @@ def pytest_configure(config: pytest.Config) -> None:
             price_book(config, settings.prices)
         if not hasattr(config, "workerinput"):
             failures = config.stash[RUN_FAILURES] = RunFailures()
-            config.pluginmanager.register(failures, "llm_usage_failures")
-            config.pluginmanager.register(RunCollector(config, failures), "llm_usage_collector")
-            config.pluginmanager.register(StaleTests(), "llm_usage_stale_tests")
+            config.pluginmanager.register(safe_hooks(failures, config), "llm_usage_failures")
+            config.pluginmanager.register(safe_hooks(RunCollector(config, failures), config), "llm_usage_collector")
+            config.pluginmanager.register(safe_hooks(StaleTests(), config), "llm_usage_stale_tests")
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CLOSERS] = ExitStack()
@@ -105,9 +106,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if (settings.orphans, settings.unplayed) != ("off", "off"):
         from pytest_llm_usage.plugin.orphans import Collection, OrphanCheck  # noqa: PLC0415 -- only where asked for
 
-        config.pluginmanager.register(Collection(config), "llm_usage_collection")
+        config.pluginmanager.register(safe_hooks(Collection(config), config), "llm_usage_collection")
         if settings.orphans != "off" and not hasattr(config, "workerinput"):
-            config.pluginmanager.register(OrphanCheck(config), "llm_usage_orphan_check")
+            config.pluginmanager.register(safe_hooks(OrphanCheck(config), config), "llm_usage_orphan_check")
     start_run(config)
     attach_langchain = {_LANGCHAINS_HOOKS: lambda _: importlib.import_module("pytest_llm_usage.langchain")}
     ImportHook(attach_langchain).install(config.stash[CLOSERS])
@@ -133,7 +134,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 # Inside of what else wraps it: --lf takes tests out of this report.
 @pytest.hookimpl(wrapper=True, trylast=True)
-@safe_wrapper
+@safe
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
@@ -169,7 +170,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe_wrapper
+@safe
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Calls belong to this attempt at the test from now on."""
     attempt = begin(item)
@@ -193,7 +194,7 @@ def pytest_runtest_call_of_failed_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe_wrapper
+@safe
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Fails the test where it is over its budget, or where something it did must fail it whatever it made of that."""
     attempt = attempt_at(item)
@@ -206,11 +207,12 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
             raise
     attempt.check_budget()
     attempt.check_discrepancies()
+    attempt.warn_of_live_calls()
     return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe_wrapper
+@safe
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Ends the attempt behind the last fixture; what fixtures spend during teardown counts too."""
     attempt = attempt_at(item)
@@ -226,7 +228,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 
 
 @pytest.hookimpl(wrapper=True)
-@safe_wrapper
+@safe
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[Any, Any, Any]:
@@ -238,7 +240,7 @@ def pytest_fixture_setup(
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe_wrapper
+@safe
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -264,7 +266,7 @@ def _keep_snapshots(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-@safe_wrapper
+@safe
 def pytest_assertrepr_compare(
     config: pytest.Config, op: str, left: object, right: object
 ) -> Generator[None, list[list[str] | None], list[list[str] | None]]:
@@ -279,7 +281,7 @@ def pytest_assertrepr_compare(
 
 
 @pytest.hookimpl(specname="pytest_sessionfinish", wrapper=True, tryfirst=True)
-@safe_wrapper
+@safe
 def pytest_sessionfinish_around_syrupy(session: pytest.Session) -> Generator[None, None, None]:
     """Keeps the snapshots of tests that were not run, where those without a test are deleted."""
     config = session.config

@@ -175,6 +175,18 @@ class Attempt:
         else:
             fail(text)
 
+    def warn_of_live_calls(self) -> None:
+        """Says which calls left this machine, where that is asked for."""
+        if not self._trackers or self.item.config.stash[SETTINGS].live != "warn":
+            return
+        live = [call for call in self._trackers[0].calls() if call.live]
+        if live:
+            from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
+
+            lines = (f"  {call.index + 1}  {call.model}  {call.where or ''}" for call in live)
+            text = "\n".join((f"live model calls: {len(live)} (--llm-usage-live=warn)", *lines))
+            warnings.warn(f"{self.item.nodeid}: {text}", LLMUsageWarning, stacklevel=2)
+
     def check_discrepancies(self) -> None:
         """Fails the test whose two books differ, where that is asked for."""
         if not self._trackers or self.item.config.stash[SETTINGS].audit != "error":
@@ -252,6 +264,7 @@ def _new_tracker(config: pytest.Config, phase: str, thread_id: int, limits: tupl
         session=config.stash.get(SESSION_BUDGET, None),
         stop_live=fail if settings.live == "fail" else None,
         prices=lambda: price_book(config, settings.prices),
+        note_fault=partial(note_fault, config),
     )
 
 

@@ -5,6 +5,7 @@ What a hook means to raise passes: outcomes of tests (`pytest.fail` …) and usa
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from collections.abc import Callable, Generator
 from functools import wraps
@@ -12,40 +13,53 @@ from typing import Any, TypeVar
 
 import pytest
 
-__all__ = ["FAULTS", "fault_text", "note_fault", "safe", "safe_wrapper"]
+__all__ = ["FAULTS", "fault_text", "note_fault", "safe", "safe_hooks"]
 
 #: What went wrong in this process, the first of it in full; kept with pytest's configuration.
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
+_Plugin = TypeVar("_Plugin")
 
 
-def safe(hook: _Hook) -> _Hook:
-    """A hook of ours that does nothing where it goes wrong."""
+def safe(hook: _Hook, config: pytest.Config | None = None) -> _Hook:
+    """A hook of ours that does nothing where it goes wrong.
 
-    @wraps(hook)
+    Args:
+        hook: A function, or the method of an object; a generator where it goes around others' hooks.
+        config: pytest's, where no argument of the hook leads to it.
+    """
+    guarded = _around(hook, config) if inspect.isgeneratorfunction(hook) else _plain(hook, config)
+    return wraps(hook)(guarded)  # type: ignore[return-value]
+
+
+def safe_hooks(plugin: _Plugin, config: pytest.Config) -> _Plugin:
+    """The same object, whose hooks do nothing where they go wrong."""
+    for name in dir(plugin):
+        if name.startswith("pytest_"):
+            setattr(plugin, name, safe(getattr(plugin, name), config))
+    return plugin
+
+
+def _plain(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[..., Any]:
     def guarded(*args: Any) -> Any:
         try:
             return hook(*args)
         except pytest.UsageError:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
-            _note(hook.__name__, error, args)
+            _note(hook.__name__, error, (config, *args))
             return None
 
-    return guarded  # type: ignore[return-value]
+    return guarded
 
 
-def safe_wrapper(hook: _Hook) -> _Hook:
-    """A hook of ours around others', which stand alone where it goes wrong."""
+def _around(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[..., Any]:
+    """Others' hooks stand alone where ours goes wrong."""
 
-    @wraps(hook)
     def guarded(*args: Any) -> Generator[None, Any, Any]:
-        try:
-            ours = hook(*args)
-            next(ours)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
-            _note(hook.__name__, error, args)
+        ours = _begun(hook, args, config)
+        if ours is None:
             return (yield)
         try:
             result = yield
@@ -57,17 +71,30 @@ def safe_wrapper(hook: _Hook) -> _Hook:
             except Exception as error:
                 if error is theirs or isinstance(error, pytest.UsageError):
                     raise
-                _note(hook.__name__, error, args)
+                _note(hook.__name__, error, (config, *args))
             raise
         try:
             ours.send(result)
         except StopIteration as stop:
             return stop.value
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
-            _note(hook.__name__, error, args)
+            _note(hook.__name__, error, (config, *args))
         return result
 
-    return guarded  # type: ignore[return-value]
+    return guarded
+
+
+def _begun(
+    hook: Callable[..., Any], args: tuple[Any, ...], config: pytest.Config | None
+) -> Generator[None, Any, Any] | None:
+    """A hook of ours that has run as far as others' hooks; None where it went wrong."""
+    try:
+        ours: Generator[None, Any, Any] = hook(*args)
+        next(ours)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+        _note(hook.__name__, error, (config, *args))
+        return None
+    return ours
 
 
 def _note(where: str, error: Exception, args: tuple[Any, ...]) -> None:

@@ -62,7 +62,8 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
     """What the numbers of these calls do not contain, and by whose prices they are."""
     unpriced = _unpriced(calls)
     unknown = [call for call in calls if call.is_unknown]
-    cached = [call for call in calls if not call.is_billed]
+    cached = [call for call in calls if call.status == "cached"]
+    fake = [call for call in calls if call.status == "fake"]
     failed = [call for call in calls if call.status == "error"]
     live = [call for call in calls if call.live and call.is_billed]
     if failed:
@@ -73,6 +74,8 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
         yield f"and {plural(len(unknown), 'call')} of unknown usage: {_where(unknown)}"
     if cached:
         yield f"and {plural(len(cached), 'answer')} from LangChain's cache, not counted"
+    if fake:
+        yield f"and {plural(len(fake), 'call')} of fake models, not counted"
     if live:
         cost = usage_cells(live)[5]
         amount = {"?": "an unknown amount", "unpriced": "an unknown amount"}.get(cost, f"${cost}")

@@ -88,7 +88,7 @@ def _rounded(seconds: float) -> float:
 
 def _count(call: Call) -> str:
     if call.usage is None:
-        return {"error": "failed"}.get(call.status, "?")
+        return {"error": "failed", "fake": "fake"}.get(call.status, "?")
     least = "≥ " if call.is_partial else ""
     return f"{least}{tokens(call.usage.total_tokens)}" if call.is_billed else "cached"
 

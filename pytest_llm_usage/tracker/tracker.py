@@ -64,6 +64,8 @@ class Tracker:
         session: What the whole run may spend, where that is limited.
         stop_live: Raises, with the text it is given, to stop a call that would leave this machine; None lets it go.
         prices: Makes the price book when a price is first asked for.
+        note_fault: Called with what was done and what went wrong where a mistake of ours must not fail the test; None
+            raises it.
 
     Attributes:
         stopped_by: The limits that forbade the last call that was stopped; a limit on calls counts that call.
@@ -83,6 +85,7 @@ class Tracker:
         session: SessionLimit | None = None,
         stop_live: Callable[[str], NoReturn] | None = None,
         prices: Callable[[], PriceBook] = _genai_prices,
+        note_fault: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self.root = root or Path.cwd()
         self.missing: Missing = missing
@@ -96,8 +99,9 @@ class Tracker:
         self._session = session
         self._stop_live = stop_live
         self._prices = prices
+        self._note_fault = note_fault
         self._reporter: Reporter | None = None
-        self._attached: dict[object, Any] = {}
+        self._attached: dict[str, Any] = {}
         self._thread_id = threading.get_ident() if thread_id is None else thread_id
         self._opened: list[OpenCall] = []
         self._responses: list[Response] = []
@@ -118,11 +122,11 @@ class Tracker:
         """What the test reads."""
         return LLMUsage(self)
 
-    def attached(self, make: Callable[[Tracker], _T]) -> _T:
-        """What `make` gives for this tracker, made at the first time: what one who tells it of calls keeps for it."""
-        found: _T | None = self._attached.get(make)
+    def attached(self, name: str, make: Callable[[Tracker], _T]) -> _T:
+        """What one who tells it of calls keeps for it under `name`; `make` makes it at the first time."""
+        found: _T | None = self._attached.get(name)
         if found is None:
-            found = self._attached[make] = make(self)
+            found = self._attached[name] = make(self)
         return found
 
     def enter_phase(self, phase: str) -> None:
@@ -228,6 +232,12 @@ class Tracker:
         calls = sum(other.context is call.context for other in self._opened.copy())
         answers = (of for of in self._responses.copy() if of.call is not None and of.call.context is call.context)
         return calls > sum(response.wire() is not None for response in answers)
+
+    def note_fault(self, what: str, error: Exception) -> None:
+        """Notes a mistake of ours, which fails no test."""
+        if self._note_fault is None:
+            raise error
+        self._note_fault(what, error)
 
     def fail(self, text: str) -> None:
         """Notes a reason for which the test must fail whatever its code makes of it; the first one stays."""
