@@ -99,6 +99,13 @@ class TestBatches:
             [mtok("2.5", 300_000), mtok("1.25", 100), Decimal("0.01"), mtok("1.25", 100)]
         )
 
+    def test_pieces_of_the_whole_that_its_requests_list_are_billed_once(self):
+        part = Part("request", "gpt-4o", TokenUsage.of(100, 0), Billing(items={"web_search": 2}), in_total=True)
+        fields = {"usage": TokenUsage.of(200, 0), "parts": (part, part), "items": {"web_search": 5}}
+        assert cost("openai", "gpt-4o", **fields) == mtok("2.5", 200) + 5 * Decimal("0.01")
+        fields["items"] = {"web_search": 4}
+        assert cost("openai", "gpt-4o", **fields) == mtok("2.5", 200) + 4 * Decimal("0.01")
+
     def test_tokens_of_none_of_its_requests_are_not_free(self):
         part = Part("request", "gpt-4o", TokenUsage.of(100, 0), in_total=True)
         batch = call("openai", "gpt-4o", usage=TokenUsage.of(150, 0), parts=(part,))

@@ -10,11 +10,12 @@ import json
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from textwrap import wrap
 
-from pytest_llm_usage.billing import PriceLine, Quote
+from pytest_llm_usage.billing import Part, PriceLine, Quote
 from pytest_llm_usage.errors import NoPriceError, PriceUnknownError
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT, normal, plain, total
@@ -158,12 +159,8 @@ class PriceBook:
             call.usage is not None and (rest := call.usage.total_tokens - sum(p.usage.total_tokens for p in inside)) > 0
         ):
             return Quote(reason=f"contradictory usage: {rest:,} tokens are of none of its parts")
-        elif billing.items:
-            # What the parts do not list of the whole's pieces.
-            items = {
-                kind: n - sum(part.billing.items.get(kind, 0) for part in inside) for kind, n in billing.items.items()
-            }
-            quotes.append(self._work_quote(sale, TokenUsage(), items, is_as_billed=True))
+        elif pieces := _not_in(inside, billing.items):
+            quotes.append(self._work_quote(sale, TokenUsage(), pieces, is_as_billed=True))
         quotes += [
             self._work_quote(
                 sale.of_part(part),
@@ -264,6 +261,14 @@ class PriceBook:
             if slash and look_up(of_maker.seller, model):
                 return others._rates(of_maker)
             raise NoPriceError(f"{where}: same_as = {same_as!r}: {error}") from None
+
+
+def _not_in(parts: Iterable[Part], items: Mapping[str, int]) -> dict[str, int]:
+    """What is billed by the piece of the whole and is listed in none of its parts."""
+    listed = Counter[str]()
+    for part in parts:
+        listed.update(part.billing.items)
+    return dict(Counter(items) - listed)
 
 
 def _items(sale: Sale, items: Mapping[str, int]) -> dict[str, int]:
