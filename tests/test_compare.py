@@ -124,10 +124,10 @@ class TestTolerance:
     @pytest.mark.parametrize("value", [-1, "x", float("nan"), float("inf"), True, object(), {"input": -1}])
     def test_of_values_that_are_none(self, value):
         with pytest.raises(ConfigurationError, match="is not a tolerance"):
-            Tolerances.of(rel=value)
+            Tolerances.from_arguments(rel=value)
 
     def test_a_float_is_what_was_written(self):
-        assert Tolerances.of(rel=0.1).tokens.rel == Decimal("0.1")
+        assert Tolerances.from_arguments(rel=0.1).tokens.rel == Decimal("0.1")
 
 
 class TestCompareUsage:
@@ -146,7 +146,7 @@ class TestCompareUsage:
 
     @given(USAGES, USAGES, st.floats(0, 100), st.booleans())
     def test_whatever_changed_can_be_told(self, was, now, rel, ratchet):
-        changes = compare_usage(was, now, Tolerances.of(rel=rel, ratchet=ratchet))
+        changes = compare_usage(was, now, Tolerances.from_arguments(rel=rel, ratchet=ratchet))
         lines = change_lines(changes)
         if any(change.status != "same" for change in changes):
             assert lines
@@ -155,13 +155,13 @@ class TestCompareUsage:
 
     @given(USAGES, USAGES, st.decimals(0, 2, places=3))
     def test_more_tolerance_never_fails_more(self, was, now, rel):
-        if is_within(compare_usage(was, now, Tolerances.of(rel=rel))):
-            assert is_within(compare_usage(was, now, Tolerances.of(rel=rel + 1)))
+        if is_within(compare_usage(was, now, Tolerances.from_arguments(rel=rel))):
+            assert is_within(compare_usage(was, now, Tolerances.from_arguments(rel=rel + 1)))
 
     @given(USAGES, USAGES)
     def test_a_ratchet_never_lets_a_sum_rise(self, was, now):
-        changes = compare_usage(was, now, Tolerances.of(ratchet=True))
-        before, after = Spending.of(was), Spending.of(now)
+        changes = compare_usage(was, now, Tolerances.from_arguments(ratchet=True))
+        before, after = Spending.from_usage(was), Spending.from_usage(now)
         unknown = before.is_unknown or after.is_unknown or before.is_unpriced or after.is_unpriced
         if is_within(changes) and not unknown:
             assert after.calls <= before.calls
@@ -174,7 +174,7 @@ class TestCompareUsage:
         assert is_within(compare_usage(usage(input_token_details={"cache_read": 0}), usage()))
 
     def test_unpriced_is_not_free(self):
-        changes = compare_usage(usage(cost="0"), usage(cost=None), Tolerances.of(rel=10, abs=10))
+        changes = compare_usage(usage(cost="0"), usage(cost=None), Tolerances.from_arguments(rel=10, abs=10))
         assert not is_within(changes)
         assert change_lines(changes)[-1].split()[:3] == ["cost_usd", "0", "unpriced"]
 
@@ -194,7 +194,9 @@ class TestCompareUsage:
 
     def test_text_in_a_numbers_place_is_compared_as_text(self):
         assert is_within(compare_usage(usage(cost="<cost>"), usage(cost="<cost>")))
-        assert not is_within(compare_usage(usage(cost="<cost>"), usage(cost="<other>"), Tolerances.of(rel=10)))
+        assert not is_within(
+            compare_usage(usage(cost="<cost>"), usage(cost="<other>"), Tolerances.from_arguments(rel=10))
+        )
 
 
 class TestModelNames:
@@ -223,7 +225,7 @@ class TestModelNames:
 
     @given(USAGES)
     def test_nothing_is_lost(self, models):
-        before, after = Spending.of(models), Spending.of(with_model_names(models, {"*": "all"}))
+        before, after = Spending.from_usage(models), Spending.from_usage(with_model_names(models, {"*": "all"}))
         assert (after.calls, after.is_unknown, after.is_unpriced) == (
             before.calls,
             before.is_unknown,
@@ -262,7 +264,9 @@ class TestTable:
         ]
 
     def test_says_which_tolerance_was_exceeded(self):
-        lines = change_lines(compare_usage(usage(), usage(inputs=1051, outputs=104), Tolerances.of(rel="0.05", abs=10)))
+        lines = change_lines(
+            compare_usage(usage(), usage(inputs=1051, outputs=104), Tolerances.from_arguments(rel="0.05", abs=10))
+        )
         assert lines[2].endswith("+51  +5 %  over 5 % or 10")
         assert lines[3].endswith("+4  +4 %")
 
@@ -350,7 +354,7 @@ class TestGate:
         ],
     )
     def test_holds(self, text, was, now, exceeded):
-        assert Gate.parse(text).is_exceeded(Spending.of(was), Spending.of(now)) == exceeded
+        assert Gate.parse(text).is_exceeded(Spending.from_usage(was), Spending.from_usage(now)) == exceeded
 
     def test_several(self):
         assert [gate.text for gate in parse_gates("tokens:+5%, cost:+$0.01,calls:+0,")] == [

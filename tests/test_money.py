@@ -56,7 +56,7 @@ def test_every_sum_of_costs_is_the_same_and_exact(values):
     usage = {"m": summed_usage(calls)}
 
     assert Decimal(usage["m"]["cost_usd"]) == total
-    assert Spending.of(usage).cost_usd == total
+    assert Spending.from_usage(usage).cost_usd == total
     ((_, _, spent, _),) = spending(Limits(max_cost=Decimal(0)), calls)
     assert spent == total
     assert breaches(Limits(max_cost=total), calls) == []

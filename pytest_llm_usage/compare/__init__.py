@@ -6,7 +6,7 @@ details that are not zero, and `cost_usd` as a string; None is unknown (or unpri
 Snapshots ask `compare_usage` with `Tolerances`; reports ask `compare_runs` with `Gate`s, and `merge_runs`.
 """
 
-from pytest_llm_usage.compare.aliases import model_name, parse_model_names, with_model_names
+from pytest_llm_usage.compare.aliases import added_usage, model_name, parse_model_names, with_model_names
 from pytest_llm_usage.compare.amounts import PRICE_FROM
 from pytest_llm_usage.compare.change import FieldChange, ModelChange, compare_usage, is_within
 from pytest_llm_usage.compare.merging import MergedRun, merge_runs
@@ -26,6 +26,7 @@ __all__ = [
     "TestChange",
     "Tolerance",
     "Tolerances",
+    "added_usage",
     "causes",
     "change_lines",
     "compare_runs",

@@ -37,14 +37,15 @@ def with_model_names(usage: Usage, names: Mapping[str, str]) -> dict[str, Mappin
     renamed: dict[str, Mapping[str, Any]] = {}
     for model, fields in usage.items():
         name = model_name(model, names)
-        renamed[name] = _added(renamed[name], fields) if name in renamed else fields
+        renamed[name] = added_usage(renamed[name], fields) if name in renamed else fields
     return renamed
 
 
 _ORDER = (*FIELDS[:-1], *DETAILS, ITEMS, "cost_usd")
 
 
-def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+def added_usage(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """The sum of two usages of one model; unknown where one of them is."""
     names = [name for name in _ORDER if name in left or name in right]
     names += [name for name in dict.fromkeys((*left, *right)) if name not in _ORDER]
     return {name: _sum(left.get(name, 0), right.get(name, 0)) for name in names}
@@ -52,7 +53,7 @@ def _added(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sum(left: Any, right: Any) -> Any:
     if isinstance(left, Mapping) or isinstance(right, Mapping):
-        return _added(left or {}, right or {})
+        return added_usage(left or {}, right or {})
     if left is None or right is None:
         return None
     if isinstance(left, str) or isinstance(right, str):

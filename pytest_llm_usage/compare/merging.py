@@ -59,7 +59,7 @@ def merge_runs(runs: Iterable[Mapping[str, Any]]) -> MergedRun:
             gathered.setdefault(test, {}).update((_canonical(record), record) for record in records)
     tests, duplicates = {}, {}
     for test, by_text in sorted(gathered.items()):
-        ranked = sorted(by_text, key=lambda text: (Spending.of(by_text[text]["usage"]).total_tokens, text))
+        ranked = sorted(by_text, key=lambda text: (Spending.from_usage(by_text[text]["usage"]).total_tokens, text))
         tests[test] = by_text[ranked.pop()]
         if ranked:
             duplicates[test] = [by_text[text] for text in ranked]

@@ -39,7 +39,7 @@ class Spending:
     is_unpriced: bool = False
 
     @classmethod
-    def of(cls, usage: Usage) -> Spending:
+    def from_usage(cls, usage: Usage) -> Spending:
         """The sum over all models."""
         calls = inputs = outputs = total = 0
         cost = Decimal(0)
@@ -256,7 +256,7 @@ def _usages(runs: Sequence[Mapping[str, Any]], test: str) -> list[Usage]:
 
 
 def _medians(usages: Sequence[Usage]) -> Spending:
-    spent = [Spending.of(usage) for usage in usages]
+    spent = [Spending.from_usage(usage) for usage in usages]
     if len(spent) == 1:
         return spent[0]
     return Spending(
@@ -278,7 +278,7 @@ def _is_noise(
         return True
     if len(was_runs) == len(now_runs) == 1:
         return False
-    sides = [[Spending.of(usage) for usage in side] for side in (was_runs, now_runs)]
+    sides = [[Spending.from_usage(usage) for usage in side] for side in (was_runs, now_runs)]
     for name in _SUMS:
         # Fractions: the difference of two decimals is rounded to whatever the context says.
         spreads = [

@@ -67,7 +67,7 @@ class Tolerances:
     other: Tolerance = NO_ROOM
 
     @classmethod
-    def of(
+    def from_arguments(
         cls,
         *,
         rel: object = None,
@@ -117,7 +117,7 @@ class Tolerances:
                 rel[name] = money.EXACT.divide(Decimal(amount), 100)
             else:
                 absolute[name] = Decimal(amount)
-        return cls.of(rel=rel or None, abs=absolute or None, ratchet=ratchet)
+        return cls.from_arguments(rel=rel or None, abs=absolute or None, ratchet=ratchet)
 
     @property
     def is_exact(self) -> bool:

@@ -128,7 +128,9 @@ class RunCollector:
             self._gathered().add("", "", data)
         settings = self._config.stash[SETTINGS]
         self._check_session(session, settings)
-        wanted = settings.reports or self._baseline is not None or (settings.step_summary and self._run)
+        wanted = (
+            settings.reports or settings.history or self._baseline is not None or (settings.step_summary and self._run)
+        )
         if self._config.option.collectonly or not wanted:
             return
         from pytest_llm_usage.report.write import write_reports  # noqa: PLC0415 -- only where it is asked for
@@ -138,6 +140,7 @@ class RunCollector:
             reports=settings.reports,
             baseline=self._baseline,
             step_summary=settings.step_summary if settings.report != "off" else None,
+            history=settings.history,
             shard=settings.shard,
             root=settings.root,
             exit_status=int(session.exitstatus),

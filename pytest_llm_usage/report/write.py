@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from pytest_llm_usage.report.data import RunData, read_runs, run_data
 from pytest_llm_usage.report.environment import environment
 from pytest_llm_usage.report.files import append_report, check_replaceable, write_report
 from pytest_llm_usage.report.formats import FORMATS
+from pytest_llm_usage.report.history import add_run
 from pytest_llm_usage.report.markdown import markdown
 from pytest_llm_usage.report.run import Run
 from pytest_llm_usage.text import shown_path
@@ -108,6 +110,7 @@ def write_reports(
     reports: Mapping[str, Path],
     baseline: Baseline | None,
     step_summary: Path | None,
+    history: Path | None = None,
     shard: tuple[int, int] | None,
     root: Path,
     exit_status: int,
@@ -121,6 +124,7 @@ def write_reports(
         reports: Where to, by the option of the format: absolute, or `STDOUT`.
         baseline: What it is compared with.
         step_summary: The file to which GitHub wants Markdown to be added.
+        history: The SQLite file to which the run is added.
         shard: Which shard of a run this is, from 1, and of how many.
         root: pytest's root directory.
         exit_status: pytest's, before any gate.
@@ -155,6 +159,11 @@ def write_reports(
     if step_summary is not None and (data["totals"]["calls"] or comparison is not None):
         try:
             append_report(step_summary, markdown(data, comparison))
+        except LLMUsageError as error:
+            written.fail(str(error))
+    if history is not None:
+        try:
+            add_run(history, data, time.time())
         except LLMUsageError as error:
             written.fail(str(error))
     return written

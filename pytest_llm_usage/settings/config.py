@@ -33,6 +33,7 @@ class Settings:
         max_age: How old a cassette may be, in days; None for any age.
         root: pytest's root directory.
         reports: Where reports are written to, by the option of their format: absolute, or `-`.
+        history: The SQLite file to which the run is added, absolute.
         compare: The file of the run to compare with, or a folder of several, absolute.
         floor: How many tokens a test may move in that comparison without being named.
         fail_on: What fails the run in that comparison.
@@ -66,6 +67,7 @@ class Settings:
     prices: Path | None
     root: Path
     reports: Mapping[str, Path]
+    history: Path | None
     compare: Path | None
     floor: int
     fail_on: FailOn | None
@@ -97,7 +99,7 @@ class Settings:
         if values["prices"] is not None:
             values["prices"] = config.rootpath / values["prices"]
         formats = [report.option for report in FORMATS]
-        for name in (*formats, "compare"):
+        for name in (*formats, "history", "compare"):
             if values[name] not in (None, STDOUT):
                 # Relative to where it was written down.
                 is_ini = origins[name] == f"{PREFIX}{name}"

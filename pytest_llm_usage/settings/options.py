@@ -155,6 +155,13 @@ SETTINGS = (
         for report in FORMATS
     ),
     Setting(
+        name="history",
+        parse=parsers.path,
+        flag="history",
+        metavar="PATH",
+        help="add the run to a SQLite file, for pytest-llm-usage history and blame",
+    ),
+    Setting(
         name="compare",
         parse=parsers.path,
         flag="compare",

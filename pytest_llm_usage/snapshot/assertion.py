@@ -173,7 +173,7 @@ class UsageSnapshotAssertion(SnapshotAssertion):
             ConfigurationError: `rel` or `abs` is no tolerance.
         """
         if (rel, abs, ratchet) != (None, None, None):
-            self._once = Tolerances.of(rel=rel, abs=abs, ratchet=bool(ratchet))
+            self._once = Tolerances.from_arguments(rel=rel, abs=abs, ratchet=bool(ratchet))
         super().__call__(name=name, exclude=exclude, include=include, matcher=matcher)
         return self
 

@@ -19,17 +19,28 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pytest_llm_usage.atomic import replace_file
 from pytest_llm_usage.budget import parse_count
 from pytest_llm_usage.cassettes import inventory
 from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cassettes.secret_scan import Finding
+from pytest_llm_usage.cli.trends import LAST, blame, history
 from pytest_llm_usage.compare import parse_gates
-from pytest_llm_usage.errors import CassetteError, ConfigurationError, LLMUsageError, PriceUnknownError, RunFileError
+from pytest_llm_usage.errors import (
+    CassetteError,
+    ConfigurationError,
+    LLMUsageError,
+    PriceUnknownError,
+    ReportError,
+    RunFileError,
+)
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
 from pytest_llm_usage.report.data import RunData, calls_in, merged_data, read_run, read_runs
+from pytest_llm_usage.report.export import EXPORTS, export
 from pytest_llm_usage.report.files import write_report
 from pytest_llm_usage.report.formats import FORMATS, STDOUT, ReportFormat
+from pytest_llm_usage.report.what_if import what_if_lines
 from pytest_llm_usage.report.why import ExplainedTest, why_lines
 from pytest_llm_usage.text import columns, inert, plural, shortened, shown_path, width, wrapped
 
@@ -124,7 +135,45 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="call a change of at most N tokens noise (default: 0)",
     )
+    compare.add_argument(
+        "--as",
+        dest="as_model",
+        metavar="MODEL",
+        help="what if: what one RUN would cost on another model, at its recorded counts",
+    )
+    compare.add_argument("--provider", metavar="NAME", help="with --as: who sells that model")
+    compare.add_argument("--prices", type=Path, metavar="PATH", help="with --as: your own prices (TOML), asked first")
     _add_reports(compare)
+
+    export_ = command(
+        "export",
+        _export,
+        "write runs for tools that draw trends",
+        "Of several runs, each number is their median, with its spread where the format has a place for it.",
+    )
+    export_.add_argument("format", choices=EXPORTS, metavar="FORMAT", help=", ".join(EXPORTS))
+    export_.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="files, or folders of them")
+    export_.add_argument(
+        "-o", "--output", type=Path, default=STDOUT, metavar="PATH", help="a new file (default: the standard output)"
+    )
+
+    history_ = command("history", history, "show how usage moved, from a file that --llm-usage-history wrote")
+    history_.add_argument("file", type=Path, metavar="FILE")
+    history_.add_argument("--test", metavar="NAME", help="what this test used (tests/test_agent.py::test_bird)")
+    history_.add_argument("--model", metavar="PATTERN", help="what these models used (gpt-4o*)")
+    history_.add_argument("--branch", metavar="NAME", help="the runs of this branch alone")
+    history_.add_argument(
+        "--last", type=_of(_runs), default=LAST, metavar="N", help=f"the latest N runs (default: {LAST}; 0: all)"
+    )
+
+    blame_ = command(
+        "blame",
+        blame,
+        "name the commits that moved a test's usage, and what each changed",
+        "Read from git's history of the test's usage snapshot, or from the runs of --history.",
+    )
+    blame_.add_argument("test", metavar="TEST", help="tests/test_agent.py::test_bird")
+    blame_.add_argument("--history", type=Path, metavar="FILE", help="a file that --llm-usage-history wrote")
 
     merge = command(
         "merge",
@@ -247,6 +296,10 @@ def _tokens(text: str) -> int:
     return parse_count(text, "tokens")
 
 
+def _runs(text: str) -> int:
+    return parse_count(text, "runs")
+
+
 def _redaction_rule(text: str) -> str:
     Redaction.parse([text])
     return text
@@ -263,6 +316,8 @@ def _day(text: str) -> float:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    if options.as_model is not None:
+        return _what_if(options)
     base, head = options.runs, [Path(name) for name in options.after or ()]
     if options.after is None:
         if len(base) != 2:
@@ -282,6 +337,30 @@ def _compare(options: argparse.Namespace) -> int:
         print("\n".join(map(inert, comparison_lines(comparison))))
     _write_reports(options, comparison.head[-1], comparison)
     return FAILED if comparison.failed else OK
+
+
+def _what_if(options: argparse.Namespace) -> int:
+    if len(options.runs) != 1 or options.after is not None:
+        options.error("--as takes one run")
+    book = PriceBook() if options.prices is None else PriceBook.from_sources(options.prices)
+    lines = what_if_lines(
+        read_run(options.runs[0]), options.as_model, options.provider, book, datetime.now(UTC).timestamp()
+    )
+    print("\n".join(lines))
+    return OK
+
+
+def _export(options: argparse.Namespace) -> int:
+    runs = [run for path in options.runs for run in read_runs(path)]
+    text = export(options.format, runs)
+    if options.output == STDOUT:
+        print(text, end="")
+        return OK
+    if options.output.exists():
+        raise ReportError(f"{shown_path(options.output)} is there already; choose another path")
+    replace_file(options.output, text.encode())
+    print(f"Wrote {options.format} to {shown_path(options.output)}")
+    return OK
 
 
 def _merge(options: argparse.Namespace) -> int:
@@ -423,7 +502,3 @@ def _cassettes(options: argparse.Namespace) -> list[Path]:
 def _say(text: str) -> None:
     for line in f"pytest-llm-usage: {text}".split("\n"):
         print(inert(line), file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

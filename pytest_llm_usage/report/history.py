@@ -1,0 +1,171 @@
+"""Runs kept in one SQLite file: what each test spent, by model, with the commit and the branch.
+
+Tables: `runs` (id, finished_at, commit_id, branch, exit_status, environment as JSON) and `spent` (run_id, test, model,
+calls, input_tokens, output_tokens, total_tokens, cost_usd as text; NULL where that is not known; test '' is what no test
+spent). `PRAGMA user_version` is the version of this form.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_llm_usage.errors import ReportError, RunFileError
+from pytest_llm_usage.report.data import RunData
+
+__all__ = ["FORMAT", "PastRun", "add_run", "past_runs"]
+
+FORMAT = 1
+#: How long a writer waits for others.
+_WAIT_S = 60
+
+_TABLES = """
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY, finished_at REAL NOT NULL, commit_id TEXT, branch TEXT, exit_status INTEGER NOT NULL,
+  environment TEXT NOT NULL
+);
+CREATE TABLE spent (
+  run_id INTEGER NOT NULL REFERENCES runs (id), test TEXT NOT NULL, model TEXT NOT NULL, calls INTEGER NOT NULL,
+  input_tokens INTEGER, output_tokens INTEGER, total_tokens INTEGER, cost_usd TEXT,
+  PRIMARY KEY (run_id, test, model)
+) WITHOUT ROWID;
+CREATE INDEX spent_by_test ON spent (test, run_id);
+"""
+_COUNTS = ("calls", "input_tokens", "output_tokens", "total_tokens", "cost_usd")
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run of the history.
+
+    Attributes:
+        finished_at: Seconds since the epoch.
+        commit: What was checked out; None where that is not known.
+        branch: Likewise.
+        usage: By model, in the form of `LLMUsage.to_dict()`, without details.
+    """
+
+    finished_at: float
+    commit: str | None
+    branch: str | None
+    usage: Mapping[str, Mapping[str, Any]]
+
+
+def add_run(path: Path, data: RunData, finished_at: float) -> None:
+    """Adds a run in one transaction; others that write at the same time wait.
+
+    Raises:
+        ReportError: The file is no history, or cannot be written.
+    """
+    environment = data["environment"]
+    commit, branch = (environment.get(name) if isinstance(environment.get(name), str) else None for name in _WHERE)
+    spent = [(test, record["usage"]) for test, record in (*data["tests"].items(), ("", data["shared"]))]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _opened(path) as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")
+            _make(connection)
+            row = (finished_at, commit, branch, data["exit_status"], json.dumps(environment))
+            run = connection.execute(
+                "INSERT INTO runs (finished_at, commit_id, branch, exit_status, environment) VALUES (?, ?, ?, ?, ?)",
+                row,
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (run, _text(test), _text(model), *(sums[name] for name in _COUNTS))
+                    for test, usage in spent
+                    for model, sums in usage.items()
+                ),
+            )
+    except (OSError, sqlite3.Error, RunFileError) as error:
+        raise ReportError(f"history not written: {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+_WHERE = ("commit", "branch")
+
+
+def past_runs(path: Path, *, test: str | None = None, branch: str | None = None, last: int = 0) -> list[PastRun]:
+    """The runs of a history, the earliest first.
+
+    Args:
+        path: The file.
+        test: What this test spent; runs without it are left out. None for all that was spent.
+        branch: Runs of this branch alone.
+        last: So many of the latest; 0 for all.
+
+    Raises:
+        RunFileError: It is no history.
+    """
+    if not path.is_file():
+        raise RunFileError(f"{path}: no such file; pytest --llm-usage-history=NEW-FILE.db writes one")
+    try:
+        with _opened(path) as connection:
+            _check(connection)
+            return _read(connection, test, branch, last)
+    except (OSError, sqlite3.Error, RunFileError) as error:
+        raise RunFileError(f"{path}: {error}") from None
+
+
+def _read(connection: sqlite3.Connection, test: str | None, branch: str | None, last: int) -> list[PastRun]:
+    # Decimals are added here: SQLite has none.
+    wanted = connection.execute(
+        "SELECT id, finished_at, commit_id, branch FROM runs WHERE (?1 IS NULL OR branch = ?1)"
+        " AND (?2 IS NULL OR EXISTS (SELECT 1 FROM spent WHERE run_id = id AND test = ?2)) ORDER BY id DESC LIMIT ?3",
+        (branch, test, last or -1),
+    ).fetchall()
+    if not wanted:
+        return []
+    spent: dict[int, list[Sequence[Any]]] = {}
+    rows = connection.execute(
+        "SELECT run_id, model, calls, input_tokens, output_tokens, total_tokens, cost_usd FROM spent"
+        " WHERE run_id >= ?1 AND (?2 IS NULL OR test = ?2)",
+        (wanted[-1][0], test),
+    )
+    for row in rows:
+        spent.setdefault(row[0], []).append(row[1:])
+    return [PastRun(at, commit, on, _usage(spent.get(run, []))) for run, at, commit, on in reversed(wanted)]
+
+
+def _usage(rows: Sequence[Sequence[Any]]) -> dict[str, dict[str, Any]]:
+    from pytest_llm_usage.compare import added_usage  # noqa: PLC0415 -- only where rows are read
+
+    usage: dict[str, dict[str, Any]] = {}
+    for model, *values in rows:
+        sums = dict(zip(_COUNTS, values, strict=True))
+        usage[model] = added_usage(usage[model], sums) if model in usage else sums
+    return usage
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)) as connection:
+        yield connection
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if not tables:
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    _check(connection)
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"runs", "spent"} <= names:
+        raise RunFileError("this database is no history of pytest-llm-usage; choose another path")
+    if version > FORMAT:
+        raise RunFileError(f"format {version} is of a later pytest-llm-usage, this one reads {FORMAT}")
+
+
+def _text(name: str) -> str:
+    """A lone surrogate, which SQLite takes none of, is no reason to lose a run."""
+    return name.encode(errors="backslashreplace").decode()
