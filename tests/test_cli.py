@@ -341,7 +341,7 @@ def test_the_command_is_installed():
     done = subprocess.run(
         ["pytest-llm-usage", "--help"], capture_output=True, text=True, check=True, timeout=60, env=ENVIRONMENT
     )
-    assert done.stdout.startswith("usage: pytest-llm-usage [-h] COMMAND")
+    assert done.stdout.startswith("usage: pytest-llm-usage [-h] [--version] COMMAND")
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path, write):
