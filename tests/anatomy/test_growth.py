@@ -42,6 +42,8 @@ def grown(*inputs, output=0, prompt_of=lambda _: PROMPT, **more):
         ((100, 210, 290, 400), "linear", 985),
         # One large answer of a tool is no curve.
         ((100, 200, 300, 3300), "linear", None),
+        # A little more each time is no curve either.
+        ((100, 200, 310, 430, 560), "linear", None),
         ((100, 200, 400, 700, 1100), "quadratic", 4600),
         ((3, 6, 11, 18, 27, 38), "quadratic", 102),
     ],

@@ -25,6 +25,11 @@ def test_shares_add_up(total, weights):
         )
 
 
+def test_what_is_left_goes_to_the_largest_remainder():
+    # 7.14, 1.43 and 1.43
+    assert apportioned(10, [5, 1, 1]) == [7, 2, 1]
+
+
 pieces = st.builds(
     Piece,
     part=st.sampled_from(PARTS),
