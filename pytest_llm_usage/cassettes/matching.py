@@ -12,6 +12,9 @@ A recording is compared by what it still says. Owners filter their recordings, s
   placeholder that is a part of a host or path;
 - a query value or a JSON string that is nothing but a placeholder.
 
+SDKs change, recordings stay. So a member that is `null` is the same as none, and where no body is equal, one matches in
+which nothing differs but ids that are made anew in each run, renamed alike wherever they stand (`without_ids`).
+
 A recording that says everything is preferred to one that leaves something out. Each recording answers once; equal
 requests get their recordings in the order in which they were made.
 """
@@ -24,7 +27,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pytest_llm_usage.cassettes.content import BodyValue, body_value
@@ -43,8 +46,10 @@ __all__ = [
     "Subject",
     "agrees",
     "canonical_json",
+    "changes_each_run",
     "is_placeholder",
     "is_same_scalar",
+    "without_ids",
 ]
 
 DEFAULT_MATCH_ON = ("method", "host", "path", "query", "body")
@@ -227,7 +232,7 @@ class Subject:
 
 
 def canonical_json(value: Any) -> str:
-    """One text for equal JSON values: sorted keys, no white space, integral floats as integers."""
+    """One text for equal JSON values: sorted keys, no white space, integral floats as integers, no member that is null."""
     return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -235,10 +240,41 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, dict):
-        return {key: _canonical(part) for key, part in value.items()}
+        return {key: _canonical(part) for key, part in value.items() if part is not None}
     if isinstance(value, list):
         return [_canonical(part) for part in value]
     return value
+
+
+#: Ids as SDKs and frameworks make them: UUIDs with and without hyphens, and random letters behind a word that says of what.
+_MADE_ID = re.compile(
+    r"(?<![A-Za-z0-9])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}"
+    r"|(?:call|toolu|toolcall|tool_call|fc|msg|rs|run|lc_run|thread|chatcmpl|chatcmpl-tool|resp|pyd_ai)_{1,2}"
+    r"(?=[A-Za-z-]*[0-9])[A-Za-z0-9-]{8,64})(?![A-Za-z0-9])"
+)
+
+
+def without_ids(canonical: str) -> str:
+    """A canonical JSON text with its ids numbered in the order in which they first appear.
+
+    Two texts are then equal where one consistent renaming of ids makes them so: equal ids have equal numbers.
+    """
+    numbers: dict[str, int] = {}
+    return _MADE_ID.sub(lambda found: f"<id {numbers.setdefault(found[0], len(numbers))}>", canonical)
+
+
+#: What is another one each time it is asked for: moments, and the ids above.
+_MOMENT = re.compile(
+    r"\b(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b|\b1[5-9]\d{8}(?:\d{3})?\b"
+)
+
+
+def changes_each_run(was: Any, now: Any) -> bool:
+    """Whether two values differ in nothing but ids and moments, as those of two runs do."""
+    if not (isinstance(was, str | int | float) and isinstance(now, str | int | float)):
+        return False
+    one, other = (_MOMENT.sub("<moment>", _MADE_ID.sub("<id>", str(value))) for value in (was, now))
+    return one == other and "<" in one and one != str(was)
 
 
 def _strings(value: Any) -> Iterable[str]:
@@ -258,10 +294,17 @@ def _json_agrees(recorded: Any, made: Any) -> bool:
     if isinstance(recorded, str) and is_placeholder(recorded):
         return True
     if isinstance(recorded, dict) and isinstance(made, dict):
-        return recorded.keys() == made.keys() and all(_json_agrees(part, made[key]) for key, part in recorded.items())
+        return all(_member_agrees(recorded, made, key) for key in recorded.keys() | made.keys())
     if isinstance(recorded, list) and isinstance(made, list):
         return len(recorded) == len(made) and all(map(_json_agrees, recorded, made))
     return is_same_scalar(recorded, made)
+
+
+def _member_agrees(recorded: Mapping[str, Any], made: Mapping[str, Any], key: str) -> bool:
+    if key in recorded and key in made:
+        return _json_agrees(recorded[key], made[key])
+    # A member that is null is the same as none.
+    return recorded.get(key) is None and made.get(key) is None
 
 
 def is_same_scalar(one: Any, other: Any) -> bool:
@@ -370,17 +413,39 @@ class Recordings:
     def _key(self, subject: Subject) -> tuple[Hashable, ...]:
         return tuple(getattr(subject, part) for part in self.parts)
 
+    def _key_without_ids(self, subject: Subject) -> tuple[Hashable, ...] | None:
+        kind, _ = subject.body_value
+        if kind != "json" or "body" not in self.parts:
+            return None
+        _, text = cast("tuple[str, str]", subject.body)
+        return tuple(without_ids(text) if part == "body" else getattr(subject, part) for part in self.parts)
+
+    @cached_property
+    def _without_ids(self) -> Mapping[tuple[Hashable, ...], Sequence[int]]:
+        """The positions of recordings by what they say but for ids; worked out for the first request that needs it."""
+        found: dict[tuple[Hashable, ...], list[int]] = defaultdict(list)
+        for index, subject in enumerate(self.subjects):
+            key = self._key_without_ids(subject)
+            if key is not None and not subject.is_url_unknown:
+                found[key].append(index)
+        return found
+
     def matching(self, made: Subject) -> Iterable[int]:
         """The positions of all recordings of this request, the ones that say everything first."""
         exact = self._exact.get(self._key(made), ())
         yield from exact
+        found = list(exact)
         for index in self._with_gaps:
             if index not in exact and all(agrees(part, self.subjects[index], made) for part in self.parts):
+                found.append(index)
                 yield index
         if made.as_sent is not None:
             for index in self._exact.get(self._key(made.as_sent), ()):
                 if index not in exact:
+                    found.append(index)
                     yield index
+        if not found and (key := self._key_without_ids(made)) is not None:
+            yield from self._without_ids.get(key, ())
 
     def take(self, made: Subject, also: Callable[[int], bool] | None = None) -> int | None:
         """The position of the recording that answers this request; None where none is left.

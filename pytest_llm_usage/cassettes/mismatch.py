@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from pytest_llm_usage.cassettes.interaction import Interaction
-from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, canonical_json, is_same_scalar
+from pytest_llm_usage.cassettes.matching import (
+    Recordings,
+    Subject,
+    agrees,
+    canonical_json,
+    changes_each_run,
+    is_same_scalar,
+)
 from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.tracker.tracker import Tracker
@@ -47,7 +58,10 @@ def differences(was: Any, now: Any, path: str = "") -> Iterator[Difference]:
     if isinstance(was, dict) and isinstance(now, dict):
         for key in [*was, *(key for key in now if key not in was)]:
             here = f"{path}.{key}" if path else str(key)
-            yield from differences(was.get(key, _ABSENT), now.get(key, _ABSENT), here)
+            one, other = was.get(key, _ABSENT), now.get(key, _ABSENT)
+            # A member that is null is the same as none.
+            if not (one in (None, _ABSENT) and other in (None, _ABSENT)):
+                yield from differences(one, other, here)
     elif isinstance(was, list) and isinstance(now, list):
         yield from _list_differences(was, now, path)
     elif not is_same_scalar(was, now):
@@ -70,18 +84,22 @@ def _list_differences(was: list[Any], now: list[Any], path: str) -> Iterator[Dif
             yield Difference(f"{path}[{index}]", _ABSENT, now[index])
 
 
-def explain_no_recording(policy: CassettePolicy, made: Subject) -> str:
-    """The message for a request where there is no cassette at all."""
+def explain_no_recording(policy: CassettePolicy, made: Subject, renamed: Path | None = None) -> str:
+    """The message for a request where there is no cassette at all.
+
+    Args:
+        policy: Of the cassette.
+        made: The request.
+        renamed: A cassette that no test owns and that holds this request: the test was renamed.
+    """
+    lines = [f"No recording: {policy.shown_path} does not exist", f"{made.method} {made.uri}"]
+    if renamed is not None:
+        old, new = (shlex.quote(os.path.relpath(path)) for path in (renamed, policy.path.with_suffix(renamed.suffix)))
+        return "\n".join([*lines, f"Was the test renamed? This request is recorded:  git mv {old} {new}"])
     command = policy.rerecord_command
     if command.endswith("=rewrite"):
         command = command.removesuffix("rewrite") + "once"
-    return "\n".join(
-        [
-            f"No recording: {policy.shown_path} does not exist",
-            f"{made.method} {made.uri}",
-            f"Record it:  {command}",
-        ]
-    )
+    return "\n".join([*lines, f"Record it:  {command}"])
 
 
 def explain_miss(
@@ -120,9 +138,39 @@ def explain_miss(
             else [f"Recording does not match: {path} has no requests", request, again]
         )
     lines = [f"Recording does not match: {path}, request {closest + 1} of {total}", request]
-    lines += _changes(recordings, recordings.subjects[closest], made)
-    lines += _input_delta(policy, recordings.subjects[closest], made, interactions[closest : closest + 1])
-    return "\n".join([*lines, again])
+    recorded = recordings.subjects[closest]
+    lines += _changes(recordings, recorded, made)
+    lines += _input_delta(policy, recorded, made, interactions[closest : closest + 1])
+    changing, is_all = _changing(recordings, recorded, made)
+    if changing:
+        lines += _ways_out(changing)
+    # A new recording would not match either where everything that differs changes with each run.
+    return "\n".join(lines if is_all else [*lines, again])
+
+
+def _changing(recordings: Recordings, recorded: Subject, made: Subject) -> tuple[Sequence[str], bool]:
+    """The members of the body that change from run to run, and whether nothing else differs."""
+    (kind, was), (made_kind, now) = recorded.body_value, made.body_value
+    if kind != "json" or made_kind != "json" or "body" not in recordings.parts:
+        return (), False
+    found = list(differences(was, now))
+    changing = [difference.path for difference in found if changes_each_run(difference.was, difference.now)]
+    others = [
+        part for part in recordings.parts if part not in ("body", "raw_body") and not agrees(part, recorded, made)
+    ]
+    return changing, bool(found) and len(changing) == len(found) and not others
+
+
+def _ways_out(changing: Sequence[str]) -> list[str]:
+    """What settles members that change from run to run."""
+    paths = list(dict.fromkeys(re.sub(r"\[\d+\]", "[*]", path) for path in changing))
+    shown = ", ".join(paths[:_MAX_DIFFERENCES]) + (" …" if len(paths) > _MAX_DIFFERENCES else "")
+    return [
+        f"Changes from run to run: {shown}",
+        f"Leave it out of the comparison:  llm_usage_ignore_body = {paths[0]}   in the pytest section of pyproject.toml",
+        f'or for one test:  @pytest.mark.llm_cassette(ignore_body=["{paths[0]}"])',
+        "or keep pytest-recording's marker, and its match_on:  @pytest.mark.vcr",
+    ]
 
 
 def explain_age(policy: CassettePolicy, recorded_at: datetime, age_days: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -45,6 +45,7 @@ class CassettePolicy:
         is_shared: Whether other tests may use the cassette, too.
         owner: Who records: a test, or a fixture. What others recorded in the same run is kept.
         run: What this run has recorded so far.
+        unclaimed: Finds cassettes that may be this test's under an earlier name.
         max_age_days: How old a recording may be, in days, by the dates in it; None for any age.
         fail_unplayed: Whether a recording that the test did not ask for fails it.
         root: Paths in messages are shown relative to it.
@@ -64,6 +65,7 @@ class CassettePolicy:
     is_shared: bool = False
     owner: str = ""
     run: RunRecordings = field(default_factory=RunRecordings)
+    unclaimed: Callable[[], Sequence[Path]] = tuple
     max_age_days: int | None = None
     fail_unplayed: bool = False
     root: Path = field(default_factory=Path.cwd)

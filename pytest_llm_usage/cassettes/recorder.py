@@ -10,11 +10,10 @@ holds of it is replayed all the same, since whoever recorded it relies on that.
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -36,6 +35,7 @@ from pytest_llm_usage.cassettes.mismatch import (
     explain_unplayed,
 )
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
+from pytest_llm_usage.cassettes.not_recorded import is_not_recorded
 from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.cassettes.saving import save_recording
@@ -56,9 +56,6 @@ from pytest_llm_usage.wire.in_flight import claim
 from pytest_llm_usage.wire.loopback import is_loopback
 
 __all__ = ["OpenCassette"]
-
-_LANGSMITH_HOSTS = ("*.smith.langchain.com", "smith.langchain.com")
-_LANGSMITH_ENDPOINTS = ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT")
 
 
 class _Action(Enum):
@@ -153,6 +150,11 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         return self._cassette.is_stale
 
     @property
+    def renamed(self) -> Path | None:
+        """The cassette under an earlier name of the test, where it seems to have been renamed."""
+        return self._cassette.renamed
+
+    @property
     def sends_nothing(self) -> bool:
         """Whether a request that is not recorded fails."""
         return self._cassette.write_protected
@@ -199,7 +201,7 @@ class _Cassette:
         self._refuse = refuse
         self._config = VcrConfig.from_policy(policy)
         self._ignore_body = tuple(map(JsonPath, policy.ignore_body))
-        self._ignored = HostPatterns((*policy.ignore_hosts, *_LANGSMITH_HOSTS, *_langsmith_endpoints()))
+        self._ignored = HostPatterns(policy.ignore_hosts)
         self._lock = threading.RLock()
         #: The recordings as they are in the file, and as the user's filters leave them.
         self._raw: Sequence[Interaction] = ()
@@ -209,6 +211,7 @@ class _Cassette:
         self._sent = itertools.count()
         self._is_new = False
         self.is_stale = False
+        self.renamed: Path | None = None
         # Names that vcrpy's patcher and stubs read.
         self._path = str(policy.path)
         # A test that shares its cassette with others records into what one of them has just made.
@@ -286,10 +289,11 @@ class _Cassette:
                 return self._passing(request, host, started_at)
             plain = plain_request(request)
         except CassetteError as error:
-            if not is_loopback(host):
+            if not is_loopback(host) and not is_not_recorded(request.uri):
                 self._refuse(str(error))
             return self._passing(request, host, started_at)
-        is_local = is_loopback(host) and not _is_model_call(plain)
+        # No test's business: its own server, what libraries fetch for themselves.
+        is_local = is_not_recorded(plain.uri) or (is_loopback(host) and not _is_model_call(plain))
         if self._before_send is not None and not is_local:
             self._before_send(plain)
         mode = self._policy.record_mode
@@ -312,7 +316,7 @@ class _Cassette:
             return _Decision(_Action.PASS if is_mocked else _Action.RECORD, plain, started_at, next(self._sent))
         if not is_mocked_below():
             self._refuse_as_stale(
-                explain_no_recording(self._policy, subject)
+                explain_no_recording(self._policy, subject, self._find_renamed(subject))
                 if self._is_new
                 else explain_miss(self._policy, recordings, subject, self._loaded)
             )
@@ -322,6 +326,16 @@ class _Cassette:
     def _passing(self, request: Any, host: str, started_at: float) -> _Decision:
         self.network_guard.let_through(host)
         return _Decision(_Action.PASS, Request(request.method, request.uri), started_at)
+
+    def _find_renamed(self, made: Subject) -> Path | None:
+        """The cassette of a test that was renamed: one that no test owns, with the same request first."""
+        for path in self._policy.unclaimed():
+            with suppress(CassetteError):
+                found = [self._subject(old.request) for old in storage.load(path)[:1]]
+                if found and any(True for _ in Recordings(found, self._config.match_on).matching(made)):
+                    self.renamed = path
+                    return path
+        return None
 
     def _subject(self, request: Request) -> Subject:
         return Subject(request, self._policy.redaction, self._ignore_body)
@@ -429,8 +443,3 @@ def _all_agree(matchers: Sequence[Callable[[Any, Any], Any]], made: Any, recorde
         return all(matcher(made, recorded) in (None, True) for matcher in matchers)
     except AssertionError:
         return False
-
-
-def _langsmith_endpoints() -> list[str]:
-    endpoints = (os.environ.get(name, "") for name in _LANGSMITH_ENDPOINTS)
-    return [host for endpoint in endpoints if (host := urlsplit(endpoint).netloc)]

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -16,7 +17,7 @@ import pytest
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, run_scope
-from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings
+from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings, unclaimed
 from pytest_llm_usage.plugin.stale import note
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
@@ -33,6 +34,7 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
     """Opens the cassette of a test; what was recorded is saved once the test has passed."""
     item = request.node
     settings = request.config.stash[SETTINGS]
+    vcr_config = fixture_value(request, "vcr_config", {})
     try:
         policy = _policy(
             request.config,
@@ -42,10 +44,12 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
             own=own_name(item),
             is_ambiguous=is_ambiguous(item),
             owner=item.nodeid,
-            folder=fixture_value(request, "vcr_cassette_dir", None),
+            # vcrpy's own name for it, as langchain-tests has it.
+            folder=vcr_config.get("cassette_library_dir") or fixture_value(request, "vcr_cassette_dir", None),
             redact=fixture_value(request, "llm_usage_redact", ()),
-            vcr_config=fixture_value(request, "vcr_config", {}),
+            vcr_config=vcr_config,
         )
+        policy = replace(policy, unclaimed=partial(unclaimed, item, policy.path.parent))
         if settings.unplayed != "off":
             # What one test leaves of a cassette that it shares is there for the others.
             policy = replace(
@@ -80,7 +84,9 @@ def _keys_for(cassette: OpenCassette, settings: Settings) -> Iterator[None]:
 def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
     """Saves what was recorded, or says why not."""
     has_passed = attempt_at(item).outcome in ("passed", "xpassed")
-    if cassette.is_stale:
+    if cassette.renamed is not None:
+        note(item, "renamed", str(plain_path(cassette.renamed)))
+    elif cassette.is_stale:
         note(item, "stale", _shell(_typed(item)))
     try:
         cassette.close(save=has_passed)

@@ -14,7 +14,7 @@ from pytest_llm_usage.plugin.state import CLOSERS
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes.run_recordings import RunRecordings
 
-__all__ = ["is_ambiguous", "name_recordings_folder", "note_names", "own_name", "run_recordings"]
+__all__ = ["is_ambiguous", "name_recordings_folder", "note_names", "own_name", "run_recordings", "unclaimed"]
 
 #: What this run has recorded.
 _RECORDINGS: pytest.StashKey[RunRecordings] = pytest.StashKey()
@@ -23,7 +23,13 @@ _FOLDER: pytest.StashKey[str] = pytest.StashKey()
 #: Kept with a module or class: the names of its tests that pytest-recording's naming would give the cassette of another.
 _AMBIGUOUS: pytest.StashKey[frozenset[str]] = pytest.StashKey()
 
+#: Kept with a module: what its tests call their cassettes, and its classes, each with whether its tests are known.
+_KNOWN: pytest.StashKey[set[str]] = pytest.StashKey()
+_CLASSES: pytest.StashKey[dict[str, bool]] = pytest.StashKey()
 _NOT_IN_FILE_NAMES = frozenset("<>?%*:|\"'/\\\0")
+
+#: A folder with more cassettes than this is not searched whole for the one of a test that was renamed.
+_MAX_LOOKED_INTO = 200
 
 
 def run_recordings(config: pytest.Config) -> RunRecordings:
@@ -57,7 +63,17 @@ def note_names(report: pytest.CollectReport, collector: pytest.Collector) -> Non
 
     Of all its tests, whichever of them are run: their cassettes have the same names in every run.
     """
-    names = [node.name for node in report.result if isinstance(node, pytest.Item)]
+    items = [node for node in report.result if isinstance(node, pytest.Item)]
+    names = [item.name for item in items]
+    module = collector.getparent(pytest.Module)
+    if module is not None:
+        known = module.stash.setdefault(_KNOWN, set())
+        known.update(map(own_name, items))
+        if isinstance(collector, pytest.Class):
+            module.stash.setdefault(_CLASSES, {})[collector.name] = True
+        for node in report.result:
+            if isinstance(node, pytest.Class):
+                module.stash.setdefault(_CLASSES, {}).setdefault(node.name, False)
     if _NOT_IN_FILE_NAMES.isdisjoint("".join(names)):
         return
     from pytest_llm_usage.cassettes.names import file_name  # noqa: PLC0415 -- only where it may matter
@@ -71,3 +87,21 @@ def note_names(report: pytest.CollectReport, collector: pytest.Collector) -> Non
 def is_ambiguous(item: pytest.Item) -> bool:
     """Whether pytest-recording's naming would give a test the cassette of another one."""
     return item.parent is not None and item.name in item.parent.stash.get(_AMBIGUOUS, frozenset())
+
+
+def unclaimed(item: pytest.Item, folder: Path) -> list[Path]:
+    """The cassettes in a module's folder that no test of the module calls its own: those of tests that were renamed."""
+    module = item.getparent(pytest.Module)
+    if module is None or folder.name != item.path.stem or not folder.is_dir():
+        return []
+    from pytest_llm_usage.cassettes import cassette_path  # noqa: PLC0415 -- loaded with the cassette
+
+    known = {cassette_path(folder, None, name).name for name in module.stash.get(_KNOWN, set())}
+    unknown_classes = tuple(f"{name}." for name, is_known in module.stash.get(_CLASSES, {}).items() if not is_known)
+    return [
+        path
+        for path in sorted(folder.glob("*.yaml"))[:_MAX_LOOKED_INTO]
+        if path.name not in known
+        and not path.name.endswith(".failed.yaml")
+        and not (unknown_classes and path.name.startswith(unknown_classes))
+    ]

@@ -485,7 +485,7 @@ def test_a_cassette_claims_the_request_of_the_client_above_it(provider, cassette
     from pytest_llm_usage.wire.in_flight import InFlight, in_flight
 
     def claimed():
-        request = InFlight(provider.url)
+        request = InFlight(f"{provider.url}/v1/chat/completions")
         token = in_flight.set(request)
         ask(provider.url)
         in_flight.reset(token)

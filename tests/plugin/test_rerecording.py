@@ -240,3 +240,62 @@ def test_a_recording_that_is_too_old_is_stale(project):
     assert len(project.provider.asked) == 2
     assert asked(path) == ["fastest bird?"]
     project.runpytest("-o", "llm_usage_max_age=30").assert_outcomes(passed=1)
+
+
+# Renamed ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_renamed_test_gets_its_cassette_moved(project):
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(test_it=ONE.replace("test_bird", "test_falcon"))
+    result = project.runpytest("--llm-usage-orphans=warn")
+    result.assert_outcomes(failed=1)
+    old, new = "cassettes/test_it/test_bird.yaml", "cassettes/test_it/test_falcon.yaml"
+    result.stdout.fnmatch_lines([f"Was the test renamed? This request is recorded:  git mv {old} {new}"])
+    result.stdout.no_fnmatch_line("*Record it*")
+    result.stdout.no_fnmatch_line("*  rm *")
+    (project.path / old).rename(project.path / new)
+    project.runpytest("--llm-usage-orphans=fail").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("selection", [(), ("-k", "falcon"), ("test_it.py::TestNew",)])
+def test_the_cassette_of_another_test_is_never_offered(project, selection):
+    code = """
+        from app import ask
+        class TestOld:
+            def test_bird(self, llm_usage): ask("fastest bird?")
+        {new}
+    """
+    project.makepyfile(test_it=code.format(new=""))
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(
+        test_it=code.format(new="class TestNew:\n            def test_falcon(self, llm_usage): ask('fastest bird?')")
+    )
+    result = project.runpytest(*selection)
+    result.stdout.fnmatch_lines(["Record it:*"])
+    result.stdout.no_fnmatch_line("*git mv*")
+
+
+def test_another_request_is_another_test(project):
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(test_it=ONE.replace("test_bird", "test_fish").replace("bird?", "fish?"))
+    result = project.runpytest()
+    result.stdout.fnmatch_lines(["Record it:*"])
+
+
+def test_the_folder_of_vcr_config_is_followed_without_the_marker(project):
+    project.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def vcr_config(pytestconfig):
+            return {"cassette_library_dir": str(pytestconfig.rootpath / "flat")}
+        """
+    )
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    assert (project.path / "flat" / "test_bird.yaml").exists()
+    project.runpytest().assert_outcomes(passed=1)
