@@ -15,42 +15,35 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from io import TextIOWrapper
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_llm_usage.atomic import replace_file
 from pytest_llm_usage.budget import parse_count
-from pytest_llm_usage.cassettes import inventory
 from pytest_llm_usage.cassettes.redaction import Redaction
-from pytest_llm_usage.cassettes.secret_scan import Finding
+from pytest_llm_usage.cli import recordings
+from pytest_llm_usage.cli.exports import export_runs, what_if
+from pytest_llm_usage.cli.output import FAILED, OK, UNUSABLE, say
 from pytest_llm_usage.cli.trends import LAST, blame, history
 from pytest_llm_usage.compare import parse_gates
 from pytest_llm_usage.errors import (
-    CassetteError,
     ConfigurationError,
     LLMUsageError,
     PriceUnknownError,
-    ReportError,
     RunFileError,
 )
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
 from pytest_llm_usage.report.data import RunData, calls_in, merged_data, read_run, read_runs
-from pytest_llm_usage.report.export import EXPORTS, export
+from pytest_llm_usage.report.export import EXPORTS
 from pytest_llm_usage.report.files import write_report
 from pytest_llm_usage.report.formats import FORMATS, STDOUT, ReportFormat
-from pytest_llm_usage.report.what_if import what_if_lines
 from pytest_llm_usage.report.why import ExplainedTest, why_lines
-from pytest_llm_usage.text import columns, inert, plural, shortened, shown_path, width, wrapped
+from pytest_llm_usage.text import inert, plural
 
 __all__ = ["main"]
 
-OK, FAILED, UNUSABLE = 0, 1, 2
 
 _MOST_NAMED = 20
-_COLUMNS = 80
-_MOST_MODEL_COLUMNS = 24
 
 _JSON = next(report for report in FORMATS if report.option == "json")
 #: What `compare` and `merge` write besides.
@@ -75,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except LLMUsageError as error:
-        _say(str(error))
+        say(str(error))
         return UNUSABLE
     except (KeyError, IndexError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         print(f"pytest-llm-usage: internal error: {type(error).__name__}: {error}; please report it", file=sys.stderr)
@@ -147,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
 
     export_ = command(
         "export",
-        _export,
+        export_runs,
         "write runs for tools that draw trends",
         "Of several runs, each number is their median, with its spread where the format has a place for it.",
     )
@@ -218,10 +211,10 @@ def _parser() -> argparse.ArgumentParser:
     cassettes = commands.add_parser("cassettes", help="manage recordings", description="Manage recordings.")
     actions = cassettes.add_subparsers(metavar="ACTION", required=True)
     for name, run, text in (
-        ("list", _list_cassettes, "list what each cassette holds: requests, model calls, date, models"),
-        ("show", _show_cassettes, "show requests and answers, shortened, with their usage"),
-        ("audit", _audit_cassettes, "find secrets; exit status 1 where there are any"),
-        ("redact", _redact_cassettes, "remove secrets; exit status 1 where some are left"),
+        ("list", recordings.list_, "list what each cassette holds: requests, model calls, date, models"),
+        ("show", recordings.show, "show requests and answers, shortened, with their usage"),
+        ("audit", recordings.audit, "find secrets; exit status 1 where there are any"),
+        ("redact", recordings.redact, "remove secrets; exit status 1 where some are left"),
     ):
         action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         action.set_defaults(run=run, error=action.error)
@@ -317,7 +310,7 @@ def _day(text: str) -> float:
 
 def _compare(options: argparse.Namespace) -> int:
     if options.as_model is not None:
-        return _what_if(options)
+        return what_if(options)
     base, head = options.runs, [Path(name) for name in options.after or ()]
     if options.after is None:
         if len(base) != 2:
@@ -339,30 +332,6 @@ def _compare(options: argparse.Namespace) -> int:
     return FAILED if comparison.failed else OK
 
 
-def _what_if(options: argparse.Namespace) -> int:
-    if len(options.runs) != 1 or options.after is not None:
-        options.error("--as takes one run")
-    book = PriceBook() if options.prices is None else PriceBook.from_sources(options.prices)
-    lines = what_if_lines(
-        read_run(options.runs[0]), options.as_model, options.provider, book, datetime.now(UTC).timestamp()
-    )
-    print("\n".join(lines))
-    return OK
-
-
-def _export(options: argparse.Namespace) -> int:
-    runs = [run for path in options.runs for run in read_runs(path)]
-    text = export(options.format, runs)
-    if options.output == STDOUT:
-        print(text, end="")
-        return OK
-    if options.output.exists():
-        raise ReportError(f"{shown_path(options.output)} is there already; choose another path")
-    replace_file(options.output, text.encode())
-    print(f"Wrote {options.format} to {shown_path(options.output)}")
-    return OK
-
-
 def _merge(options: argparse.Namespace) -> int:
     contents: dict[bytes, Path] = {}
     runs = []
@@ -372,20 +341,20 @@ def _merge(options: argparse.Namespace) -> int:
         if first is path:
             runs.append(run)
         else:
-            _say(f"{path} is the same run as {first}; it is counted once")
+            say(f"{path} is the same run as {first}; it is counted once")
     data, merged = merged_data(runs)
     differing = [test for test, records in merged.duplicates.items() if _differ(merged.tests[test], records)]
     for test in differing[:_MOST_NAMED]:
-        _say(
+        say(
             f"{test}: in {len(merged.duplicates[test]) + 1} runs with different usage; the largest is taken for comparisons"
         )
     if len(differing) > _MOST_NAMED:
-        _say(f"... and {plural(len(differing) - _MOST_NAMED, 'test')} more with different usage")
+        say(f"... and {plural(len(differing) - _MOST_NAMED, 'test')} more with different usage")
     if same := len(merged.duplicates) - len(differing):
-        _say(f"{plural(same, 'test')} in several runs, with the same usage in each")
+        say(f"{plural(same, 'test')} in several runs, with the same usage in each")
     gaps = merged.missing_shards
     for number, count in gaps:
-        _say(f"shard {number}/{count} is missing")
+        say(f"shard {number}/{count} is missing")
     line = write_report(_JSON, options.output, _JSON.render(data))
     if line is not None:
         print(f"{line}: {plural(len(merged.tests), 'test')} of {plural(len(runs), 'run')}")
@@ -415,90 +384,6 @@ def _prices(options: argparse.Namespace) -> int:
     try:
         print(book.describe(options.model, provider=options.provider, at=options.on))
     except PriceUnknownError as error:
-        _say(str(error))
+        say(str(error))
         return FAILED
     return OK
-
-
-# -- cassettes -------------------------------------------------------------------------------------------------
-
-
-def _list_cassettes(options: argparse.Namespace) -> int:
-    summaries = [inventory.summarize(path) for path in _cassettes(options)]
-    found = [summary for summary in summaries if not summary.problem]
-    rows = [("cassette", "requests", "calls", "recorded", "models")]
-    rows += [
-        (
-            f"  {summary.path.name}",
-            f"{summary.interactions:,}",
-            f"{summary.model_calls:,}",
-            summary.recorded_from.date().isoformat() if summary.recorded_from else "?",
-            shortened(summary.models[0], _MOST_MODEL_COLUMNS)
-            + f" +{len(summary.models) - 1}" * (len(summary.models) > 1)
-            if summary.models
-            else "-",
-        )
-        for summary in found
-    ]
-    requests, calls = (sum(map(attrgetter(name), found)) for name in ("interactions", "model_calls"))
-    rows.append((plural(len(found), "cassette"), f"{requests:,}", f"{calls:,}", "", ""))
-    others = sum(2 + max(map(width, column)) for column in list(zip(*rows, strict=True))[1:])
-    head, *lines, total = columns(((shortened(row[0], _COLUMNS - others), *row[1:]) for row in rows), "<>><<")
-    print(head)
-    folder = None
-    for summary, line in zip(found, lines, strict=True):
-        if summary.path.parent != folder:
-            folder = summary.path.parent
-            print(shortened(f"{shown_path(folder)}/", _COLUMNS))
-        print(line)
-    print(total)
-    problems = [summary.problem for summary in summaries if summary.problem]
-    for problem in problems:
-        _say(problem)
-    return UNUSABLE if problems else OK
-
-
-def _show_cassettes(options: argparse.Namespace) -> int:
-    for path in _cassettes(options):
-        print(f"{shown_path(path)}\n\n{inventory.show(path)}")
-    return OK
-
-
-def _audit_cassettes(options: argparse.Namespace) -> int:
-    return _leaks(options, inventory.audit, "none holds a secret")
-
-
-def _redact_cassettes(options: argparse.Namespace) -> int:
-    return _leaks(options, inventory.redact, "none holds a secret any more")
-
-
-def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[Finding]], all_is_well: str) -> int:
-    from pytest_llm_usage.settings.project import project_settings  # noqa: PLC0415 -- imports pytest
-
-    paths = _cassettes(options)
-    rules = Redaction.parse((*project_settings(options.paths).redact, *options.rule))
-    count = 0
-    for path in paths:
-        findings = look(path, rules)
-        count += len(findings)
-        if findings:
-            print(shown_path(path))
-        for finding in findings:
-            print("\n".join(map(inert, wrapped(str(finding), _COLUMNS, indent="  "))))
-    print(f"{plural(len(paths), 'cassette')}, {plural(count, 'secret') if count else all_is_well}")
-    return FAILED if count else OK
-
-
-def _cassettes(options: argparse.Namespace) -> list[Path]:
-    for place in options.paths:
-        if not place.exists():
-            raise CassetteError(f"{place}: no such file or folder")
-    paths = inventory.find_cassettes(options.paths)
-    if not paths:
-        raise CassetteError(f"no cassettes in {', '.join(map(str, options.paths))}")
-    return paths
-
-
-def _say(text: str) -> None:
-    for line in f"pytest-llm-usage: {text}".split("\n"):
-        print(inert(line), file=sys.stderr)
