@@ -48,7 +48,7 @@ def _write(path: Path, *, grown: bool) -> None:
                 index=index,
                 provider="openai",
                 model=model,
-                usage=TokenUsage.of(sent * (index + 1), 100, input_token_details={"cache_read": 5}),
+                usage=TokenUsage.from_counts(sent * (index + 1), 100, input_token_details={"cache_read": 5}),
                 started_at=1.7e9,
                 duration_s=0.5,
                 where="agent.py:41 in plan",

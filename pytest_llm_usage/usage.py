@@ -75,7 +75,7 @@ class TokenUsage:
                 object.__setattr__(self, name, MappingProxyType(dict(details)))
 
     @classmethod
-    def of(
+    def from_counts(
         cls,
         input_tokens: int,
         output_tokens: int,

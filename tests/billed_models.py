@@ -55,7 +55,7 @@ class Bill:
         """Charges one answer."""
         with self._lock:
             n = len(self.usages)
-            usage = TokenUsage.of(100 + n, 10 + n * n, input_token_details={"cache_read": 30 + n})
+            usage = TokenUsage.from_counts(100 + n, 10 + n * n, input_token_details={"cache_read": 30 + n})
             self.usages.append(usage)
             return usage
 

@@ -28,7 +28,7 @@ def call(tokens=15, *, model="gpt-4o", cost="0.01", **values):
     return Call(
         index=values.pop("index", 0),
         model=model,
-        usage=None if tokens is None else TokenUsage.of(tokens, 0),
+        usage=None if tokens is None else TokenUsage.from_counts(tokens, 0),
         status=values.pop("status", "ok" if tokens is not None else "no_usage"),
         _quotes=Quote(cost_usd=None if cost is None or tokens is None else Decimal(cost)),
         **values,
@@ -217,7 +217,7 @@ def test_a_price_is_looked_up_only_where_a_cost_is_limited():
     def quote(_self, _call):
         raise AssertionError("asked for a price")
 
-    spent = Call(index=0, usage=TokenUsage.of(10, 5), _quotes=type("Prices", (), {"quote": quote})())
+    spent = Call(index=0, usage=TokenUsage.from_counts(10, 5), _quotes=type("Prices", (), {"quote": quote})())
 
     assert breaches(Limits(max_tokens=15, max_calls=1), [spent]) == []
 
@@ -301,7 +301,7 @@ def test_of_two_largest_calls_none_is_marked():
 
 def test_an_unpriced_model_is_named_with_what_to_do():
     quote = Quote(reason="nobody sells acme-1", fix='"acme-1" = { input = ?, output = ? }')
-    calls = [Call(index=index, model="acme-1", usage=TokenUsage.of(10, 5), _quotes=quote) for index in (0, 1)]
+    calls = [Call(index=index, model="acme-1", usage=TokenUsage.from_counts(10, 5), _quotes=quote) for index in (0, 1)]
 
     text = failure_text(breaches(Limits(max_cost=Decimal(1)), calls), calls)
 
@@ -312,14 +312,14 @@ def test_an_unpriced_model_is_named_with_what_to_do():
 
 
 def part(kind, sent, received, **more):
-    return Part(kind, "gpt-4o-2", TokenUsage.of(sent, received), **more)
+    return Part(kind, "gpt-4o-2", TokenUsage.from_counts(sent, received), **more)
 
 
 def test_work_that_is_listed_apart_counts_and_is_shown():
     spent = Call(
         index=0,
         model="gpt-4o",
-        usage=TokenUsage.of(200, 46),
+        usage=TokenUsage.from_counts(200, 46),
         billing=Billing(parts=(part("compaction", 83_000, 709), part("request", 100, 23, in_total=True))),
         where="agent.py:41",
     )
@@ -339,7 +339,9 @@ def test_work_that_is_listed_apart_counts_and_is_shown():
 
 
 def test_tokens_that_are_counted_and_not_billed_count():
-    counted = Call(index=0, usage=TokenUsage.of(200, 46), billing=Billing(usage=TokenUsage.of(20, 46)))
+    counted = Call(
+        index=0, usage=TokenUsage.from_counts(200, 46), billing=Billing(usage=TokenUsage.from_counts(20, 46))
+    )
 
     assert [spent for _, _, spent, _ in spending(Limits(max_tokens=1, max_input_tokens=1), [counted])] == [246, 200]
 

@@ -57,7 +57,7 @@ def call(index, sent):
     return Call(
         index=index,
         model="m",
-        usage=TokenUsage.of(sent, 0),
+        usage=TokenUsage.from_counts(sent, 0),
         started_at=1e9,
         _quotes=Quote(cost_usd=Decimal("0.01")),
     )

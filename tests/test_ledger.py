@@ -46,7 +46,11 @@ def test_unknown_is_what_was_spent_and_not_told(call):
 
 def test_a_part_of_a_usage_has_no_cost_whatever_its_price():
     call = Call(
-        index=0, usage=TokenUsage.of(120, 1), is_partial=True, status="aborted", _quotes=Quote(cost_usd=Decimal(1))
+        index=0,
+        usage=TokenUsage.from_counts(120, 1),
+        is_partial=True,
+        status="aborted",
+        _quotes=Quote(cost_usd=Decimal(1)),
     )
 
     assert (call.cost_usd, call.is_unknown) == (None, True)
@@ -60,7 +64,7 @@ def test_a_price_is_looked_up_once_and_only_when_it_is_read():
             asked.append(call)
             return Quote(cost_usd=Decimal("0.02"))
 
-    call = Call(index=0, usage=TokenUsage.of(10, 5), _quotes=Prices())
+    call = Call(index=0, usage=TokenUsage.from_counts(10, 5), _quotes=Prices())
 
     assert asked == []
     assert (call.cost_usd, call.cost_usd) == (Decimal("0.02"), Decimal("0.02"))
@@ -82,7 +86,7 @@ def test_a_call_of_an_older_file_keeps_what_it_was_billed_for():
         "billed_items": {"web_search": 2}, "priced_at": "inf", "stated_cost_usd": "0.5",
         "reported": spent, "reported_model": "m-1",
     }  # fmt: skip
-    call, usage = Call.from_dict(plain), TokenUsage.of(2, 1)
+    call, usage = Call.from_dict(plain), TokenUsage.from_counts(2, 1)
 
     assert call.billing == Billing(
         usage=usage,
@@ -111,27 +115,32 @@ def test_the_books_of_a_price_without_their_entries():
 
 
 def test_what_is_billed_by_the_piece_adds_up():
-    calls = [Call(index=i, usage=TokenUsage.of(1, 1), billing=Billing(items={"web_search": 2})) for i in range(3)]
+    calls = [
+        Call(index=i, usage=TokenUsage.from_counts(1, 1), billing=Billing(items={"web_search": 2})) for i in range(3)
+    ]
 
     assert summed_usage(calls)["billed_items"] == {"web_search": 6}
-    assert "billed_items" not in summed_usage([Call(index=0, usage=TokenUsage.of(1, 1))])
+    assert "billed_items" not in summed_usage([Call(index=0, usage=TokenUsage.from_counts(1, 1))])
 
 
-USAGE = TokenUsage.of(100, 20)
+USAGE = TokenUsage.from_counts(100, 20)
 
 
 @pytest.mark.parametrize(
     ("call", "billed"),
     [
         (Call(index=0, usage=USAGE), 120),
-        (Call(index=0, usage=USAGE, billing=Billing(usage=TokenUsage.of(30, 20))), 50),
-        (Call(index=0, usage=USAGE, billing=Billing(parts=(Part("compaction", "m", TokenUsage.of(7, 3)),))), 130),
+        (Call(index=0, usage=USAGE, billing=Billing(usage=TokenUsage.from_counts(30, 20))), 50),
+        (
+            Call(index=0, usage=USAGE, billing=Billing(parts=(Part("compaction", "m", TokenUsage.from_counts(7, 3)),))),
+            130,
+        ),
         (Call(index=0, usage=USAGE, billing=Billing(parts=(Part("request", "m", USAGE, in_total=True),))), 120),
         (
             Call(
                 index=0,
                 usage=USAGE,
-                billing=Billing(parts=(Part("advisor", "m", USAGE, Billing(usage=TokenUsage.of(1, 1))),)),
+                billing=Billing(parts=(Part("advisor", "m", USAGE, Billing(usage=TokenUsage.from_counts(1, 1))),)),
             ),
             122,
         ),
@@ -165,7 +174,7 @@ from pytest_llm_usage import Billing, Call, Part, TokenUsage
 from pytest_llm_usage.tracker.reconcile import completed, joined, wire_fields
 from pytest_llm_usage.wire import WireCall
 
-usage = TokenUsage.of(2, 1)
+usage = TokenUsage.from_counts(2, 1)
 wire = WireCall(provider="openai", flavour="openai-chat", usage=usage, response_id="r", billing=Billing(carbon_g=3))
 later = WireCall(provider="openai", flavour="openai-chat", kind="retrieve", usage=usage, response_id="r", billing=Billing(carbon_g=4))
 begun = WireCall(provider="openai", flavour="openai-chat", response_id="r")
@@ -202,7 +211,7 @@ def test_a_new_fact_about_a_call_is_a_field_of_one_class_and_a_property_of_the_s
 
 
 def test_a_call_without_a_price_book_is_unpriced_not_free():
-    assert Call(index=0, usage=TokenUsage.of(10, 5)).cost_usd is None
+    assert Call(index=0, usage=TokenUsage.from_counts(10, 5)).cost_usd is None
 
 
 def test_what_langchain_reported_is_kept_to_the_letter():
@@ -219,7 +228,7 @@ def test_what_langchain_reported_is_kept_to_the_letter():
 
 def test_a_cost_survives_without_rounding():
     cost = Decimal("0.000000012345678901234567890123456789")
-    call = Call(index=0, usage=TokenUsage.of(1, 0), _quotes=Quote(cost_usd=cost))
+    call = Call(index=0, usage=TokenUsage.from_counts(1, 0), _quotes=Quote(cost_usd=cost))
 
     assert Call.from_dict(call.to_dict()).cost_usd == cost
 

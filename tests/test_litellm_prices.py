@@ -51,17 +51,20 @@ SELLERS = {
 #: What its table has a price of → the usage that costs it, and the service tier.
 THOUSAND = 1_000
 KINDS = {
-    "input_cost_per_token": (TokenUsage.of(THOUSAND, 0), None),
-    "output_cost_per_token": (TokenUsage.of(0, THOUSAND), None),
-    "cache_read_input_token_cost": (TokenUsage.of(THOUSAND, 0, input_token_details={"cache_read": THOUSAND}), None),
-    "cache_creation_input_token_cost": (
-        TokenUsage.of(THOUSAND, 0, input_token_details={"cache_creation": THOUSAND}),
+    "input_cost_per_token": (TokenUsage.from_counts(THOUSAND, 0), None),
+    "output_cost_per_token": (TokenUsage.from_counts(0, THOUSAND), None),
+    "cache_read_input_token_cost": (
+        TokenUsage.from_counts(THOUSAND, 0, input_token_details={"cache_read": THOUSAND}),
         None,
     ),
-    "input_cost_per_token_batches": (TokenUsage.of(THOUSAND, 0), "batch"),
-    "output_cost_per_token_batches": (TokenUsage.of(0, THOUSAND), "batch"),
-    "input_cost_per_token_flex": (TokenUsage.of(THOUSAND, 0), "flex"),
-    "input_cost_per_token_priority": (TokenUsage.of(THOUSAND, 0), "priority"),
+    "cache_creation_input_token_cost": (
+        TokenUsage.from_counts(THOUSAND, 0, input_token_details={"cache_creation": THOUSAND}),
+        None,
+    ),
+    "input_cost_per_token_batches": (TokenUsage.from_counts(THOUSAND, 0), "batch"),
+    "output_cost_per_token_batches": (TokenUsage.from_counts(0, THOUSAND), "batch"),
+    "input_cost_per_token_flex": (TokenUsage.from_counts(THOUSAND, 0), "flex"),
+    "input_cost_per_token_priority": (TokenUsage.from_counts(THOUSAND, 0), "priority"),
 }
 
 

@@ -37,7 +37,7 @@ def exactly(values):
 
 
 def paid(cost, index=0, **fields):
-    fields.setdefault("usage", TokenUsage.of(10, 5))
+    fields.setdefault("usage", TokenUsage.from_counts(10, 5))
     return Call(index=index, model="m", _quotes=Quote(cost_usd=cost), **fields)
 
 
@@ -84,7 +84,7 @@ def test_parts_add_up(sent, received, searches):
         index=0,
         provider="openai",
         model="gpt-5.4",
-        usage=TokenUsage.of(sent, received),
+        usage=TokenUsage.from_counts(sent, received),
         billing=Billing(items={"web_search": searches}, priced_at=1_790_000_000),
     )
     price = PriceBook.from_sources(

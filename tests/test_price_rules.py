@@ -35,7 +35,7 @@ def quoted(*args, **fields):
 
 class TestByThePiece:
     def test_tokens_of_images_that_cohere_embeds_are_paid_for(self):
-        bill = TokenUsage.of(1_000, 0, input_token_details={"image": 1_000})
+        bill = TokenUsage.from_counts(1_000, 0, input_token_details={"image": 1_000})
         assert cost("cohere", "embed-v4.0", usage=bill, billed_usage=bill) == mtok("0.47", 1_000) == Decimal("0.00047")
 
     @pytest.mark.parametrize(
@@ -75,11 +75,11 @@ class TestByThePiece:
 
 class TestBatches:
     def test_each_request_has_its_own_long_context_step(self):
-        request = Part("request", "gpt-5.4", TokenUsage.of(1_000, 10), in_total=True)
+        request = Part("request", "gpt-5.4", TokenUsage.from_counts(1_000, 10), in_total=True)
         batch = call(
             "openai",
             "gpt-5.4",
-            usage=TokenUsage.of(300_000, 3_000),
+            usage=TokenUsage.from_counts(300_000, 3_000),
             service_tier="batch",
             parts=(request,) * 300,
         )
@@ -90,30 +90,32 @@ class TestBatches:
 
     def test_each_request_has_its_own_model_pieces_and_terms(self):
         parts = (
-            Part("request", "gpt-5.4", TokenUsage.of(300_000, 0), in_total=True),
-            Part("request", "gpt-4o", TokenUsage.of(100, 0), Billing(items={"web_search": 1}), in_total=True),
-            Part("request", "gpt-5.4", TokenUsage.of(100, 0), Billing(service_tier="flex"), in_total=True),
+            Part("request", "gpt-5.4", TokenUsage.from_counts(300_000, 0), in_total=True),
+            Part("request", "gpt-4o", TokenUsage.from_counts(100, 0), Billing(items={"web_search": 1}), in_total=True),
+            Part("request", "gpt-5.4", TokenUsage.from_counts(100, 0), Billing(service_tier="flex"), in_total=True),
         )
-        batch = call("openai", "gpt-5.4", usage=TokenUsage.of(300_200, 0), service_tier="batch", parts=parts)
+        batch = call("openai", "gpt-5.4", usage=TokenUsage.from_counts(300_200, 0), service_tier="batch", parts=parts)
         assert priced(PriceBook().quote(batch)).cost_usd == total(
             [mtok("2.5", 300_000), mtok("1.25", 100), Decimal("0.01"), mtok("1.25", 100)]
         )
 
     def test_pieces_of_the_whole_that_its_requests_list_are_billed_once(self):
-        part = Part("request", "gpt-4o", TokenUsage.of(100, 0), Billing(items={"web_search": 2}), in_total=True)
-        fields = {"usage": TokenUsage.of(200, 0), "parts": (part, part), "items": {"web_search": 5}}
+        part = Part(
+            "request", "gpt-4o", TokenUsage.from_counts(100, 0), Billing(items={"web_search": 2}), in_total=True
+        )
+        fields = {"usage": TokenUsage.from_counts(200, 0), "parts": (part, part), "items": {"web_search": 5}}
         assert cost("openai", "gpt-4o", **fields) == mtok("2.5", 200) + 5 * Decimal("0.01")
         fields["items"] = {"web_search": 4}
         assert cost("openai", "gpt-4o", **fields) == mtok("2.5", 200) + 4 * Decimal("0.01")
 
     def test_tokens_of_none_of_its_requests_are_not_free(self):
-        part = Part("request", "gpt-4o", TokenUsage.of(100, 0), in_total=True)
-        batch = call("openai", "gpt-4o", usage=TokenUsage.of(150, 0), parts=(part,))
+        part = Part("request", "gpt-4o", TokenUsage.from_counts(100, 0), in_total=True)
+        batch = call("openai", "gpt-4o", usage=TokenUsage.from_counts(150, 0), parts=(part,))
         assert unpriced(PriceBook().quote(batch)).reason == "contradictory usage: 50 tokens are of none of its parts"
 
     @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**5)), min_size=1, max_size=8))
     def test_a_batch_costs_what_its_requests_cost(self, sizes):
-        parts = tuple(Part("request", "gpt-5.4", TokenUsage.of(*size), in_total=True) for size in sizes)
+        parts = tuple(Part("request", "gpt-5.4", TokenUsage.from_counts(*size), in_total=True) for size in sizes)
         batch = call("openai", "gpt-5.4", *map(sum, zip(*sizes, strict=True)), service_tier="batch", parts=parts)
         assert priced(PriceBook().quote(batch)).cost_usd == total(
             cost("openai", "gpt-5.4", *size, service_tier="batch") for size in sizes
@@ -155,7 +157,7 @@ class TestAnthropicsTerms:
         assert not quoted("anthropic", "claude-opus-4-8", 1_000, 9, modifiers={"stop_reason": "refusal"}).at_most
 
     def test_work_that_is_listed_apart_is_paid_for(self):
-        part = Part("compaction", "claude-opus-4-8", TokenUsage.of(83_246, 709))
+        part = Part("compaction", "claude-opus-4-8", TokenUsage.from_counts(83_246, 709))
         compacted = call("anthropic", "claude-opus-4-8", 200, 46, parts=(part,))
         assert (compacted.usage.total_tokens, compacted.billed_tokens) == (246, 84_201)
         assert priced(PriceBook().quote(compacted)).cost_usd == mtok("5", 83_446) + mtok("25", 755)
@@ -163,8 +165,8 @@ class TestAnthropicsTerms:
 
 class TestGemini:
     def test_images_that_are_made_are_priced_as_images(self):
-        usage = TokenUsage.of(10, 1_120)
-        bill = TokenUsage.of(10, 1_120, output_token_details={"image": 1_120})
+        usage = TokenUsage.from_counts(10, 1_120)
+        bill = TokenUsage.from_counts(10, 1_120, output_token_details={"image": 1_120})
         drawn = call("google_genai", "gemini-3-pro-image-preview", usage=usage, billed_usage=bill)
         assert priced(PriceBook().quote(drawn)).cost_usd == mtok("2", 10) + mtok("120", 1_120) == Decimal("0.13442")
 
@@ -287,7 +289,7 @@ class TestBounds:
         assert not quoted("groq", "llama-3.3-70b-versatile", 1_000).at_most
 
     def test_a_bound_of_a_part_is_one_of_the_whole(self):
-        part = Part("advisor", "mistral-tiny", TokenUsage.of(10, 0, input_token_details={"cache_read": 4}))
+        part = Part("advisor", "mistral-tiny", TokenUsage.from_counts(10, 0, input_token_details={"cache_read": 4}))
         assert quoted("mistralai", "mistral-large-2512", 10, parts=(part,)).at_most
 
     @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def day(text: str) -> float:
 
 def call(provider: str | None, model: str, input_tokens: int = 0, output_tokens: int = 0, **fields: Any) -> Call:
     details = {key: fields.pop(key) for key in list(fields) if key.endswith("_details")}
-    fields.setdefault("usage", TokenUsage.of(input_tokens, output_tokens, **details))
+    fields.setdefault("usage", TokenUsage.from_counts(input_tokens, output_tokens, **details))
     billing = {
         f.name: fields.pop(f.name) for f in dataclasses.fields(Billing) if f.name in fields and f.name != "usage"
     }
@@ -426,7 +426,7 @@ class TestWhatIsPriced:
         )
 
     def test_tokens_that_are_cached_and_audio_at_once(self):
-        usage = TokenUsage.of(1_518, 0, input_token_details={"audio": 160, "cache_read": 1_122})
+        usage = TokenUsage.from_counts(1_518, 0, input_token_details={"audio": 160, "cache_read": 1_122})
         both = {"cache_read_text": 31, "cache_read_audio": 118, "cache_read_video": 973}
         bill = replace(usage, input_token_details={**usage.input_token_details, **both})
         heard = call("google_genai", "gemini-2.5-flash", usage=usage, billed_usage=bill)
@@ -536,7 +536,7 @@ class TestWhatIsPriced:
         assert priced(book.quote(ranked)).cost_usd == 2 * Decimal("0.002")
 
     def test_parts_are_priced_each_as_their_own_model(self):
-        part = Part("advisor_message", "claude-opus-4-8", TokenUsage.of(2_518, 22))
+        part = Part("advisor_message", "claude-opus-4-8", TokenUsage.from_counts(2_518, 22))
         price = priced(PriceBook().quote(call("anthropic", "claude-sonnet-4-5", 2_390, 121, parts=(part,))))
         alone = [
             priced(PriceBook().quote(call("anthropic", "claude-sonnet-4-5", 2_390, 121))),
@@ -547,13 +547,13 @@ class TestWhatIsPriced:
         assert price.source == f"{alone[0].source}; {alone[1].source}"
 
     def test_a_part_without_price_leaves_the_call_without(self):
-        part = Part("advisor_message", "claude-next", TokenUsage.of(1, 1))
+        part = Part("advisor_message", "claude-next", TokenUsage.from_counts(1, 1))
         price = unpriced(PriceBook().quote(call("anthropic", "claude-sonnet-4-5", 1, parts=(part,))))
         assert "claude-next" in price.reason
         assert price.fix.startswith('"claude-next" = ')
 
     def test_reasoning_that_only_the_total_counts(self):
-        usage = TokenUsage.of(100, 20, total_tokens=150)
+        usage = TokenUsage.from_counts(100, 20, total_tokens=150)
         price = priced(PriceBook().quote(call("google_genai", "gemini-2.5-flash", usage=usage)))
         assert price.cost_usd == mtok("0.3", 100) + mtok("2.5", 50)
         assert price.notes == ("30 tokens that only the total counts (reasoning) are priced as output",)
@@ -562,22 +562,24 @@ class TestWhatIsPriced:
         ("usage", "reason"),
         [
             (
-                TokenUsage.of(100, 20, total_tokens=150),
+                TokenUsage.from_counts(100, 20, total_tokens=150),
                 "contradictory usage: total_tokens (150) is 30 more than input_tokens (100) and output_tokens (20)",
             ),
             (
-                TokenUsage.of(100, 0, input_token_details={"cache_read": 120}),
+                TokenUsage.from_counts(100, 0, input_token_details={"cache_read": 120}),
                 "contradictory usage: cache_read (120) exceed input_tokens (100)",
             ),
             (
-                TokenUsage.of(100, 0, input_token_details={"cache_creation": 1, "ephemeral_5m_input_tokens": 2}),
+                TokenUsage.from_counts(
+                    100, 0, input_token_details={"cache_creation": 1, "ephemeral_5m_input_tokens": 2}
+                ),
                 "contradictory usage: cache writes by lifetime (2) exceed cache_creation (1)",
             ),
             (
-                TokenUsage.of(100, 0, input_token_details={"cache_read": -1}),
+                TokenUsage.from_counts(100, 0, input_token_details={"cache_read": -1}),
                 "contradictory usage: cache_read (-1) is less than nothing",
             ),
-            (TokenUsage.of(-5, 5), "contradictory usage: input_tokens (-5) is less than nothing"),
+            (TokenUsage.from_counts(-5, 5), "contradictory usage: input_tokens (-5) is less than nothing"),
         ],
     )
     def test_contradictions_name_both_numbers(self, usage, reason):
@@ -588,7 +590,7 @@ class TestWhatIsPriced:
         assert priced(PriceBook().quote(counted)).notes == (
             "cohere bills fewer tokens than it counts, and does not say here how many: at most",
         )
-        price = priced(PriceBook().quote(replace(counted, billing=Billing(usage=TokenUsage.of(26, 222)))))
+        price = priced(PriceBook().quote(replace(counted, billing=Billing(usage=TokenUsage.from_counts(26, 222)))))
         assert price.cost_usd == mtok("2.5", 26) + mtok("10", 222)
         assert price.notes == ()
 
@@ -1075,11 +1077,11 @@ def test_openai_side_by_side_with_langchain_community():
     info = _module_or_skip("langchain_community.callbacks.openai_info")
     million = 1_000_000
     asked = {
-        "input": (info.TokenType.PROMPT, TokenUsage.of(million, 0)),
-        "output": (info.TokenType.COMPLETION, TokenUsage.of(0, million)),
+        "input": (info.TokenType.PROMPT, TokenUsage.from_counts(million, 0)),
+        "output": (info.TokenType.COMPLETION, TokenUsage.from_counts(0, million)),
         "cached": (
             info.TokenType.PROMPT_CACHED,
-            TokenUsage.of(million, 0, input_token_details={"cache_read": million}),
+            TokenUsage.from_counts(million, 0, input_token_details={"cache_read": million}),
         ),
     }
     compared, differing = 0, set()

@@ -656,8 +656,8 @@ class TestMismatch:
         def test_bird(usage, usage_snapshot, language):
             seen = usage(%s)
             seen.calls = [
-                Call(index=0, model="gpt-4-turbo-2024-04-09", where="agent.py:41 in plan", usage=TokenUsage.of(900, 9)),
-                Call(index=1, model="gpt-4-turbo-2024-04-09", where="agent.py:57 in act", usage=TokenUsage.of(500, 99)),
+                Call(index=0, model="gpt-4-turbo-2024-04-09", where="agent.py:41 in plan", usage=TokenUsage.from_counts(900, 9)),
+                Call(index=1, model="gpt-4-turbo-2024-04-09", where="agent.py:57 in act", usage=TokenUsage.from_counts(500, 99)),
             ]
             assert seen == usage_snapshot%s
     """

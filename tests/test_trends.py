@@ -22,7 +22,7 @@ from pytest_llm_usage.usage import TokenUsage
 
 
 def run(sent=1_000, cost: str | None = "0.001", model="gpt-4o", commit="a" * 40, test="test_a.py::t"):
-    usage = None if sent is None else TokenUsage.of(sent, 10)
+    usage = None if sent is None else TokenUsage.from_counts(sent, 10)
     calls = (
         Call(index=0, model=model, provider="openai", usage=usage, _quotes=Quote(cost_usd=cost and Decimal(cost))),
     )

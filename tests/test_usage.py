@@ -107,12 +107,12 @@ def test_a_service_tier_is_told_apart_from_the_details(tier):
 
 def test_a_total_that_nobody_states_is_the_sum():
     assert TokenUsage.from_langchain({"input_tokens": 10, "output_tokens": 5})[0].total_tokens == 15
-    assert TokenUsage.of(10, 5).total_tokens == 15
+    assert TokenUsage.from_counts(10, 5).total_tokens == 15
 
 
 def test_a_total_above_the_sum_is_kept_and_one_below_is_not():
-    assert TokenUsage.of(10, 5, total_tokens=20).total_tokens == 20
-    assert TokenUsage.of(10, 5, total_tokens=12).total_tokens == 15
+    assert TokenUsage.from_counts(10, 5, total_tokens=20).total_tokens == 20
+    assert TokenUsage.from_counts(10, 5, total_tokens=12).total_tokens == 15
 
 
 @given(

@@ -159,7 +159,7 @@ def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
     if prompt is not None and completion is not None:
         inputs = _details(values.get("prompt_tokens_details"), cache_read="cached_tokens", audio="audio_tokens")
         outputs = _details(values.get("completion_tokens_details"), reasoning="reasoning_tokens", audio="audio_tokens")
-        return TokenUsage.of(
+        return TokenUsage.from_counts(
             prompt,
             completion,
             total_tokens=count(values.get("total_tokens")),
@@ -173,7 +173,7 @@ def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
         return TokenUsage.from_langchain(values)[0]
     cached = _details(values, cache_read="cache_read_input_tokens", cache_creation="cache_creation_input_tokens")
     cached |= _details(values.get("cache_creation"), **{key: key for key in CACHE_LIFETIMES})
-    return TokenUsage.of(
+    return TokenUsage.from_counts(
         sent + cached.get("cache_read", 0) + cached.get("cache_creation", 0),
         received,
         input_token_details=cached,

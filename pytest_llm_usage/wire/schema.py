@@ -170,7 +170,7 @@ class UsageSchema:
         is_apart = self.reasoning_apart or stated_total == input_tokens + output_tokens + (reasoning or 0)
         if is_apart:
             output_tokens += reasoning or 0
-        return TokenUsage.of(
+        return TokenUsage.from_counts(
             input_tokens,
             output_tokens,
             total_tokens=stated_total,
@@ -191,7 +191,7 @@ class UsageSchema:
             for details in (self.billed_input_details, self.billed_output_details)
         )
         if sent is not None or received is not None:
-            return TokenUsage.of(
+            return TokenUsage.from_counts(
                 (sent or 0) + counts.sum(self.more_input),
                 received or 0,
                 input_token_details=inputs,

@@ -17,7 +17,7 @@ PARTS = InputByPart(
 CALL = Call(
     index=0,
     model="gpt-4o",
-    usage=TokenUsage.of(1650, 80, output_token_details={"reasoning": 60}),
+    usage=TokenUsage.from_counts(1650, 80, output_token_details={"reasoning": 60}),
     where="test_a.py:3 in test_a",
     _quotes=Quote(),
     _inputs=PARTS,
@@ -66,7 +66,7 @@ def test_none_of_it_does_not_mean_no_call(name):
     ],
 )
 def test_a_part_that_is_not_known_fails_with_the_reason(name, reason):
-    call = replace(CALL, usage=TokenUsage.of(1650, 80), _inputs="the recording has no request body")
+    call = replace(CALL, usage=TokenUsage.from_counts(1650, 80), _inputs="the recording has no request body")
     found = breaches(limits(**{name: 10_000}), (call,))
 
     assert failure_text(found, (call,)).startswith("LLM budget cannot be verified: 0 ")
@@ -86,7 +86,7 @@ def test_a_limit_on_schemas_lists_them():
 
 def reading(cache_read, **values):
     details = {} if cache_read is None else {"cache_read": cache_read}
-    return replace(CALL, usage=TokenUsage.of(1000, 5, input_token_details=details), **values)
+    return replace(CALL, usage=TokenUsage.from_counts(1000, 5, input_token_details=details), **values)
 
 
 def test_a_share_of_cache_reads():

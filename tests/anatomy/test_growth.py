@@ -24,7 +24,7 @@ def grown(*inputs, output=0, prompt_of=lambda _: PROMPT, **more):
             index=i,
             provider="openai",
             model="gpt-4o-2024-08-06",
-            usage=TokenUsage.of(tokens, output),
+            usage=TokenUsage.from_counts(tokens, output),
             _quotes=PriceBook(),
             **more,
         )
@@ -106,7 +106,9 @@ def test_a_view_has_it():
 
 
 def test_without_a_price_there_is_no_cost():
-    calls = [Call(index=i, model="unheard-of", usage=TokenUsage.of(100, 1), _quotes=PriceBook()) for i in range(4)]
+    calls = [
+        Call(index=i, model="unheard-of", usage=TokenUsage.from_counts(100, 1), _quotes=PriceBook()) for i in range(4)
+    ]
 
     assert growths(calls, lambda _: PROMPT)[0].cost_usd(10) is None
 

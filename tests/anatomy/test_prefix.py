@@ -138,7 +138,7 @@ def test_what_cannot_be_read_is_left_out(letters):
 
 def test_models_do_not_share_a_cache():
     prompt = Prompt((Piece("user", "messages[0].content", "u" * 40),))
-    calls = [Call(index=i, model=model, usage=TokenUsage.of(10, 1)) for i, model in enumerate(("a", "b", "a"))]
+    calls = [Call(index=i, model=model, usage=TokenUsage.from_counts(10, 1)) for i, model in enumerate(("a", "b", "a"))]
 
     assert [(call.call_index, call.earlier_index) for call in cache_prefix(calls, lambda _: prompt).calls] == [(2, 0)]
 
@@ -147,7 +147,8 @@ def test_a_marked_prefix_is_read_up_to_its_mark():
     system = Piece("system", "system[0].text", "s" * 6000, ends_cached_prefix=True)
     prompts = [Prompt((system, Piece("user", "m", question))) for question in ("a" * 400, "b" * 400)]
     calls = [
-        Call(index=i, provider="anthropic", model="claude-sonnet-4-5", usage=TokenUsage.of(1600, 1)) for i in range(2)
+        Call(index=i, provider="anthropic", model="claude-sonnet-4-5", usage=TokenUsage.from_counts(1600, 1))
+        for i in range(2)
     ]
     unmarked = Prompt((Piece("system", "system", "s" * 6000), prompts[1].pieces[1]))
 
@@ -162,7 +163,7 @@ contents = st.lists(st.text("ab 0", max_size=12), max_size=5)
 @given(st.lists(contents, max_size=4), st.integers(0, 500))
 def test_a_call_repeats_no_more_than_it_sends(conversations, input_tokens):
     prompts = [Prompt(tuple(Piece("user", f"m{i}", text) for i, text in enumerate(each))) for each in conversations]
-    calls = [Call(index=i, model="gpt-4o", usage=TokenUsage.of(input_tokens, 1)) for i in range(len(prompts))]
+    calls = [Call(index=i, model="gpt-4o", usage=TokenUsage.from_counts(input_tokens, 1)) for i in range(len(prompts))]
 
     found = cache_prefix(calls, lambda call: prompts[call.index])
 

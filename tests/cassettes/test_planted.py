@@ -453,8 +453,8 @@ ALIKE = [
     # Hashes, identifiers, numbers.
     hexa(32), hexa(40), hexa(56), hexa(64), hexa(128), "sha256:" + hexa(64), "sha1-" + hexa(40), f"md5 {hexa(32)}", f"etag: {hexa(32)}",
     UUID, f"urn:uuid:{UUID}", f"request id {UUID}", f"req_{words(24)}", "cache_key: " + hexa(64), "partition_key=" + hexa(40),
-    f"primary_key = {hexa(32)}", f"idempotency-key: {UUID}", f"next_page_token={made_up(40)}", f"nextPageToken: {made_up(40)}",
-    f"continuation_token = {made_up(40)}", f"commit {hexa(40)}", f"page_token: {made_up(30)}", f"public_key: {made_up(44)}",
+    f"primary_key = {hexa(32)}", f"idempotency-key: {UUID}", f"next_page_token={made_up(40)[::-1]}", f"nextPageToken: {made_up(40)[::-1]}",
+    f"continuation_token = {made_up(40)[::-1]}", f"commit {hexa(40)}", f"page_token: {made_up(30)[::-1]}", f"public_key: {made_up(44)[::-1]}",
     "4111 1111 1111 1111", "+49 30 123456789", "2024-12-31T23:59:59.999999Z", "1234567890123456789012345678901234567890",
     "192.168.100.100", "2001:0db8:85a3:0000:0000:8a2e:0370:7334", "00:1B:44:11:3A:B7", "v1.2.3-rc.1+build.20240131",
     "pypi-publish", "sha512-" + base64.b64encode(bytes(range(64))).decode(), "fp_" + hexa(10), "fp_" + hexa(14),

@@ -557,7 +557,7 @@ def test_a_test_that_is_expected_to_fail_may_do_so_over_its_budget_and_is_listed
     result = pytester.runpytest("--max-tokens=5000", "--session-max-tokens=6000")
 
     result.assert_outcomes(**{outcome: 1})
-    listed = [line for line in section(result) or () if line.startswith("--max-tokens=5,000: 1 over")]
+    listed = [line for line in section(result) or () if line.startswith("--max-tokens=5,000: 1 of 1 test over")]
     assert len(listed) == (0 if "run=False" in mark else 1)
 
 

@@ -107,18 +107,18 @@ def test_a_session_budget_outlives_a_worker_that_died(counted):
 
 
 def test_a_session_budget_pays_for_every_attempt_in_every_worker(counted):
-    """Every test is run three times: at the seventh test, twenty calls are spent."""
+    """Every attempt counts, and once twenty calls are spent each worker sends at most the one that it was about to send."""
     source = COUNTED.replace("        call()\n", "        call()\n        assert False\n")
 
     result, calls = counted(source, "-n", "4", "--reruns=2", "--session-max-tokens=300", "--llm-usage-report=tests")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert 21 <= calls <= 20 + 3 * 4
-    failed = result.parseoutcomes()["failed"]
-    assert calls == 3 * failed
+    assert 21 <= calls <= 20 + 4
     assert totals(result)["total"][:2] == (str(calls), str(10 * calls))
+    # The last attempt at each test: it called once, or its call was not sent.
     rows = [line.split() for line in section(result) if line.startswith("test_it.py::test_it[")]
-    assert [row[1:3] for row in rows] == [["1", "10"]] * failed
+    assert {tuple(row[1:3]) for row in rows} <= {("1", "10"), ("0", "-")}
+    assert len(rows) == result.parseoutcomes()["failed"]
 
 
 def test_what_fixtures_of_all_workers_spend_counts(counted):

@@ -11,7 +11,7 @@ from pytest_llm_usage.usage import TokenUsage
 
 
 def calls(*quotes):
-    return [Call(index=index, usage=TokenUsage.of(10, 5), _quotes=quote) for index, quote in enumerate(quotes)]
+    return [Call(index=index, usage=TokenUsage.from_counts(10, 5), _quotes=quote) for index, quote in enumerate(quotes)]
 
 
 BOOK = Quote(cost_usd=Decimal("0.1"), source="genai-prices 0.2.3, openai/o3; genai-prices 0.2.3, openai/gpt-5")

@@ -19,7 +19,7 @@ from pytest_llm_usage.usage import TokenUsage
 
 
 def call(sent=100, received=10, cost="0.001", where="agent.py:7 in act", **fields):
-    usage = None if sent is None else TokenUsage.of(sent, received)
+    usage = None if sent is None else TokenUsage.from_counts(sent, received)
     fields = {"index": 0, "model": "gpt-4o-mini", "status": "ok" if usage else "no_usage"} | fields
     return Call(**fields, usage=usage, where=where, _quotes=Quote(cost_usd=None if cost is None else Decimal(cost)))
 

@@ -203,7 +203,9 @@ class TestReading:
 
     def test_of_counts_of_which_only_some_are_known(self, tmp_path):
         """All counts of a model are unknown with the first call that reports none."""
-        run = Run(tests={("t", ""): TestRecord("t", Ledger((Call(index=0, model="m", usage=TokenUsage.of(1, 2)),)))})
+        run = Run(
+            tests={("t", ""): TestRecord("t", Ledger((Call(index=0, model="m", usage=TokenUsage.from_counts(1, 2)),)))}
+        )
         data = run_data(run, environment={})
         data["tests"]["t"]["usage"]["m"]["input_tokens"] = None
         (tmp_path / "run.json").write_text(rendered(data))

@@ -46,7 +46,7 @@ class Page(HTMLParser):
 
 
 def call(index=0, model="gpt-4o-mini", sent=1_000, received=100, cost: str | None = "0.25", **fields):
-    usage = TokenUsage.of(
+    usage = TokenUsage.from_counts(
         sent, received, input_token_details={"cache_read": 400}, output_token_details={"reasoning": 60}
     )
     return Call(

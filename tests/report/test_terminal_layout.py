@@ -32,11 +32,11 @@ def call(index, model, usage, quote=PRICED, **fields):
 
 def run():
     bird = "tests/test_agent.py::test_bird_with_a_name_that_says_what_it_expects[en]"
-    long = TokenUsage.of(8_204, 2_310, input_token_details=HALF, output_token_details={"reasoning": 640})
+    long = TokenUsage.from_counts(8_204, 2_310, input_token_details=HALF, output_token_details={"reasoning": 640})
     calls = (
-        call(0, "gpt-4-turbo-2024-04-09", TokenUsage.of(1_412, 171), live=True),
+        call(0, "gpt-4-turbo-2024-04-09", TokenUsage.from_counts(1_412, 171), live=True),
         call(1, "gpt-4o-mini-2024-07-18", long),
-        call(2, "us.acme.quite-a-long-name-of-a-model-v1:0", TokenUsage.of(10, 0), UNPRICED),
+        call(2, "us.acme.quite-a-long-name-of-a-model-v1:0", TokenUsage.from_counts(10, 0), UNPRICED),
         call(3, "gpt-4o", None, Quote(), status="no_usage"),
         call(4, "text-embedding-3-small", None, Quote(), status="error", source="http"),
     )
@@ -45,7 +45,9 @@ def run():
     tests = {
         (bird, ""): TestRecord(bird, Ledger(calls), budget=(spent,)),
         ("tests/test_chat.py::test_long", ""): TestRecord(
-            "tests/test_chat.py::test_long", Ledger((call(0, "gpt-4o", TokenUsage.of(4_000, 410)),)), budget=(near,)
+            "tests/test_chat.py::test_long",
+            Ledger((call(0, "gpt-4o", TokenUsage.from_counts(4_000, 410)),)),
+            budget=(near,),
         ),
     }
     return Run(tests=tests)
@@ -186,7 +188,7 @@ MANY = 45
 
 
 def many():
-    calls = [call(i, f"model-{i:02}", TokenUsage.of(10 * i, 1)) for i in range(MANY)]
+    calls = [call(i, f"model-{i:02}", TokenUsage.from_counts(10 * i, 1)) for i in range(MANY)]
     return Run(tests={("t", ""): TestRecord("t", Ledger(tuple(calls)))})
 
 

@@ -19,7 +19,7 @@ def call(index=0, *, parts=None, tools=None, output=0, reasoning=0, input_usd="0
     return Call(
         index=index,
         model="gpt-4o",
-        usage=TokenUsage.of(sent.total, output, output_token_details={"reasoning": reasoning}),
+        usage=TokenUsage.from_counts(sent.total, output, output_token_details={"reasoning": reasoning}),
         _quotes=Quote(cost_usd=input_usd and Decimal(input_usd) + Decimal(output_usd)),
         _inputs=sent if parts is not None else "the recording has no request body",
         **values,
@@ -85,7 +85,7 @@ def test_without_prices_tokens_decide():
 
 
 def test_input_that_cannot_be_split_is_one_cause():
-    unreadable = Call(index=0, usage=TokenUsage.of(100, 0), _inputs="the recording has no request body")
+    unreadable = Call(index=0, usage=TokenUsage.from_counts(100, 0), _inputs="the recording has no request body")
 
     (cause,) = causes([ExplainedTest("a.py::test", [unreadable])])
 

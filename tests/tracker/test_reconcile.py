@@ -28,7 +28,7 @@ from pytest_llm_usage.tracker.reconcile import Candidate, completed, difference,
 from pytest_llm_usage.usage import TokenUsage
 from pytest_llm_usage.wire import Exchange, WireCall
 
-USAGE, OTHER = TokenUsage.of(10, 5), TokenUsage.of(20, 7)
+USAGE, OTHER = TokenUsage.from_counts(10, 5), TokenUsage.from_counts(20, 7)
 
 
 def candidate(item, *, context=None, models=(MODEL,), response_id=None, usage=None, at=0.0, until=None, failed=False):
@@ -103,9 +103,9 @@ def test_a_request_without_context_belongs_to_a_call_of_its_model_that_was_under
 
 def test_parallel_calls_without_context_are_told_by_usage_then_by_order():
     calls = [candidate(number, usage=usage, at=0.0, until=9.0) for number, usage in enumerate([USAGE, None, OTHER])]
-    responses = [candidate(usage, usage=usage, at=1.0) for usage in (OTHER, TokenUsage.of(1, 1), USAGE)]
+    responses = [candidate(usage, usage=usage, at=1.0) for usage in (OTHER, TokenUsage.from_counts(1, 1), USAGE)]
 
-    assert dict(pair(calls, responses)) == {0: USAGE, 1: TokenUsage.of(1, 1), 2: OTHER}
+    assert dict(pair(calls, responses)) == {0: USAGE, 1: TokenUsage.from_counts(1, 1), 2: OTHER}
 
 
 def test_a_call_that_failed_takes_no_answer_of_a_neighbour():
@@ -182,8 +182,10 @@ def test_usage_that_langchain_lost_is_told_whatever_it_is(wire):
 
 
 def test_a_difference_names_each_count_with_both_numbers():
-    langchain = TokenUsage.of(0, 29, output_token_details={"reasoning": 9})
-    wire = TokenUsage.of(1_049, 29, input_token_details={"cache_read": 1_024}, output_token_details={"reasoning": 9})
+    langchain = TokenUsage.from_counts(0, 29, output_token_details={"reasoning": 9})
+    wire = TokenUsage.from_counts(
+        1_049, 29, input_token_details={"cache_read": 1_024}, output_token_details={"reasoning": 9}
+    )
 
     assert difference(langchain, wire) == "input 0 against 1,049, total 29 against 1,078, cache_read 0 against 1,024"
 
@@ -609,8 +611,13 @@ def test_the_usage_of_a_stream_that_breaks_off_is_at_least_what_it_told(source, 
     stream(provider.url, "break off: fastest bird? [120 34]")
 
     whole, cut = llm_usage.calls
-    assert (whole.source, whole.status, whole.usage) == (source, "ok", TokenUsage.of(50, 5))
-    assert (cut.source, cut.status, cut.usage, cut.cost_usd) == (source, "aborted", TokenUsage.of(120, 1), None)
+    assert (whole.source, whole.status, whole.usage) == (source, "ok", TokenUsage.from_counts(50, 5))
+    assert (cut.source, cut.status, cut.usage, cut.cost_usd) == (
+        source,
+        "aborted",
+        TokenUsage.from_counts(120, 1),
+        None,
+    )
     with pytest.raises(UsageUnknownError) as refused:
         llm_usage.total_tokens
     first, line, *_ = str(refused.value).splitlines()
@@ -660,9 +667,11 @@ def chat_exchange(sent, received):
 
 
 def test_a_name_that_langchain_joined_once_for_each_choice_gives_way_to_the_responses():
-    wire = WireCall(provider="openai", flavour="openai-chat", model="gpt-4o-2024-08-06", usage=TokenUsage.of(5, 2))
+    wire = WireCall(
+        provider="openai", flavour="openai-chat", model="gpt-4o-2024-08-06", usage=TokenUsage.from_counts(5, 2)
+    )
 
-    told = {"model": "gpt-4o-2024-08-06" * 3, "usage": TokenUsage.of(5, 2), "provider": "openai"}
+    told = {"model": "gpt-4o-2024-08-06" * 3, "usage": TokenUsage.from_counts(5, 2), "provider": "openai"}
     assert joined(told, wire)["model"] == "gpt-4o-2024-08-06"
     # Another name is the caller's own.
     assert joined(told | {"model": "my-alias"}, wire)["model"] == "my-alias"
@@ -671,5 +680,5 @@ def test_a_name_that_langchain_joined_once_for_each_choice_gives_way_to_the_resp
 def test_a_stated_total_below_its_parts_is_no_difference():
     stated = TokenUsage(12, 6, 10)
 
-    assert difference(stated, TokenUsage.of(12, 6, total_tokens=10)) == ""
-    assert difference(TokenUsage(12, 6, 30), TokenUsage.of(12, 6)) == "total 30 against 18"
+    assert difference(stated, TokenUsage.from_counts(12, 6, total_tokens=10)) == ""
+    assert difference(TokenUsage(12, 6, 30), TokenUsage.from_counts(12, 6)) == "total 30 against 18"

@@ -38,8 +38,8 @@ OPENAI_FILE = "https://api.openai.com/v1/files/file-abc/content"
 def test_three_hundred_requests_are_not_one_long_request():
     call = fetched(OPENAI_FILE, ndjson(*(openai_line(chat("gpt-5.4-2026-03-05", 1000, 10), n) for n in range(300))))
 
-    assert call.usage == TokenUsage.of(300_000, 3_000)
-    assert call.parts == (Part("request", "gpt-5.4-2026-03-05", TokenUsage.of(1000, 10), in_total=True),) * 300
+    assert call.usage == TokenUsage.from_counts(300_000, 3_000)
+    assert call.parts == (Part("request", "gpt-5.4-2026-03-05", TokenUsage.from_counts(1000, 10), in_total=True),) * 300
     assert (call.service_tier, call.response_id, call.status) == ("batch", "file-abc", "ok")
     # Half of 2.50 and 15 USD a million, and no request is long.
     assert cost(call) == Decimal("0.3975")
@@ -74,10 +74,10 @@ def test_requests_to_other_apis_of_openai():
     call = fetched(OPENAI_FILE, ndjson(openai_line(response), openai_line(embedding), failed))
 
     assert [(part.model, part.usage, dict(part.billing.items)) for part in call.parts] == [
-        ("m", TokenUsage.of(7, 3), {"web_search": 1}),
-        ("e", TokenUsage.of(8, 0), {}),
+        ("m", TokenUsage.from_counts(7, 3), {"web_search": 1}),
+        ("e", TokenUsage.from_counts(8, 0), {}),
     ]
-    assert call.usage == TokenUsage.of(15, 3)
+    assert call.usage == TokenUsage.from_counts(15, 3)
 
 
 def anthropic_line(number, result):
@@ -94,7 +94,7 @@ def test_anthropic():
     ]
     call = fetched("https://api.anthropic.com/v1/messages/batches/msgbatch_1/results", ndjson(*lines))
 
-    expected = TokenUsage.of(14, 5, input_token_details={"cache_read": 4})
+    expected = TokenUsage.from_counts(14, 5, input_token_details={"cache_read": 4})
     assert call.parts == (Part("request", "claude-opus-4-8", expected, in_total=True),)
     assert (call.usage, call.response_id, call.service_tier) == (expected, "msgbatch_1", "batch")
 
@@ -150,16 +150,16 @@ def test_gemini(url, body):
     call = fetched(url, body)
 
     assert [(part.model, part.usage) for part in call.parts] == [
-        ("gemini-2.5-flash", TokenUsage.of(100, 10)),
-        ("gemini-2.5-flash", TokenUsage.of(50, 5)),
+        ("gemini-2.5-flash", TokenUsage.from_counts(100, 10)),
+        ("gemini-2.5-flash", TokenUsage.from_counts(50, 5)),
     ]
-    assert (call.usage, call.service_tier, call.provider) == (TokenUsage.of(150, 15), "batch", "google_genai")
+    assert (call.usage, call.service_tier, call.provider) == (TokenUsage.from_counts(150, 15), "batch", "google_genai")
 
 
 def test_a_file_of_one_line_is_a_batch_as_well():
     call = fetched(OPENAI_FILE, json.dumps(openai_line(chat("m", 3, 1))).encode())
 
-    assert call.parts == (Part("request", "m", TokenUsage.of(3, 1), Billing(), in_total=True),)
+    assert call.parts == (Part("request", "m", TokenUsage.from_counts(3, 1), Billing(), in_total=True),)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_openai_responses(output, items, streamed):
     call = read(f"{OPENAI}/responses", sse(*events) if streamed else whole)
 
     assert call.billing.items == items
-    assert call.usage == TokenUsage.of(20, 5)
+    assert call.usage == TokenUsage.from_counts(20, 5)
 
 
 def test_what_openai_itself_counts_goes_before_what_is_listed():
@@ -182,8 +182,8 @@ def test_gemini_images_video_and_what_of_them_is_cached():
 
     call = read(f"{GEMINI}:generateContent", gemini(usage))
 
-    assert call.usage == TokenUsage.of(100, 10, input_token_details={"cache_read": 50, "audio": 40})
-    assert call.billing.usage == TokenUsage.of(
+    assert call.usage == TokenUsage.from_counts(100, 10, input_token_details={"cache_read": 50, "audio": 40})
+    assert call.billing.usage == TokenUsage.from_counts(
         100,
         10,
         input_token_details={
@@ -203,8 +203,8 @@ def test_images_that_openai_edits():
 
     call = read(f"{OPENAI}/images/edits", {"created": 1, "data": [], "usage": usage})
 
-    assert call.usage == TokenUsage.of(20, 5)
-    assert call.billing.usage == TokenUsage.of(20, 5, input_token_details={"image": 12})
+    assert call.usage == TokenUsage.from_counts(20, 5)
+    assert call.billing.usage == TokenUsage.from_counts(20, 5, input_token_details={"image": 12})
 
 
 def test_nothing_more_to_say_is_none():
@@ -221,7 +221,7 @@ def test_cohere_bills_less_than_it_counts():
 
     call = read("https://api.cohere.com/v2/chat", {"id": "1", "message": {}, "usage": usage})
 
-    assert (call.usage, call.billing.usage) == (TokenUsage.of(71, 6), TokenUsage.of(5, 5))
+    assert (call.usage, call.billing.usage) == (TokenUsage.from_counts(71, 6), TokenUsage.from_counts(5, 5))
 
 
 @pytest.mark.parametrize(

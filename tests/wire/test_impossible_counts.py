@@ -65,7 +65,7 @@ def test_the_note_shows_what_the_member_holds(value, shown):
 def test_a_number_that_is_written_otherwise_is_that_number_with_a_note(value, remark):
     call = read({"input_tokens": value, "output_tokens": 6})
 
-    assert (call.usage, call.status, call.note) == (TokenUsage.of(12, 6), "ok", remark)
+    assert (call.usage, call.status, call.note) == (TokenUsage.from_counts(12, 6), "ok", remark)
 
 
 @pytest.mark.parametrize("value", IMPOSSIBLE, ids=repr)
@@ -81,7 +81,9 @@ def test_so_is_a_detail_and_a_piece(value):
 
 
 def test_null_is_how_some_write_that_there_was_no_cache():
-    assert read({"input_tokens": 12, "output_tokens": 6, "cache_read_input_tokens": None}).usage == TokenUsage.of(12, 6)
+    assert read(
+        {"input_tokens": 12, "output_tokens": 6, "cache_read_input_tokens": None}
+    ).usage == TokenUsage.from_counts(12, 6)
 
 
 def test_the_last_count_of_a_stream_is_not_replaced_by_an_earlier_one():
@@ -104,7 +106,7 @@ def test_a_cost_that_cannot_be_one_is_not_stated(cost):
     body = {"object": "chat.completion", "usage": {"prompt_tokens": 1, "completion_tokens": 1, "cost": cost}}
     call = wire.read(exchange("https://openrouter.ai/api/v1/chat/completions", {"model": "m", "messages": []}, body))
 
-    assert (call.usage, call.stated_cost_usd) == (TokenUsage.of(1, 1), None)
+    assert (call.usage, call.stated_cost_usd) == (TokenUsage.from_counts(1, 1), None)
 
 
 # --- Every documented response ------------------------------------------------------------------------------------------

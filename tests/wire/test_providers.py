@@ -12,7 +12,7 @@ CHAT = {"model": "gpt-x", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def usage(input_tokens, output_tokens, total=None, *, sent=None, received=None):
-    return TokenUsage.of(
+    return TokenUsage.from_counts(
         input_tokens,
         output_tokens,
         total_tokens=total,

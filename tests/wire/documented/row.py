@@ -85,7 +85,7 @@ class Row:
 
 
 def counts(sent, received, total=None, *, details):
-    return TokenUsage.of(
+    return TokenUsage.from_counts(
         sent, received, total_tokens=total, input_token_details=details[0], output_token_details=details[1]
     )
 
