@@ -22,6 +22,7 @@ from pytest_llm_usage.usage import TokenUsage
 __all__ = [
     "STATUSES",
     "UNKNOWN_MODEL",
+    "USAGE_NOT_ASKED",
     "Call",
     "Inputs",
     "Ledger",
@@ -44,6 +45,9 @@ STATUSES: tuple[Status, ...] = ("ok", "no_usage", "error", "aborted", "cached", 
 
 #: The model of a call that neither named a model nor was asked for one.
 UNKNOWN_MODEL = "unknown"
+
+#: In the note of a call: the stream of an API like OpenAI's states its usage only where the request asks for it.
+USAGE_NOT_ASKED = 'did not ask for usage: stream_options={"include_usage": True}'
 
 
 class Quotes(Protocol):

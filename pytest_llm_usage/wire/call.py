@@ -16,12 +16,12 @@ from typing import Literal, TypeAlias
 
 from pytest_llm_usage.billing import Billing, Part
 from pytest_llm_usage.credentials.mask import mask_text
-from pytest_llm_usage.ledger import UNKNOWN_MODEL
+from pytest_llm_usage.ledger import UNKNOWN_MODEL, USAGE_NOT_ASKED
 from pytest_llm_usage.usage import TokenUsage, count
 from pytest_llm_usage.wire.exchange import Exchange, Headers
 from pytest_llm_usage.wire.facts import Facts, first_text
 from pytest_llm_usage.wire.flavour import Flavour, Kind
-from pytest_llm_usage.wire.framing import Body, Event, header
+from pytest_llm_usage.wire.framing import Body, Event, header, parsed
 from pytest_llm_usage.wire.hosts import address_of, answerer_at, path_of, provider_at
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.providers import UNBILLED
@@ -183,7 +183,7 @@ def read(exchange: Exchange) -> WireCall | None:
         ),
         response_id=in_path.get("id") or facts.response_id,
         streamed=streamed,
-        note=_note(body, facts, failure, first, is_cut=is_cut),
+        note=_note(body, facts, failure, first, is_cut=is_cut) or _why_no_usage(flavour, facts, exchange),
     )
 
 
@@ -239,6 +239,17 @@ def _note(body: Body, facts: Facts, failure: str, first: Event | None, *, is_cut
     state = get_path(first.data, "status") if first is not None else None
     if isinstance(state, str) and state.lower() in _UNDER_WAY:
         return f"the response is {state}: its usage comes when it is retrieved"
+    return ""
+
+
+def _why_no_usage(flavour: Flavour, facts: Facts, exchange: Exchange) -> str:
+    """Why a whole answer states no usage; empty where it states one."""
+    if facts.usage is not None:
+        return ""
+    if flavour.usage_asked_by:
+        request = parsed(exchange.request_body)
+        if get_path(request, "stream") is True and not get_path(request, flavour.usage_asked_by):
+            return f"the streamed call {USAGE_NOT_ASKED}"
     return "the response states no usage"
 
 

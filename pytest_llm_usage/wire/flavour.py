@@ -117,6 +117,7 @@ class Flavour:
         answers: Where the events of a batch hold the answers of its requests.
         answered_by: Names of the rows by which those are read: the first that they look like, else the first.
         end: A pattern of what occurs in a stream that came to its end.
+        usage_asked_by: The member by which a request asks for the usage of its stream, where that states none otherwise.
         items: Work billed by the piece that events tell of, beside what the usage object counts.
         kind: See `Kind`; other than `call` it is a GET.
         method: The HTTP method, where that is another.
@@ -142,6 +143,7 @@ class Flavour:
     answers: tuple[str, ...] = ()
     answered_by: tuple[str, ...] = ()
     end: bytes = b""
+    usage_asked_by: str = ""
     items: tuple[BilledItems, ...] = ()
     kind: Kind = "call"
     method: str = ""

@@ -210,6 +210,8 @@ _RESPONSES_ITEMS = (
     ),
 )
 
+#: https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
+_USAGE_ASKED_BY = "stream_options.include_usage"
 
 FLAVOURS: tuple[Flavour, ...] = (
     # OpenAI and everybody who speaks like it; also Databricks' and Snowflake's own paths, Mistral's fim and agents, and
@@ -237,6 +239,7 @@ FLAVOURS: tuple[Flavour, ...] = (
             ),
         ),
         end=FINISHED,
+        usage_asked_by=_USAGE_ASKED_BY,
     ),
     Flavour(
         name="openai-completions",
@@ -246,6 +249,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         looks=has_object("text_completion"),
         sources=(OPENAI_SOURCE,),
         end=FINISHED,
+        usage_asked_by=_USAGE_ASKED_BY,
     ),
     Flavour(
         name="openai-responses-compact",

@@ -1,0 +1,95 @@
+"""Measuring touches no disk while an event loop runs: what forbids that (as BlockBuster does) fails nobody's test."""
+
+import aiohttp  # noqa: F401 -- what a run inside this process imports first, it forgets at its end
+import httpx  # noqa: F401
+import openai  # noqa: F401
+import pytest
+from counting_server import serving
+from plugin.test_every_test import ASKING
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed")
+
+#: Raises where a function that may block is called by this package while a loop runs in the thread.
+CONFTEST = """
+    import asyncio
+    import builtins
+    import os
+    import sys
+
+    import pytest
+
+    BLOCKED = []
+
+    def name_of(frame):
+        return "" if frame is None else frame.f_globals.get("__name__", "")
+
+    def forbidden(name, original):
+        def call(*args, **kwargs):
+            frame = sys._getframe(1)
+            while name_of(frame).split(".")[0] in ("posixpath", "genericpath", "pathlib", "os"):
+                frame = frame.f_back
+            module = name_of(frame)
+            if module.split(".")[0] == "pytest_llm_usage" and asyncio._get_running_loop() is not None:
+                BLOCKED.append(f"{name} in {module}:{frame.f_lineno}")
+                raise RuntimeError(BLOCKED[-1])
+            return original(*args, **kwargs)
+        return call
+
+    @pytest.fixture(autouse=True)
+    def nothing_blocks(monkeypatch):
+        blocking = {os.path: ("realpath", "abspath"), os: ("stat", "lstat", "open"), builtins: ("open",)}
+        for module, names in blocking.items():
+            for name in names:
+                monkeypatch.setattr(module, name, forbidden(name, getattr(module, name)))
+        yield
+        assert BLOCKED == []
+"""
+
+TESTS = """
+    import asyncio
+
+    import pytest
+    from asking import _by_aiohttp, _by_openai_async, by_httpx_async
+    from langchain_core.language_models.fake_chat_models import FakeListChatModel
+    from fakes import FakeStreamingModel
+
+    STREAM = {{"stream": True, "stream_options": {{"include_usage": True}}}}
+
+    async def _by_stream(question):
+        await _by_openai_async(question, **STREAM)
+
+    async def _by_langchain(question):
+        await FakeListChatModel(responses=["one"]).ainvoke(question)
+        async for _ in FakeStreamingModel().astream(question):
+            pass
+
+    ASKS = [_by_aiohttp, _by_openai_async, by_httpx_async, _by_stream, _by_langchain]
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.__name__)
+    async def test_one(ask{fixtures}):
+        await ask("one [8 4]")
+        await asyncio.gather(ask("two [8 4]"), asyncio.create_task(ask("three [8 4]")))
+
+    @pytest.mark.asyncio
+    @pytest.mark.llm_budget(max_tokens=10, max_cost=1)
+    @pytest.mark.parametrize("ask", ASKS[:4], ids=lambda ask: ask.__name__)
+    async def test_over(ask{fixtures}):
+        for number in range(5):
+            await ask(f"{{number}} [8 4]")
+"""
+
+
+@pytest.mark.parametrize("fixtures", ["", ", llm_usage"], ids=["plain", "llm_usage"])
+def test_measuring_does_not_block_an_event_loop(pytester, monkeypatch, fixtures):
+    with serving() as server:
+        monkeypatch.setenv("PROVIDER_URL", server.url)
+        pytester.makepyfile(asking=ASKING)
+        pytester.makeconftest(CONFTEST)
+        pytester.makeini("[pytest]\nfilterwarnings =\n    ignore:unclosed\n")
+        pytester.makepyfile(TESTS.format(fixtures=fixtures))
+
+        result = pytester.runpytest("-p", "no:cacheprovider", "--llm-usage-record=live", "--llm-usage-live=warn")
+
+        result.assert_outcomes(passed=5, failed=4)
+        assert result.stdout.str().count("2  stopped before it was sent") == 4
