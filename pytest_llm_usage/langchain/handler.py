@@ -155,7 +155,7 @@ class UsageHandler(BaseCallbackHandler):
         batch = options if batch_size > 1 else None
         call = self._tracker.start(self, run_id, callsite, fields, batch)
         self._calls[run_id] = call
-        if is_fake(invocation_params):
+        if is_fake(serialized, invocation_params):
             self._fakes.add(run_id)
         self._streaming = None  # the user may give one id to several runs
         set_current_call(call)

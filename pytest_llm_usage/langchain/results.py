@@ -66,7 +66,7 @@ def copied(values: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-#: What LangChain's own fake models call their kind, and whoever derives one from them.
+#: What LangChain's own fake models call their kind, and whoever derives one from them. Read in langchain-core 1.7.2.
 _FAKES = frozenset(
     (
         "fake-list",
@@ -77,11 +77,16 @@ _FAKES = frozenset(
         "parrot-fake-chat-model",
     )
 )
+#: Those of them that people also give to classes of their own, which may stand for a provider.
+_COMMON_NAMES = frozenset(("fake-list", "fake-chat-model"))
 
 
-def is_fake(invocation: Mapping[str, Any] | None) -> bool:
-    """Whether a run is that of one of LangChain's own fakes, by the parameters of the model."""
-    return invocation is not None and invocation.get("_type") in _FAKES
+def is_fake(serialized: Mapping[str, Any] | None, invocation: Mapping[str, Any] | None) -> bool:
+    """Whether a run is that of one of LangChain's own fakes, by its class and the parameters of the model."""
+    kind = None if invocation is None else invocation.get("_type")
+    if kind not in _FAKES:
+        return False
+    return kind not in _COMMON_NAMES or (serialized or {}).get("id", [""])[:1] == ["langchain_core"]
 
 
 def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:

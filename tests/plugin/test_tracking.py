@@ -530,4 +530,4 @@ def test_names_of_tests_may_hold_anything(pytester, plugin_args):
 
     result.assert_outcomes(passed=9)
     assert totals(result)["total"][0] == "9"
-    assert "--max-tokens=15: 9 above 80 % of 9 tests" in section(result)
+    assert "--max-tokens=15: 9 of 9 tests above 80 %" in section(result)
