@@ -134,7 +134,7 @@ def test_a_failure_round_the_test_leaves_the_cassette(project, provider, where):
         assert recorded(project, path)
 
 
-def test_two_workers_that_record_one_cassette_leave_a_whole_one(project, provider):
+def test_two_workers_that_record_one_cassette_leave_a_whole_one_with_the_recordings_of_both(project, provider):
     project.makepyfile(
         test_it="""
         import pytest
@@ -147,8 +147,9 @@ def test_two_workers_that_record_one_cassette_leave_a_whole_one(project, provide
         """
     )
     project.runpytest("--llm-usage-record=rewrite", "-n", "2").assert_outcomes(passed=12)
-    (body,) = recorded(project, "cassettes/test_it/shared.yaml")
-    assert len(body["messages"][0]["content"]) > 20_000
+    contents = [body["messages"][0]["content"] for body in recorded(project, "cassettes/test_it/shared.yaml")]
+    assert sorted(int(content.split()[0]) for content in contents) == list(range(12))
+    assert all(len(content) > 20_000 for content in contents)
     assert len(list((project.path / "cassettes/test_it").iterdir())) == 1
 
 
