@@ -235,7 +235,7 @@ class Attempt:
 
 def is_tracked(item: pytest.Item, settings: Settings) -> bool:
     """Whether a test's calls are budgeted and reported."""
-    return settings.track == "all" or "llm_usage" in getattr(item, "fixturenames", ())
+    return settings.track != "requested" or "llm_usage" in getattr(item, "fixturenames", ())
 
 
 def _limits_of(item: pytest.Item, settings: Settings) -> tuple[tuple[Limits, ...], str]:

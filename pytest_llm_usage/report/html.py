@@ -193,6 +193,9 @@ def _models(calls: Sequence[Call]) -> Iterator[str]:
         numbers = "".join(
             f'<td class="n" data-label="{head}">{escape(cell)}' for head, cell in zip(heads, cells, strict=True)
         )
+        if source := "; ".join(dict.fromkeys(call.quote.source for call in groups.get(name, ()) if call.quote.source)):
+            # By whose price, on the last cell.
+            numbers = f' title="{escape(source)}" data-label="USD"'.join(numbers.rsplit(' data-label="USD"', 1))
         yield f'<tr class="{kind}"><td class="name"><code>{escape(name)}</code><td class="chart">{bar}{numbers}</tr>'
     yield "</tbody></table></div>"
     remarks = "; ".join(notes(calls))

@@ -18,12 +18,13 @@ __all__ = ["page_data", "pieces", "summed"]
 
 
 def page_data(data: RunData) -> dict[str, Any]:
-    """The tests, those that used most first, and the names of the models that their calls refer to by number."""
+    """The tests, those that used most first, and the models and price sources that their calls refer to by number."""
     models: dict[str, int] = {}
-    tests = [_test(name, record, models) for name, record in data["tests"].items()]
+    sources: dict[str, int] = {}
+    tests = [_test(name, record, models, sources) for name, record in data["tests"].items()]
     tests.sort(key=lambda test: -sum(test["pieces"]))
     most = max((sum(test["pieces"]) for test in tests), default=0)
-    return {"models": list(models), "most": most, "tests": tests}
+    return {"models": list(models), "sources": list(sources), "most": most, "tests": tests}
 
 
 def summed(calls: Sequence[Call]) -> TokenUsage:
@@ -38,7 +39,7 @@ def pieces(usage: TokenUsage) -> tuple[int, int, int, int]:
     return usage.input_tokens - cached, cached, usage.output_tokens - reasoning, reasoning
 
 
-def _test(name: str, record: Mapping[str, Any], models: dict[str, int]) -> dict[str, Any]:
+def _test(name: str, record: Mapping[str, Any], models: dict[str, int], sources: dict[str, int]) -> dict[str, Any]:
     calls = calls_in(record)
     times = [(call.started_at, call.started_at + (call.duration_s or 0)) for call in calls if call.started_at]
     seconds = max(end for _, end in times) - min(start for start, _ in times) if times else 0.0
@@ -49,7 +50,7 @@ def _test(name: str, record: Mapping[str, Any], models: dict[str, int]) -> dict[
         "cells": [_shown(cell) for cell in usage_cells(calls)],
         "seconds": round(seconds, 3) if times and isfinite(seconds) else None,
         "budget": _budget(record.get("budget", ())),
-        "calls": [_call(call, models, times[0][0] if times else 0.0) for call in calls],
+        "calls": [_call(call, models, sources, times[0][0] if times else 0.0) for call in calls],
         "notes": [f"{item['model']}: {item['reason']}" for item in record.get("discrepancies", ())],
     }
 
@@ -68,7 +69,7 @@ def _budget(limits: Sequence[Mapping[str, Any]]) -> tuple[float, str] | None:
     return max(shares, default=None)
 
 
-def _call(call: Call, models: dict[str, int], start: float) -> tuple[Any, ...]:
+def _call(call: Call, models: dict[str, int], sources: dict[str, int], start: float) -> tuple[Any, ...]:
     notes = (call.node or "", "live" if call.live else "", call.note, call.quote.reason, *call.quote.notes)
     return (
         models.setdefault(call.model, len(models)),
@@ -79,6 +80,7 @@ def _call(call: Call, models: dict[str, int], start: float) -> tuple[Any, ...]:
         _rounded(call.started_at - start) if call.started_at else 0,
         _rounded(call.duration_s or 0),
         pieces(call.usage or TokenUsage()),
+        sources.setdefault(call.quote.source, len(sources)),
     )
 
 

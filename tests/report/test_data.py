@@ -94,7 +94,7 @@ class TestForm:
         totals = run_data(run, environment={})["totals"]
         distinct = {(name, json.dumps(_plain(test), sort_keys=True)): test for (name, _), test in run.tests.items()}
         calls = [*run.shared.calls, *(c for t in distinct.values() for c in (*t.ledger.calls, *t.earlier.calls))]
-        billed = [call for call in calls if call.status != "cached"]
+        billed = [call for call in calls if call.is_billed]
 
         assert totals["tests"] == len({name for name, _ in run.tests})
         assert totals["calls"] == len(billed) == sum(model["calls"] for model in totals["usage"].values())

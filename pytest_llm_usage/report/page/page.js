@@ -69,13 +69,13 @@ function detail(test) {
   table.append(make("thead", {}, make("tr", {}, ...["#", "model", "tokens", "USD", "where", "time", "notes"].map((name) => make("th", { scope: "col" }, name)))));
   const rows = make("tbody");
   test.calls.forEach((call, n) => {
-    const [model, tokens, cost, where, notes, at, took, pieces] = call;
+    const [model, tokens, cost, where, notes, at, took, pieces, source] = call;
     const line = make("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img", "aria-label": `${seconds(at - start)} to ${seconds(at - start + took)}` });
     const span = end - start || 1;
     line.append(make("rect", { class: "room", width: 100, height: 10 }), make("rect", { class: "after", x: 100 * (at - start) / span, width: Math.max(1, 100 * took / span), height: 10 }));
     const share = pieces[0] + pieces[1] ? ` (${Math.round(100 * pieces[1] / (pieces[0] + pieces[1]))} % cached)` : "";
     rows.append(make("tr", {}, make("td", { class: "n" }, String(n + 1)), make("td", {}, run.models[model]),
-      make("td", { class: "n" }, tokens + (pieces[1] ? share : "")), make("td", { class: "n" }, cost), make("td", {}, make("code", {}, where)),
+      make("td", { class: "n" }, tokens + (pieces[1] ? share : "")), make("td", { class: "n", title: run.sources[source] }, cost), make("td", {}, make("code", {}, where)),
       make("td", { class: "time" }, line), make("td", {}, notes)));
   });
   table.append(rows);
