@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import calls, compare_runs, http_clients, replay, startup, wire_reading
+from benchmarks import calls, compare_runs, empty_tests, http_clients, replay, startup, wire_reading
 
 
 def main() -> int:
@@ -21,6 +21,7 @@ def main() -> int:
     comparisons = []
     for measured in (
         lambda: startup.compare(rounds=10 * options.rounds),
+        lambda: empty_tests.compare(tests=5_000, rounds=2 * options.rounds),
         lambda: replay.compare(tests=100, rounds=2 * options.rounds),
         lambda: wire_reading.compare(rounds=options.rounds),
         lambda: compare_runs.compare(rounds=options.rounds),

@@ -41,12 +41,20 @@ from pytest_llm_usage.plugin.fixtures import (
     usage_snapshot,
 )
 from pytest_llm_usage.plugin.guards import warn_of_idle_markers
+from pytest_llm_usage.plugin.idle import (
+    has_idle_report,
+    has_idle_teardown,
+    is_idle,
+    is_idle_in_call,
+    is_idle_in_teardown,
+    keep_from_running,
+)
 from pytest_llm_usage.plugin.missing_keys import shorten_missing_key, shorten_missing_key_of_module
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
-from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_hooks
-from pytest_llm_usage.plugin.session import SESSION_BUDGET, limit_session, name_workers_row
+from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_hooks, safe_unless_idle
+from pytest_llm_usage.plugin.session import limit_session, name_workers_row
 from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
-from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SETTINGS, fail, price_book
+from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SETTINGS, price_book
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_taken
 
 __all__ = [
@@ -97,8 +105,10 @@ def pytest_configure(config: pytest.Config) -> None:
         if not hasattr(config, "workerinput"):
             failures = config.stash[RUN_FAILURES] = RunFailures()
             config.pluginmanager.register(safe_hooks(failures, config), "llm_usage_failures")
-            config.pluginmanager.register(safe_hooks(RunCollector(config, failures), config), "llm_usage_collector")
-            config.pluginmanager.register(safe_hooks(StaleTests(), config), "llm_usage_stale_tests")
+            stale = StaleTests()
+            collector = RunCollector(config, failures, stale)
+            config.pluginmanager.register(safe_hooks(collector, config), "llm_usage_collector")
+            config.pluginmanager.register(safe_hooks(stale, config), "llm_usage_stale_tests")
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CLOSERS] = ExitStack()
@@ -153,20 +163,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not hasattr(session.config, "_syrupy"):
         return
     folder = session.config.option.snapshot_dirname
-    if any(any((parent / folder).glob("*.usage.yaml")) for parent in {item.path.parent for item in session.items}):
+    if any(
+        any((parent / folder).glob("*.usage.yaml"))
+        for parent in {path.parent for path in {item.path for item in session.items}}
+    ):
         from pytest_llm_usage.snapshot import hide_from_other_extensions  # noqa: PLC0415 -- imports syrupy
 
         hide_from_other_extensions(session.config)
-
-
-@pytest.hookimpl(tryfirst=True)
-@safe
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
-    """Passes over the tests that are left once the whole run has spent its budget.
-
-    In every worker of xdist by itself, so that none is cut short: what its last test spent is reported as well.
-    """
-    return True if SESSION_BUDGET in item.config.stash and item.config.stash[SESSION_BUDGET].is_exceeded else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -176,25 +179,22 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     attempt = begin(item)
     open_cassette_first(item)
     try:
-        with attempt.decisive_failure():
-            return (yield)
-    except pytest.fail.Exception:
-        if attempt.failure is None:
+        result = yield
+    except (KeyboardInterrupt, pytest.exit.Exception):
+        raise
+    except BaseException as error:
+        failure = attempt.failure
+        if failure is None or (str(error) == failure and not isinstance(error, pytest.fail.Exception)):
             raise
-        # It is the test that fails, not its set-up: its call phase says so (`pytest_runtest_call_of_failed_setup`).
-        return None
-
-
-@pytest.hookimpl(specname="pytest_runtest_call", tryfirst=True)
-@safe
-def pytest_runtest_call_of_failed_setup(item: pytest.Item) -> None:
-    """Keeps a test from running whose budget was spent, or whose request no cassette held, in its fixtures already."""
-    if (failure := attempt_at(item).failure) is not None:
-        fail(failure)
+        result = None
+    if attempt.failure is not None:
+        # It is the test that fails, not its set-up: its call phase says so.
+        keep_from_running(item)
+    return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe
+@safe_unless_idle(is_idle_in_call, is_idle)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Fails the test where it is over its budget, or where something it did must fail it whatever it made of that."""
     attempt = attempt_at(item)
@@ -212,15 +212,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe
+@safe_unless_idle(is_idle_in_teardown, has_idle_teardown)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Ends the attempt behind the last fixture; what fixtures spend during teardown counts too."""
     attempt = attempt_at(item)
     attempt.enter_phase("teardown")
-    before = attempt.call_count
     try:
         result = yield
-        if attempt.call_count > before:
+        if attempt.has_called_in_phase:
             attempt.check_budget()
         return result
     finally:
@@ -240,7 +239,7 @@ def pytest_fixture_setup(
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe
+@safe_unless_idle(lambda *_: True, has_idle_report)  # it does nothing before the others' hooks
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:

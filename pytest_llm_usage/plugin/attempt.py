@@ -20,7 +20,7 @@ from pytest_llm_usage.http_clients import HttpObservation
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.session import SESSION_BUDGET
-from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, price_book
+from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, marker_names, price_book
 from pytest_llm_usage.settings import Settings, limits_of
 from pytest_llm_usage.tracker.scope import running
 
@@ -62,6 +62,7 @@ class Attempt:
     """
 
     __slots__ = (
+        "_calls_before_phase",
         "_is_open",
         "_is_reported",
         "_phase",
@@ -82,6 +83,7 @@ class Attempt:
         self._is_open = False
         self._is_reported = False
         self._phase = "setup"
+        self._calls_before_phase = 0
         self._thread_id = threading.get_ident()
         self._trackers: list[Tracker] = []
         self._running = running(self)
@@ -116,9 +118,9 @@ class Attempt:
         return self._trackers[0].calls() if self._trackers and not self._is_reported else ()
 
     @property
-    def call_count(self) -> int:
-        """How many calls it has made so far."""
-        return len(self._trackers[0].calls()) if self._trackers else 0
+    def has_called_in_phase(self) -> bool:
+        """Whether it has made calls since its phase began."""
+        return bool(self._trackers) and len(self._trackers[0].calls()) > self._calls_before_phase
 
     def _new_tracker(self) -> Tracker:
         limits, problem = _limits_of(self.item, self.item.config.stash[SETTINGS])
@@ -128,16 +130,19 @@ class Attempt:
         return tracker
 
     def enter_phase(self, phase: str) -> None:
-        """Pytest's phase `phase` begins."""
+        """Pytest's phase `phase` begins, unless it is under way already."""
+        if phase == self._phase:
+            return
         self._phase = phase
         if self._trackers:
+            self._calls_before_phase = len(self._trackers[0].calls())
             self._trackers[0].enter_phase(phase)
 
     def open(self) -> None:
         """Calls belong to it from now on."""
         self._is_open = True
         self._running.__enter__()
-        if self.item.get_closest_marker("llm_budget") is not None:
+        if "llm_budget" in marker_names(self.item):
             _ = self.tracker  # a marker that cannot be read fails the test that calls no model, too
 
     def close(self) -> None:

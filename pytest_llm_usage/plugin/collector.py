@@ -11,6 +11,7 @@ import pytest
 
 from pytest_llm_usage.plugin.attempt import spent_by_no_test
 from pytest_llm_usage.plugin.failures import RunFailures
+from pytest_llm_usage.plugin.stale import StaleTests
 from pytest_llm_usage.plugin.state import SETTINGS, price_book
 from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.text import plural
@@ -37,8 +38,10 @@ def _baseline(settings: Settings) -> Baseline | None:
 class RunCollector:
     """Adds up what rides on the reports, in the process that prints: the only one, or xdist's controller."""
 
-    def __init__(self, config: pytest.Config, failures: RunFailures) -> None:
+    def __init__(self, config: pytest.Config, failures: RunFailures, stale: StaleTests) -> None:
         self._config = config
+        self._stale = stale
+        self._counts_tests = bool(config.stash[SETTINGS].session_limits)
         self._failures = failures
         self._run: Run | None = None
         self._baseline = _baseline(config.stash[SETTINGS])
@@ -51,17 +54,23 @@ class RunCollector:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Notes which tests are to run."""
-        self._collected.update(item.nodeid for item in session.items)
+        if self._counts_tests:
+            self._collected.update(item.nodeid for item in session.items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         """The same, of a worker of xdist."""
-        self._collected.update(ids)
+        if self._counts_tests:
+            self._collected.update(ids)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes in what a test spent."""
-        self._begun.add(report.nodeid)
+        if self._counts_tests:
+            self._begun.add(report.nodeid)
+        # One hook for all that rides on reports: it is called three times for every test.
+        if notes := getattr(report, "llm_usage_cassette", None):
+            self._stale.add(notes)
         data = getattr(report, "llm_usage", None)
         if not data:
             return

@@ -11,7 +11,7 @@ import pytest
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.plugin.attempt import attempt_at, is_tracked
 from pytest_llm_usage.plugin.guards import warn_of_idle_snapshot
-from pytest_llm_usage.plugin.state import CASSETTE, SETTINGS, fail, price_book
+from pytest_llm_usage.plugin.state import CASSETTE, SETTINGS, fail, marker_names, price_book
 
 if TYPE_CHECKING:
     from pytest_llm_usage.pricing import PriceSource
@@ -47,7 +47,7 @@ def open_cassette_first(item: pytest.Item) -> None:
 
 
 def _needs_cassette(item: pytest.Item, names: Sequence[str]) -> bool:
-    return "llm_usage" in names or item.get_closest_marker("vcr") is not None
+    return "llm_usage" in names or "vcr" in marker_names(item)
 
 
 @pytest.fixture

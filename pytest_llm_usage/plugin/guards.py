@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_llm_usage.plugin.state import SETTINGS
+from pytest_llm_usage.plugin.state import SETTINGS, marker_names
 
 if TYPE_CHECKING:
     from pytest_llm_usage.settings import Settings
@@ -26,11 +26,12 @@ def warn_of_idle_markers(session: pytest.Session) -> None:
 def _idle_markers(item: pytest.Item, settings: Settings) -> Iterator[str]:
     if "llm_usage" in getattr(item, "fixturenames", ()):
         return
-    if settings.track == "requested" and item.get_closest_marker("llm_budget") is not None:
+    markers = marker_names(item)
+    if settings.track == "requested" and "llm_budget" in markers:
         yield (
             "@pytest.mark.llm_budget has no effect: llm_usage_track = requested, and the test does not request llm_usage"
         )
-    if item.get_closest_marker("llm_cassette") is not None and "llm_cassette" not in getattr(item, "fixturenames", ()):
+    if "llm_cassette" in markers and "llm_cassette" not in getattr(item, "fixturenames", ()):
         yield "@pytest.mark.llm_cassette has no effect: the test does not request llm_usage"
 
 

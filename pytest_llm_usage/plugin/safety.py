@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-__all__ = ["FAULTS", "fault_text", "note_fault", "safe", "safe_hooks"]
+__all__ = ["FAULTS", "fault_text", "note_fault", "safe", "safe_hooks", "safe_unless_idle"]
 
 #: What went wrong in this process, the first of it in full; kept with pytest's configuration.
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
@@ -31,6 +31,56 @@ def safe(hook: _Hook, config: pytest.Config | None = None) -> _Hook:
     """
     guarded = _around(hook, config) if inspect.isgeneratorfunction(hook) else _plain(hook, config)
     return wraps(hook)(guarded)  # type: ignore[return-value]
+
+
+def safe_unless_idle(is_idle: Callable[..., bool], is_idle_behind: Callable[..., bool]) -> Callable[[_Hook], _Hook]:
+    """`safe` for a wrapper around a hook of every test: it is not run where it has nothing to do.
+
+    Where only `is_idle_behind` finds something to do, the wrapper is run as a whole behind the others' hooks.
+
+    Args:
+        is_idle: Gets the arguments of the hook, before the others' hooks.
+        is_idle_behind: Gets their result (None where they raise) and the arguments, behind them.
+    """
+
+    def decorate(hook: _Hook) -> _Hook:
+        whole = _around(hook, None)
+
+        def guarded(*args: Any) -> Generator[None, Any, Any]:
+            if not _says(is_idle, *args):
+                return (yield from whole(*args))
+            try:
+                result = yield
+            except BaseException as theirs:
+                if _says(is_idle_behind, None, *args):
+                    raise
+                ours = whole(*args)
+                next(ours)
+                try:
+                    ours.throw(theirs)
+                except StopIteration as stop:
+                    return stop.value
+            else:
+                if _says(is_idle_behind, result, *args):
+                    return result
+                ours = whole(*args)
+                next(ours)
+                try:
+                    ours.send(result)
+                except StopIteration as stop:
+                    return stop.value
+            raise AssertionError("a wrapper yields once")
+
+        return wraps(hook)(guarded)  # type: ignore[return-value]
+
+    return decorate
+
+
+def _says(question: Callable[..., bool], *args: Any) -> bool:
+    try:
+        return question(*args)
+    except Exception:  # noqa: BLE001 -- the wrapper is run then, and tells of what goes wrong in it
+        return False
 
 
 def safe_hooks(plugin: _Plugin, config: pytest.Config) -> _Plugin:

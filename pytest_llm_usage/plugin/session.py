@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llm_usage.budget import Breach, Limits, spending
+from pytest_llm_usage.plugin.safety import safe_hooks
 from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS
 
 if TYPE_CHECKING:
     from pytest_llm_usage.ledger import Call
 
-__all__ = ["SESSION_BUDGET", "SessionBudget", "limit_session", "name_workers_row"]
+__all__ = ["SESSION_BUDGET", "SessionBudget", "SpentRun", "limit_session", "name_workers_row"]
 
 #: Rows of the table: workers have the first half, processes that were forked the second.
 _ROWS = 4096
@@ -122,6 +123,21 @@ class SessionBudget:
         self._table.close()
 
 
+class SpentRun:
+    """Passes over the tests that are left once the whole run has spent its budget.
+
+    In every worker of xdist by itself, so that none is cut short: what its last test spent is reported as well.
+    """
+
+    def __init__(self, budget: SessionBudget) -> None:
+        self._budget = budget
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Passes over a test."""
+        return True if self._budget.is_exceeded else None
+
+
 def limit_session(config: pytest.Config, unreported: Callable[[], Sequence[Call]]) -> None:
     """Adds up what the run spends, where that is limited."""
     settings = config.stash[SETTINGS]
@@ -132,6 +148,7 @@ def limit_session(config: pytest.Config, unreported: Callable[[], Sequence[Call]
     shared = Path(table) if table and Path(table).is_file() else None
     budget = config.stash[SESSION_BUDGET] = SessionBudget(settings.session_limits, unreported, shared, row)
     config.stash[CLOSERS].callback(budget.close)
+    config.pluginmanager.register(safe_hooks(SpentRun(budget), config), "llm_usage_spent_run")
 
 
 def name_workers_row(node: Any) -> None:

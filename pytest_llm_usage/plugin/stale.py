@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -34,11 +35,8 @@ class StaleTests:
         self._stale: dict[str, None] = {}
         self._recorded: dict[str, None] = {}
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def add(self, notes: Mapping[str, Any]) -> None:
         """Takes in what is noted of a test."""
-        notes = getattr(report, "llm_usage_cassette", None)
-        if notes is None:
-            return
         if "stale" in notes:
             self._stale[notes["stale"]] = None
         if "recorded" in notes:

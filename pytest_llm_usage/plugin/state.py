@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -32,6 +32,17 @@ OWNERSHIP: pytest.StashKey[Ownership] = pytest.StashKey()
 # Kept with a test.
 #: The open cassette of its own.
 CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
+
+
+def marker_names(item: pytest.Item) -> set[str]:
+    """The names of all markers that a test has, of its class and module too."""
+    names = set()
+    node: Any = item
+    while node is not None:
+        for marker in node.own_markers:
+            names.add(marker.name)
+        node = node.parent
+    return names
 
 
 def price_book(config: pytest.Config, source: PriceSource | None) -> PriceBook:

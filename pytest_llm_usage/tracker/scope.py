@@ -69,11 +69,16 @@ class running:  # noqa: N801 -- a context manager, used as a function
         self._sections = _sections.set(())
 
     def __exit__(self, *_: object) -> None:
-        with suppress(ValueError):  # left in another context than it was entered in
+        try:
             _sections.reset(self._sections)
             _of_context.reset(self._token)
-        # The innermost: the run's scope may stand in the list more than once.
-        del _running[len(_running) - 1 - _running[::-1].index(self._scope)]
+        except ValueError:  # left in another context than it was entered in
+            pass
+        if _running and _running[-1] is self._scope:
+            _running.pop()
+        else:
+            # The innermost: the run's scope may stand in the list more than once.
+            del _running[len(_running) - 1 - _running[::-1].index(self._scope)]
 
 
 # -- sections --------------------------------------------------------------------------------------------------

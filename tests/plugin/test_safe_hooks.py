@@ -9,7 +9,9 @@ from plugin.printed import section, totals
 import pytest_llm_usage.plugin as hooks
 from pytest_llm_usage.plugin.collector import RunCollector
 from pytest_llm_usage.plugin.failures import RunFailures
+from pytest_llm_usage.plugin.idle import FailedSetup
 from pytest_llm_usage.plugin.orphans import Collection, OrphanCheck
+from pytest_llm_usage.plugin.session import SpentRun
 
 SUITE = """
     import warnings
@@ -66,7 +68,7 @@ BREAKER = """
 
 
 def _all_hooks():
-    for owner in (hooks, RunCollector, RunFailures, Collection, OrphanCheck):
+    for owner in (hooks, RunCollector, RunFailures, Collection, OrphanCheck, FailedSetup, SpentRun):
         for name, hook in vars(owner).items():
             if name.startswith("pytest_") and callable(hook):
                 path = name if owner is hooks else f"{owner.__name__}.{name}"
@@ -82,7 +84,7 @@ HOOKS = list(_all_hooks())
 _WITHOUT = {}
 
 
-def tests_of(result):
+def outcomes_of(result):
     """What pytest says of each test, and of all."""
     lines = [line for line in result.stdout.lines if re.match(r"test_it\.py::|E  |FAILED test|ERROR test", line)]
     return sorted(re.sub(r"\s*\[.*%\]", "", line) for line in lines), result.parseoutcomes(), result.ret
@@ -105,13 +107,13 @@ def test_there_are_hooks_to_break():
 
 @pytest.mark.parametrize(("module", "name", "behind"), HOOKS, ids=lambda value: str(value).rpartition(".usage.")[-1])
 def test_a_broken_hook_changes_no_test(suite, pytester, module, name, behind):
-    without = _WITHOUT.get("suite") or _WITHOUT.setdefault("suite", tests_of(suite("-p", "no:llm_usage")))
+    without = _WITHOUT.get("suite") or _WITHOUT.setdefault("suite", outcomes_of(suite("-p", "no:llm_usage")))
     pytester.makepyfile(breaker=BREAKER % ((module, name, behind),))
     options = [] if name == "pytest_addoption" else ["--llm-usage-orphans=warn", "--llm-usage-json=run.json"]
 
     broken = suite("-p", "breaker", *options)
 
-    assert tests_of(broken) == without
+    assert outcomes_of(broken) == without
     printed = broken.stdout.str() + broken.stderr.str()
     assert "INTERNALERROR" not in printed
     if "broken on purpose" in printed:
