@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import http.client
+import inspect
 import json
 import pickle
 import socket
@@ -345,7 +346,9 @@ class TestBotocore:
 
 def made_response(*args, **keywords):
     # aioresponses 0.7.9 does not know what aiohttp 3.14 asks for.
-    return aiohttp.ClientResponse(*args, stream_writer=SimpleNamespace(output_size=0), **keywords)
+    if "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters:
+        keywords["stream_writer"] = SimpleNamespace(output_size=0)
+    return aiohttp.ClientResponse(*args, **keywords)
 
 
 class TestAiohttp:
