@@ -351,7 +351,7 @@ class TestFindingTheModel:
 
     def test_nobody_names_the_model(self):
         price = unpriced(PriceBook().quote(call("openai", "unknown", 1)))
-        assert price == Quote(reason="nobody names the model")
+        assert price == Quote(reason="the response names no model")
         assert cost("openai", "unknown", 1_000_000, requested_model="gpt-4o") == mtok("2.5", 1_000_000)
 
 

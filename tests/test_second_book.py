@@ -165,5 +165,6 @@ def test_a_known_loss_is_a_discrepancy_and_the_totals_follow_the_wire(loss: str,
     assert_totals(llm_usage, rows)
 
 
+@pytest.mark.usefixtures("llm_usage")  # which the module's marker is for
 def test_no_other_loss_is_among_the_recordings() -> None:
     assert _losses().keys() == LOSSES.keys()

@@ -15,10 +15,11 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
+from pytest_llm_usage.import_hook import ImportHook
 from pytest_llm_usage.wire.loopback import is_loopback
 
 __all__ = ["HostPatterns", "NetworkGuard"]
@@ -167,10 +168,8 @@ class _Watch:
             if self._knows_grpc:
                 return
             self._knows_grpc = True
-        import wrapt  # noqa: PLC0415 - loaded with vcrpy, not with pytest
-
-        for module in ("grpc._channel", "grpc.aio._channel"):
-            wrapt.when_imported(module)(self._wrap_grpc)
+        # Never uninstalled: the wrappers do nothing without a guard.
+        ImportHook(dict.fromkeys(("grpc._channel", "grpc.aio._channel"), self._wrap_grpc)).install(ExitStack())
 
     def remove(self, guard: NetworkGuard) -> None:
         with self._lock:

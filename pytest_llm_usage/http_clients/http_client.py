@@ -34,12 +34,12 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
             observation = observer.begin(method, _absolute(self, url), lambda: _details(args, kwargs))
             if observation is None:
                 return original(self, method, url, *args, **kwargs)
-            if _is_recorder(sys._getframe(1)):  # noqa: SLF001 - the cheap way to the caller
-                observer.unanswered(observation)
-                return original(self, method, url, *args, **kwargs)
             with observation:
                 original(self, method, url, *args, **kwargs)
-            sent[self] = observation
+            if _is_recorder(sys._getframe(1)):  # noqa: SLF001 - the cheap way to the caller
+                observer.unanswered(observation)
+            else:
+                sent[self] = observation
             return None
 
         return request

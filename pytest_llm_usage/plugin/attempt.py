@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.http_clients import HttpObservation
 from pytest_llm_usage.money import plain, total
+from pytest_llm_usage.plugin.observation import flush, observe_wire
 from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.session import SESSION_BUDGET
 from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, marker_names, price_book
@@ -27,7 +27,7 @@ from pytest_llm_usage.tracker.scope import running
 if TYPE_CHECKING:
     from pytest_llm_usage.budget import Limits
     from pytest_llm_usage.ledger import Call
-    from pytest_llm_usage.tracker import Tracker, WireSink
+    from pytest_llm_usage.tracker import Tracker
 
 __all__ = [
     "Attempt",
@@ -45,7 +45,6 @@ __all__ = [
 
 
 _RUN: pytest.StashKey[RunScope] = pytest.StashKey()
-_OBSERVATION: pytest.StashKey[HttpObservation] = pytest.StashKey()
 #: The attempt that is under way, or the last one.
 _ATTEMPT: pytest.StashKey[Attempt] = pytest.StashKey()
 #: Of a test: its attempts that called a model.
@@ -169,7 +168,7 @@ class Attempt:
         """Fails the test where it is over its budget, or says so alone in mode `warn`."""
         if not self._trackers:
             return
-        _flush(self.item.config)
+        flush(self.item.config)
         text = self._trackers[0].over_budget()
         if text is None:
             return
@@ -270,6 +269,7 @@ def _new_tracker(config: pytest.Config, phase: str, thread_id: int, limits: tupl
         stop_live=fail if settings.live == "fail" else None,
         prices=lambda: price_book(config, settings.prices),
         note_fault=partial(note_fault, config),
+        counts_requests=settings.track != "langchain",
     )
 
 
@@ -320,30 +320,16 @@ class RunScope:
 
 def start_run(config: pytest.Config) -> None:
     """Calls belong to the run from now on, until pytest ends."""
-    closers, settings = config.stash[CLOSERS], config.stash[SETTINGS]
+    closers = config.stash[CLOSERS]
     run = config.stash[_RUN] = RunScope(config)
     closers.enter_context(running(run))
     closers.callback(_close_interrupted, config)
-    counts = settings.track != "langchain"
-    if counts or settings.live != "allow":
-
-        def sink() -> WireSink:
-            from pytest_llm_usage.tracker import WireSink  # noqa: PLC0415 -- when an HTTP library is imported
-
-            return WireSink(partial(note_fault, config), counts=counts)
-
-        config.stash[_OBSERVATION] = HttpObservation(sink, closers)
+    observe_wire(config)
 
 
 def _close_interrupted(config: pytest.Config) -> None:
     if _ATTEMPT in config.stash:
         config.stash[_ATTEMPT].close()
-
-
-def _flush(config: pytest.Config) -> None:
-    """Takes in answers that the code under test dropped before their end."""
-    if _OBSERVATION in config.stash:
-        config.stash[_OBSERVATION].flush()
 
 
 def unreported_calls(config: pytest.Config) -> list[Call]:

@@ -44,7 +44,7 @@ class RunFailures:
         for text in self._texts:
             terminalreporter.write("FAILED", red=True)
             terminalreporter.write(f" llm-usage: {text}\n")
-        # Private, and the only way to the colour of the last line of a run that ended early; read in pytest 8.4 and 9.2.
+        # Private, and the only way to the colour of the last line of a run that ended early; read in pytest 9.0 and 9.2.
         add_stats = getattr(terminalreporter, "_add_stats", None)
         if add_stats is not None:
             add_stats("failed", [_Uncounted()])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.plugin.attempt import attempt_at, is_tracked
+from pytest_llm_usage.plugin.attempt import attempt_at
 from pytest_llm_usage.plugin.guards import warn_of_idle_snapshot
-from pytest_llm_usage.plugin.state import CASSETTE, SETTINGS, fail, marker_names, price_book
+from pytest_llm_usage.plugin.state import CASSETTE, SETTINGS, fail, price_book
 
 if TYPE_CHECKING:
     from pytest_llm_usage.pricing import PriceSource
@@ -37,7 +37,7 @@ def open_cassette_first(item: pytest.Item) -> None:
     As an autouse fixture would; but most tests need none.
     """
     names: list[str] = getattr(item, "fixturenames", [])
-    if _CASSETTE_FIXTURE in names or not _needs_cassette(item, names):
+    if _CASSETTE_FIXTURE in names or "llm_usage" not in names:
         return
     definitions: Mapping[str, Sequence[pytest.FixtureDef[Any]]] = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
     scopes = (definitions[name][-1].scope if name in definitions else "function" for name in names)
@@ -46,27 +46,15 @@ def open_cassette_first(item: pytest.Item) -> None:
     )
 
 
-def _needs_cassette(item: pytest.Item, names: Sequence[str]) -> bool:
-    return "llm_usage" in names or "vcr" in marker_names(item)
-
-
 @pytest.fixture
 def _llm_usage_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
     """Opens the cassette of a test that asks for `llm_usage`, before its other fixtures make requests."""
-    item = request.node
-    if item.get_closest_marker("vcr") is not None and is_tracked(item, request.config.stash[SETTINGS]):
-        from pytest_llm_usage.cassettes import observing_vcrpy  # noqa: PLC0415 -- the marker's plugin loads vcrpy as well
-        from pytest_llm_usage.tracker import observe  # noqa: PLC0415
+    if request.node.get_closest_marker("vcr") is not None:
+        yield  # pytest-recording's own cassette is replayed, and only watched
+        return
+    from pytest_llm_usage.plugin.cassette import opened_for  # noqa: PLC0415 -- only for tests that replay
 
-        # pytest-recording's own cassette is replayed, and only watched.
-        with observing_vcrpy(observe):
-            yield
-    elif "llm_usage" in request.fixturenames:
-        from pytest_llm_usage.plugin.cassette import opened_for  # noqa: PLC0415 -- only for tests that replay
-
-        with opened_for(request):
-            yield
-    else:
+    with opened_for(request):
         yield
 
 

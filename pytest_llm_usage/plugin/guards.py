@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_llm_usage.plugin.state import SETTINGS, marker_names
+from pytest_llm_usage.plugin.state import SETTINGS, fail, marker_names
 
 if TYPE_CHECKING:
     from pytest_llm_usage.settings import Settings
@@ -16,11 +16,29 @@ __all__ = ["warn_of_idle_markers", "warn_of_idle_snapshot"]
 
 
 def warn_of_idle_markers(session: pytest.Session) -> None:
-    """Warns of markers that have no effect on the test that carries them."""
+    """Warns of markers that have no effect on the test that carries them; where warnings are errors, that test fails."""
     settings = session.config.stash[SETTINGS]
+    failing = _FailingTests()
     for item in session.items:
         for text in _idle_markers(item, settings):
-            _warn(item, text)
+            try:
+                _warn(item, text)
+            except Warning as error:
+                failing.texts.setdefault(item, str(error))
+    if failing.texts:
+        session.config.pluginmanager.register(failing, "llm_usage_idle_markers")
+
+
+class _FailingTests:
+    """Fails tests before their set-up; registered only where there are any."""
+
+    def __init__(self) -> None:
+        self.texts: dict[pytest.Item, str] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if item in self.texts:
+            fail(self.texts[item])
 
 
 def _idle_markers(item: pytest.Item, settings: Settings) -> Iterator[str]:

@@ -220,7 +220,7 @@ class PriceBook:
     def _rates(self, sale: Sale) -> Rates:
         """The prices of the first of a sale's names that is known; the user's before genai-prices'."""
         if not sale.names:
-            raise NoPriceError("nobody names the model")
+            raise NoPriceError("the response names no model")
         if self._entries:
             known_as = dict.fromkeys(
                 each for name in sale.names for each in (name.strip().lower(), *spellings(sale.seller, name))

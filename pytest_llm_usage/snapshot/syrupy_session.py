@@ -1,6 +1,6 @@
 """What is done to syrupy's session from outside: all that goes beyond its documented extension points.
 
-Read in syrupy 5.0, 5.1, 6.0 and 7.0. Why: it takes every file in `__snapshots__` that no extension claims for a leftover
+The names that are used were looked up in syrupy 5.0, 5.5 and 7.0. Why: it takes every file in `__snapshots__` that no extension claims for a leftover
 to be deleted, and every snapshot that a test which failed or was not run did not come to. Where a release of syrupy
 moves what is used here, `syrupy_session` says so.
 """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, set_current_call
     from pytest_llm_usage.tracker.reconcile import Discrepancy
     from pytest_llm_usage.tracker.scope import Scope, running
-    from pytest_llm_usage.tracker.sink import WireSink, before_request, observe
+    from pytest_llm_usage.tracker.sink import WireSink, before_request, observe, observe_other_cassette
     from pytest_llm_usage.tracker.tracker import Tracker, current
     from pytest_llm_usage.tracker.view import LLMUsage, LLMUsageWarning, Missing
 
@@ -34,6 +34,7 @@ __all__ = [
     "before_request",
     "current",
     "observe",
+    "observe_other_cassette",
     "running",
     "set_current_call",
     "user_callsite",
@@ -44,7 +45,7 @@ _MODULES = {
     "events": ("CallFields", "OpenCall", "Reporter", "set_current_call"),
     "reconcile": ("Discrepancy",),
     "scope": ("Scope", "running"),
-    "sink": ("WireSink", "before_request", "observe"),
+    "sink": ("WireSink", "before_request", "observe", "observe_other_cassette"),
     "tracker": ("Tracker", "current"),
     "view": ("LLMUsage", "LLMUsageWarning", "Missing"),
 }

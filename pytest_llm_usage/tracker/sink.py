@@ -17,7 +17,7 @@ from pytest_llm_usage.wire import asked_model, may_ask_model
 from pytest_llm_usage.wire.exchange import Exchange, Headers
 from pytest_llm_usage.wire.in_flight import claim, in_flight
 
-__all__ = ["WireSink", "before_request", "observe"]
+__all__ = ["WireSink", "before_request", "observe", "observe_other_cassette"]
 
 
 class WireSink:
@@ -25,12 +25,10 @@ class WireSink:
 
     Args:
         failed: Called with a request and what went wrong with observing it.
-        counts: Whether calls are counted and limited, or only kept from leaving this machine.
     """
 
-    def __init__(self, failed: Callable[[str, Exception], None], *, counts: bool = True) -> None:
+    def __init__(self, failed: Callable[[str, Exception], None]) -> None:
         self._failed = failed
-        self._counts = counts
 
     def wants(self, method: str, url: str) -> bool:
         """Whether a request may ask a model, by its address."""
@@ -42,7 +40,7 @@ class WireSink:
         if tracker is None:
             return None
         ticket = _Ticket(tracker, partial(asked_model, method, url, body, headers))
-        if self._counts:
+        if tracker.counts_requests:
             tracker.check(ticket.request, ticket.asked_model)
         return ticket
 
@@ -53,7 +51,7 @@ class WireSink:
 
     def observe(self, exchange: Exchange, ticket: object) -> None:
         """Takes in what was sent and answered."""
-        if isinstance(ticket, _Ticket) and self._counts:
+        if isinstance(ticket, _Ticket) and ticket.tracker.counts_requests:
             remember(header_credentials(exchange.request_headers))
             ticket.tracker.take_in(exchange, ticket.request)
 
@@ -96,6 +94,13 @@ def observe(exchange: Exchange) -> None:
         ticket.tracker.take_in(exchange, ticket.request)
     elif (tracker := current()) is not None:
         tracker.take_in(exchange, tracker.request(current_call(tracker)))
+
+
+def observe_other_cassette(exchange: Exchange) -> None:
+    """Takes in what a cassette recorded or replayed that is none of ours: one that plain vcrpy opened."""
+    tracker = current()
+    if tracker is not None and tracker.counts_requests:
+        observe(exchange)
 
 
 def _ticket_in_flight() -> _Ticket | None:

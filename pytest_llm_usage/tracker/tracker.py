@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, cast
-from urllib.parse import urlsplit
 
 from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.budget import Breach, Limits, breaches, failure_text, must_stop
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
 from pytest_llm_usage.tracker.callsite import Callsite, shown, user_callsite
 from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, Request, Response, read_fields
+from pytest_llm_usage.tracker.live import live_text
 from pytest_llm_usage.tracker.origin import Origin, origins_of
 from pytest_llm_usage.tracker.reconcile import Discrepancy
 from pytest_llm_usage.tracker.scope import Section, Sections, current_scope
@@ -66,6 +66,8 @@ class Tracker:
         prices: Makes the price book when a price is first asked for.
         note_fault: Called with what was done and what went wrong where a mistake of ours must not fail the test; None
             raises it.
+        counts_requests: Whether requests that no cassette of ours replays are counted and limited, or LangChain's calls
+            alone.
 
     Attributes:
         stopped_by: The limits that forbade the last call that was stopped; a limit on calls counts that call.
@@ -86,11 +88,13 @@ class Tracker:
         stop_live: Callable[[str], NoReturn] | None = None,
         prices: Callable[[], PriceBook] = _genai_prices,
         note_fault: Callable[[str, Exception], None] | None = None,
+        counts_requests: bool = True,
     ) -> None:
         self.root = root or Path.cwd()
         self.missing: Missing = missing
         self.unpriced: Missing = unpriced
         self.limits = limits
+        self.counts_requests = counts_requests
         self._failure: str | None = None
         self.stopped_by: tuple[Breach, ...] = ()
         self.cassettes: set[Path] = set()
@@ -381,18 +385,6 @@ class Tracker:
         if known is None or known[0] is not call:
             known = self._quoted[call.index] = (call, self._prices().quote(call))
         return known[1]
-
-
-def live_text(url: str, where: str | None) -> str:
-    """Why a call was stopped that would have left this machine."""
-    address = urlsplit(url)
-    return "\n".join(
-        (
-            f"live model call stopped: {address.hostname}{address.path} (--llm-usage-live=fail)",
-            *((f"  {where}",) if where else ()),
-            "Ask for the fixture llm_usage and record it:  pytest --llm-usage-record=once --llm-usage-live=allow",
-        )
-    )
 
 
 def current() -> Tracker | None:

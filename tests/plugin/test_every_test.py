@@ -317,7 +317,7 @@ CASSETTE_IN_THE_CODE = """
 """
 
 
-@pytest.mark.parametrize("client", ["openai", "openai_async", "httpx", "requests", "aiohttp"])
+@pytest.mark.parametrize("client", ["openai", "openai_async", "httpx", "requests", "aiohttp", "urllib"])
 @pytest.mark.parametrize("fixtures", ["", "llm_usage"])
 def test_a_cassette_that_the_code_opens_is_counted_once(project, provider, fixtures, client):
     project.makepyfile(CASSETTE_IN_THE_CODE.format(client=client, fixtures=fixtures))

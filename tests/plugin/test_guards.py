@@ -138,3 +138,24 @@ def test_github_shows_what_is_over_at_the_tests_line(pytester, monkeypatch):
     assert line.startswith(
         "::error file=test_it.py,line=5,title=LLM usage::test_it.py::test_it[1]: 15, limit 14 (107 %25, --max-tokens)"
     )
+
+
+def test_a_marker_without_effect_fails_its_test_alone_where_warnings_are_errors(pytester, plugin_args):
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+
+        @pytest.mark.llm_cassette("birds")
+        def test_idle():
+            pass
+
+        def test_other():
+            pass
+        """
+    )
+
+    result = pytester.runpytest(*plugin_args, "-W", "error")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*test_it.py::test_idle: @pytest.mark.llm_cassette has no effect: *"])
+    result.stdout.no_fnmatch_line("*internal error*")

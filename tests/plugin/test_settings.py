@@ -412,7 +412,7 @@ def test_markers_are_registered_and_name_their_keywords(pytester):
 
         @pytest.mark.llm_budget(max_tokens=1)
         @pytest.mark.llm_cassette("name")
-        def test_it(): pass
+        def test_it(llm_usage): pass
     """)
 
     listed = pytester.runpytest("--markers")
