@@ -27,7 +27,7 @@ _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: that grows beyond this by them was made to.
 _MAX_EXPANDED_VALUES = 5_000_000
 _ANCHOR = re.compile(r"&\w")
-#: How many members merges (`<<`) may add in all. Merges of merges double them with each line.
+#: How many members merges (`<<`) may add in all. Merges of merges double them with each line, up to PyYAML 6.0.3.
 _MAX_MERGED = 100_000
 
 
