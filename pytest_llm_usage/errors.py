@@ -6,6 +6,7 @@ The lowest layer: nothing of the package is imported here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
     "BudgetExceededError",
@@ -20,6 +21,7 @@ __all__ = [
     "SecretError",
     "UpstreamMovedError",
     "UsageUnknownError",
+    "hides_frames",
 ]
 
 
@@ -78,3 +80,11 @@ class SecretError(CassetteError):
 
 class UpstreamMovedError(LLMUsageError):
     """A release of another package no longer has the internals that this one relies on."""
+
+
+def hides_frames(excinfo: Any) -> bool:
+    """Whether pytest hides the frames of a module that has this function as its `__tracebackhide__`.
+
+    It does where the error says what the user did: their own line and the message are enough. Our mistakes are shown whole.
+    """
+    return isinstance(excinfo.value, LLMUsageError | KeyError)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.budget.amounts import parse_count, parse_share, parse_usd, shown_usd
-from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.errors import ConfigurationError, hides_frames
 from pytest_llm_usage.text import plural
 
 if TYPE_CHECKING:  # settings loads this module at every start of pytest
@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # settings loads this module at every start of pytest
     from pytest_llm_usage.usage import TokenUsage
 
 __all__ = ["BUDGET_KINDS", "BudgetKind", "Limits"]
+
+#: pytest shows the user's line alone.
+__tracebackhide__ = hides_frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

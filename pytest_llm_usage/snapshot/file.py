@@ -18,10 +18,13 @@ from typing import Any
 import yaml
 
 from pytest_llm_usage.atomic import alone_with, replace_file
-from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.errors import ConfigurationError, hides_frames
 from pytest_llm_usage.text import shown_path
 
 __all__ = ["FORMAT", "UsageFile", "dump", "edit_file", "parsed"]
+
+#: pytest shows the user's line alone.
+__tracebackhide__ = hides_frames
 
 #: 1: by snapshot name, by model, the fields of `LLMUsage.to_dict()`, and by whose price the cost is (`price_from`).
 FORMAT = 1

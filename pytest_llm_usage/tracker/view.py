@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pytest_llm_usage.budget import Limits, breaches, failure_text
-from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError
+from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call, langchain_report, usage_by_model
 from pytest_llm_usage.money import total
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pytest_llm_usage.tracker.reconcile import Discrepancy
 
 __all__ = ["LLMUsage", "LLMUsageWarning", "Missing"]
+
+#: pytest shows the user's line alone.
+__tracebackhide__ = hides_frames
 
 #: What reading a number does that is not known: raise, warn and count what is known, or count what is known.
 Missing: TypeAlias = Literal["error", "warn", "ignore"]
@@ -258,7 +261,6 @@ class LLMUsage:
             BudgetExceededError: An `AssertionError` with the verdict and the table of calls.
             ConfigurationError: A keyword or value that cannot be read.
         """
-        __tracebackhide__ = True
         calls = self.calls
         found = breaches(Limits.parse(limits, origin="assert_within"), calls)
         if found:
