@@ -5,6 +5,7 @@
 #   make test-quick             the part of it that starts no pytest and no client of its own: under a minute
 #   make test-langchain-tests   the suite on the releases that langchain-tests pins
 #   make test-lowest            the suite on the lowest releases that pyproject.toml allows
+#   make test-pytest-8          the tests of pytest and syrupy on the lowest releases of these two
 #   make test-frameworks        the tests with litellm, instructor, pydantic-ai and openai-agents
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
 #   make lint                   ruff, mypy, import-linter
@@ -26,12 +27,15 @@ EXAMPLES := quickstart agent ci
 QUICK := tests/test_usage.py tests/test_ledger.py tests/test_money.py tests/test_budget.py tests/test_compare.py \
 	tests/test_text.py tests/test_pricing.py tests/tracker tests/report tests/wire --ignore=tests/wire/test_corpus.py
 
+# What hangs on pytest's and syrupy's releases.
+PYTEST_8 := tests/test_other_plugins.py tests/test_snapshot.py tests/plugin/test_short_failures.py
+
 # uv resolves in seconds and knows the lowest releases; it is installed into each environment. It takes the system's
 # certificates, so that it works behind a proxy that has its own.
 install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upgrade pip uv \
 	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
 
-.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-frameworks fuzz lint bench record readme clean
+.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks fuzz lint bench record readme clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -48,6 +52,9 @@ test-langchain-tests: .venv-langchain-tests/installed
 
 test-lowest: .venv-lowest/installed
 	.venv-lowest/bin/python -m pytest -n $(JOBS) $(ARGS)
+
+test-pytest-8: .venv-pytest-8/installed
+	.venv-pytest-8/bin/python -m pytest -p no:snapshot -p no:vcr -n $(JOBS) $(PYTEST_8) $(ARGS)
 
 test-frameworks: .venv-frameworks/installed
 	.venv-frameworks/bin/python -m pytest -n $(JOBS) tests/test_raw_clients.py tests/test_litellm_prices.py -k framework $(ARGS)
@@ -71,7 +78,7 @@ readme: .venv/installed
 	.venv/bin/python tests/test_readme.py
 
 clean:
-	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-frameworks
+	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-frameworks
 
 .venv/installed: pyproject.toml
 	$(call install,.venv,--group dev --upgrade)
@@ -80,7 +87,10 @@ clean:
 	$(call install,.venv-langchain-tests,--group test --group providers "vcrpy>=8.2.1$(comma)<9" "syrupy>=5$(comma)<6")
 
 .venv-lowest/installed: pyproject.toml
-	$(call install,.venv-lowest,--group test --resolution lowest-direct)
+	$(call install,.venv-lowest,--group test --resolution lowest-direct "pytest>=9.0" "syrupy>=5.0")
+
+.venv-pytest-8/installed: pyproject.toml
+	$(call install,.venv-pytest-8,--group pytest-8)
 
 .venv-frameworks/installed: pyproject.toml
 	$(call install,.venv-frameworks,--group test --group frameworks)

@@ -93,13 +93,19 @@ def explain_no_recording(policy: CassettePolicy, made: Subject, renamed: Path | 
         renamed: A cassette that no test owns and that holds this request: the test was renamed.
     """
     lines = [f"No recording: {policy.shown_path} does not exist", f"{made.method} {made.uri}"]
+    if policy.folder_from:
+        lines.append(
+            f"The folder is set by {policy.folder_from}.  llm_usage_cassette_dir = cassettes  in pytest's configuration "
+            "overrides it"
+        )
     if renamed is not None:
         old, new = (shlex.quote(os.path.relpath(path)) for path in (renamed, policy.path.with_suffix(renamed.suffix)))
         return "\n".join([*lines, f"Was the test renamed? This request is recorded:  git mv {old} {new}"])
     command = policy.rerecord_command
     if command.endswith("=rewrite"):
         command = command.removesuffix("rewrite") + "once"
-    return "\n".join([*lines, f"Record it:  {command}"])
+    advice = [policy.record_again] if policy.draws_examples else []
+    return "\n".join([*lines, *advice, f"Record it:  {command}"])
 
 
 def explain_miss(
@@ -115,7 +121,7 @@ def explain_miss(
     """
     path, total = policy.shown_path, len(recordings.subjects)
     request = f"{made.method} {made.uri}"
-    again = f"Record again:  {policy.rerecord_command}"
+    again = policy.record_again
     replayed = list(recordings.matching(made))
     if replayed:
         times = "once" if len(replayed) == 1 else f"{len(replayed)} times"
@@ -201,7 +207,7 @@ def explain_unplayed(policy: CassettePolicy, unplayed: Sequence[Interaction], to
         [
             f"Recording not played: {policy.shown_path}, {len(unplayed)} of {total} requests were not made",
             *listed,
-            f"Record again:  {policy.rerecord_command}",
+            policy.record_again,
         ]
     )
 

@@ -33,6 +33,7 @@ class CassettePolicy:
             asked for; `live` uses no
             cassette at all.
         rerecord_command: The command that records this cassette again, as error messages show it.
+        draws_examples: Whether a Hypothesis test makes the requests, and with other examples in every run.
         match_on: Names of vcrpy's matchers. None for those of `vcr_config`, else
             `pytest_llm_usage.cassettes.DEFAULT_MATCH_ON`.
         ignore_body: Paths in JSON request bodies that are not compared (see `matching.JsonPath`).
@@ -48,6 +49,7 @@ class CassettePolicy:
         unclaimed: Finds cassettes that may be this test's under an earlier name.
         max_age_days: How old a recording may be, in days, by the dates in it; None for any age.
         fail_unplayed: Whether a recording that the test did not ask for fails it.
+        folder_from: Whose setting put the cassette into its folder; empty where that is the default one.
         root: Paths in messages are shown relative to it.
         prices: Makes the price book by which messages say what a change costs; None where they do not.
     """
@@ -55,6 +57,7 @@ class CassettePolicy:
     path: Path
     record_mode: RecordMode = "none"
     rerecord_command: str = "pytest --llm-usage-record=rewrite"
+    draws_examples: bool = False
     match_on: tuple[str, ...] | None = None
     ignore_body: tuple[str, ...] = ()
     ignore_hosts: tuple[str, ...] = ()
@@ -68,8 +71,16 @@ class CassettePolicy:
     unclaimed: Callable[[], Sequence[Path]] = tuple
     max_age_days: int | None = None
     fail_unplayed: bool = False
+    folder_from: str = ""
     root: Path = field(default_factory=Path.cwd)
     prices: Callable[[], PriceBook] | None = None
+
+    @property
+    def record_again(self) -> str:
+        """The line of a message that says what makes the requests and the recordings match again."""
+        if self.draws_examples:
+            return "Hypothesis draws other examples in every run. Keep them the same:  @settings(derandomize=True)"
+        return f"Record again:  {self.rerecord_command}"
 
     @property
     def shown_path(self) -> str:

@@ -162,7 +162,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     warn_of_idle_markers(session)
     if not hasattr(session.config, "_syrupy"):
         return
-    folder = session.config.option.snapshot_dirname
+    folder = getattr(session.config.option, "snapshot_dirname", "__snapshots__")  # an option since syrupy 5
     if any(
         any((parent / folder).glob("*.usage.yaml"))
         for parent in {path.parent for path in {item.path for item in session.items}}

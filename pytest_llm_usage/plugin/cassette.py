@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +37,7 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
     item = request.node
     settings = request.config.stash[SETTINGS]
     vcr_config = fixture_value(request, "vcr_config", {})
+    folder, folder_from = _folder_of_fixtures(request, vcr_config)
     try:
         policy = _policy(
             request.config,
@@ -44,12 +47,14 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
             own=own_name(item),
             is_ambiguous=is_ambiguous(item),
             owner=item.nodeid,
-            # vcrpy's own name for it, as langchain-tests has it.
-            folder=vcr_config.get("cassette_library_dir") or fixture_value(request, "vcr_cassette_dir", None),
+            folder=folder,
+            folder_from=folder_from,
             redact=fixture_value(request, "llm_usage_redact", ()),
             vcr_config=vcr_config,
         )
-        policy = replace(policy, unclaimed=partial(unclaimed, item, policy.path.parent))
+        policy = replace(
+            policy, unclaimed=partial(unclaimed, item, policy.path.parent), draws_examples=_draws_examples(item)
+        )
         if settings.unplayed != "off":
             # What one test leaves of a cassette that it shares is there for the others.
             policy = replace(
@@ -181,7 +186,11 @@ def _replaying(policy: CassettePolicy, tracker: Tracker) -> Iterator[OpenCassett
     def before_send(request: Request) -> None:
         before_request(request.method, request.uri, request.body or b"", request.headers)
 
-    with OpenCassette(policy, observe=observe, before_send=before_send, fail=refuse) as cassette:
+    try:
+        opened = OpenCassette(policy, observe=observe, before_send=before_send, fail=refuse)
+    except ConfigurationError as error:
+        fail(str(error))
+    with opened as cassette:
         yield cassette
 
 
@@ -194,7 +203,8 @@ def _policy(
     own: str = "",
     is_ambiguous: bool = False,
     owner: str,
-    folder: str | os.PathLike[str] | None = None,
+    folder: Path | None = None,
+    folder_from: str = "",
     redact: str | Iterable[str] = (),
     vcr_config: Mapping[str, Any],
 ) -> CassettePolicy:
@@ -208,7 +218,8 @@ def _policy(
         own: The name of a cassette that the mark does not name.
         is_ambiguous: Whether pytest-recording's naming gives it to another test as well.
         owner: Who records.
-        folder: The value of pytest-recording's fixture `vcr_cassette_dir`; None where there is none.
+        folder: What fixtures of pytest-recording or pytest-vcr say that the folder is; None where they say nothing.
+        folder_from: Which of them says so.
         redact: The value of the fixture `llm_usage_redact`.
         vcr_config: The value of pytest-recording's fixture of that name.
     """
@@ -222,13 +233,14 @@ def _policy(
     settings = config.stash[SETTINGS]
     # pytest-recording's own option is followed where it is given.
     record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
+    default = file.parent / (settings.cassette_dir or "cassettes") / file.stem
     if settings.cassette_dir is not None or folder is None:
-        folder = Path(settings.cassette_dir or "cassettes") / file.stem
+        folder = default
     hook = getattr(config.hook, "pytest_recording_configure", None)
     run = run_recordings(config)
-    path = cassette_path(file.parent / folder, None, own, mark.name)
+    path = cassette_path(folder, None, own, mark.name)
     if is_ambiguous and mark.name is None:
-        distinct = cassette_path(file.parent / folder, None, own, is_ambiguous=True)
+        distinct = cassette_path(folder, None, own, is_ambiguous=True)
         # A cassette that was recorded for all of them is replayed, but not written.
         is_replayed = record not in ("all", "rewrite") and not run.knows(path)
         if not is_replayed or find_recording(distinct) or not find_recording(path):
@@ -255,8 +267,35 @@ def _policy(
         run=run,
         max_age_days=settings.max_age,
         root=settings.root,
+        folder_from=folder_from if folder != default else "",
         prices=lambda: price_book(config, settings.prices),
     )
+
+
+def _folder_of_fixtures(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any]) -> tuple[Path | None, str]:
+    """The folder that fixtures of pytest-recording or pytest-vcr name, as these take it, and whose fixture that is.
+
+    Both open a relative path where pytest was started.
+    """
+    # vcrpy's own name for it, as langchain-tests has it.
+    name = "vcr_config" if vcr_config.get("cassette_library_dir") else "vcr_cassette_dir"
+    folder = vcr_config.get("cassette_library_dir") or fixture_value(request, "vcr_cassette_dir", None)
+    if folder is None:
+        return None, ""
+    return request.config.invocation_params.dir / folder, f"the fixture {name}{_home_of_fixture(request, name)}"
+
+
+def _home_of_fixture(request: pytest.FixtureRequest, name: str) -> str:
+    """Where the fixture that a test gets is from: ` of pytest-vcr`, or ` in tests/conftest.py`."""
+    # Private, as is every other way to a fixture's function but the hook that runs for all of them; read in 8.0 and 9.2.
+    function = request._get_active_fixturedef(name).func  # noqa: SLF001
+    package = function.__module__.partition(".")[0]
+    if package in ("pytest_recording", "pytest_vcr"):
+        return f" of {package.replace('_', '-')}"
+    try:
+        return f" in {shown_path(Path(inspect.getfile(inspect.unwrap(function))))}"
+    except TypeError:  # no function, but an object that can be called
+        return ""
 
 
 def fixture_value(request: pytest.FixtureRequest, name: str, default: Any) -> Any:
@@ -265,6 +304,15 @@ def fixture_value(request: pytest.FixtureRequest, name: str, default: Any) -> An
         return request.getfixturevalue(name)
     except pytest.FixtureLookupError:
         return default
+
+
+def _draws_examples(item: pytest.Item) -> bool:
+    """Whether a test is Hypothesis's, which gives it other arguments in every run."""
+    function = getattr(item, "obj", None)
+    if not getattr(function, "is_hypothesis_test", False):
+        return False
+    own = getattr(function, "_hypothesis_internal_use_settings", None) or sys.modules["hypothesis"].settings.default
+    return not own.derandomize
 
 
 def _typed(item: pytest.Item) -> str:

@@ -1,6 +1,6 @@
 """The syrupy adapter: the extension that keeps usage in its file, and the assertion with tolerances.
 
-syrupy (5 to 7) relates a file to its test module by the file's stem: towards syrupy a file goes by its name without
+syrupy (4.9 to 7) relates a file to its test module by the file's stem: towards syrupy a file goes by its name without
 `.yaml` (`test_agent.usage`, whose stem is the module's), and `syrupy_session` keeps the file itself out of the sight of
 syrupy's other extensions.
 """
@@ -113,6 +113,12 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
 
         edit_file(self.path_of(snapshot_location), edit)
 
+    # What syrupy 4 calls them.
+    _file_extension = file_extension
+    _read_snapshot_collection = read_snapshot_collection
+    _read_snapshot_data_from_location = read_snapshot_data_from_location
+    _write_snapshot_collection = write_snapshot_collection
+
 
 def _filtered(value: Any, path: tuple[Any, ...], exclude: Any, include: Any, matcher: Any) -> Any:
     """`value` as syrupy's filters and matchers leave it, in the terms they are called with."""
@@ -217,6 +223,7 @@ class UsageSnapshotAssertion(SnapshotAssertion):
 
 
 def _check_usage(data: object) -> None:
+    __tracebackhide__ = True
     if not hasattr(data, "to_dict") and not isinstance(data, Mapping):
         raise TypeError(
             f"usage_snapshot compares llm_usage (or a section or view of it), not {type(data).__name__}: "

@@ -1,6 +1,6 @@
 """What is done to syrupy's session from outside: all that goes beyond its documented extension points.
 
-The names that are used were looked up in syrupy 5.0, 5.5 and 7.0. Why: it takes every file in `__snapshots__` that no extension claims for a leftover
+The names that are used were looked up in syrupy 4.9, 5.0, 5.5 and 7.0. Why: it takes every file in `__snapshots__` that no extension claims for a leftover
 to be deleted, and every snapshot that a test which failed or was not run did not come to. Where a release of syrupy
 moves what is used here, `syrupy_session` says so.
 """
@@ -23,7 +23,13 @@ def syrupy_session(config: Any) -> Any:
     """
     session = getattr(config, "_syrupy", None)
     if session is None:
-        raise ConfigurationError("usage_snapshot needs syrupy's plugin, which is switched off: drop -p no:syrupy")
+        # Both have --snapshot-update, so that a run can load only one of them.
+        instead = (
+            ", or give -p no:snapshot (pytest-snapshot) instead" if config.pluginmanager.has_plugin("snapshot") else ""
+        )
+        raise ConfigurationError(
+            f"usage_snapshot needs syrupy's plugin, which is switched off: drop -p no:syrupy{instead}"
+        )
     missing = [name for name in ("ran_item", "_selected_items", "ignore_file_extensions") if not hasattr(session, name)]
     if missing:
         raise ConfigurationError(

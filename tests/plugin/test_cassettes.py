@@ -338,6 +338,40 @@ def test_pytest_recording_s_hook_configures_ours_too(project):
     project.runpytest("-p", "recording").assert_outcomes(passed=1)
 
 
+# Hypothesis -------------------------------------------------------------------------------------------------------------
+
+DRAWS = """
+    from app import ask
+    from hypothesis import HealthCheck, given, settings, strategies as st
+
+    @settings(max_examples=2, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]{more})
+    @given(number=st.integers())
+    def test_it(llm_usage, number):
+        ask(f"{{number}} [3 2]")
+"""
+KEEP = "Hypothesis draws other examples in every run. Keep them the same:  @settings(derandomize=True)"
+
+
+@pytest.mark.parametrize("has_recording", [True, False])
+def test_other_examples_in_every_run_are_not_recorded_again_but_kept(project, has_recording):
+    if has_recording:
+        project.record("cassettes/test_it/test_it.yaml")
+    project.makepyfile(test_it=DRAWS.format(more=""))
+    result = project.runpytest("-p", "_hypothesis_pytestplugin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([KEEP])
+    result.stdout.no_fnmatch_line("*--llm-usage-record=rewrite*")
+
+
+def test_the_same_examples_in_every_run_are_recorded_again(project):
+    project.record("cassettes/test_it/test_it.yaml")
+    project.makepyfile(test_it=DRAWS.format(more=", derandomize=True"))
+    result = project.runpytest("-p", "_hypothesis_pytestplugin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["Record again:  *--llm-usage-record=rewrite"])
+    result.stdout.no_fnmatch_line("*Hypothesis*")
+
+
 # Age --------------------------------------------------------------------------------------------------------------------
 
 ASKS = """
@@ -376,6 +410,54 @@ class TestMaxAge:
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         (line,) = filter(None, result.errlines)
         assert line == f"ERROR: llm_usage_max_age: {text!r} is not a number of days (examples: 30, 30d)"
+
+
+# The folder that a fixture of another recorder names --------------------------------------------------------------------
+
+FOLDER = """
+    import pathlib
+
+    import pytest
+
+    @pytest.fixture(scope="module")
+    def vcr_cassette_dir():
+        return {folder}
+"""
+
+
+@pytest.mark.parametrize("folder", ["'tapes'", "pathlib.Path('tapes')", "str(pathlib.Path('tapes').absolute())"])
+def test_the_folder_of_a_fixture_is_taken_as_its_plugin_takes_it(project, folder):
+    """A path string, or a path; a relative one from where pytest was started, not from the test's file."""
+    project.makeconftest(FOLDER.format(folder=folder))
+    project.record("tapes/test_it.yaml")
+    folder = project.mkdir("unit")
+    project.makepyfile(test_it=ASKS).rename(folder / "test_it.py")
+    project.runpytest("-p", "recording", "unit").assert_outcomes(passed=1)
+
+
+def test_whose_folder_it_is_where_the_recording_is_missing(project):
+    project.makeconftest(FOLDER.format(folder="'tapes'"))
+    project.makepyfile(test_it=ASKS)
+    result = project.runpytest("-p", "recording")
+    result.stdout.fnmatch_lines(
+        [
+            "No recording: tapes/test_it.yaml does not exist",
+            "POST https://api.openai.com/v1/chat/completions",
+            "The folder is set by the fixture vcr_cassette_dir in conftest.py.  *",
+            "Record it:  *",
+        ],
+        consecutive=True,
+    )
+
+    project.record("cassettes/test_it/test_it.yaml")
+    project.runpytest("-p", "recording", "-o", "llm_usage_cassette_dir=cassettes").assert_outcomes(passed=1)
+
+
+def test_whose_folder_it_is_goes_without_saying_where_it_is_the_usual_one(project):
+    project.makepyfile(test_it=ASKS)
+    result = project.runpytest("-p", "recording")
+    result.stdout.fnmatch_lines(["No recording: cassettes/test_it/test_it.yaml does not exist"])
+    result.stdout.no_fnmatch_line("*The folder is*")
 
 
 # Recordings that nobody plays -------------------------------------------------------------------------------------------
