@@ -153,7 +153,7 @@ class PriceLine:
             A kind that the price book does not price apart is part of `input` or `output`.
         quantity: Tokens; for `request` and the searches, how many.
         usd_per_million: USD per million of them; None for `stated`.
-        amount_usd: Exactly their product.
+        amount_usd: Exactly their product; of a price by the hour, to a millionth of a millionth of a dollar.
         model: The model in the price book's words.
     """
 

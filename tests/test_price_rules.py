@@ -62,6 +62,41 @@ class TestByThePiece:
         assert quoted("openai", model, 1_000, items={"web_search_preview": 1}).notes == ()
         assert quoted("openai", "gpt-4o", 1_000, items={"web_search": 1}).notes == ()
 
+    def test_sound_has_a_price_by_the_hour(self):
+        assert cost("openai", "whisper-1", items={"audio_second": 3_600}) == Decimal("0.36")
+        assert cost("openai", "whisper-1", items={"audio_second": 1}) == Decimal("0.0001")
+        # 0.111 USD an hour have no end of digits by the second, and none is left of a whole hour.
+        assert cost("groq", "whisper-large-v3", items={"audio_second": 3_600}) == Decimal("0.111")
+        one = quoted("groq", "whisper-large-v3", items={"audio_second": 11})
+        assert one.cost_usd == Decimal("0.000339166667")
+        assert [line.usd_per_million for line in one.lines] == [Decimal("30.833333333333")]
+
+    def test_less_than_is_billed_of_sound(self):
+        assert cost("groq", "whisper-large-v3", items={"audio_second": 3}) == Decimal("0.000308333333")
+        assert cost("openai", "whisper-1", items={"audio_second": 3}) == Decimal("0.0003")
+
+    def test_tokens_of_sound_that_is_billed_by_the_second_are_not_billed_as_well(self):
+        usage = TokenUsage.from_counts(4, 635, total_tokens=3_264)
+        assert cost("mistral", "voxtral-mini-2602", usage=usage, items={"audio_second": 203}) == Decimal("0.01015")
+        both = cost("mistral", "voxtral-small-24b-2507", 800, 10, items={"audio_second": 60})
+        assert both == mtok("0.1", 800) + mtok("0.4", 10) + Decimal("0.004")
+        reason = PriceBook().quote(call("openai", "gpt-4o", 800, 10, items={"audio_second": 60})).reason
+        assert reason.endswith("openai/gpt-4o has no price for audio_second")
+
+    def test_pages(self):
+        assert cost("mistral", "mistral-ocr-2512", items={"page": 3}) == Decimal("0.006")
+        assert cost("mistral", "mistral-ocr-2512", items={"annotated_page": 3}) == Decimal("0.009")
+
+    def test_citations_are_billed_for_research_alone(self):
+        usage = TokenUsage.from_counts(10, 30, output_token_details={"citation": 20})
+        assert cost("perplexity", "sonar-deep-research", usage=usage) == mtok("2", 10) + mtok("8", 10) + mtok("2", 20)
+        fee = Decimal("0.012")
+        assert cost("perplexity", "sonar", usage=usage) == mtok("1", 10) + mtok("1", 10) + fee
+
+    def test_decisions_bill_what_they_read(self):
+        decided = call("openai", "gpt-6-luna", 1_000, 20, seller="openai-decisions")
+        assert priced(PriceBook().quote(decided)).cost_usd == mtok("0.1", 1_000)
+
     @given(
         kind=st.sampled_from([kind for kind in KINDS if kind not in ("request", "code_execution")])
         | st.text(min_size=1)
@@ -155,6 +190,17 @@ class TestAnthropicsTerms:
         assert (refused.cost_usd, refused.at_most) == (mtok("5", 1_000), True)
         assert refused.notes == ("anthropic does not bill every refusal that comes before any output: at most",)
         assert not quoted("anthropic", "claude-opus-4-8", 1_000, 9, modifiers={"stop_reason": "refusal"}).at_most
+
+    def test_a_refusal_without_content_may_count_one_token(self):
+        # As in the answer of https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-fallback-credit.html
+        assert quoted("anthropic", "claude-fable-5", 106, 1, modifiers={"stop_reason": "refusal"}).at_most
+
+    def test_a_fallback_credit_takes_something_off(self):
+        redeemed = quoted("anthropic", "claude-opus-4-8", 1_000, 9, modifiers={"fallback_credit": "redeemed"})
+        assert (redeemed.cost_usd, redeemed.at_most) == (mtok("5", 1_000) + mtok("25", 9), True)
+        assert redeemed.notes == (
+            "a fallback credit was redeemed, and what it takes off what was written to the cache is not stated: at most",
+        )
 
     def test_work_that_is_listed_apart_is_paid_for(self):
         part = Part("compaction", "claude-opus-4-8", TokenUsage.from_counts(83_246, 709))

@@ -800,6 +800,50 @@ class TestPriceFile:
         assert cost("x", "m", 1_000, book=book, service_tier="flex") == mtok("1", 1_000)
         assert book.quote(call("x", "m", 1, service_tier="priority")).cost_usd is None
 
+    def test_regions(self):
+        book = book_of(
+            '[models]\n"m" = [{ input = 2 }, { region = "EU", input = 3 }, { region = "europe-*", input = 4 }]'
+        )
+        assert cost("x", "m", 1_000, book=book) == mtok("2", 1_000)
+        assert cost("x", "m", 1_000, book=book, region="us") == mtok("2", 1_000)
+        assert cost("x", "m", 1_000, book=book, region="eu") == mtok("3", 1_000)
+        assert cost("x", "m", 1_000, book=book, region="europe-west1") == mtok("4", 1_000)
+
+    def test_a_region_may_be_the_geography_in_the_name_of_a_profile(self):
+        book = book_of('[models]\n"*nova-lite*" = [{ region = "eu", input = 3 }, { region = "eu-west-1", input = 4 }]')
+        name = "eu.amazon.nova-lite-v1:0"
+        assert cost("amazon_bedrock", name, 1_000, book=book, region="eu-central-1") == mtok("3", 1_000)
+        plain_name = "amazon.nova-lite-v1:0"
+        assert cost("amazon_bedrock", plain_name, 1_000, book=book, region="eu-west-1") == mtok("4", 1_000)
+
+    def test_the_price_of_a_region_settles_what_was_not_known_of_it(self):
+        sold = call("google", "gemini-3-flash-preview", 1_000, region="europe-west4")
+        (note,) = PriceBook().quote(sold).notes
+        assert note == "price in the region europe-west4 not known: list price"
+        book = book_of('[models]\n"gemini-3-flash*" = { provider = "google", region = "europe-west4", input = 0.55 }')
+        quote = priced(book.quote(sold))
+        assert (quote.cost_usd, quote.notes, quote.source) == (mtok("0.55", 1_000), (), "prices.toml:2")
+
+    def test_speeds(self):
+        book = book_of('[models]\n"m" = [{ input = 2 }, { speed = "fast", input = 9 }]')
+        assert cost("x", "m", 1_000, book=book) == mtok("2", 1_000)
+        assert cost("x", "m", 1_000, book=book, modifiers={"speed": "standard"}) == mtok("2", 1_000)
+        assert cost("x", "m", 1_000, book=book, modifiers={"speed": "fast"}) == mtok("9", 1_000)
+
+    def test_a_price_without_a_speed_is_not_that_of_the_fast_one(self):
+        book = book_of('[models]\n"m" = { input = 2 }')
+        quote = unpriced(book.quote(call("x", "m", 1_000, modifiers={"speed": "fast"})))
+        assert quote.fix == '"m" = { provider = "x", speed = "fast", input = ?, output = ? }'
+        quote = unpriced(PriceBook().quote(call("anthropic", "claude-sonnet-4-6", 1_000, modifiers={"speed": "fast"})))
+        assert quote.fix == '"claude-sonnet-4-6" = { provider = "anthropic", speed = "fast", input = ?, output = ? }'
+
+    def test_latency(self):
+        book = book_of('[models]\n"m" = [{ input = 2 }, { latency = "optimized", input = 3 }]')
+        assert cost("x", "m", 1_000, book=book) == mtok("2", 1_000)
+        assert cost("x", "m", 1_000, book=book, modifiers={"latency": "optimized"}) == mtok("3", 1_000)
+        alone = book_of('[models]\n"m" = { input = 2 }')
+        assert cost("x", "m", 1_000, book=alone, modifiers={"latency": "optimized"}) == mtok("2", 1_000)
+
     def test_long_context_and_fees(self):
         book = book_of(
             '[models."m"]\ninput = 1\noutput = 2\nrequest = 0.01\nweb_search = 0.02\n'

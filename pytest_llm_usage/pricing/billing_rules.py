@@ -10,11 +10,13 @@ __all__ = [
     "AUDIO_AS_TEXT",
     "BILLED_AS_REQUESTED",
     "BILLED_BY_THE_HOUR",
+    "BILLS_INPUT_ALONE",
     "BILLS_LESS_THAN_TOKENS",
     "CLOSED_MAKERS",
     "FEE_BY_SEARCH_SIZE",
     "GATEWAYS",
     "KNOWN_SELLERS",
+    "LEAST_SECONDS",
     "NOT_SOLD_BY_MAKER",
     "PAID_BY_THE_HOUR",
     "POINTED_ANYWHERE",
@@ -241,7 +243,13 @@ ROUTERS = frozenset({"openrouter"})
 STATED_TO_USD = Decimal("1e-8")
 
 #: Providers that state a cost of 0 only where the call was free.
-STATES_FREE = frozenset({"openrouter"})
+STATES_FREE = frozenset({"openrouter", "vercel"})
+
+#: APIs that bill nothing of what they answer.
+BILLS_INPUT_ALONE = frozenset({"openai-decisions"})
+
+#: The least that is billed of a piece of sound, in seconds: https://console.groq.com/docs/speech-to-text
+LEAST_SECONDS: Mapping[str, int] = {"groq": 10}
 
 #: Providers whose list price holds for audio too unless they list one for it.
 AUDIO_AS_TEXT = frozenset({"google"})

@@ -24,6 +24,7 @@ from pytest_llm_usage.pricing.billing_rules import (
     BILLED_BY_THE_HOUR,
     BILLS_LESS_THAN_TOKENS,
     KNOWN_SELLERS,
+    LEAST_SECONDS,
     PAID_BY_THE_HOUR,
     SEARCH_ONCE_A_PROMPT,
     SEARCHES_A_FIXED_INPUT,
@@ -45,11 +46,12 @@ __all__ = ["PriceBook"]
 class PriceBook:
     """The user's own prices, then genai-prices. Immutable; may be shared between threads.
 
-    Among the user's prices an exact name wins over a pattern, then the earlier source, then the earlier line.
+    Among the user's prices an exact name wins over a pattern, then one for the region over one for all, then the earlier
+    source, then the earlier line.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._entries = tuple(sorted(entries, key=lambda entry: not entry.is_exact))
+        self._entries = tuple(sorted(entries, key=lambda entry: entry.rank))
 
     @classmethod
     def from_sources(cls, *sources: PriceSource) -> PriceBook:
@@ -207,8 +209,14 @@ class PriceBook:
                 f"{sale.named} bills {tokens:,} input tokens for each search of this model; whether its usage holds them "
                 "is not known"
             )
-        if sale.modifiers.get("stop_reason") == "refusal" and not usage.output_tokens:
+        # One token is counted of some answers without any content.
+        if sale.modifiers.get("stop_reason") == "refusal" and usage.output_tokens <= 1:
             remarks.add(f"{sale.named} does not bill every refusal that comes before any output: at most", at_most=True)
+        if sale.modifiers.get("fallback_credit") == "redeemed":
+            remarks.add(
+                "a fallback credit was redeemed, and what it takes off what was written to the cache is not stated: at most",
+                at_most=True,
+            )
         return Quote(
             cost_usd=total(line.amount_usd for line in lines),
             at_most=remarks.at_most,
@@ -279,6 +287,8 @@ def _items(sale: Sale, items: Mapping[str, int]) -> dict[str, int]:
         counted.setdefault("web_search", 1)
     if "web_search" in counted and name.startswith(SEARCH_ONCE_A_PROMPT):
         counted["web_search"] = 1
+    if "audio_second" in counted:
+        counted["audio_second"] = max(counted["audio_second"], LEAST_SECONDS.get(sale.seller or "", 0))
     return counted
 
 
@@ -307,6 +317,8 @@ def _fix(sale: Sale, items: Mapping[str, int], keys: Mapping[str, str] | str | N
     name = sale.names[0] if sale.names else "unknown"
     name = name if name == _shown(name) else f"*:{_shown(name)}"
     values = {"provider": sale.named, **keys} if sale.named else dict(keys)
+    if "speed" in sale.modifiers:
+        values["speed"] = sale.modifiers["speed"]
     if "same_as" not in keys:
         values |= {"input": "?", "output": "?"} if by_token or not items else {}
         values |= dict.fromkeys((kind for kind in items if kind not in BILLED_BY_THE_HOUR), "?")

@@ -17,6 +17,7 @@ from pytest_llm_usage.errors import NoPriceError
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.pricing.billing_rules import (
     AUDIO_AS_TEXT,
+    BILLS_INPUT_ALONE,
     CLOSED_MAKERS,
     FEE_BY_SEARCH_SIZE,
     GATEWAYS,
@@ -28,7 +29,7 @@ from pytest_llm_usage.pricing.billing_rules import (
     provider_id_of,
 )
 from pytest_llm_usage.pricing.price import PER_ITEM, per_million
-from pytest_llm_usage.pricing.rates import Rate, Rates
+from pytest_llm_usage.pricing.rates import ENDLESS_DIGITS, Rate, Rates
 from pytest_llm_usage.pricing.sale import Sale
 from pytest_llm_usage.pricing.surcharges import SURCHARGES, own_prices, terms_notes
 
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["book_name", "book_rates", "look_up", "shipped_providers", "spellings"]
 
-#: Our kinds → genai-prices' price keys; those are per million, but per thousand (`kcount`) for what is counted singly.
+#: Our kinds → genai-prices' price keys; those are per million, but per thousand (`kcount`, `kpages`) for what is counted
+#: singly, and per hour for sound.
 _PRICE_KEYS = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -54,9 +56,13 @@ _PRICE_KEYS = {
     "output_audio": "output_audio_mtok",
     "output_image": "output_image_mtok",
     "output_video": "output_video_mtok",
+    "output_citation": "output_citation_mtok",
     "request": "requests_kcount",
     "web_search": "web_searches_kcount",
     "file_search": "storage_searches_kcount",
+    "page": "input_document_kpages",
+    "annotated_page": "input_annotated_document_kpages",
+    "audio_second": "audio_hours",
 }
 #: What may follow (or be left out of) a model's name without making it another model.
 _REVISION = re.compile(
@@ -72,6 +78,7 @@ _REVISION = re.compile(
 )
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
 _REGION = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|in|ca|sa|me|af|mx|il)\.(?=[a-z0-9-]+\.)")
+_OPEN_WEIGHTS = re.compile(r"openai\.gpt-oss-(?:safeguard-)?\d+b")
 #: models/gemini-…, projects/…/publishers/google/models/gemini-…
 _MODELS_PATH = re.compile(r"(?:^|/)models/[^/]+$")
 _DOTTED_VERSION = re.compile(r"-(\d+\.\d+)$")
@@ -112,6 +119,8 @@ def spellings(provider_id: str | None, model: str) -> Iterator[str]:
         yield plain  # as Vertex AI's OpenAI-compatible endpoint and its Claude models have it
     if provider_id == "azure":
         yield name.replace("gpt-35-", "gpt-3.5-")
+    if provider_id == "aws" and _OPEN_WEIGHTS.fullmatch(name):
+        yield f"{name}-1:0"  # Bedrock's newer endpoint (`bedrock-mantle`) leaves the version out
     if provider_id == "aws" and (regionless := _REGION.sub("", name)) != name:
         yield regionless
 
@@ -256,7 +265,11 @@ def book_rates(sale: Sale) -> Rates | None:
             notes += (f"list price × {surcharge.factor} for {surcharge.name} ({surcharge.source})",)
             settled.add(surcharge.modifier or "region")
     if "speed" not in settled and "speed" in sale.modifiers:
-        raise NoPriceError(f"{source} has no price for speed = {sale.modifiers['speed']}", {})
+        raise NoPriceError(
+            f"{source} has no price for speed = {sale.modifiers['speed']}", {"speed": sale.modifiers["speed"]}
+        )
+    if seller.id in BILLS_INPUT_ALONE:
+        by_kind["output"] = Rate(Decimal(0))
     names = (model, info.id)
     by_kind |= {kind: Rate(per_million(kind, usd)) for kind, usd in own_prices(seller.id, names).items()}
     notes += terms_notes(sale, seller.id, info.id, frozenset(settled))
@@ -354,15 +367,25 @@ def _constraint_text(constraint: Any) -> str:
     return f", {constraint.start_time:%H:%M} to {constraint.end_time:%H:%M} UTC"
 
 
+def _per_million_seconds(usd_per_hour: Decimal) -> Decimal:
+    """A price by the hour may have no end of digits by the second; `lines_of` rounds what it comes to."""
+    return EXACT.divide(EXACT.multiply(usd_per_hour, 1_000_000), 3_600).quantize(_ENDLESS, context=EXACT)
+
+
+_ENDLESS = Decimal(1).scaleb(-ENDLESS_DIGITS)
+
+
 def _kinds(prices: ModelPrice) -> dict[str, Rate]:
-    """genai-prices' prices of a model by our kinds. Those in other units (hours, pages, characters) are left out."""
+    """genai-prices' prices of a model by our kinds. Those in characters are left out."""
     by_kind = {}
     for kind, key in _PRICE_KEYS.items():
         price = getattr(prices, key)
         if price is None:
             continue
         factor = Decimal(1_000) if kind in PER_ITEM else Decimal(1)
-        if isinstance(price, Decimal):
+        if kind == "audio_second" and isinstance(price, Decimal):
+            by_kind[kind] = Rate(_per_million_seconds(price))
+        elif isinstance(price, Decimal):
             by_kind[kind] = Rate(EXACT.multiply(price, factor))
         else:
             by_kind[kind] = Rate(

@@ -37,6 +37,8 @@ class Entry:
     where: str
     provider: str | None = None
     tier: str | None = None
+    region: str | None = None
+    terms: tuple[tuple[str, str], ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     same_as: str | None = None
@@ -45,7 +47,14 @@ class Entry:
 
     def applies(self, sale: Sale, names: Iterable[str]) -> bool:
         """Whether it prices a sale of a model that is known by `names`."""
-        if self.tier != sale.tier and not (self.tier is None and (self.free or self.same_as)):
+        at_any_terms = self.tier is None and not self.terms and bool(self.free or self.same_as)
+        asked, mine = sale.modifiers, dict(self.terms)
+        if not at_any_terms and (self.tier != sale.tier or ("speed" in asked and "speed" not in mine)):
+            return False
+        if any(asked.get(name) != word for name, word in self.terms):
+            return False
+        places = [place for place in (sale.place, sale.region) if place]
+        if self.region is not None and not any(fnmatchcase(place, self.region) for place in places):
             return False
         if self.provider is not None and sale.seller != self.provider:
             return False
@@ -54,11 +63,14 @@ class Entry:
         return any(name == self.pattern or fnmatchcase(name, self.pattern) for name in names)
 
     @property
-    def is_exact(self) -> bool:
-        return not any(wildcard in self.pattern for wildcard in "*?[")
+    def rank(self) -> tuple[bool, bool, bool]:
+        """Ascending: names before patterns, then those of a region, then those of certain terms."""
+        return (any(wildcard in self.pattern for wildcard in "*?["), self.region is None, not self.terms)
 
 
-_ENTRY_KEYS = ("provider", "tier", "from", "until", "same_as", "free", "above")
+#: Terms of a sale that change its price, in the providers' words: Anthropic's `speed = "fast"`, Bedrock's `latency`.
+TERMS = ("latency", "speed")
+_ENTRY_KEYS = ("provider", "tier", "region", *TERMS, "from", "until", "same_as", "free", "above")
 _TABLES = ("models", "price_map", "currency")
 
 
@@ -149,6 +161,8 @@ class PriceFile:
             where=self._where(path),
             provider=provider_id_of(provider) if (provider := read("provider", _text, None)) else None,
             tier=tier_of(read("tier", _text, None)),
+            region=region.strip().lower() if (region := read("region", _text, None)) else None,
+            terms=tuple((name, word.strip().lower()) for name in TERMS if (word := read(name, _text, None))),
             since=since,
             until=until,
             same_as=same_as,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from pytest_llm_usage.pricing.billing_rules import BILLED_BY_THE_HOUR
 from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["Rate", "Rates", "Remarks", "Steps", "lines_of"]
+__all__ = ["ENDLESS_DIGITS", "Rate", "Rates", "Remarks", "Steps", "lines_of"]
 
 #: Keys of `TokenUsage`'s details → the kind under which a book may price them apart.
 _CACHING_KINDS = {
@@ -29,8 +29,13 @@ _OUTPUT_KINDS = {
     "audio": "output_audio",
     "image": "output_image",
     "video": "output_video",
+    "citation": "output_citation",
 }
 
+
+#: The digits that are kept of a price without end (that of an hour, by the second), and of what it comes to.
+ENDLESS_DIGITS = 40
+_SHORT = Decimal("1e-12")
 
 Steps: TypeAlias = tuple[tuple[int, Decimal], ...]
 
@@ -96,10 +101,12 @@ def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple
         quantity = usage.total_tokens
         return [PriceLine("free", quantity, Decimal(0), Decimal(0), rates.model)], Remarks()
     notes = Remarks(list(rates.notes), at_most=rates.at_most)
-    counts = {
-        **_input_counts(rates, usage, notes),
-        **_output_counts(rates, usage, notes),
-    }
+    counts: dict[str, int] = {}
+    is_timed = "audio_second" in items
+    if not is_timed or "input" in rates.by_kind:
+        # Sound that is billed by the second is in the total of the tokens alone, and no token of it is billed.
+        counts |= _input_counts(rates, usage, notes)
+        counts |= _output_counts(rates, replace(usage, total_tokens=0) if is_timed else usage, notes)
     if "request" in rates.by_kind:
         counts["request"] = 1
     for kind, quantity in items.items():
@@ -116,6 +123,8 @@ def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple
             raise _missing(rates, kind, kind if kind in PER_ITEM or kind in items else f"{kind} tokens")
         usd_per_million = rate.at(usage.input_tokens)
         amount = EXACT.multiply(Decimal(quantity), usd_per_million).scaleb(-6, EXACT)
+        if amount.as_tuple().exponent <= -ENDLESS_DIGITS:  # type: ignore[operator]
+            usd_per_million, amount = (value.quantize(_SHORT, context=EXACT) for value in (usd_per_million, amount))
         lines.append(PriceLine(kind, quantity, normal(usd_per_million), normal(amount), rates.model))
     return lines, notes
 
@@ -173,6 +182,10 @@ def _output_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str,
     details = {kind: usage.output_token_details.get(key, 0) for key, kind in _OUTPUT_KINDS.items()}
     counts = _priced_apart(rates, details, "output", notes)
     output_tokens = usage.output_tokens
+    if (citations := usage.output_token_details.get("citation", 0)) and "output_citation" not in rates.by_kind:
+        # What a search put before the model, which the provider bills for some models alone.
+        output_tokens -= citations
+        counts.pop("output_citation", None)
     only_in_total = usage.total_tokens - usage.input_tokens - usage.output_tokens
     if only_in_total > 0:
         if not rates.total_has_reasoning:

@@ -6,6 +6,7 @@ A call is read once, here; everything below asks the sale and never a provider's
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -72,6 +73,12 @@ class Sale:
         )
 
     @property
+    def place(self) -> str | None:
+        """Where it was sold: the geography in the name of one of Bedrock's inference profiles, else the region."""
+        geography = _GEOGRAPHY.match(self.names[0]) if self.names and self.seller == "aws" else None
+        return geography["geography"] if geography else self.region
+
+    @property
     def modifiers(self) -> dict[str, str]:
         """`terms` by name."""
         return dict(self.terms)
@@ -101,6 +108,9 @@ class Sale:
     def sold_by(self, seller: str) -> Sale:
         """The same by another seller."""
         return replace(self, seller=provider_id_of(seller), named=seller)
+
+
+_GEOGRAPHY = re.compile(r"(?:.*/)?(?P<geography>us-gov|us|eu|apac|jp|au|in|ca|sa|me|af|mx|il)\.")
 
 
 def _terms(modifiers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -93,11 +93,8 @@ _SAME_EVERYWHERE: Mapping[str, str] = {
 }
 
 
-#: The geography in the name of one of Bedrock's inference profiles.
-_GEOGRAPHY = re.compile(r"(?:.*/)?(?P<geography>us-gov|us|eu|apac|jp|au|in|ca|sa|me|af|mx|il)\.")
-
 #: Terms that have no price of their own; `PriceBook` knows what they do.
-_NO_PRICES = frozenset({"stop_reason"})
+_NO_PRICES = frozenset({"stop_reason", "fallback_credit"})
 
 
 def terms_notes(sale: Sale, seller: str, model: str, settled: frozenset[str]) -> tuple[str, ...]:
@@ -107,15 +104,10 @@ def terms_notes(sale: Sale, seller: str, model: str, settled: frozenset[str]) ->
         for name, value in sale.terms
         if name not in settled | _NO_PRICES
     ]
-    region = _region(sale, seller)
+    region = sale.place
     if region is not None and "region" not in settled and not _holds_in(region, seller, model):
         notes.append(f"price in the region {region} not known: list price")
     return tuple(notes)
-
-
-def _region(sale: Sale, seller: str) -> str | None:
-    geography = _GEOGRAPHY.match(sale.names[0]) if seller == "aws" else None
-    return geography["geography"] if geography else sale.region
 
 
 def _holds_in(region: str, seller: str, model: str) -> bool:

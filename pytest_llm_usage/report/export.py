@@ -103,7 +103,8 @@ def _csv(runs: Sequence[RunData]) -> str:
                 counts = (
                     ("", "", "") if usage is None else (usage.input_tokens, usage.output_tokens, usage.total_tokens)
                 )
-                cost = "" if usage is None or call.cost_usd is None else plain(call.cost_usd)
+                is_priced = usage is not None or call.billing.usage is not None
+                cost = "" if not is_priced or call.cost_usd is None else plain(call.cost_usd)
                 who = (call.model, call.provider or "", call.source, call.status)
                 about = (number, test, record.get("outcome", ""), *who)
                 rows.writerow(

@@ -177,7 +177,7 @@ def read(exchange: Exchange) -> WireCall | None:
         status="aborted" if is_cut else "no_usage" if facts.usage is None else "ok",
         billing=replace(
             facts.billing,
-            seller=answerer.seller,
+            seller=answerer.seller or (flavour.seller or None if answerer.provider == flavour.home else None),
             region=facts.billing.region or answerer.region,
             priced_at=_responded_at(exchange.response_headers, facts.events),
         ),

@@ -5,6 +5,7 @@ Usage is that of the first source that states one. A batch is read answer by ans
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from pytest_llm_usage.wire.exchange import Headers
 from pytest_llm_usage.wire.flavour import Flavour, Source
 from pytest_llm_usage.wire.framing import Body, Event, header
 from pytest_llm_usage.wire.paths import iter_path, path_steps
-from pytest_llm_usage.wire.providers import COST_HEADERS, FLAVOURS
+from pytest_llm_usage.wire.providers import COST_HEADERS, FLAVOURS, GATEWAY_COSTS
 from pytest_llm_usage.wire.schema import Reading
 
 __all__ = ["Facts", "first_text"]
@@ -76,7 +77,7 @@ class Facts:
                     {kind: n for kind, n in items.items() if kind not in {part.kind for part in tools}}
                 ),
                 parts=(*_parts(stated, model), *tools),
-                stated_cost_usd=stated.cost_usd(headers),
+                stated_cost_usd=_cost_usd(stated, body, headers),
                 region=first_text(flavour.region, telling, ignored=_UNSAID),
                 service_tier=first_text(flavour.service_tier, telling)
                 or header(headers, flavour.service_tier_header)
@@ -153,7 +154,7 @@ class _Stated:
     @property
     def billed_usage(self) -> TokenUsage | None:
         """The tokens as they are billed, where `usage` does not say all about it."""
-        if self.usage is None or not any(reading.billed for reading in self.readings):
+        if self.problems or not any(reading.billed is not None for reading in self.readings):
             return None
         return sum((reading.billed or reading.usage or TokenUsage() for reading in self.readings), TokenUsage())
 
@@ -174,13 +175,27 @@ class _Stated:
         readings = (*self.readings, *(reading for _, reading in self.parts))
         return tuple(dict.fromkeys(remark for reading in readings for remark in reading.remarks))
 
-    def cost_usd(self, headers: Headers) -> Decimal | None:
-        """What the provider says that the call cost."""
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What the usage objects say that the call cost."""
         costs = [reading.cost_usd for reading in self.readings if reading.cost_usd is not None]
-        if costs:
-            return total(costs)
-        names = {name: value for cost in COST_HEADERS if (value := header(headers, name := cost.path))}
-        return next((usd for cost in COST_HEADERS if names and (usd := cost.read(names)) is not None), None)
+        return total(costs) if costs else None
+
+
+def _cost_usd(stated: _Stated, body: Body, headers: Headers) -> Decimal | None:
+    """What the provider says that the call cost: in its usage, beside it, or in a header."""
+    if stated.cost_usd is not None:
+        return stated.cost_usd
+    if body.mentions(_GATEWAY):
+        for event in body.holding(("gateway",), backwards=True):
+            for cost in GATEWAY_COSTS:
+                if isinstance(event.data, Mapping) and (usd := cost.read(event.data)) is not None:
+                    return usd
+    names = {name: value for cost in COST_HEADERS if (value := header(headers, name := cost.path))}
+    return next((usd for cost in COST_HEADERS if names and (usd := cost.read(names)) is not None), None)
+
+
+_GATEWAY = re.compile(rb'"gateway"\s*+:\s*+\{')
 
 
 def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:

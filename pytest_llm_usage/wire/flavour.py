@@ -96,6 +96,7 @@ class Flavour:
     Attributes:
         name: What the API is called here.
         home: The provider whose own API it is; who answered where the URL was redacted.
+        seller: The price book's id of this API, where `home` sells by it at other prices than elsewhere.
         path: A pattern of the URL path of a request (without host, query and percent-encoding); its groups: `model`,
             the model asked for; `deployment`, what stands for it on Azure; `id`, the response.
         request: Members that a request has (in JSON or as a form; `a|b` for either), where the path alone does not tell
@@ -126,6 +127,7 @@ class Flavour:
     name: str
     home: str
     path: str
+    seller: str = ""
     request: tuple[str, ...] = ()
     looks: Callable[[Mapping[str, Any]], bool] | None = None
     sources: tuple[Source, ...] = ()

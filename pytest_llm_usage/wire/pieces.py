@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -30,7 +31,8 @@ class BilledItems:
         is_billed: Whether such a piece is billed at all.
         by_name: Texts name the pieces, each of them one however often it occurs. All paths are asked.
         unless: A path; where it leads to something, the pieces are billed as something else.
-        only_if: A path; where it leads to nothing, the pieces are billed as something else.
+        only_if: Paths; where none leads to anything, the pieces are billed as something else.
+        begun: A fraction counts as a whole piece.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class BilledItems:
     by_name: bool = False
     unless: tuple[str, ...] = ()
     only_if: tuple[str, ...] = ()
+    begun: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -58,7 +61,7 @@ class BilledItems:
             return len(names) or None
         for path in told:
             if found := list(iter_path(data, path)):
-                numbers = sum(n for value in found if (n := _number_of(value)) is not None)
+                numbers = sum(n for value in found if (n := self._number_of(value)) is not None)
                 return numbers + sum(isinstance(value, Mapping) and self.is_billed(value) for value in found)
         return None
 
@@ -69,9 +72,15 @@ class BilledItems:
         for path in self.paths:
             if path_steps(path)[0][0] in data:
                 for value in iter_path(data, path):
-                    if value is not None and not isinstance(value, Mapping | list) and _number_of(value) is None:
+                    if value is not None and not isinstance(value, Mapping | list) and self._number_of(value) is None:
                         return f"{path} holds {shown(value)}, which is not a number of {self.kind}"
         return ""
+
+    def _number_of(self, value: Any) -> int | None:
+        if self.begun and (amount := _amount(value)) is not None:
+            value = math.ceil(amount)
+        number = count(value)
+        return number if number is not None and number <= MAX_COUNT else None
 
     def _is_meant(self, data: Any) -> bool:
         if any(next(iter_path(data, path), None) is not None for path in self.unless):
@@ -107,11 +116,6 @@ class StatedCost:
             return cost
         upstream = _amount(get_path(data, self.upstream))
         return None if upstream is None else total((cost, upstream))
-
-
-def _number_of(value: Any) -> int | None:
-    number = count(value)
-    return number if number is not None and number <= MAX_COUNT else None
 
 
 def _amount(value: Any) -> Decimal | None:

@@ -99,28 +99,28 @@ def model_with_counts(data: Any, requested_model: str | None) -> str | None:
     """The model of an answer that counts tokens; None where it counts none, or where nothing names a model.
 
     An answer counts tokens where one of its objects has a number for those sent, or for all, beside one for those received,
-    under names such as `input_tokens`, `completionTokens` or `generated_token_count`.
+    under names such as `input_tokens`, `completionTokens` or `generated_token_count`, and more than zero; in an object that is named for the
+    usage one of them is enough, as embeddings have it.
     """
     model = requested_model
     has_counts = False
-    left: list[Any] = [data]
-    for visited, value in enumerate(left):
+    left: list[tuple[str, Any]] = [("", data)]
+    for visited, (name, value) in enumerate(left):
         if visited > _MOST_VALUES:
             break
         if isinstance(value, list):
-            left.extend(item for item in value[:_MOST_VALUES] if isinstance(item, Mapping | list))
+            left.extend((name, item) for item in value[:_MOST_VALUES] if isinstance(item, Mapping | list))
         elif isinstance(value, Mapping):
             numbers = [
                 str(key)
                 for key, member in value.items()
-                if isinstance(member, int | float) and not isinstance(member, bool)
+                if isinstance(member, int | float) and not isinstance(member, bool) and member > 0
             ]
-            has_counts = has_counts or (
-                any(_SENT.search(name) for name in numbers) and any(_RECEIVED.search(name) for name in numbers)
-            )
-            named = next((name for key in _MODEL_NAMES if isinstance(name := value.get(key), str) and name), None)
+            sent, received = (any(pattern.search(key) for key in numbers) for pattern in (_SENT, _RECEIVED))
+            has_counts = has_counts or (sent and received) or ((sent or received) and "usage" in name.lower())
+            named = next((found for key in _MODEL_NAMES if isinstance(found := value.get(key), str) and found), None)
             model = model or named
-            left.extend(member for member in value.values() if isinstance(member, Mapping | list))
+            left.extend((str(key), member) for key, member in value.items() if isinstance(member, Mapping | list))
     return model if has_counts else None
 
 

@@ -73,10 +73,12 @@ class UsageSchema:
         cache_apart: `input` leaves out what was read from and written to a cache.
         reasoning_apart: `output` leaves out reasoning.
         other_units: Counts of work that is billed by another unit than tokens; where one stands, no tokens were used.
+        tokens_unsaid: Where `other_units` stand alone, it is not that no tokens were used: they are not stated, and not billed.
         billed_input: The input that is billed, where that is not all of it.
         billed_output: The output that is billed, where that is not all of it.
         billed_input_details: Parts of the input that may have a price of their own: detail → paths.
         billed_output_details: The same of the output.
+        billed_output_apart: Output that is billed and that `output` leaves out: detail → paths.
         items: Work that is billed by the piece.
         costs: Where the object states what the call cost.
         cache_may_be_null: `null` is how the API writes that no cache was used.
@@ -99,10 +101,12 @@ class UsageSchema:
     cache_apart: bool = False
     reasoning_apart: bool = False
     other_units: tuple[str, ...] = ()
+    tokens_unsaid: bool = False
     billed_input: tuple[str, ...] = ()
     billed_output: tuple[str, ...] = ()
     billed_input_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     billed_output_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    billed_output_apart: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     items: tuple[BilledItems, ...] = ()
     costs: tuple[StatedCost, ...] = ()
     cache_may_be_null: bool = False
@@ -125,10 +129,12 @@ class UsageSchema:
         if not self.states_usage(data):
             return None
         counts = _Counts(data, where, loosely_typed=self.loosely_typed)
-        usage = self._usage(counts)
-        billed = self._billed(counts, usage)
+        usage: TokenUsage | None = (tokens := self._usage(counts))
+        billed = self._billed(counts, tokens)
         counts.problems.extend(problem for item in self.items if (problem := item.problem(data)))
         is_known = not counts.problems
+        if self.tokens_unsaid and not any(_is_there(data, path) for path in (*self.input, *self.output, *self.total)):
+            usage, billed = None, TokenUsage()
         return Reading(
             usage=usage if is_known else None,
             billed=billed if is_known else None,
@@ -197,8 +203,21 @@ class UsageSchema:
                 input_token_details=inputs,
                 output_token_details=outputs,
             )
-        if not inputs and not outputs:
+        apart = {key: n for key, paths in self.billed_output_apart.items() if (n := counts.first(paths))}
+        output_tokens = usage.output_tokens + sum(apart.values())
+        reasoning = usage.output_token_details.get("reasoning", 0)
+        if reasoning > usage.output_tokens:
+            # More than there is of output cannot be in it: Perplexity's research counts it beside.
+            output_tokens += reasoning
+        outputs |= apart
+        if not inputs and not outputs and output_tokens == usage.output_tokens:
             return None
+        if output_tokens != usage.output_tokens:
+            usage = replace(
+                usage,
+                output_tokens=output_tokens,
+                total_tokens=usage.total_tokens + output_tokens - usage.output_tokens,
+            )
         return replace(
             usage,
             input_token_details={**usage.input_token_details, **inputs},

@@ -204,7 +204,9 @@ def test_images_that_openai_edits():
     call = read(f"{OPENAI}/images/edits", {"created": 1, "data": [], "usage": usage})
 
     assert call.usage == TokenUsage.from_counts(20, 5)
-    assert call.billing.usage == TokenUsage.from_counts(20, 5, input_token_details={"image": 12})
+    assert call.billing.usage == TokenUsage.from_counts(
+        20, 5, input_token_details={"image": 12}, output_token_details={"image": 5}
+    )
 
 
 def test_nothing_more_to_say_is_none():

@@ -27,10 +27,14 @@ from pytest_llm_usage.wire.providers import (
     shared,
 )
 
-__all__ = ["COST_HEADERS", "FLAVOURS", "UNBILLED"]
+__all__ = ["COST_HEADERS", "FLAVOURS", "GATEWAY_COSTS", "UNBILLED"]
 
-#: Paths that look like those of a model and are not billed: counting tokens, and translating text into tokens.
-UNBILLED = re.compile(r"(?:[:/]count[-_]?tokens|/input_tokens|/(?:de)?tokenize|:computeTokens)\b[^/]*$", re.IGNORECASE)
+#: Paths that look like those of a model and ask none: counting tokens, translating text into tokens, stopping a batch, and
+#: keeping a prompt for later (Gemini's caches, which are billed by the hour).
+UNBILLED = re.compile(
+    r"(?:[:/]count[-_]?tokens|/input_tokens|/(?:de)?tokenize|:computeTokens|/batches/[^/]+/cancel|/cachedContents)\b[^/]*$",
+    re.IGNORECASE,
+)
 
 #: `shared` is last, and `local` before it: others have paths that end alike and are more than its rows ask for.
 FLAVOURS: tuple[Flavour, ...] = (
@@ -44,6 +48,13 @@ FLAVOURS: tuple[Flavour, ...] = (
     *others.FLAVOURS,
     *local.FLAVOURS,
     *shared.FLAVOURS,
+)
+
+#: Where a gateway states it in the body, beside the usage: https://vercel.com/docs/ai-gateway/capabilities/usage
+GATEWAY_COSTS = tuple(
+    StatedCost(path=f"{at}{key}.gateway.cost")
+    for at in ("", "choices[].message.", "choices[].delta.", "response.", "message.")
+    for key in ("provider_metadata", "providerMetadata")
 )
 
 #: Headers in which a proxy states what it was billed for a call: https://docs.litellm.ai/docs/proxy/response_headers

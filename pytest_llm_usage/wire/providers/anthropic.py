@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_type
 from pytest_llm_usage.wire.pieces import BilledItems
+from pytest_llm_usage.wire.providers.openai import OPENROUTER_COST
 from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://docs.anthropic.com/en/api/messages
@@ -19,6 +20,8 @@ ANTHROPIC = UsageSchema(
     cache_may_be_null=True,
     # Fetches of pages, searches for tools and advice cost the tokens that they take, and nothing beside.
     items=(BilledItems("web_search", ("server_tool_use.web_search_requests",)),),
+    # OpenRouter has this API, too: https://openrouter.ai/docs/api-reference/anthropic-messages
+    costs=(OPENROUTER_COST,),
 )
 
 
@@ -43,6 +46,11 @@ FLAVOURS: tuple[Flavour, ...] = (
             # One without output is not billed since 2026-06-02:
             # https://platform.claude.com/docs/en/release-notes/overview
             "stop_reason=refusal": ("delta.stop_reason", "stop_reason"),
+            # https://platform.claude.com/docs/en/build-with-claude/fallback-credit
+            "fallback_credit=redeemed": (
+                "usage.fallback_credit.status.type",
+                "message.usage.fallback_credit.status.type",
+            ),
         },
         # https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing
         items=(BilledItems("code_execution", ("container", "delta.container")),),

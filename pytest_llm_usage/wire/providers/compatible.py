@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, has_members
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
-from pytest_llm_usage.wire.providers.openai import OPENAI
+from pytest_llm_usage.wire.providers.openai import IMAGES_SOURCE, OPENAI
 from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://deepinfra.com/docs/advanced/deepinfra_api: what a model of its own API did, and what it cost.
@@ -54,6 +54,16 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/records/namespaces/[^/]+/search$",
         sources=(Source(("usage",), _PINECONE),),
         response_id=(),
+    ),
+    # The openrouter SDK: `Images.generate`.
+    Flavour(
+        name="openrouter-images",
+        home="openrouter",
+        path=r"/v1/images$",
+        request=("model", "prompt"),
+        sources=(IMAGES_SOURCE,),
+        response_id=(),
+        end=rb'"image_generation\.completed"',
     ),
     Flavour(
         name="deepinfra",

@@ -154,12 +154,21 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/interactions$",
         request=("model|agent", "input"),
         looks=any_of(has_object("interaction"), has_type("interaction.", member="event_type")),
-        sources=(Source(("interaction.usage", "usage"), _INTERACTIONS),),
+        # A step may state what was used until then: `StepDeltaMetadata` of the google-genai SDK.
+        sources=(Source(("interaction.usage", "usage", "metadata.total_usage"), _INTERACTIONS),),
         stored=r"(?:/interactions/v1_[^/:]+|/locations/[^/]+/interactions/[^/:]+)(?:[:/]cancel)?$",
         model=("interaction.model", "model"),
         response_id=("interaction.id", "id"),
         service_tier=("interaction.service_tier", "service_tier"),
         end=rb'"interaction\.complete|\[DONE\]',
+    ),
+    # A voice that a model designs. The google-genai SDK: `VoiceOutput`.
+    Flavour(
+        name="gemini-voices",
+        home="google_genai",
+        path=r"/v1(?:alpha|beta)\d*/voices$",
+        request=("type",),
+        sources=(Source(("usage",), _INTERACTIONS),),
     ),
     # A model of one's own on an endpoint, asked for chat completions; other models answer there as well.
     # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/open-models/vllm/use-vllm

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, has_object, has_type
+from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.providers.openai import OPENAI, OPENAI_INPUT
+from pytest_llm_usage.wire.schema import UsageSchema
+
+_ANNOTATIONS = ("document_annotation", "pages[].images[].image_annotation")
 
 FLAVOURS: tuple[Flavour, ...] = (
     # https://docs.mistral.ai/api/endpoint/beta/conversations
@@ -37,6 +41,17 @@ FLAVOURS: tuple[Flavour, ...] = (
         answered_by=("openai-chat", "openai-embeddings", "mistral-conversations"),
         kind="batch-results",
     ),
-    # Billed by the page: no tokens are stated.
-    Flavour(name="mistral-ocr", home="mistral", path=r"/ocr$", request=("document",), response_id=()),
+    # Billed by the page; one that was annotated has another price. The mistralai SDK: `OCRResponse`.
+    Flavour(
+        name="mistral-ocr",
+        home="mistral",
+        path=r"/ocr$",
+        request=("document",),
+        sources=(Source(("usage_info",), UsageSchema(input=(), other_units=("pages_processed",), tokens_unsaid=True)),),
+        items=(
+            BilledItems("page", ("usage_info.pages_processed",), unless=_ANNOTATIONS),
+            BilledItems("annotated_page", ("usage_info.pages_processed",), only_if=_ANNOTATIONS),
+        ),
+        response_id=(),
+    ),
 )

@@ -31,6 +31,7 @@ _OPENAI_ITEMS = (
             "num_search_queries",
             "server_side_tool_usage_details.web_search_calls",
             "server_tool_use.web_search_requests",
+            "server_tool_use_details.web_search_requests",
             "connectors.web_search",
             "tool_calls_details.search_web.invocation",
         ),
@@ -43,15 +44,18 @@ _OPENAI_ITEMS = (
     ),
     BilledItems("image_generation", ("connectors.image_generation",)),
     BilledItems("search_source", ("num_sources_used",)),
+    # Mistral: sound in a chat. The mistralai SDK: `UsageInfo`.
+    BilledItems("audio_second", ("prompt_audio_seconds",), is_billed=lambda _: False, begun=True),
 )
 
 #: OpenRouter, where a call on a key of one's own costs a fee beside the provider's bill; Perplexity; xAI, whose zero ticks
 #: are what resellers of the model pass on; DeepInfra.
 #: https://openrouter.ai/docs/use-cases/usage-accounting, https://docs.perplexity.ai/api-reference,
 #: https://docs.x.ai/docs/api-reference, https://deepinfra.com/docs/advanced/response_format
+OPENROUTER_COST = StatedCost(path="cost", fee_only="is_byok", upstream="cost_details.upstream_inference_cost")
 _OPENAI_COSTS = (
     StatedCost(path="cost_in_usd_ticks", units_per_usd=10**10, zero_is_unset=True),
-    StatedCost(path="cost", fee_only="is_byok", upstream="cost_details.upstream_inference_cost"),
+    OPENROUTER_COST,
     StatedCost(path="cost.total_cost"),
     StatedCost(path="estimated_cost"),
 )
@@ -108,6 +112,8 @@ OPENAI = UsageSchema(
     billed_output_details={
         "image": ("output_tokens_details.image_tokens", "completion_tokens_details.image_tokens"),
     },
+    # Perplexity's research: https://docs.perplexity.ai/docs/sonar/models/sonar-deep-research
+    billed_output_apart={"citation": ("citation_tokens",)},
     items=_OPENAI_ITEMS,
     costs=_OPENAI_COSTS,
 )
@@ -164,8 +170,38 @@ _VIDEO = UsageSchema(input=(), other_units=("seconds",), items=(BilledItems("vid
 #: The openai SDK: `GraderRunResponse`; the grader's model is told by its total alone.
 _GRADER = UsageSchema(input=(), total=("token_usage",), other_units=("execution_time",))
 
-#: xAI's pictures state their cost, and no tokens: https://docs.x.ai/docs/guides/image-generations
-_IMAGES = replace(OPENAI, other_units=("cost_in_usd_ticks",))
+#: Tokens of a picture, unless details say otherwise: the end of a stream has none (the openai SDK:
+#: `ImageGenCompletedEvent`). xAI's pictures state their cost, and no tokens: https://docs.x.ai/docs/guides/image-generations
+_IMAGES = replace(
+    OPENAI,
+    other_units=("cost_in_usd_ticks",),
+    billed_output_details={
+        "image": (*OPENAI.billed_output_details["image"], "output_tokens", "completion_tokens"),
+    },
+)
+IMAGES_SOURCE = Source(("usage",), _IMAGES)
+
+#: The openai SDK: `UsageDuration`; OpenRouter's `STTUsage` has both.
+_SPEECH = replace(
+    OPENAI,
+    other_units=("seconds", "prompt_audio_seconds"),
+    tokens_unsaid=True,
+    items=(BilledItems("audio_second", ("seconds", "prompt_audio_seconds"), is_billed=lambda _: False, begun=True),),
+)
+#: What the older transcriptions in full (`verbose_json`) say. The openai SDK: `TranscriptionVerbose`.
+_SPEECH_IN_FULL = UsageSchema(
+    input=(),
+    other_units=("duration",),
+    tokens_unsaid=True,
+    items=(BilledItems("audio_second", ("duration",), begun=True),),
+)
+
+#: Meta's Llama API has a list of numbers: https://llama.developer.meta.com/docs/api/chat
+_LLAMA_API = UsageSchema(
+    input=("metrics[metric=num_prompt_tokens].value",),
+    output=("metrics[metric=num_completion_tokens].value",),
+    total=("metrics[metric=num_total_tokens].value",),
+)
 
 #: https://platform.openai.com/docs/guides/tools-web-search#output-and-citations: of what the tool does searches are billed,
 #: and pages that it opens are not; a container of the code interpreter is billed, not what runs in it.
@@ -226,7 +262,7 @@ FLAVOURS: tuple[Flavour, ...] = (
             r"(?:/invocations|:(?:streamRawPredict|rawPredict))|/inference:complete)$"
         ),
         looks=has_object("chat.completion", "chat.completion.chunk"),
-        sources=(OPENAI_SOURCE,),
+        sources=(OPENAI_SOURCE, Source(("event", ""), _LLAMA_API)),
         # Of Groq's systems of several models: `UsageBreakdown` of the groq SDK.
         tools=(
             ToolUsage(
@@ -289,7 +325,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="openai-images",
         home="openai",
         path=r"/images/(?:generations|edits|variations)$",
-        sources=(Source(("usage",), _IMAGES),),
+        sources=(IMAGES_SOURCE,),
         # The openai SDK: `SvgUsage`.
         tools=(ToolUsage(kind="svg", paths=("svg_usage",), schema=OPENAI, model=("model",)),),
         end=rb'"image_(?:generation|edit)\.completed"',
@@ -303,10 +339,11 @@ FLAVOURS: tuple[Flavour, ...] = (
         sources=(Source(("",), _VIDEO),),
         stored=r"/videos/video_[^/]+$",
     ),
-    # The openai SDK: `Decision`.
+    # The openai SDK: `Decision`. It has prices of its own.
     Flavour(
         name="openai-decisions",
         home="openai",
+        seller="openai-decisions",
         path=r"/decisions$",
         request=("model", "input"),
         looks=has_members("answers", "usage", "model"),
@@ -326,8 +363,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="openai-audio",
         home="openai",
         path=r"/audio/(?:transcriptions|translations|speech)$",
-        sources=(Source(("usage",), OPENAI),),
-        end=rb'"(?:transcript\.text|speech\.audio)\.done"',
+        sources=(Source(("usage",), _SPEECH), Source(("",), _SPEECH_IN_FULL)),
+        end=rb'"(?:transcript\.text|transcription|speech\.audio)\.done"',
     ),
     # OpenAI's and Mistral's batches hand out their answers as a file, like any other file.
     Flavour(

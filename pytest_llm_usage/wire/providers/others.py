@@ -166,6 +166,27 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=(),
         response_id=(),
     ),
+    # https://api.ncloud-docs.com/docs/en/clovastudio-chatcompletionsv3: the last event of a stream is the result.
+    Flavour(
+        name="clova-chat",
+        home="naver",
+        path=r"/v[13]/(?:testapp/|serviceapp/)?(?:v\d/)?chat-completions/(?P<model>[^/]+)$",
+        request=("messages",),
+        sources=(Source(("result.usage", "usage"), _OCI),),
+        model=(),
+        response_id=(),
+        end=rb'"finishReason"\s*:\s*"',
+    ),
+    # Orchestration: https://api.sap.com/api/ORCHESTRATION_API_v2/overview
+    Flavour(
+        name="sap-orchestration",
+        home="sap",
+        path=r"/inference/deployments/[^/]+/(?:v2/)?completion$",
+        sources=(Source(("final_result.usage", "orchestration_result.usage"), OPENAI),),
+        model=("final_result.model", "orchestration_result.model"),
+        response_id=("final_result.id", "orchestration_result.id"),
+        end=FINISHED,
+    ),
     Flavour(
         name="assemblyai-lemur",
         home="assemblyai",

@@ -30,11 +30,11 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/multimodalembeddings$",
         sources=(Source(("usage",), _VOYAGE_MULTIMODAL),),
     ),
-    # Also Voyage's and Perplexity's contextualised embeddings.
+    # Also Voyage's and Perplexity's contextualised embeddings, and Nomic's.
     Flavour(
         name="openai-embeddings",
         home="openai",
-        path=r"(?:/deployments/(?P<deployment>[^/]+))?/(?:contextualized)?embeddings$",
+        path=r"(?:/deployments/(?P<deployment>[^/]+))?/(?:(?:contextualized)?embeddings|v1/embedding/(?:text|image))$",
         looks=holds_embeddings,
         sources=(Source(("usage",), OPENAI_INPUT),),
     ),

@@ -213,7 +213,13 @@ HOSTS = (
         "sonar-deep-research",
         "perplexity SDK: UsageInfo",
         details(citation_tokens=500, num_search_queries=18, reasoning_tokens=7, cost={"total_cost": 0.4}),
-        {"stated": "0.4", "received": {"reasoning": 7}, "items": {"web_search": 18}, "cost": "stated"},
+        {
+            "stated": "0.4",
+            "received": {"reasoning": 7},
+            "billed": (20, 510, {}, {"reasoning": 7, "citation": 500}),
+            "items": {"web_search": 18},
+            "cost": "stated",
+        },
     ),
     (
         "NVIDIA",
@@ -291,7 +297,7 @@ HOSTS = (
         {"sent": {"cache_read": 10}},
     ),
     (
-        "zai",
+        "zhipuai",
         "https://open.bigmodel.cn/api/paas/v4/chat/completions",
         "glm-4.6",
         "https://docs.bigmodel.cn/api-reference",
@@ -1242,10 +1248,13 @@ ROWS = (
         "pages",
         {"pages": [], "model": "mistral-ocr-2512", "usage_info": {"pages_processed": 3, "doc_size_bytes": 9}},
         None,
-        request={"model": "mistral-ocr-latest", "document": {}},
-        model="mistral-ocr-2512",
+        billed=(0, 0, {}, {}),
         status="no_usage",
         note="the response states no usage",
+        request={"model": "mistral-ocr-latest", "document": {}},
+        model="mistral-ocr-2512",
+        items={"page": 3},
+        cost="3*2000",
     ),
     api(
         url="https://api.mistral.ai/v1/chat/moderations",
@@ -1277,5 +1286,6 @@ ROWS = (
         },
         (4, 26, 406),
         model="voxtral-mini-latest",
+        items={"audio_second": 10},
     ),
 )

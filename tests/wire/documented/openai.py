@@ -507,6 +507,7 @@ ROWS = (
         {"answers": [{"type": "predicate", "probability": 0.9}], "model": "m-1", "usage": used(40, 2)},
         (40, 2),
         model="m-1",
+        seller="openai-decisions",
         sent=RESPONSES_ZERO,
         received={"reasoning": 0},
     ),
@@ -591,6 +592,7 @@ ROWS = (
         (50, 1056),
         request={"model": "gpt-image-1", "prompt": "hi"},
         model="gpt-image-1",
+        billed=(50, 1056, {}, {"image": 1056}),
         cost="50*5 + 1056*40",
     ),
     api(url=f"{OPENAI}/images/edits", source="openai SDK: ImagesResponse", flavour="openai-images", provider="openai")(
@@ -608,7 +610,7 @@ ROWS = (
         (350, 1056),
         request={"model": "gpt-image-1", "prompt": "hi"},
         model="gpt-image-1",
-        billed=(350, 1056, {"image": 300}, {}),
+        billed=(350, 1056, {"image": 300}, {"image": 1056}),
         cost="50*5 + 300*10 + 1056*40",
     ),
     api(
@@ -631,6 +633,7 @@ ROWS = (
         (50, 50),
         request={"model": "gpt-image-1", "prompt": "hi"},
         model="gpt-image-1",
+        billed=(50, 50, {}, {"image": 50}),
     ),
     api(url=f"{OPENAI}/images/generations", source="openai SDK: SvgUsage", flavour="openai-images", provider="openai")(
         "drawing with a model of its own",
@@ -649,6 +652,7 @@ ROWS = (
         (50, 50),
         request={"model": "gpt-image-2", "prompt": "hi"},
         model="gpt-image-2",
+        billed=(50, 50, {}, {"image": 50}),
         parts=(("svg", "gpt-5", 7, 90),),
     ),
     api(
@@ -682,10 +686,13 @@ ROWS = (
         "transcription by the second",
         {"text": "Hi", "usage": {"type": "duration", "seconds": 9}},
         None,
-        request={"model": "whisper-1"},
-        model="whisper-1",
+        billed=(0, 0, {}, {}),
         status="no_usage",
         note="the response states no usage",
+        request={"model": "whisper-1"},
+        model="whisper-1",
+        items={"audio_second": 9},
+        cost="9*100",
     ),
     api(
         url=f"{OPENAI}/audio/speech",

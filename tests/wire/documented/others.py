@@ -745,4 +745,18 @@ ROWS = (
         status="no_usage",
         note="looks like a model call that is not read: llm.example.com/v3/ask",
     ),
+    api(
+        url="https://llm.example.com/v3/vectors",
+        source="no documentation",
+        flavour="unknown",
+        provider=None,
+        model="wonder-1",
+        request={"model": "wonder-1", "texts": ["hi"]},
+    )(
+        "a usage that counts what was sent alone",
+        {"vectors": [[0.1]], "usage": {"total_tokens": 20}},
+        None,
+        status="no_usage",
+        note="looks like a model call that is not read: llm.example.com/v3/vectors",
+    ),
 )
