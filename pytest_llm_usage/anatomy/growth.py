@@ -14,14 +14,14 @@ from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT, total
 from pytest_llm_usage.text import usd
 
-__all__ = ["Growth", "GrowthKind", "growths"]
+__all__ = ["FEWEST_CALLS", "Growth", "GrowthKind", "conversations", "growths"]
 
 #: ``constant``: each call sends as much. ``linear``: each sends about as much more than the one before.
 #: ``quadratic``: what each sends more grows as well.
 GrowthKind: TypeAlias = Literal["constant", "linear", "quadratic"]
 
 #: Fewer calls say nothing about how it goes on.
-_FEWEST_CALLS = 4
+FEWEST_CALLS = 4
 #: What is added grows where a line through it explains this share of its spread, and the last is so many times the first.
 _EXPLAINED = Fraction(9, 10)
 _TIMES = 2
@@ -84,18 +84,25 @@ def growths(calls: Iterable[Call], prompt_of: Callable[[Call], Prompt | None]) -
         calls: In the order in which they started.
         prompt_of: What a call sent; None where that cannot be read.
     """
-    conversations: dict[tuple[str, str | None, str], list[Call]] = {}
+    return tuple(
+        Growth(_kind([_input(call) for call in made]), tuple(made))
+        for made in conversations(calls, prompt_of).values()
+        if len(made) >= FEWEST_CALLS
+    )
+
+
+def conversations(
+    calls: Iterable[Call], prompt_of: Callable[[Call], Prompt | None]
+) -> dict[tuple[str, str | None, str], list[Call]]:
+    """The calls of each conversation, by model, node and first message; those that cannot be read are left out."""
+    found: dict[tuple[str, str | None, str], list[Call]] = {}
     for call in calls:
         prompt = prompt_of(call) if call.is_billed and call.usage is not None else None
         if prompt is None:
             continue
         first = next((piece.content for piece in prompt.pieces if piece.part in ("user", "history")), "")
-        conversations.setdefault((call.model, call.node, first), []).append(call)
-    return tuple(
-        Growth(_kind([_input(call) for call in made]), tuple(made))
-        for made in conversations.values()
-        if len(made) >= _FEWEST_CALLS
-    )
+        found.setdefault((call.model, call.node, first), []).append(call)
+    return found
 
 
 def _input(call: Call) -> int:

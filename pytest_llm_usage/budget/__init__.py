@@ -8,10 +8,12 @@ fails, and when, is decided above.
 from pytest_llm_usage.budget.amounts import parse_count, parse_share, parse_usd
 from pytest_llm_usage.budget.breaches import Breach, breaches, must_stop, spending
 from pytest_llm_usage.budget.failure import call_lines, failure_text
-from pytest_llm_usage.budget.limits import BUDGET_KINDS, BudgetKind, Limits
+from pytest_llm_usage.budget.limits import BUDGET_KINDS, GROWTH_LIMITS, LIMIT_KEYWORDS, BudgetKind, Limits
 
 __all__ = [
     "BUDGET_KINDS",
+    "GROWTH_LIMITS",
+    "LIMIT_KEYWORDS",
     "Breach",
     "BudgetKind",
     "Limits",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # settings loads this module at every start of pytest
     from pytest_llm_usage.ledger import Call
     from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["BUDGET_KINDS", "BudgetKind", "Limits"]
+__all__ = ["BUDGET_KINDS", "GROWTH_LIMITS", "LIMIT_KEYWORDS", "BudgetKind", "Limits"]
 
 #: pytest shows the user's line alone.
 __tracebackhide__ = hides_frames
@@ -134,6 +134,8 @@ class Limits:
         min_cache_read: The least share of the input that is read from a cache, as the providers report it.
         max_cost: USD.
         max_calls: Requests to models; 0 means none at all. Answers of LangChain's own cache are none.
+        max_growth: How the input of a conversation of four calls or more may grow from call to call, at most: one of
+            `GROWTH_LIMITS`. It is no number of a call's: `anatomy.growth_limit` compares it.
         model: A pattern (`gpt-4o*`); only calls of models that match it count.
         origins: Where each limit was set (`--max-tokens`, `@pytest.mark.llm_budget`), for the failure text.
     """
@@ -202,6 +204,7 @@ class Limits:
             help="fail a test that makes more than N model calls",
         ),
     )
+    max_growth: str | None = None
     model: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -214,7 +217,7 @@ class Limits:
         """
         parsed: dict[str, Any] = {}
         for name, value in values.items():
-            if name not in _KEYWORDS:
+            if name not in LIMIT_KEYWORDS:
                 raise ConfigurationError(f"{origin}: {_unknown_keyword(name)}")
             if value is None:
                 continue
@@ -228,7 +231,7 @@ class Limits:
         """These limits, and those of `other` where these set none: the nearest wins, limit by limit."""
         merged: dict[str, Any] = {}
         origins: dict[str, str] = {}
-        for name in BUDGET_KINDS:
+        for name in _LIMITS:
             source = self if getattr(self, name) is not None else other
             merged[name] = getattr(source, name)
             if name in source.origins:
@@ -236,7 +239,7 @@ class Limits:
         return Limits(**merged, model=self.model, origins=origins)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) is not None for name in BUDGET_KINDS)
+        return any(getattr(self, name) is not None for name in _LIMITS)
 
     def covers(self, call: Call) -> bool:
         """Whether a call counts towards these limits."""
@@ -247,14 +250,24 @@ class Limits:
         return self.model is None or fnmatchcase(model, self.model)
 
 
-#: Everything that can be limited, by the keyword of the marker.
+#: Everything that is counted or summed and can be limited, by the keyword of the marker.
 BUDGET_KINDS: Mapping[str, BudgetKind] = {f.name: f.metadata["kind"] for f in fields(Limits) if "kind" in f.metadata}
-_KEYWORDS = (*BUDGET_KINDS, "model")
+_LIMITS = (*BUDGET_KINDS, "max_growth")
+#: The keywords of the marker.
+LIMIT_KEYWORDS = (*_LIMITS, "model")
+#: What `max_growth` takes: a conversation may grow so, or less.
+GROWTH_LIMITS = ("constant", "linear")
 
 
 def _parsed(name: str, value: object) -> object:
     if name in BUDGET_KINDS:
         return BUDGET_KINDS[name].parse(value)
+    if name == "max_growth":
+        if value in GROWTH_LIMITS:
+            return value
+        raise ConfigurationError(
+            f"{value!r} is not a growth that can be a limit ({', '.join(map(repr, GROWTH_LIMITS))})"
+        )
     if isinstance(value, str) and value:
         return value
     raise ConfigurationError(f"{value!r} is not a pattern of a model's name (example: 'gpt-4o*')")
@@ -263,6 +276,6 @@ def _parsed(name: str, value: object) -> object:
 def _unknown_keyword(name: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 -- only on the way to an error
 
-    near = get_close_matches(name, _KEYWORDS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f" (it takes {', '.join(_KEYWORDS)})"
+    near = get_close_matches(name, LIMIT_KEYWORDS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f" (it takes {', '.join(LIMIT_KEYWORDS)})"
     return f"{name!r} is not a limit{hint}"

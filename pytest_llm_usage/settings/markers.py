@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from pytest_llm_usage.budget import BUDGET_KINDS, Limits
+from pytest_llm_usage.budget import LIMIT_KEYWORDS, Limits
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.settings.config import Settings
 from pytest_llm_usage.settings.options import parse_record_mode
 
 _BUDGET_MARKER = (
-    f"llm_budget({', '.join(f'{name}=None' for name in BUDGET_KINDS)}, "
-    "model=None): fail the test if its model calls exceed a limit; with model='gpt-4o*' the limits hold for those models"
+    f"llm_budget({', '.join(f'{name}=None' for name in LIMIT_KEYWORDS)}): "
+    "fail the test if its model calls exceed a limit; with model='gpt-4o*' the limits hold for those models"
 )
 _CASSETTE_MARKER = (
     "llm_cassette(name=None, record=None, match_on=None, ignore_body=None): name the test's cassette, or say how it "

@@ -22,7 +22,7 @@ from pytest_llm_usage.tracker.live import live_text
 from pytest_llm_usage.tracker.origin import Origin, origins_of
 from pytest_llm_usage.tracker.reconcile import Discrepancy
 from pytest_llm_usage.tracker.scope import Section, Sections, current_scope
-from pytest_llm_usage.tracker.view import LLMUsage, Missing
+from pytest_llm_usage.tracker.view import LLMUsage, Missing, growth_failures
 from pytest_llm_usage.wire.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -340,7 +340,9 @@ class Tracker:
         calls = self.calls()
         unpriced_holds = self.unpriced != "error"
         found = [breach for limits in self.limits for breach in breaches(limits, calls, unpriced_holds=unpriced_holds)]
-        return failure_text(found, calls, self._stopped) if found else None
+        texts = [failure_text(found, calls, self._stopped)] if found else []
+        texts += growth_failures(self.limits, calls, self.prompt_of)
+        return "\n\n".join(texts) or None
 
     @property
     def _is_limited(self) -> bool:

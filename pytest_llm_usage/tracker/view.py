@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from functools import partial
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.anatomy.prompt import Prompt
     from pytest_llm_usage.tracker.reconcile import Discrepancy
 
-__all__ = ["LLMUsage", "LLMUsageWarning", "Missing"]
+__all__ = ["LLMUsage", "LLMUsageWarning", "Missing", "growth_failures"]
 
 #: pytest shows the user's line alone.
 __tracebackhide__ = hides_frames
@@ -262,9 +262,12 @@ class LLMUsage:
             ConfigurationError: A keyword or value that cannot be read.
         """
         calls = self.calls
-        found = breaches(Limits.parse(limits, origin="assert_within"), calls)
-        if found:
-            raise BudgetExceededError(failure_text(found, calls))
+        parsed = Limits.parse(limits, origin="assert_within")
+        found = breaches(parsed, calls)
+        texts = [failure_text(found, calls)] if found else []
+        texts += growth_failures([parsed], calls, self._source.prompt_of)
+        if texts:
+            raise BudgetExceededError("\n\n".join(texts))
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain JSON-able data by model: calls, tokens, details that are not zero, cost in USD as a string.
@@ -315,6 +318,18 @@ class LLMUsage:
         lines += [f"  {call.index + 1}  {call.model}  {call.quote.reason}" for call in unpriced]
         fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
         return "\n".join((*lines, *(f"Add to the file of llm_usage_prices:  {fix}" for fix in fixes)))
+
+
+def growth_failures(
+    limits: Iterable[Limits], calls: Sequence[Call], prompt_of: Callable[[Call], Prompt | None]
+) -> list[str]:
+    """What `max_growth` of each of the limits says (see `anatomy.growth_limit`); nothing is loaded where none has it."""
+    limited = [each for each in limits if each.max_growth is not None]
+    if not limited:
+        return []
+    from pytest_llm_usage.anatomy.growth_limit import growth_failure  # noqa: PLC0415 -- only where it is limited
+
+    return [text for each in limited if (text := growth_failure(each, calls, prompt_of)) is not None]
 
 
 def _is(of: Callable[[Call], Any], value: object, call: Call) -> bool:
