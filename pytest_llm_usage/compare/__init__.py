@@ -7,7 +7,7 @@ Snapshots ask `compare_usage` with `Tolerances`; reports ask `compare_runs` with
 """
 
 from pytest_llm_usage.compare.aliases import added_usage, model_name, parse_model_names, with_model_names
-from pytest_llm_usage.compare.amounts import PRICE_FROM
+from pytest_llm_usage.compare.amounts import PARTS, PRICE_FROM
 from pytest_llm_usage.compare.change import FieldChange, ModelChange, compare_usage, is_within
 from pytest_llm_usage.compare.merging import MergedRun, merge_runs
 from pytest_llm_usage.compare.render import causes, change_lines
@@ -16,6 +16,7 @@ from pytest_llm_usage.compare.tolerance import NO_TOLERANCE, Tolerance, Toleranc
 
 __all__ = [
     "NO_TOLERANCE",
+    "PARTS",
     "PRICE_FROM",
     "Comparison",
     "FieldChange",

@@ -24,6 +24,8 @@ DETAILS = {"input_token_details": "input", "output_token_details": "output"}
 ITEMS = "billed_items"
 #: By whose price the cost is; told, not compared.
 PRICE_FROM = "price_from"
+#: The mapping of the input by part, estimated: tokens by part, `tools_by_name`, and `estimated_by`.
+PARTS = "input_by_part"
 #: `$`, the number, `%`.
 AMOUNT = r"(\$?)(\d+(?:\.\d+)?|\.\d+)(%?)"
 

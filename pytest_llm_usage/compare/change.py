@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from pytest_llm_usage import money
-from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, PRICE_FROM, Number, Usage, Value
+from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, PARTS, PRICE_FROM, Number, Usage, Value
 from pytest_llm_usage.compare.tolerance import NO_ROOM, NO_TOLERANCE, Tolerance, Tolerances
 
 #: What follows from the other counts: held to a tolerance of its own only where one is named.
@@ -20,12 +20,13 @@ class FieldChange:
     """One number then and now; None is unknown (for `cost_usd`: unpriced).
 
     Attributes:
-        name: `calls`, `input_tokens`, `cache_read`, `cost_usd` …
+        name: `calls`, `input_tokens`, `cache_read`, `cost_usd`, `input_by_part.system`, `input_by_part.tools_by_name.search` …
         was: Before; 0 where it was not there.
         now: Now; 0 where it is not there.
         allowed: Whether the tolerance allows the move.
         tolerance: What it was held to.
         is_detail: Whether it is a part of the count before it.
+        is_estimate: Whether it is an estimate.
     """
 
     name: str
@@ -34,6 +35,12 @@ class FieldChange:
     allowed: bool = True
     tolerance: Tolerance = NO_ROOM
     is_detail: bool = False
+    is_estimate: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name without that of the mapping in which it stands."""
+        return self.name.removeprefix(f"{PARTS}.").removeprefix("tools_by_name.")
 
     @property
     def moved(self) -> bool:
@@ -94,12 +101,59 @@ def _compare_model(
         before, after = _value(was, name, container), _value(now, name, container)
         allowed = tolerance.allows(before, after) or (group is not None and tolerance.ratchet)
         changes.append(FieldChange(name, before, after, allowed, tolerance, group is not None))
+    changes += _part_changes((was or {}).get(PARTS), (now or {}).get(PARTS), tolerances, both=None not in (was, now))
     changes = _with_derived(changes, tolerances)
     if was is None or now is None:
         status = "new" if was is None else "gone"
     else:
         status = "changed" if any(change.moved for change in changes) else "same"
     return ModelChange(model, status, tuple(changes))
+
+
+def _part_changes(was: Any, now: Any, tolerances: Tolerances, *, both: bool) -> list[FieldChange]:
+    """The parts of the input then and now, where they were asked for.
+
+    Args:
+        was: Before; None where they were not written down.
+        now: Now.
+        tolerances: Each part is held to that of input tokens; a ratchet lets none of them rise.
+        both: Whether the model was called then and is called now.
+    """
+    sides = [side if isinstance(side, Mapping) else {} for side in (was, now)]
+    if both and bool(was) != bool(now):
+        before, after = ("yes" if side else "no" for side in sides)
+        return [FieldChange(PARTS, before, after, allowed=False)]
+    before, after = (str(side.get(_COUNTER, "")) for side in sides)
+    if both and before != after:
+        return [FieldChange(f"{PARTS}.{_COUNTER}", before, after, allowed=False)]
+    flat = [_flat(side) for side in sides]
+    changes = []
+    for name in dict.fromkeys((*flat[1], *flat[0])):
+        tolerance, _named = tolerances.of_field(name.rpartition(".")[2], "input")
+        size_before, size_after = (_value(side, name, None) for side in flat)
+        allowed = tolerance.allows(size_before, size_after)
+        changes.append(
+            FieldChange(
+                f"{PARTS}.{name}", size_before, size_after, allowed, tolerance, is_detail=True, is_estimate=True
+            )
+        )
+    return changes
+
+
+_COUNTER = "estimated_by"
+_TOOLS = "tools_by_name"
+
+
+def _flat(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts as one mapping; tools go by `tools_by_name.…`, behind `tools`."""
+    tools = parts.get(_TOOLS)
+    flat: dict[str, Any] = {}
+    for name, value in parts.items():
+        if name == _TOOLS and isinstance(tools, Mapping):
+            flat |= {f"{_TOOLS}.{tool}": size for tool, size in tools.items()}
+        elif name != _COUNTER:
+            flat[name] = value
+    return flat
 
 
 def _with_derived(changes: list[FieldChange], tolerances: Tolerances) -> list[FieldChange]:
@@ -120,7 +174,7 @@ def _field_names(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tup
     """Every number on either side: its name, and the mapping it stands in where that is not the model's own."""
     names = {*was, *now}
     containers = {f"{group}_tokens": container for container, group in DETAILS.items()} | {"total_tokens": ITEMS}
-    for name in (*FIELDS, *sorted(names.difference(FIELDS, DETAILS, {ITEMS, PRICE_FROM}))):
+    for name in (*FIELDS, *sorted(names.difference(FIELDS, DETAILS, {ITEMS, PARTS, PRICE_FROM}))):
         if name in names:
             yield name, None
         if container := containers.get(name):

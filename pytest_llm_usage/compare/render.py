@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 
-from pytest_llm_usage.compare.amounts import TOKEN_FIELDS, Value, plain
+from pytest_llm_usage.compare.amounts import PARTS, TOKEN_FIELDS, Value, plain
 from pytest_llm_usage.compare.change import DERIVED, FieldChange, ModelChange
 from pytest_llm_usage.compare.tolerance import Tolerance
 from pytest_llm_usage.text import columns, percent, plural, tokens, usd
@@ -41,12 +42,10 @@ def _side_by_side(changes: Iterable[ModelChange]) -> list[ModelChange]:
     gone, new = swap
     names = {item.name: item for item in (*new.fields, *gone.fields)}
     fields = tuple(
-        FieldChange(
-            name,
-            gone[name].was,
-            new[name].now,
-            tolerance=item.tolerance,
-            is_detail=item.is_detail,
+        replace(
+            item,
+            was=gone[name].was,
+            now=new[name].now,
             allowed=item.tolerance.allows(gone[name].was, new[name].now),
         )
         for name, item in names.items()
@@ -66,7 +65,7 @@ def _is_listed(item: FieldChange, change: ModelChange) -> bool:
 
 
 def _row(item: FieldChange) -> tuple[str, ...]:
-    name = f"  {'  ' if item.is_detail else ''}{item.name}"
+    name = f"  {'  ' if item.is_detail else ''}{'  ' if _tool_of(item) else ''}{item.label}"
     was, now = _shown(item, item.was), _shown(item, item.now)
     if was == now and isinstance(item.was, Decimal) and isinstance(item.now, Decimal) and item.moved:
         was, now = plain(item.was), plain(item.now)
@@ -81,7 +80,8 @@ def _shown(item: FieldChange, value: Value) -> str:
         return value
     if item.name == "cost_usd":
         return "0" if value == 0 else usd(None if value is None else Decimal(value))
-    return tokens(value) if value is None or isinstance(value, int) else plain(value)
+    about = "~" if item.is_estimate and value else ""
+    return about + (tokens(value) if value is None or isinstance(value, int) else plain(value))
 
 
 def _signed(item: FieldChange) -> tuple[str, str]:
@@ -91,7 +91,7 @@ def _signed(item: FieldChange) -> tuple[str, str]:
         return "", ""
     sign = "+" if by > 0 else "-"
     size = by.copy_abs() if isinstance(by, Decimal) else abs(by)
-    amount = _shown(item, size)
+    amount = _shown(item, size).removeprefix("~")
     share = f"{sign}{percent(size, item.was)}" if item.was else ""
     return f"<{sign}{amount[1:]}" if amount.startswith("<") else f"{sign}{amount}", share
 
@@ -143,13 +143,73 @@ def _cause(change: ModelChange, where: Callable[[str, str], str], then: str, now
             verb = "grew" if by > 0 else "shrank"
             place = where(change.model, name) if by > 0 else ""
             yield f"{noun} {verb} by {plural(abs(by), 'token')}" + (f" (the largest: {place})" if place else "")
+    yield from _part_causes(counts, is_per_call=not calls.moved)
     for item in counts:
         if item.name not in _TOLD_APART and not item.is_detail and isinstance(item.by, int):
             yield f"{abs(item.by):,} {item.name} {'more' if item.by > 0 else 'fewer'}"
     if all(item.is_detail for item in counts):
-        yield f"the same tokens, split otherwise ({', '.join(item.name for item in counts)})"
+        yield f"the same tokens, split otherwise ({', '.join(item.label for item in counts)})"
     if change["cost_usd"].moved and then and now and then != now:
         yield f"and by another price ({then} then, {now} now)"
+
+
+#: So many tools and parts are named.
+_MOST_PARTS = 3
+
+
+def _part_causes(moved: Iterable[FieldChange], *, is_per_call: bool) -> Iterator[str]:
+    """Which tools' schemas and which other parts of the input moved, the furthest first.
+
+    Args:
+        moved: What moved.
+        is_per_call: Whether the number of calls is the same, so that a part that takes more has grown.
+    """
+    moved = list(moved)
+    for item in moved:
+        if item.name == PARTS:
+            if item.was == "no":
+                yield "the snapshot has no parts of the input yet, which input_by_part=True asks for"
+            else:
+                yield "the snapshot has the parts of the input, which the test does not ask for (input_by_part=True)"
+        elif item.name.startswith(f"{PARTS}.estimated_by"):
+            yield (
+                f"the parts of the input were estimated by {item.was} then and by {item.now} now, so they are not "
+                f"compared (the extra pytest-llm-usage[estimate] brings OpenAI's tokenizers)"
+            )
+    by_size = sorted(
+        ((item.by, item) for item in moved if item.is_estimate and isinstance(item.by, int)),
+        key=lambda pair: -abs(pair[0]),
+    )
+    tools = [pair for pair in by_size if _tool_of(pair[1])]
+    # What the tools' schemas take together is said where no single one moved.
+    others = [pair for pair in by_size if not _tool_of(pair[1]) and not (tools and pair[1].label == "tools")]
+    for by, item in (*tools[:_MOST_PARTS], *others[:_MOST_PARTS]):
+        tool, size = _tool_of(item), f"~{plural(abs(by), 'token')}"
+        what = f"the schema of {tool}" if tool else _PART_WORDS.get(item.label, item.label)
+        if tool and not item.was:
+            yield f"a tool that was not sent before: {tool} ({size})"
+        elif tool and not item.now:
+            yield f"a tool is no longer sent: {tool} ({size})"
+        elif is_per_call:
+            yield f"{what} {'grew' if by > 0 else 'shrank'} by {size}"
+        else:
+            yield f"{what} took {size} {'more' if by > 0 else 'less'}"
+
+
+_PART_WORDS = {
+    "system": "the system prompt",
+    "tools": "the tools' schemas",
+    "history": "the earlier messages",
+    "tool_results": "what tools returned",
+    "user": "the user's message",
+    "other": "what is none of the parts",
+}
+
+
+def _tool_of(item: FieldChange) -> str:
+    """The tool whose schema an estimate is of; empty for all else."""
+    prefix = f"{PARTS}.tools_by_name."
+    return item.name.removeprefix(prefix) if item.name.startswith(prefix) else ""
 
 
 #: What has a sentence of its own.

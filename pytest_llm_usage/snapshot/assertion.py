@@ -7,7 +7,7 @@ syrupy's other extensions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from syrupy.location import PyTestLocation
 
 from pytest_llm_usage.compare import (
     NO_TOLERANCE,
+    PARTS,
     PRICE_FROM,
     Tolerances,
     compare_usage,
@@ -27,8 +28,9 @@ from pytest_llm_usage.compare import (
     model_name,
     with_model_names,
 )
-from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.ledger import price_sources
+from pytest_llm_usage.errors import ConfigurationError, UsageUnknownError
+from pytest_llm_usage.input_by_part import InputByPart
+from pytest_llm_usage.ledger import Call, price_sources
 from pytest_llm_usage.snapshot.file import UsageFile, dump, edit_file, parsed
 from pytest_llm_usage.snapshot.syrupy_session import hide_from_other_extensions, syrupy_session
 
@@ -46,6 +48,8 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
     tolerances: Tolerances = NO_TOLERANCE
     #: Pattern → the one name under which snapshots list all models that match it.
     model_names: Mapping[str, str] = MappingProxyType({})
+    #: Whether the next comparison has the parts of the input.
+    input_by_part: bool = False
 
     @staticmethod
     def path_of(location: str) -> Path:
@@ -60,6 +64,9 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
             model: {**fields, PRICE_FROM: sources[model]} if model in sources else fields
             for model, fields in plain.items()
         }
+        if self.input_by_part:
+            for model, parts in _parts(data.calls, self.model_names).items():
+                told[model] = {**told[model], PARTS: parts}
         return dump(_filtered(told, (), exclude, include, matcher))
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
@@ -120,6 +127,25 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
     _write_snapshot_collection = write_snapshot_collection
 
 
+def _parts(calls: Iterable[Call], model_names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """By model, the tokens of the parts of the input that are not 0, the tools' schemas by name, and what estimated them."""
+    sums: dict[str, InputByPart] = {}
+    for call in calls:
+        if call.is_billed and call.input_by_part is not None:
+            name = model_name(call.model, model_names)
+            sums[name] = sums[name] + call.input_by_part if name in sums else call.input_by_part
+    found: dict[str, dict[str, Any]] = {}
+    for model, parts in sums.items():
+        data = parts.to_dict()
+        tools = data.get("tools_by_name", {})
+        found[model] = {
+            **data["tokens"],
+            **({"tools_by_name": {name: tools[name] for name in sorted(tools)}} if tools else {}),
+            "estimated_by": data["estimated_by"],
+        }
+    return found
+
+
 def _filtered(value: Any, path: tuple[Any, ...], exclude: Any, include: Any, matcher: Any) -> Any:
     """`value` as syrupy's filters and matchers leave it, in the terms they are called with."""
     if matcher is not None:
@@ -151,6 +177,7 @@ class UsageSnapshotAssertion(SnapshotAssertion):
     #: How often it was compared, with those that `with_defaults` made of it; one list for all of them.
     comparisons: list[None]
     _once: Tolerances | None = None
+    _parts_once: bool = False
 
     def __call__(  # type: ignore[override]
         self,
@@ -158,6 +185,7 @@ class UsageSnapshotAssertion(SnapshotAssertion):
         rel: object = None,
         abs: object = None,  # noqa: A002 -- the name that pytest.approx gave it
         ratchet: bool | None = None,
+        input_by_part: bool = False,
         name: Any = None,
         exclude: Any = None,
         include: Any = None,
@@ -170,6 +198,8 @@ class UsageSnapshotAssertion(SnapshotAssertion):
                 `tokens`, `calls`, `cost`, or a detail such as `cache_read`).
             abs: Tokens that each count may move by, or such a mapping (USD for `cost`).
             ratchet: Numbers may fall, not rise (but by what `rel` or `abs` allow).
+            input_by_part: Whether the snapshot has the parts of the input as well, each tool's schema by name; estimates
+                (see `LLMUsage.input_by_part`).
             name: As in syrupy.
             exclude: As in syrupy.
             include: As in syrupy.
@@ -180,6 +210,7 @@ class UsageSnapshotAssertion(SnapshotAssertion):
         """
         if (rel, abs, ratchet) != (None, None, None):
             self._once = Tolerances.from_arguments(rel=rel, abs=abs, ratchet=bool(ratchet))
+        self._parts_once = input_by_part
         super().__call__(name=name, exclude=exclude, include=include, matcher=matcher)
         return self
 
@@ -204,31 +235,41 @@ class UsageSnapshotAssertion(SnapshotAssertion):
         Raises:
             ConfigurationError: The file cannot be read.
             TypeError: `other` is no usage.
+            UsageUnknownError: The parts of the input are asked for, and are not known of a call.
         """
         __tracebackhide__ = True
         self.comparisons.append(None)
         self.compared_with = NO_TOLERANCE if self.update_snapshots else self._once or self.default_tolerances
-        self._once = None
+        with_parts, self._once, self._parts_once = self._parts_once, None, False
         if isinstance(self.extension, UsageSnapshotExtension):
             self.extension.tolerances = self.compared_with
+            self.extension.input_by_part = with_parts
             self.extension.model_names = self.model_names
             try:
-                _check_usage(other)
+                _check_usage(other, with_parts=with_parts)
                 # syrupy would report it as a snapshot that differs, and write over it when told to update.
                 UsageFile.load(self.path)
-            except (ConfigurationError, TypeError):
+            except (ConfigurationError, TypeError, UsageUnknownError):
                 self._post_assert()
                 raise
         return super().__eq__(other)
 
 
-def _check_usage(data: object) -> None:
+def _check_usage(data: object, *, with_parts: bool) -> None:
+    """Refuses what is no usage, and, where they are asked for, parts of the input that nobody knows."""
     __tracebackhide__ = True
     if not hasattr(data, "to_dict") and not isinstance(data, Mapping):
         raise TypeError(
             f"usage_snapshot compares llm_usage (or a section or view of it), not {type(data).__name__}: "
             "for other values there is syrupy's snapshot"
         )
+    if with_parts and not hasattr(data, "input_by_part"):
+        raise TypeError(
+            f"usage_snapshot(input_by_part=True) compares llm_usage (or a section or view of it), not "
+            f"{type(data).__name__}, which does not say what the calls sent"
+        )
+    if with_parts:
+        _ = data.input_by_part  # type: ignore[attr-defined]  # raises where one is not known
 
 
 def usage_snapshot_assertion(

@@ -26,7 +26,8 @@ __all__ = ["FORMAT", "UsageFile", "dump", "edit_file", "parsed"]
 #: pytest shows the user's line alone.
 __tracebackhide__ = hides_frames
 
-#: 1: by snapshot name, by model, the fields of `LLMUsage.to_dict()`, and by whose price the cost is (`price_from`).
+#: 1: by snapshot name, by model, the fields of `LLMUsage.to_dict()`, and by whose price the cost is (`price_from`); where it
+#:    is asked for also `input_by_part`: tokens by part, `tools_by_name`, and `estimated_by`.
 FORMAT = 1
 
 _HEADER = re.compile(r"# LLM usage, format (\d+)\b(?:.*\(genai-prices ([^)\s]+)\))?")
