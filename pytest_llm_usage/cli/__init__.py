@@ -33,11 +33,11 @@ from pytest_llm_usage.errors import (
 )
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
-from pytest_llm_usage.report.data import RunData, calls_in, merged_data, read_run, read_runs
+from pytest_llm_usage.report.data import RunData, merged_data, read_run, read_runs
 from pytest_llm_usage.report.export import EXPORTS
 from pytest_llm_usage.report.files import write_report
 from pytest_llm_usage.report.formats import FORMATS, STDOUT, ReportFormat
-from pytest_llm_usage.report.why import ExplainedTest, why_lines
+from pytest_llm_usage.report.why import explained_tests, why_lines
 from pytest_llm_usage.text import inert, plural
 
 __all__ = ["main"]
@@ -241,14 +241,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _why(options: argparse.Namespace) -> int:
     data = read_run(options.run_file)
-    tests = [
-        ExplainedTest(nodeid, calls_in(record), record.get("prefix_notes", ()))
-        for nodeid, record in data["tests"].items()
-        if options.test is None or options.test in nodeid
-    ]
-    if options.test is None:
-        tests.append(ExplainedTest("shared fixtures", calls_in(data["shared"])))
-    elif not tests:
+    tests = explained_tests(data)
+    if options.test is not None:
+        tests = [test for test in tests[:-1] if options.test in test.nodeid]
+    if not tests:
         raise RunFileError(f"{options.run_file}: no test is called {options.test!r}")
     lines = why_lines(tests)
     for line in lines or ["no model was called"]:

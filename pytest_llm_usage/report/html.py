@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +15,11 @@ from pytest_llm_usage.ledger import Call, summed_usage
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.comparison import Row, RunComparison
 from pytest_llm_usage.report.data import RunData, calls_of
+from pytest_llm_usage.report.icicle import icicle
+from pytest_llm_usage.report.markup import escape
 from pytest_llm_usage.report.page_data import page_data, pieces, summed
 from pytest_llm_usage.report.run import TestRecord
+from pytest_llm_usage.report.why import causes, explained_tests
 from pytest_llm_usage.text import percent, plural, printable, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
 
@@ -42,6 +44,7 @@ def page(data: RunData, comparison: RunComparison | None = None) -> str:
         _tiles(calls, len(data["tests"])),
         *(_comparison(comparison) if comparison is not None else ()),
         *(_models(calls) if calls else ()),
+        *_why(data),
         *(_test_table() if tests["tests"] else ()),
         *_disagreements(data),
         "</main>",
@@ -67,11 +70,6 @@ def _as_it_looks(value: Any) -> Any:
     if isinstance(value, dict):
         return {printable(str(key)): _as_it_looks(part) for key, part in value.items()}
     return [_as_it_looks(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def escape(text: str) -> str:
-    """The text as it looks, for a page: names, notes and errors are made by others."""
-    return html.escape(printable(text))
 
 
 def table_cells(test: TestRecord | None) -> tuple[str, str]:
@@ -203,6 +201,13 @@ def _models(calls: Sequence[Call]) -> Iterator[str]:
     for reason, fix in unpriced_reasons(calls):
         yield f"<p>unpriced: {escape(reason)}{f': <code>{escape(fix)}</code>' if fix else ''}</p>"
     yield "</section>"
+
+
+def _why(data: RunData) -> Iterator[str]:
+    """What the cost is made of, where the run says what its calls sent."""
+    tests = explained_tests(data)
+    if any(call.input_by_part is not None for test in tests for call in test.calls):
+        yield from icicle(causes(tests))
 
 
 #: Heading → what the script sorts by.

@@ -8,10 +8,12 @@ from decimal import Decimal
 from itertools import islice
 
 from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.money import total
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.comparison import Exceeded, Row, RunComparison
 from pytest_llm_usage.report.data import RunData, calls_in, calls_of
-from pytest_llm_usage.text import inert, plural
+from pytest_llm_usage.report.why import about_usd, causes, explained_tests
+from pytest_llm_usage.text import inert, percent, plural
 
 __all__ = ["MARK", "markdown"]
 
@@ -39,11 +41,20 @@ def markdown(data: RunData, comparison: RunComparison | None = None) -> str:
         if not calls:
             lines.append("No model was called.")
         else:
-            lines += [_headline(data, calls), "", *_over_budget(data), *_by_model(calls), "", *_tests(data)]
+            lines += [
+                _headline(data, calls),
+                "",
+                *_over_budget(data),
+                *_by_model(calls),
+                "",
+                *_why(data),
+                *_tests(data),
+            ]
     else:
         verdict = f": {comparison.verdict(_code)}" if comparison.failed else ""
         lines += [f"### LLM usage{verdict}", "", *_over_budget(data), *_compared(comparison), ""]
         lines += _folded("By model", _by_model(calls)) if calls else []
+        lines += ["", *_why(data)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -161,6 +172,24 @@ def _tests(data: RunData) -> Iterator[str]:
     if len(tests) > _MOST_ROWS:
         lines.append(f"| {len(tests) - _MOST_ROWS:,} more | | | | | | |")
     yield from _folded(plural(len(tests), "test"), lines)
+
+
+def _why(data: RunData) -> Iterator[str]:
+    """The largest causes of the cost, folded, where the run says what its calls sent."""
+    tests = explained_tests(data)
+    if not any(call.input_by_part is not None for test in tests for call in test.calls):
+        return
+    ranked = causes(tests)
+    is_priced = all(cause.cost_usd is not None for cause in ranked)
+    whole = total(cause.cost_usd or Decimal(0) for cause in ranked) if is_priced else sum(c.tokens for c in ranked)
+    lines = [f"| share |{' USD |' if is_priced else ''} cause | what would change it |"]
+    lines += [f"| ---: |{' ---: |' if is_priced else ''} --- | --- |"]
+    for cause in ranked[:_OPEN_ROWS]:
+        share = percent((cause.cost_usd if is_priced else cause.tokens) or 0, whole)
+        cost = f" {_text(about_usd(cause.cost_usd))} |" if is_priced else ""
+        lines.append(f"| {share} |{cost} {_text(cause.words)} | {_text(cause.change)} |")
+    title = f"Why it {'costs' if is_priced else 'takes'} that (shares are estimates)"
+    yield from (*_folded(title, lines), "")
 
 
 def _folded(title: str, lines: Iterable[str]) -> list[str]:

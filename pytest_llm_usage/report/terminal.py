@@ -17,7 +17,7 @@ from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
 from pytest_llm_usage.report.styled import Line, Styled, table
-from pytest_llm_usage.report.why import ExplainedTest, why_lines
+from pytest_llm_usage.report.why import SHARED, ExplainedTest, why_lines
 from pytest_llm_usage.text import percent, plural, shortened, tokens, told_apart, usd, width, wrapped
 
 __all__ = ["NARROWEST", "Screen", "section_lines"]
@@ -107,7 +107,7 @@ def _explained(run: Run) -> list[ExplainedTest]:
     tests = [
         ExplainedTest(test.nodeid, (*test.earlier.calls, *test.ledger.calls), test.prefix_notes) for test in run.records
     ]
-    return [*tests, ExplainedTest("shared fixtures", run.shared.calls)]
+    return [*tests, ExplainedTest(SHARED, run.shared.calls)]
 
 
 def _styled(cell: str) -> str:

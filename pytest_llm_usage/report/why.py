@@ -11,11 +11,14 @@ from decimal import Decimal
 
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT, total
+from pytest_llm_usage.report.data import RunData, calls_in
 from pytest_llm_usage.text import percent, plural, usd
 
-__all__ = ["Cause", "ExplainedTest", "causes", "why_lines"]
+__all__ = ["SHARED", "Cause", "ExplainedTest", "about_usd", "causes", "explained_tests", "why_lines", "why_words"]
 
 _MOST_CAUSES = 5
+#: What is called the test of calls that no test made.
+SHARED = "shared fixtures"
 
 #: Part → what the calls do, and what would change it.
 _WORDS: Mapping[str, tuple[str, str]] = {
@@ -101,6 +104,15 @@ class Cause:
         return _WORDS[self.part][1]
 
 
+def explained_tests(data: RunData) -> list[ExplainedTest]:
+    """The tests of a run and, last, what no test called."""
+    tests = [
+        ExplainedTest(nodeid, calls_in(record), record.get("prefix_notes", ()))
+        for nodeid, record in data["tests"].items()
+    ]
+    return [*tests, ExplainedTest(SHARED, calls_in(data["shared"]))]
+
+
 def causes(tests: Iterable[ExplainedTest]) -> list[Cause]:
     """Everything that took tokens, the dearest first; by tokens where a price is not known."""
     found: dict[tuple[str, str | None, str], Cause] = {}
@@ -119,6 +131,11 @@ def causes(tests: Iterable[ExplainedTest]) -> list[Cause]:
     if any(cause.cost_usd is None for cause in ranked):
         return sorted(ranked, key=lambda cause: -cause.tokens)
     return sorted(ranked, key=lambda cause: (-(cause.cost_usd or 0), -cause.tokens))
+
+
+def why_words(part: str) -> tuple[str, str]:
+    """What calls do that take tokens for a part, and what would change it."""
+    return _WORDS[part]
 
 
 def _parts_of(call: Call) -> Iterable[tuple[str, int, Decimal | None]]:
@@ -144,7 +161,8 @@ def _share(cost_usd: Decimal | None, tokens: int, of: int) -> Decimal | None:
     return None if cost_usd is None else EXACT.divide(EXACT.multiply(cost_usd, tokens), of)
 
 
-def _about(cost_usd: Decimal | None) -> str:
+def about_usd(cost_usd: Decimal | None) -> str:
+    """An estimated cost: `~$0.018`, `<$0.00001`."""
     shown = usd(cost_usd)
     return f"<${shown[1:]}" if shown.startswith("<") else f"~${shown}"
 
@@ -160,7 +178,7 @@ def why_lines(tests: Sequence[ExplainedTest]) -> list[str]:
     for number, cause in enumerate(ranked[:_MOST_CAUSES], start=1):
         amount = cause.cost_usd if is_priced else cause.tokens
         share = percent(amount or 0, whole)
-        shown = f"{_about(cause.cost_usd)}, {share}" if is_priced else share
+        shown = f"{about_usd(cause.cost_usd)}, {share}" if is_priced else share
         lines += [f"{number}. {shown}: {cause.words}", f"   To change it: {cause.change}"]
     left = ranked[_MOST_CAUSES:]
     if left:

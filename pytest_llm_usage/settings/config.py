@@ -76,8 +76,8 @@ class Settings:
 
     @property
     def explains(self) -> bool:
-        """Whether what the calls' input is made of is asked for: by the section `why`, or for the run's data."""
-        return self.report == "why" or "json" in self.reports
+        """Whether what the calls' input is made of is asked for: by the section `why`, or by a report that shows it."""
+        return self.report == "why" or bool(self.reports)
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> Settings:

@@ -137,3 +137,29 @@ if (body) {
   // The first key of a search does not wait for what all of them need.
   window.requestIdleCallback?.(() => run.tests.forEach(haystack));
 }
+
+// The tree of causes: arrows move as in any tree, and what is pointed at is told below it.
+const tree = document.querySelector("[role=tree]");
+if (tree) {
+  const told = document.getElementById("told");
+  const tell = (item) => { told.textContent = item.getAttribute("aria-label"); };
+  const items = (group) => [...(group?.children ?? [])].filter((child) => child.getAttribute("role") === "treeitem");
+  tree.addEventListener("mouseover", (event) => { const item = event.target.closest("[role=treeitem]"); if (item) tell(item); });
+  tree.addEventListener("focusin", (event) => {
+    for (const other of tree.querySelectorAll("[tabindex='0']")) other.tabIndex = -1;
+    event.target.tabIndex = 0;
+    tell(event.target);
+  });
+  tree.addEventListener("click", (event) => event.target.closest("[role=treeitem]")?.focus());
+  tree.addEventListener("keydown", (event) => {
+    const item = event.target;
+    const beside = items(item.parentElement);
+    const at = beside.indexOf(item);
+    const to = {
+      ArrowDown: beside[at + 1], ArrowUp: beside[at - 1], Home: beside[0], End: beside.at(-1),
+      ArrowRight: items([...item.children].find((child) => child.getAttribute("role") === "group"))[0],
+      ArrowLeft: item.parentElement.closest("[role=treeitem]"),
+    }[event.key];
+    if (to) { event.preventDefault(); to.focus(); }
+  });
+}

@@ -1,0 +1,139 @@
+"""What a run's cost is made of as an icicle: run → test → node → part, each box as high as its share of the one before it.
+
+Boxes are laid out by CSS alone, so they are there without a script and on paper. To assistive technology they are a tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from pytest_llm_usage.money import EXACT, total
+from pytest_llm_usage.report.markup import escape
+from pytest_llm_usage.report.why import Cause, about_usd, why_words
+from pytest_llm_usage.text import percent, plural
+
+__all__ = ["icicle"]
+
+#: So many tests have a box of their own, the others one together.
+_MOST_TESTS = 12
+#: What is less than this share of the run is in no picture.
+_LEAST_SHARE = Decimal("0.0005")
+
+
+@dataclass(slots=True)
+class _Box:
+    """A box of the picture.
+
+    Attributes:
+        label: What it says.
+        amount: USD, or tokens where a price is not known.
+        kind: The class of a part; empty for all else.
+        note: What more there is to say.
+        inside: What it is made of.
+    """
+
+    label: str
+    amount: Decimal
+    kind: str = ""
+    note: str = ""
+    inside: list[_Box] = field(default_factory=list)
+
+
+def icicle(causes: Sequence[Cause]) -> Iterator[str]:
+    """The section of the page; nothing where there is nothing that costs.
+
+    Args:
+        causes: All that took tokens in the run.
+    """
+    is_priced = all(cause.cost_usd is not None for cause in causes)
+
+    def amount(cause: Cause) -> Decimal:
+        return (cause.cost_usd or Decimal(0)) if is_priced else Decimal(cause.tokens)
+
+    whole = _Box("run", total(map(amount, causes)), inside=_tests(causes, amount))
+    if not whole.amount:
+        return
+    what = "it costs" if is_priced else "it takes"
+    shown: Callable[[Decimal], str] = about_usd if is_priced else lambda size: f"~{plural(int(size), 'token')}"
+    yield f'<section><h2>Why {what} that</h2><p class="quiet">Shares of the run by test'
+    yield f"{', node' if any(cause.node is not None for cause in causes) else ''} and part; what the parts took is estimated.</p>"
+    yield f'<div class="icicle" role="tree" aria-label="Why {what} that">{_tree(whole, whole.amount, shown)}</div>'
+    yield '<p class="quiet" id="told" aria-hidden="true">&nbsp;</p></section>'
+
+
+def _tests(causes: Sequence[Cause], amount: Callable[[Cause], Decimal]) -> list[_Box]:
+    """A box for each of the tests that took most, and one for all others."""
+    by_test: dict[str, list[Cause]] = {}
+    for cause in causes:
+        by_test.setdefault(cause.nodeid, []).append(cause)
+    ranked = sorted(by_test.values(), key=lambda found: -total(map(amount, found)))
+    has_nodes = any(cause.node is not None for cause in causes)
+    boxes = []
+    for found in ranked[:_MOST_TESTS]:
+        inside = _nodes(found, amount) if has_nodes else _parts(found, amount)
+        boxes.append(_Box(found[0].nodeid, total(map(amount, found)), inside=inside))
+    rest = [cause for found in ranked[_MOST_TESTS:] for cause in found]
+    if rest:
+        title = f"{plural(len(ranked) - _MOST_TESTS, 'test')} more"
+        parts = _parts(rest, amount)
+        inside = [_Box("all nodes", total(map(amount, rest)), inside=parts)] if has_nodes else parts
+        boxes.append(_Box(title, total(map(amount, rest)), inside=inside))
+    return boxes
+
+
+def _nodes(causes: Iterable[Cause], amount: Callable[[Cause], Decimal]) -> list[_Box]:
+    by_node: dict[str | None, list[Cause]] = {}
+    for cause in causes:
+        by_node.setdefault(cause.node, []).append(cause)
+    boxes = [
+        _Box(node if node is not None else "no node", total(map(amount, found)), inside=_parts(found, amount))
+        for node, found in by_node.items()
+    ]
+    return sorted(boxes, key=lambda box: -box.amount)
+
+
+def _parts(causes: Iterable[Cause], amount: Callable[[Cause], Decimal]) -> list[_Box]:
+    by_part: dict[str, list[Cause]] = {}
+    for cause in causes:
+        by_part.setdefault(cause.part, []).append(cause)
+    boxes = []
+    for part, found in by_part.items():
+        tools: dict[str, int] = {}
+        for cause in found:
+            for name, size in cause.tools.items():
+                tools[name] = tools.get(name, 0) + size
+        ranked = sorted(tools.items(), key=lambda item: -item[1])[:3]
+        note = f"largest schemas: {', '.join(f'{name} ~{size:,}' for name, size in ranked)}; " if ranked else ""
+        boxes.append(
+            _Box(
+                part.replace("_", " "),
+                total(map(amount, found)),
+                kind=f"part-{part}",
+                note=f"{note}to change it: {why_words(part)[1]}",
+            )
+        )
+    return sorted(boxes, key=lambda box: -box.amount)
+
+
+def _tree(box: _Box, whole: Decimal, shown: Callable[[Decimal], str], *, is_root: bool = True) -> str:
+    """A box with all that is in it, as an item of the tree."""
+    share = percent(box.amount, whole)
+    facts = "; ".join(filter(None, (f"{box.label}: {shown(box.amount)}, {share}", box.note)))
+    inside = [each for each in box.inside if each.amount and EXACT.divide(each.amount, whole) >= _LEAST_SHARE]
+    group = "".join(_tree(each, whole, shown, is_root=False) for each in inside)
+    expanded = ' aria-expanded="true"' if inside else ""
+    return (
+        f'<div role="treeitem" tabindex="{0 if is_root else -1}" aria-label="{escape(facts)}"{expanded}'
+        f' style="flex-grow:{float(EXACT.divide(box.amount, whole)):.6f}">'
+        f'<div class="box {box.kind}" title="{escape(facts)}"><span><b>{escape(_short(box.label))}</b> {share}</span></div>'
+        + (f'<div class="inside" role="group">{group}</div>' if inside else "")
+        + "</div>"
+    )
+
+
+def _short(label: str) -> str:
+    """A test without its folders, which the tree's item names."""
+    path, separator, name = label.partition("::")
+    return f"{path.rpartition('/')[2]}{separator}{name}" if separator else label
