@@ -11,7 +11,10 @@
 #   make lint                   ruff, mypy, import-linter
 #   make bench                  the benchmarks
 #   make record                 the examples' cassettes again, from the emulator
-#   make readme                 the output that the README shows, as it is now
+#   make readme                 the output that the README and the pages in docs/ show, as it is now
+#   make reference              the pages in docs/reference, from the code
+#   make docs                   the site, strictly: a broken link is an error
+#   make test-network           what a replaying cassette does not stop: clients with a network stack of their own
 #
 # ARGS go to pytest: make test ARGS="-k budget". JOBS is the number of its processes: make test JOBS=1
 
@@ -35,7 +38,8 @@ PYTEST_8 := tests/test_other_plugins.py tests/test_snapshot.py tests/plugin/test
 install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upgrade pip uv \
 	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
 
-.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks fuzz lint bench record readme clean
+.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks test-network fuzz \
+	lint bench record readme reference docs clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -59,6 +63,9 @@ test-pytest-8: .venv-pytest-8/installed
 test-frameworks: .venv-frameworks/installed
 	.venv-frameworks/bin/python -m pytest -n $(JOBS) tests/test_raw_clients.py tests/test_litellm_prices.py -k framework $(ARGS)
 
+test-network: .venv-network/installed
+	.venv-network/bin/python -m pytest tests/cassettes/test_network_table.py $(ARGS)
+
 fuzz: .venv/installed
 	.venv/bin/python tests/fuzz.py $(SECONDS)
 
@@ -76,9 +83,16 @@ record: .venv/installed
 
 readme: .venv/installed
 	.venv/bin/python tests/test_readme.py
+	.venv/bin/python tests/test_docs.py
+
+reference: .venv/installed
+	.venv/bin/python scripts/reference.py
+
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --site-dir .site
 
 clean:
-	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-frameworks
+	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-frameworks .venv-network .venv-docs .site
 
 .venv/installed: pyproject.toml
 	$(call install,.venv,--group dev --upgrade)
@@ -94,5 +108,13 @@ clean:
 
 .venv-frameworks/installed: pyproject.toml
 	$(call install,.venv-frameworks,--group test --group frameworks)
+
+.venv-network/installed: pyproject.toml
+	$(call install,.venv-network,--group test --group network)
+
+# The pages need no package but their builder.
+.venv-docs/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-docs && .venv-docs/bin/python -m pip install --quiet --upgrade pip uv \
+		&& .venv-docs/bin/uv pip install --quiet --system-certs --python .venv-docs/bin/python --group docs && touch $@
 
 comma := ,

@@ -2,7 +2,7 @@
 
 A fenced block's first line says what becomes of it:
 
-* a language and a path (```python test_birds.py) is a file; a test file must pass, unless a command shows otherwise;
+* a language and a path (```python test_birds.py, or ```python title="test_birds.py") is a file; a test file must pass, unless a command shows otherwise;
 * `console` is commands (`$ …`) with what they print; a line `...` stands for any number of lines. What records is
   led to the emulator of the examples.
 
@@ -32,7 +32,9 @@ import record  # noqa: E402 -- the examples' script, which is no package
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-BLOCK = re.compile(r"^```(?P<language>\w*)(?: (?P<path>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```(?P<language>\w*)(?: (?:title=\")?(?P<path>[^\s\"]+)\"?)?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 SECTIONS = {
     text.partition("\n")[0]: text for text in re.split(r"^## ", README, flags=re.MULTILINE) if BLOCK.search(text)
 }
@@ -94,8 +96,9 @@ class Project:
         file = self.directory / path
         if file.exists() and not self.remote.exists():
             self.publish()
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-        if file.name.startswith("test_"):
+        if file.name.startswith("test_") and file.suffix == ".py":
             self.untried.add(path)
             self.lend_recordings(file.stem, text)
 
@@ -134,6 +137,10 @@ class Project:
     def run(self, line):
         """What a command prints."""
         arguments = shlex.split(line)
+        environment = {}
+        while "=" in arguments[0]:
+            name, _, value = arguments.pop(0).partition("=")
+            environment[name] = value
         match arguments:
             case ["pip", "install", folder]:
                 # This suite runs in an environment into which the clone was installed just so.
@@ -144,17 +151,21 @@ class Project:
                 return ""
             case ["cat", path]:
                 return (self.directory / path).read_text(encoding="utf-8")
+            case ["ls" | "head" | "grep", *_]:
+                return subprocess.run(arguments, cwd=self.directory, capture_output=True, text=True, check=True).stdout
             case ["git", *words]:
                 return self.git(*words)
+            case ["pytest-llm-usage", *words]:
+                return self.run_python("-m", "pytest_llm_usage.cli", *words).stdout
             case ["pytest", *words]:
                 self.untried -= set(words) or self.untried
                 if "--llm-usage-record=once" in arguments:
                     # There would be nothing to record.
                     shutil.rmtree(self.directory / "cassettes", ignore_errors=True)
                 if any(argument.startswith("--llm-usage-record=") for argument in arguments):
-                    with record.emulator_environment() as environment:
-                        return self.run_python("-m", *arguments, "-p", "recording.redirect", **environment).stdout
-                return self.run_python("-m", *arguments).stdout
+                    with record.emulator_environment() as emulator:
+                        return self.run_python("-m", *arguments, "-p", "recording.redirect", **emulator).stdout
+                return self.run_python("-m", *arguments, **environment).stdout
             case _:
                 pytest.fail(f"README.md: a command that no test runs: {line}")
 
@@ -174,7 +185,8 @@ class Project:
             | {
                 "COLUMNS": "80",
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-                "PYTEST_ADDOPTS": "-p llm_usage -p syrupy -p recording -p no:warnings",
+                "PYTEST_ADDOPTS": f"{'' if 'no:llm_usage' in arguments else '-p llm_usage '}"
+                "-p syrupy -p recording -p no:warnings",
             },
             capture_output=True,
             text=True,
@@ -237,7 +249,9 @@ def abridged(command, printed):
     lines = [line.rstrip() for line in printed.splitlines()]
     if command.line.startswith("git diff"):
         return ["...", *lines[next(number for number, line in enumerate(lines) if line.startswith("@@")) :]]
-    if not command.line.startswith("pytest"):
+    if not command.line.partition("=")[2].partition(" ")[2].startswith("pytest ") and not command.line.startswith(
+        "pytest "
+    ):
         return lines
     if command.expected[:1] == ["..."]:
         return ["...", lines[-1]]

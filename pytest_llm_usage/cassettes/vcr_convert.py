@@ -115,12 +115,14 @@ def vcr_request(request: Request) -> Any:
 
 def plain_response(response: Mapping[str, Any]) -> Response:
     body = response.get("body", {}).get("string")
+    headers = response["headers"]
     return Response(
         status=response["status"]["code"],
         reason=response["status"].get("message") or "",
         headers={
             name: [_text(value) for value in (values if isinstance(values, list | tuple) else [values])]
-            for name, values in response["headers"].items()
+            # Of tornado's client, pairs.
+            for name, values in (headers.items() if isinstance(headers, Mapping) else headers)
         },
         body=body.encode() if isinstance(body, str) else bytes(body or b""),
     )

@@ -407,6 +407,22 @@ async def library_aiohttp(url, streamed):
         return [line async for line in response.content] if streamed else [await response.json()]
 
 
+async def library_tornado(url, streamed):
+    from tornado.httpclient import AsyncHTTPClient
+
+    client = AsyncHTTPClient(force_instance=True)
+    response = await client.fetch(url + ROUTE, method="POST", body=json.dumps(REQUEST))
+    client.close()
+    return lines_or_json([response.body], streamed)
+
+
+def library_httplib2(url, streamed):
+    import httplib2
+
+    _, content = httplib2.Http().request(url + ROUTE, "POST", body=json.dumps(REQUEST))
+    return lines_or_json([content], streamed)
+
+
 # Through LangChain ------------------------------------------------------------------------------------------------------
 
 
@@ -513,6 +529,8 @@ CLIENTS = {
     "urllib3": (library_urllib3, openai_chat),
     "urllib": (library_urllib, openai_chat),
     "aiohttp": (library_aiohttp, openai_chat),
+    "tornado": (library_tornado, openai_chat),
+    "httplib2": (library_httplib2, openai_chat),
     **{f"{name} {how}": (through(build, how), flavour) for name, (build, flavour) in MODELS.items() for how in ("sync", "async")},
 }  # fmt: skip
 
