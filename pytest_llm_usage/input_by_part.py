@@ -51,6 +51,7 @@ class InputByPart(Mapping[str, int]):
         return sum(self._tokens.values())
 
     def __getitem__(self, part: str) -> int:
+        """The tokens of a part."""
         if part not in self._tokens:
             raise KeyError(f"{part!r} is not a part of the input (parts: {', '.join(PARTS)})")
         return self._tokens[part]

@@ -156,7 +156,8 @@ class Project:
             case ["git", *words]:
                 return self.git(*words)
             case ["pytest-llm-usage", *words]:
-                return self.run_python("-m", "pytest_llm_usage.cli", *words).stdout
+                done = self.run_python("-m", "pytest_llm_usage.cli", *words)
+                return done.stdout + done.stderr
             case ["pytest", *words]:
                 self.untried -= set(words) or self.untried
                 if "--llm-usage-record=once" in arguments:
@@ -249,9 +250,7 @@ def abridged(command, printed):
     lines = [line.rstrip() for line in printed.splitlines()]
     if command.line.startswith("git diff"):
         return ["...", *lines[next(number for number, line in enumerate(lines) if line.startswith("@@")) :]]
-    if not command.line.partition("=")[2].partition(" ")[2].startswith("pytest ") and not command.line.startswith(
-        "pytest "
-    ):
+    if not re.match(r"(\w+=\S+ )*pytest( |$)", command.line):
         return lines
     if command.expected[:1] == ["..."]:
         return ["...", lines[-1]]

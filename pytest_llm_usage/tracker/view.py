@@ -219,6 +219,7 @@ class LLMUsage:
         return MappingProxyType({value: self._narrowed(partial(_is, of, value)) for value in keys})
 
     def __getitem__(self, model: str) -> LLMUsage:
+        """The same of one model."""
         views = self.by_model
         if model not in views:
             seen = ", ".join(views) or "none"

@@ -1,0 +1,350 @@
+"""Writes the reference in `docs/reference` from the code: python scripts/reference.py
+
+Nothing in it is written by hand, so that it cannot differ from what is installed; `tests/test_docs.py` checks that a fresh
+run changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest_llm_usage
+from pytest_llm_usage import cli, errors
+from pytest_llm_usage.budget import BUDGET_KINDS
+from pytest_llm_usage.cassettes.provider_keys import PROVIDER_KEYS
+from pytest_llm_usage.plugin import fixtures
+from pytest_llm_usage.settings import markers
+from pytest_llm_usage.settings.options import SETTINGS, Setting
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "pytest_llm_usage"
+FOLDER = ROOT / "docs" / "reference"
+NOTE = "<!-- Written by scripts/reference.py; edit the code instead, and run `make reference`. -->\n"
+
+#: Environment variables that are not settings: what each does. One that the code reads and that is missing here is an error.
+VARIABLES = {
+    "PYTEST_LLM_USAGE_SHORT_OPTIONS": "`0` leaves out the short spellings (`--max-tokens`), for suites that have their own",
+    "GITHUB_STEP_SUMMARY": "the file to which GitHub Actions lets a step add a summary; the run is added as Markdown",
+    "GITHUB_ACTIONS": "`true` on GitHub Actions; failed budgets are then annotated at their lines",
+    "GITHUB_WORKSPACE": "the checkout, to which paths in annotations are relative",
+    "TIKTOKEN_CACHE_DIR": "where tiktoken keeps its vocabularies; read, never downloaded to",
+    "DATA_GYM_CACHE_DIR": "the same by its older name",
+    "HOSTNAME": "the machine's own name, which may be looked up while a cassette replays",
+}
+
+
+def cell(text: str) -> str:
+    """Text that stands in one cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def table(header: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines) + "\n"
+
+
+def described(text: str | None) -> str:
+    """A docstring as Markdown: its sections as lists."""
+    lines: list[str] = []
+    section = False
+    for line in inspect.cleandoc(text or "").splitlines():
+        if found := re.fullmatch(r"(Args|Attributes|Raises|Returns):", line):
+            lines += [f"**{found[1]}**", ""]
+            section = True
+        elif section and (entry := re.fullmatch(r"    (\S+): (.*)", line)):
+            lines.append(f"- `{entry[1]}`: {entry[2]}")
+        elif section and line.startswith("        "):
+            lines[-1] += f" {line.strip()}"
+        else:
+            section = section and not line.strip()
+            lines.append(line)
+    return "\n".join(lines).strip() + "\n"
+
+
+def code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+# -- options -------------------------------------------------------------------------------------------------------------
+
+
+def default_of(setting: Setting) -> str:
+    """The default as one types it."""
+    if setting.is_switch or isinstance(setting.default, bool):
+        return code("on" if setting.default else "off")
+    return code("" if setting.default in (None, ()) or setting.default == {} else str(setting.default))
+
+
+def options() -> str:
+    rows = [
+        (
+            "<br>".join(
+                code(f"{spelling}={setting.metavar}" if setting.metavar else spelling)
+                for spelling in (setting.spellings if setting.flag is not None else ())
+            ),
+            code(setting.key),
+            default_of(setting),
+            setting.help,
+        )
+        for setting in SETTINGS
+    ]
+    variables = sorted(read_variables() - {setting.variable for setting in SETTINGS})
+    return (
+        f"# Options\n\n{NOTE}\n"
+        "The command line takes precedence over the environment, and the environment over pytest's configuration. In the "
+        "environment, `llm_usage_x` is `PYTEST_LLM_USAGE_X`. An empty variable counts as not set.\n\n"
+        + table(("option", "ini key", "default", "what it does"), rows)
+        + "\n## Other environment variables\n\n"
+        + table(("variable", "what it does"), [(code(name), VARIABLES[name]) for name in variables])
+        + "\n## Keys\n\nWhile a test replays, these variables get a placeholder where they are not set "
+        "(`llm_usage_placeholder_keys`):\n\n" + ", ".join(code(name) for name in PROVIDER_KEYS) + ".\n"
+    )
+
+
+def read_variables() -> set[str]:
+    """The environment variables that the package reads by name."""
+    names = set()
+    for file in PACKAGE.rglob("*.py"):
+        names |= set(re.findall(r"os\.environ(?:\.get\(|\[)\"([A-Z_]+)\"", file.read_text(encoding="utf-8")))
+    return names
+
+
+# -- markers and fixtures ------------------------------------------------------------------------------------------------
+
+
+def marker_page() -> str:
+    kinds = [
+        (
+            code(name),
+            "share of the input" if kind.whole else "USD" if kind.noun == "USD" else f"{kind.noun}s",
+            code(f"--{kind.option}") if kind.option else "",
+            "an estimate" if kind.is_estimate else "",
+        )
+        for name, kind in BUDGET_KINDS.items()
+    ]
+    parts = [f"# Markers\n\n{NOTE}"]
+    for text in markers.MARKERS:
+        call, _, what = text.partition("): ")
+        parts.append(
+            f"## `{call.partition('(')[0]}`\n\n```text\n@pytest.mark.{call})\n```\n\n{what[0].upper()}{what[1:]}.\n"
+        )
+        if call.startswith("llm_budget"):
+            parts.append(table(("keyword", "counts", "option for every test", "remark"), kinds))
+    return "\n".join(parts)
+
+
+def fixture_page() -> str:
+    parts = [f"# Fixtures\n\n{NOTE}"]
+    for name in fixtures.__all__:
+        fixture = getattr(fixtures, name)
+        function = getattr(fixture, "__wrapped__", None) or getattr(fixture, "_get_wrapped_function", lambda: None)()
+        if name.startswith("_") or function is None:
+            continue
+        marker = getattr(fixture, "_fixture_function_marker", None) or fixture._pytestfixturefunction  # noqa: SLF001
+        gives = re.sub(r"^Iterator\[(.*)\]$", r"\1", str(inspect.signature(function).return_annotation))
+        parts.append(f"## `{name}`\n\nScope: {marker.scope}. Gives: `{gives}`.\n\n{described(function.__doc__)}")
+    return "\n".join(parts)
+
+
+# -- the API -------------------------------------------------------------------------------------------------------------
+
+
+def members(owner: type) -> Iterator[tuple[str, str, str]]:
+    """The public members that a class itself has: name, heading, docstring."""
+    for name, value in vars(owner).items():
+        if name.startswith("_") and name not in ("__getitem__", "__call__"):
+            continue
+        if isinstance(value, property) or type(value).__name__ == "cached_property":
+            function = value.fget if isinstance(value, property) else getattr(value, "func")  # noqa: B009
+            gives = inspect.signature(function).return_annotation
+            yield name, f"{name}: {gives}", function.__doc__ or ""
+        elif inspect.isfunction(value) or isinstance(value, classmethod | staticmethod):
+            function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+            yield name, f"{name}{signature(function)}", function.__doc__ or ""
+
+
+def signature(function: Callable[..., Any]) -> str:
+    found = inspect.signature(function)
+    own = [value for name, value in found.parameters.items() if name not in ("self", "cls")]
+    text = str(found.replace(parameters=own))
+    return re.sub(r"'([^']*)'", r"\1", text) if "'" in text else text
+
+
+def api_page() -> str:
+    parts = [
+        (
+            f"# Python API\n\n{NOTE}\n"
+            "`from pytest_llm_usage import …` gives these names, for annotations and for `pytest.raises`. Errors have "
+            "[a page of their own](errors.md).\n"
+        )
+    ]
+    for name in pytest_llm_usage.__all__:
+        owner = getattr(pytest_llm_usage, name)
+        if issubclass(owner, errors.LLMUsageError):
+            continue
+        parts.append(f"## `{name}`\n\n{described(owner.__doc__)}")
+        for _, heading, text in members(owner):
+            parts.append(f"### `{heading}`\n\n{described(text)}")
+    return "\n".join(parts)
+
+
+def undocumented() -> list[str]:
+    """Public names of the API without a docstring of their own."""
+    found = []
+    for name in pytest_llm_usage.__all__:
+        owner = getattr(pytest_llm_usage, name)
+        if not owner.__doc__ or (dataclasses.is_dataclass(owner) and owner.__doc__.startswith(f"{name}(")):
+            found.append(name)
+        found += [f"{name}.{member}" for member, _, text in members(owner) if not text]
+    return found
+
+
+# -- errors --------------------------------------------------------------------------------------------------------------
+
+
+def error_page() -> str:
+    said = messages()
+    parts = [
+        (
+            f"# Errors\n\n{NOTE}\n"
+            "Every error that a user can cause is one message. In the messages below, `…` stands for what differs.\n"
+        )
+    ]
+    for name in errors.__all__:
+        error = getattr(errors, name)
+        if not isinstance(error, type):
+            continue
+        text = described(error.__doc__).replace("To fix it: ", "**To fix it:** ")
+        bases = " and ".join(code(base.__name__) for base in error.__bases__)
+        parts.append(f"## `{name}`\n\nIs a {bases}.\n\n{text}")
+        if said.get(name):
+            parts.append("Messages:\n\n```text\n" + "\n".join(sorted(said[name])) + "\n```\n")
+    return "\n".join(parts)
+
+
+def messages() -> dict[str, set[str]]:
+    """What each error says, as far as it stands where the error is raised; by the error's name."""
+    found: dict[str, set[str]] = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            call = node.exc if isinstance(node, ast.Raise) else None
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.args:
+                text = re.sub("…+", "…", template(call.args[0]))
+                if re.search(r"\w{3}", text):
+                    found.setdefault(call.func.id, set()).add(text.partition("\n")[0])
+    return found
+
+
+def template(node: ast.expr) -> str:
+    """A text with `…` in place of what is filled in."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(template(part) for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return template(node.left) + template(node.right)
+    return "…"
+
+
+# -- the run's data, and the command -------------------------------------------------------------------------------------
+
+
+def schema_page() -> str:
+    schema = json.loads((PACKAGE / "report" / "run.schema.json").read_text(encoding="utf-8"))
+    parts = [
+        (
+            f"# The run as data\n\n{NOTE}\n{schema['description']}\n\n"
+            "The JSON Schema is in the package: `pytest_llm_usage/report/run.schema.json`.\n"
+        ),
+        "## The run\n\n" + properties(schema),
+    ]
+    for name, definition in schema["$defs"].items():
+        text = definition.get("description", "")
+        parts.append(f"## {name}\n\n" + (f"{text}\n\n" if text else "") + properties(definition))
+    return "\n".join(parts)
+
+
+def properties(definition: Mapping[str, Any]) -> str:
+    required = set(definition.get("required", ()))
+    rows = [
+        (code(name), type_of(value), "always" if name in required else "", value.get("description", ""))
+        for name, value in definition.get("properties", {}).items()
+    ]
+    if not rows:
+        return f"{type_of(definition)}\n"
+    return table(("property", "type", "there", "meaning"), rows)
+
+
+def type_of(value: Mapping[str, Any]) -> str:
+    """The type in words, with a link where it is defined on this page."""
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    for combined in ("anyOf", "oneOf", "allOf"):
+        if combined in value:
+            return " or ".join(map(type_of, value[combined]))
+    if "enum" in value:
+        return ", ".join(code(json.dumps(item)) for item in value["enum"])
+    if "const" in value:
+        return code(json.dumps(value["const"]))
+    kind = value.get("type", "any")
+    text = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    if text == "array" and isinstance(value.get("items"), Mapping):
+        return f"array of {type_of(value['items'])}"
+    if text == "object" and isinstance(value.get("additionalProperties"), Mapping):
+        return f"object of {type_of(value['additionalProperties'])}"
+    return text
+
+
+def command_page() -> str:
+    parts = [f"# The command\n\n{NOTE}\n{inspect.cleandoc(cli.__doc__ or '')}\n"]
+    parts += commands_of(cli._parser(), "pytest-llm-usage")  # noqa: SLF001
+    return "\n".join(parts)
+
+
+def commands_of(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:
+    for action in parser._actions:  # noqa: SLF001
+        if not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            continue
+        for word, command in action.choices.items():
+            full = f"{name} {word}"
+            rows = [
+                (
+                    code(", ".join(own.option_strings) or str(own.metavar or own.dest)),
+                    (own.help or "").replace("%%", "%"),
+                )
+                for own in command._actions  # noqa: SLF001
+                if not isinstance(own, argparse._HelpAction | argparse._SubParsersAction)  # noqa: SLF001
+            ]
+            text = " ".join(filter(None, (command.description, command.epilog)))
+            yield f"## `{full}`\n\n{text}\n\n" + (table(("argument", "meaning"), rows) if rows else "")
+            yield from commands_of(command, full)
+
+
+PAGES = {
+    "options.md": options,
+    "markers.md": marker_page,
+    "fixtures.md": fixture_page,
+    "api.md": api_page,
+    "errors.md": error_page,
+    "run-data.md": schema_page,
+    "command.md": command_page,
+}
+
+
+def pages() -> dict[str, str]:
+    """The text of each page, by the name of its file."""
+    return {name: f"{write().rstrip()}\n" for name, write in PAGES.items()}
+
+
+if __name__ == "__main__":
+    for file_name, content in pages().items():
+        (FOLDER / file_name).write_text(content, encoding="utf-8")

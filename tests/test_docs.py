@@ -1,0 +1,120 @@
+"""The pages in `docs/`: what they show runs, what is generated is fresh, and the site builds.
+
+A page's blocks are those of the README (see `test_readme`), with one folder a page. A block in Python or `console` is always run;
+one in another language is a file where it has a title, else an excerpt that no test looks at.
+
+Run as a script (`make readme`), it pastes what the commands print now into the pages.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from test_readme import BLOCK, ROOT, Project, abridged, assert_prints, commands_of
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import reference
+
+DOCS = ROOT / "docs"
+#: Recordings that pages need beside those of the examples: a folder a page, laid out as in the page's project.
+LENT = Path(__file__).parent / "docs_recordings"
+
+
+def blocks_of(page):
+    """The blocks of a page that are written or run."""
+    for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        if block["path"] or block["language"] in ("python", "console"):
+            yield block
+
+
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "reference" and any(blocks_of(page))]
+
+
+class Page(Project):
+    """The folder in which a page's blocks are written and run."""
+
+    def __init__(self, page, directory):
+        super().__init__(directory)
+        self.written = set()
+        lent = LENT / page.stem
+        if lent.is_dir():
+            shutil.copytree(lent, directory, dirs_exist_ok=True)
+
+    def write(self, path, text):
+        """Write a block. The first one of a path is how the page's project begins; the next is an edit, as in the README."""
+        if path not in self.written and not self.remote.exists():
+            (self.directory / path).unlink(missing_ok=True)
+        self.written.add(path)
+        super().write(path, text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_a_page_does_what_it_shows(page, tmp_path):
+    project = Page(page, tmp_path)
+    for block in blocks_of(page):
+        if block["language"] == "console":
+            for command in commands_of(block["text"]):
+                assert_prints(project.run(command.line), command.expected)
+        else:
+            assert block["path"], f"{page}: a block that no test runs:\n{block[0]}"
+            project.write(block["path"], block["text"])
+    for path in sorted(project.untried):
+        result = project.run_python("-m", "pytest", path)
+        assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("name", reference.PAGES)
+def test_the_reference_is_what_the_code_says(name):
+    written = (DOCS / "reference" / name).read_text(encoding="utf-8")
+    assert written == f"{reference.PAGES[name]().rstrip()}\n", "run `make reference`"
+
+
+def test_every_public_name_has_a_docstring():
+    assert reference.undocumented() == []
+
+
+def test_every_error_says_how_to_fix_it():
+    text = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert [section.partition("\n")[0] for section in sections if "**To fix it:**" not in section] == []
+
+
+@pytest.mark.skipif(shutil.which("mkdocs") is None, reason="mkdocs is not installed; `make docs` builds the pages")
+def test_the_site_builds_strictly(tmp_path):
+    command = ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "index.html").is_file()
+
+
+def test_every_page_is_in_the_navigation():
+    listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
+    assert listed == {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+
+
+def paste_fresh_output(page):
+    """Write what the commands of a page print now into it."""
+    with tempfile.TemporaryDirectory() as directory:
+        project = Page(page, Path(directory))
+
+        def fresh(block):
+            if block["language"] != "console":
+                if block["path"]:
+                    project.write(block["path"], block["text"])
+                return block[0]
+            lines = []
+            for command in commands_of(block["text"]):
+                lines += [f"$ {command.line}", *abridged(command, project.run(command.line))]
+            return "\n".join(["```console", *lines, "```"])
+
+        text = BLOCK.sub(fresh, page.read_text(encoding="utf-8"))
+    page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for path in map(Path.resolve, map(Path, sys.argv[1:])) if sys.argv[1:] else PAGES:
+        paste_fresh_output(path)
