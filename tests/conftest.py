@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import corpus
 import pytest
 from hypothesis import settings
 
@@ -27,6 +28,17 @@ pytest_plugins = ["pytester"]
 
 settings.register_profile("suite", deadline=None, print_blob=True)
 settings.load_profile("suite")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests were skipped for want of the recordings, so that green without them does not look like green with them."""
+    if not (corpus.ROOT / "index.jsonl").is_file():
+        reasons = ("no recordings at", "got empty parameter set")
+        skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+        count = sum(any(reason in text for reason in reasons) for text in skipped)
+        terminalreporter.write_line(
+            f"{count} tests were skipped for want of recordings: set LLM_USAGE_CORPUS to the folder that holds index.jsonl"
+        )
 
 
 #: The plugins that a project of `pytester` loads; others would only cost every process of every test its start.
