@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
@@ -19,13 +20,15 @@ from pytest_llm_usage.errors import UpstreamMovedError
 
 __all__ = ["Internals"]
 
+_PYTHON = "Python"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Internals:
     """What one place of ours needs of the internals of one distribution.
 
     Attributes:
-        distribution: Its name, as it is installed.
+        distribution: Its name, as it is installed; "Python" for the standard library.
         read_in: The release whose source was read.
         reason: Why its public names are not enough; a clause that completes "needed to …".
         names: `module:attribute.attribute`, each with the parameters that it is called with (none: not checked).
@@ -52,8 +55,13 @@ class Internals:
         return UpstreamMovedError(
             f"{self.distribution} {_installed(self.distribution)}: {name.replace(':', '.')} {problem}. pytest-llm-usage "
             f"needs it to {self.reason} (as in {self.distribution} {self.read_in}).\n"
-            f"Install that release, or a newer pytest-llm-usage:  pip install '{self.distribution}=={self.read_in}'"
+            f"{self._remedy()}"
         )
+
+    def _remedy(self) -> str:
+        if self.distribution == _PYTHON:
+            return f"Use {_PYTHON} {self.read_in}, or a newer pytest-llm-usage."
+        return f"Install that release, or a newer pytest-llm-usage:  pip install '{self.distribution}=={self.read_in}'"
 
 
 def _problem(name: str, parameters: tuple[str, ...]) -> str:
@@ -78,6 +86,8 @@ def _takes(function: Callable[..., Any], parameters: tuple[str, ...]) -> bool:
 
 
 def _installed(distribution: str) -> str:
+    if distribution == _PYTHON:
+        return platform.python_version()
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -1,5 +1,6 @@
 """Internals of other packages: a release that moved one of them is one clear error."""
 
+import platform
 import sys
 from importlib import metadata
 from types import ModuleType
@@ -48,9 +49,61 @@ def test_what_moved_is_said_with_the_release_that_works(library, name, parameter
     ]
 
 
+def test_pythons_own_names_are_told_with_pythons_release(monkeypatch):
+    monkeypatch.setattr(platform, "python_version", lambda: "3.99.1")
+    with pytest.raises(UpstreamMovedError) as error:
+        Internals(distribution="Python", read_in="3.13", reason="test", names={"socket:_gone": ()}).check()
+    assert str(error.value).splitlines() == [
+        "Python 3.99.1: socket._gone is gone. pytest-llm-usage needs it to test (as in Python 3.13).",
+        "Use Python 3.13, or a newer pytest-llm-usage.",
+    ]
+
+
 def test_vcrpy_s_internals_are_checked_when_a_cassette_is_opened(pytester, monkeypatch):
     pytester.makeconftest("import vcr.cassette; del vcr.cassette.Cassette._load")
     pytester.makepyfile("import pytest\n@pytest.mark.vcr\ndef test(llm_usage): pass")
     result = pytester.runpytest_subprocess("-p", "pytest_recording.plugin")
     result.stdout.fnmatch_lines([f"*vcrpy {vcr.__version__}: vcr.cassette.Cassette._load is gone. *"])
     assert upstream.__name__ not in result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("moved", "test", "message"),
+    [
+        (
+            "import concurrent.futures.thread as t; del t._threads_queues",
+            "def test(llm_usage): pass",
+            "*Python *: concurrent.futures.thread._threads_queues is gone. *threads of executors*",
+        ),
+        (
+            """
+            import langchain_core.language_models
+            import pytest_llm_usage.langchain.frames
+            del langchain_core.language_models.BaseChatModel.agenerate
+            pytest_llm_usage.langchain.frames._starting_model = lambda: None
+            """,
+            """
+            from fakes import FakeChatModel
+            from langchain_core.caches import InMemoryCache
+            def test(llm_usage): FakeChatModel(cache=InMemoryCache()).invoke("hi")
+            """,
+            "*langchain-core *: langchain_core.language_models.BaseChatModel.agenerate is gone. *",
+        ),
+        (
+            """
+            def pytest_collection_finish(session):
+                syrupy = session.config._syrupy
+                del syrupy.ignore_file_extensions, type(syrupy).ignore_file_extensions
+            """,
+            "def test(usage_snapshot, llm_usage): usage_snapshot.assert_match(llm_usage)",
+            "*usage_snapshot does not work with syrupy *, which has no SnapshotSession.ignore_file_extensions*",
+        ),
+    ],
+    ids=["concurrent.futures", "langchain-core", "syrupy"],
+)
+def test_a_release_that_moved_a_name_is_one_clear_error(pytester, moved, test, message):
+    """Told where the name is needed, with the release that has it."""
+    pytester.makeconftest(moved)
+    pytester.makepyfile(test)
+    result = pytester.runpytest_subprocess("-p", "syrupy", "--max-llm-calls=1")
+    result.stdout.fnmatch_lines([message])

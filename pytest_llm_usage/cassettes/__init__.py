@@ -16,7 +16,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from pytest_llm_usage.cassettes.matching import DEFAULT_MATCH_ON, MATCHERS, JsonPath
+from pytest_llm_usage.cassettes.json_path import JsonPath
+from pytest_llm_usage.cassettes.matching import DEFAULT_MATCH_ON, MATCHERS
 from pytest_llm_usage.cassettes.names import cassette_path
 from pytest_llm_usage.cassettes.policy import RECORD_MODES, CassettePolicy, JsonStyle, RecordMode
 from pytest_llm_usage.cassettes.redaction import Redaction

@@ -9,9 +9,16 @@ from concurrent.futures import thread as executors
 from weakref import WeakSet
 
 from pytest_llm_usage.tracker.scope import is_left_behind
+from pytest_llm_usage.upstream import Internals
 
 __all__ = ["is_late", "noting_threads"]
 
+_EXECUTORS = Internals(
+    distribution="Python",
+    read_in="3.13",
+    reason="tell the threads of executors from those that a test left behind",
+    names={"concurrent.futures.thread:_threads_queues": ()},
+)
 _left_behind: WeakSet[threading.Thread] = WeakSet()
 
 
@@ -20,13 +27,16 @@ def noting_threads() -> Iterator[None]:
     """Note the threads that are started meanwhile and still run at the end: a test's.
 
     Those of executors are none of them: they wait for work of whichever test comes next.
+
+    Raises:
+        UpstreamMovedError: Python keeps the threads of executors elsewhere.
     """
+    _EXECUTORS.check()
     before = set(threading.enumerate())
     try:
         yield
     finally:
-        # No public name tells the threads of executors. Without this one, none would be known as such.
-        pooled = getattr(executors, "_threads_queues", {})
+        pooled = executors._threads_queues  # noqa: SLF001 -- no public name tells the threads of executors
         _left_behind.update(thread for thread in threading.enumerate() if thread not in before and thread not in pooled)
 
 

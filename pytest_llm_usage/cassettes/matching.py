@@ -21,33 +21,22 @@ requests get their recordings in the order in which they were made.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from pytest_llm_usage.cassettes.content import BodyValue, body_value
-from pytest_llm_usage.cassettes.interaction import Request
-from pytest_llm_usage.cassettes.redaction import Redaction
-from pytest_llm_usage.cassettes.volatile_headers import lasting_request_headers
-from pytest_llm_usage.credentials.placeholders import PLACEHOLDER_WORDS, REDACTED, is_placeholder
+from pytest_llm_usage.cassettes.subject import URL_PLACEHOLDER, Subject
+from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
 from pytest_llm_usage.credentials.values import is_worth_guarding
-from pytest_llm_usage.errors import ConfigurationError
 
 __all__ = [
     "DEFAULT_MATCH_ON",
     "MATCHERS",
-    "JsonPath",
     "Recordings",
-    "Subject",
     "agrees",
-    "canonical_json",
     "changes_each_run",
-    "is_placeholder",
     "is_same_scalar",
     "without_ids",
 ]
@@ -60,190 +49,6 @@ MATCHERS: Mapping[str, tuple[str, ...]] = {
     "uri": _URI_PARTS,
     "url": _URI_PARTS,
 }
-
-_URL_FRAGMENT = re.compile(
-    rf"<[A-Za-z0-9_ -]+>|\*\*?[A-Za-z]+\*\*?|\{{\{{?\w+\}}\}}?|(?<![A-Za-z])(?:{PLACEHOLDER_WORDS})(?![A-Za-z])"
-)
-_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class JsonPath:
-    """A place in a JSON value: `metadata.session_id`, `messages[*].id`, `tools[0]["odd.name"]`, `*.id`.
-
-    Raises:
-        ConfigurationError: The text is not such a path.
-    """
-
-    _STEP = re.compile(
-        r"""\.?(?P<name>[^.\[\]"'*\s]+)|\.?(?P<any>\*)|\[(?P<index>\d+|\*)\]|\[(?P<quote>["'])(?P<quoted>.*?)(?P=quote)\]"""
-    )
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        steps: list[str | int | None] = []
-        rest = text.strip().removeprefix("$").removeprefix(".")
-        position = 0
-        while position < len(rest):
-            step = self._STEP.match(rest, position)
-            if step is None:
-                break
-            position = step.end()
-            if step["index"] is not None:
-                steps.append(None if step["index"] == "*" else int(step["index"]))
-            else:
-                steps.append(None if step["any"] else step["name"] or step["quoted"])
-        if position < len(rest) or not steps:
-            raise ConfigurationError(
-                f"{text!r} is not a path in a JSON body (examples: metadata.session_id, messages[*].id)"
-            )
-        self._steps: tuple[str | int | None, ...] = tuple(steps)
-
-    def without(self, value: Any) -> Any:
-        """The value less what stands at this path; the value itself is not changed."""
-        return _without(value, self._steps)
-
-
-def _without(value: Any, steps: tuple[str | int | None, ...]) -> Any:
-    step, rest = steps[0], steps[1:]
-    if isinstance(value, dict) and (step is None or isinstance(step, str)):
-        chosen = value.keys() if step is None else ({step} & value.keys())
-        if not chosen:
-            return value
-        if not rest:
-            return {key: part for key, part in value.items() if key not in chosen}
-        return {key: _without(part, rest) if key in chosen else part for key, part in value.items()}
-    if isinstance(value, list) and (step is None or isinstance(step, int)):
-        if not rest:
-            return [] if step is None else [part for index, part in enumerate(value) if index != step]
-        return [_without(part, rest) if step in (None, index) else part for index, part in enumerate(value)]
-    return value
-
-
-class Subject:
-    """The parts of a request that can be compared, each worked out when it is first asked for.
-
-    Args:
-        request: As it was made or recorded.
-        redaction: Applied to what is compared, so that a redacted recording still matches.
-        ignore_body: What to leave out of JSON and form bodies.
-    """
-
-    def __init__(self, request: Request, redaction: Redaction, ignore_body: Sequence[JsonPath] = ()) -> None:
-        self._request = request
-        self._rules = redaction
-        self._redaction = redaction.for_request(request.headers)
-        self._ignore_body = ignore_body
-
-    @property
-    def method(self) -> str:
-        return self._request.method.upper()
-
-    @cached_property
-    def uri(self) -> str:
-        """The whole URL, redacted."""
-        return self._redaction.uri(self._request.uri)
-
-    @cached_property
-    def _url(self) -> SplitResult | None:
-        try:
-            return urlsplit(self.uri)
-        except ValueError:
-            return None
-
-    @property
-    def is_url_unknown(self) -> bool:
-        """Whether the whole URL is a placeholder."""
-        return is_placeholder(self.uri)
-
-    @property
-    def scheme(self) -> str:
-        return self._url.scheme if self._url else ""
-
-    @cached_property
-    def host(self) -> str:
-        netloc = self._url.netloc if self._url else ""
-        host = netloc.rpartition("@")[2]
-        if host.startswith("["):
-            return host.partition("]")[0][1:].lower()
-        name = host.partition(":")[0].rstrip(".")
-        return name if _URL_FRAGMENT.search(name) else name.lower()
-
-    @property
-    def port(self) -> int | None:
-        try:
-            port = self._url.port if self._url else None
-        except ValueError:
-            return None
-        return port if port is not None else _DEFAULT_PORTS.get(self.scheme)
-
-    @cached_property
-    def path(self) -> str:
-        return unquote(self._url.path if self._url else "") or "/"
-
-    @cached_property
-    def query(self) -> tuple[tuple[str, str], ...]:
-        return tuple(sorted(parse_qsl(self._url.query if self._url else "")))
-
-    @cached_property
-    def headers(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        headers = self._redaction.headers(lasting_request_headers(self._request.headers))
-        return tuple(sorted((name.lower(), tuple(values)) for name, values in headers.items()))
-
-    @cached_property
-    def raw_body(self) -> bytes:
-        return self._redaction.body(self._request.headers, self._request.body) or b""
-
-    @cached_property
-    def body_value(self) -> BodyValue:
-        """The kind of the body and its value, without what is to be ignored."""
-        kind, value = body_value(self._request.headers, self.raw_body)
-        if self._ignore_body and kind == "json":
-            for path in self._ignore_body:
-                value = path.without(value)
-        elif self._ignore_body and kind == "form":
-            names = {path.text for path in self._ignore_body}
-            value = tuple(pair for pair in value if pair[0] not in names)
-        return kind, value
-
-    @cached_property
-    def body(self) -> Hashable:
-        kind, value = self.body_value
-        return (kind, canonical_json(value)) if kind == "json" else (kind, value)
-
-    @cached_property
-    def as_sent(self) -> Subject | None:
-        """The request with its own credentials where its body repeats them, as other recorders keep it; None if it has none."""
-        if self._redaction is self._rules:
-            return None
-        return Subject(replace(self._request, headers={}), self._rules, self._ignore_body)
-
-    @cached_property
-    def has_gaps(self) -> bool:
-        """Whether something was taken out, so that it must be compared piece by piece."""
-        if self.is_url_unknown or _URL_FRAGMENT.search(self.uri) or is_placeholder(self.method) or REDACTED in self.uri:
-            return True
-        kind, value = self.body_value
-        if kind == "empty":
-            return self.method not in _BODILESS
-        if kind == "form":
-            return any(is_placeholder(part) for _, part in value)
-        return kind == "json" and any(REDACTED in text or is_placeholder(text) for text in _strings(value))
-
-
-def canonical_json(value: Any) -> str:
-    """One text for equal JSON values: sorted keys, no white space, integral floats as integers, no member that is null."""
-    return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, dict):
-        return {key: _canonical(part) for key, part in value.items() if part is not None}
-    if isinstance(value, list):
-        return [_canonical(part) for part in value]
-    return value
 
 
 #: Ids as SDKs and frameworks make them: UUIDs with and without hyphens, and random letters behind a word that says of what.
@@ -275,17 +80,6 @@ def changes_each_run(was: Any, now: Any) -> bool:
         return False
     one, other = (_MOMENT.sub("<moment>", _MADE_ID.sub("<id>", str(value))) for value in (was, now))
     return one == other and "<" in one and one != str(was)
-
-
-def _strings(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _strings(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _strings(part)
 
 
 def _json_agrees(recorded: Any, made: Any) -> bool:
@@ -320,9 +114,9 @@ def _text_agrees(recorded: str, made: str) -> bool:
     """Whether the texts agree where each placeholder in the recorded one stands for something."""
     if recorded == made or _agrees_but_for_values(recorded, made):
         return True
-    if not _URL_FRAGMENT.search(recorded):
+    if not URL_PLACEHOLDER.search(recorded):
         return recorded == made
-    first, *between, last = (piece.lower() for piece in _URL_FRAGMENT.split(recorded))
+    first, *between, last = (piece.lower() for piece in URL_PLACEHOLDER.split(recorded))
     text = made.lower()
     # Piece by piece, each as early as it goes: what a pattern would try in every combination.
     if not (text.startswith(first) and text.endswith(last) and len(first) + len(last) <= len(text)):

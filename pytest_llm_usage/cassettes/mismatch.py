@@ -15,15 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llm_usage.cassettes.interaction import Interaction
-from pytest_llm_usage.cassettes.matching import (
-    Recordings,
-    Subject,
-    agrees,
-    canonical_json,
-    changes_each_run,
-    is_same_scalar,
-)
+from pytest_llm_usage.cassettes.matching import Recordings, agrees, changes_each_run, is_same_scalar
 from pytest_llm_usage.cassettes.policy import CassettePolicy
+from pytest_llm_usage.cassettes.subject import Subject, canonical_json
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.tracker.tracker import Tracker
 

@@ -25,8 +25,9 @@ from urllib.parse import urlsplit
 from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response, recording_dates
+from pytest_llm_usage.cassettes.json_path import JsonPath
 from pytest_llm_usage.cassettes.late import is_late
-from pytest_llm_usage.cassettes.matching import JsonPath, Recordings, Subject
+from pytest_llm_usage.cassettes.matching import Recordings
 from pytest_llm_usage.cassettes.mismatch import (
     explain_age,
     explain_late,
@@ -39,6 +40,7 @@ from pytest_llm_usage.cassettes.not_recorded import is_not_recorded
 from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.cassettes.saving import save_recording
+from pytest_llm_usage.cassettes.subject import Subject
 from pytest_llm_usage.cassettes.vcr_config import VcrConfig
 from pytest_llm_usage.cassettes.vcr_convert import (
     plain_request,

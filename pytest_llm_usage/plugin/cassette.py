@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +22,7 @@ from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recor
 from pytest_llm_usage.plugin.stale import note
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
-from pytest_llm_usage.text import plural, shown_path
+from pytest_llm_usage.text import plural, shell_quoted, shown_path
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
@@ -43,7 +42,7 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
             request.config,
             cassette_mark(item),
             item.path,
-            f"pytest {_shell(_typed(item))}",
+            f"pytest {shell_quoted(_typed(item))}",
             own=own_name(item),
             is_ambiguous=is_ambiguous(item),
             owner=item.nodeid,
@@ -92,7 +91,7 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
     if cassette.renamed is not None:
         note(item, "renamed", str(plain_path(cassette.renamed)))
     elif cassette.is_stale:
-        note(item, "stale", _shell(_typed(item)))
+        note(item, "stale", shell_quoted(_typed(item)))
     try:
         cassette.close(save=has_passed)
     except RecordingMismatchError as error:
@@ -319,10 +318,6 @@ def _typed(item: pytest.Item) -> str:
     """A test's name as it is typed where pytest was started."""
     file = os.path.relpath(item.path, item.config.invocation_params.dir)
     return "::".join((file, *item.nodeid.split("::")[1:]))
-
-
-def _shell(word: str) -> str:
-    return f'"{word}"' if not set(word) & set('"$`\\!\n') else shlex.quote(word)
 
 
 def plain_path(path: Path) -> Path:

@@ -47,7 +47,7 @@ class Baseline:
 
     Attributes:
         path: The file of an earlier run, or the folder of several.
-        runs: Those runs; empty where there is none yet.
+        runs: Those runs; empty before the first run.
         fail_on: What fails the run.
         floor_tokens: A test that moved by no more tokens, and no more calls, is called noise.
     """

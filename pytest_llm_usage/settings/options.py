@@ -167,7 +167,7 @@ SETTINGS = (
         flag="compare",
         metavar="PATH",
         help="compare with an earlier run, a file that --llm-usage-json wrote, or with the medians of several, a folder of "
-        "such files; where there is none yet, the report says so",
+        "such files; if there is no such run, the report says so",
     ),
     Setting(
         name="floor",

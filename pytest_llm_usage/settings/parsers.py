@@ -62,7 +62,7 @@ def switch(text: str) -> bool:
 
 def json_paths(text: str) -> tuple[str, ...]:
     """Reads paths in JSON bodies, one a line."""
-    from pytest_llm_usage.cassettes.matching import JsonPath  # noqa: PLC0415 -- only where it is set
+    from pytest_llm_usage.cassettes.json_path import JsonPath  # noqa: PLC0415 -- only where it is set
 
     paths = tuple(filter(None, map(str.strip, text.splitlines())))
     for one in paths:

@@ -1,8 +1,8 @@
 """What is done to syrupy's session from outside: all that goes beyond its documented extension points.
 
-The names that are used were looked up in syrupy 4.9, 5.0, 5.5 and 7.0. Why: it takes every file in `__snapshots__` that no extension claims for a leftover
-to be deleted, and every snapshot that a test which failed or was not run did not come to. Where a release of syrupy
-moves what is used here, `syrupy_session` says so.
+Why: syrupy takes every file in `__snapshots__` that no extension claims for a leftover to be deleted, and every
+snapshot that a test which failed or was not run did not come to. The names were looked up in syrupy 4.9, 5.0, 5.5 and
+7.0; where a release moved one, `syrupy_session` says so.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from provider_server import refuse
 
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, storage
 from pytest_llm_usage.cassettes.content import decoded
-from pytest_llm_usage.cassettes.matching import is_placeholder
+from pytest_llm_usage.credentials.placeholders import is_placeholder
 
 FILES = sorted([*ROOT.glob("corpus*/**/*.yaml"), *ROOT.glob("langchain-columnar/*.gz")])
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from pytest_llm_usage.cassettes import DEFAULT_MATCH_ON, Redaction, storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
-from pytest_llm_usage.cassettes.matching import Recordings, Subject, canonical_json, without_ids
+from pytest_llm_usage.cassettes.matching import Recordings, without_ids
 from pytest_llm_usage.cassettes.not_recorded import NOT_RECORDED, is_not_recorded
 from pytest_llm_usage.cassettes.provider_keys import PROVIDER_KEYS
+from pytest_llm_usage.cassettes.subject import Subject, canonical_json
 
 URL = "https://api.provider.test/v1/chat/completions"
 

@@ -11,7 +11,9 @@ from vcr import VCR
 
 from pytest_llm_usage.cassettes import DEFAULT_MATCH_ON, MATCHERS, JsonPath, Redaction
 from pytest_llm_usage.cassettes.interaction import Request
-from pytest_llm_usage.cassettes.matching import Recordings, Subject, agrees, is_placeholder
+from pytest_llm_usage.cassettes.matching import Recordings, agrees
+from pytest_llm_usage.cassettes.subject import Subject
+from pytest_llm_usage.credentials.placeholders import is_placeholder
 from pytest_llm_usage.errors import ConfigurationError
 
 URL = "https://api.provider.test/v1/chat/completions"

@@ -13,8 +13,9 @@ from pytest_llm_usage.anatomy import tokenizer
 from pytest_llm_usage.anatomy.tokenizer import Tokenizer
 from pytest_llm_usage.cassettes import DEFAULT_MATCH_ON, CassettePolicy, Redaction
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
-from pytest_llm_usage.cassettes.matching import Recordings, Subject, canonical_json
+from pytest_llm_usage.cassettes.matching import Recordings
 from pytest_llm_usage.cassettes.mismatch import differences, explain_miss, explain_no_recording
+from pytest_llm_usage.cassettes.subject import Subject, canonical_json
 from pytest_llm_usage.pricing import PriceBook
 
 URL = "https://api.openai.com/v1/chat/completions"
