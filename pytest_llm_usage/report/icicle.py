@@ -16,8 +16,9 @@ from pytest_llm_usage.text import percent, plural
 
 __all__ = ["icicle"]
 
-#: So many tests have a box of their own, the others one together.
-_MOST_TESTS = 12
+#: So many tests at most have a box of their own, where it is high enough to be read; the others have one for each file.
+_MOST_TESTS, _MOST_FILES = 12, 8
+_READABLE_SHARE = Decimal("0.04")
 #: What is less than this share of the run is in no picture.
 _LEAST_SHARE = Decimal("0.0005")
 
@@ -57,29 +58,39 @@ def icicle(causes: Sequence[Cause]) -> Iterator[str]:
         return
     what = "it costs" if is_priced else "it takes"
     shown: Callable[[Decimal], str] = about_usd if is_priced else lambda size: f"~{plural(int(size), 'token')}"
-    yield f'<section><h2>Why {what} that</h2><p class="quiet">Shares of the run by test'
-    yield f"{', node' if any(cause.node is not None for cause in causes) else ''} and part; what the parts took is estimated.</p>"
+    levels = "test, node and part" if any(cause.node is not None for cause in causes) else "test and part"
+    yield f"<section><h2>Why {what} that</h2>"
+    yield f'<p class="quiet">Shares of the run by {levels}; what the parts took is estimated.</p>'
     yield f'<div class="icicle" role="tree" aria-label="Why {what} that">{_tree(whole, whole.amount, shown)}</div>'
     yield '<p class="quiet" id="told" aria-hidden="true">&nbsp;</p></section>'
 
 
 def _tests(causes: Sequence[Cause], amount: Callable[[Cause], Decimal]) -> list[_Box]:
-    """A box for each of the tests that took most, and one for all others."""
+    """A box for each of the tests that took most, and for the others one for each file, or one together."""
     by_test: dict[str, list[Cause]] = {}
     for cause in causes:
         by_test.setdefault(cause.nodeid, []).append(cause)
-    ranked = sorted(by_test.values(), key=lambda found: -total(map(amount, found)))
+    sizes = {test: total(map(amount, found)) for test, found in by_test.items()}
+    ranked = sorted(by_test, key=lambda test: -sizes[test])
+    least = EXACT.multiply(total(sizes.values()), _READABLE_SHARE)
+    own = {test for test in ranked[:_MOST_TESTS] if sizes[test] >= least}
+    groups: dict[str, list[str]] = {}
+    for test in ranked:
+        groups.setdefault(test if test in own else test.partition("::")[0], []).append(test)
+    labelled = [
+        (tests[0] if len(tests) == 1 else f"{plural(len(tests), 'test')} of {file}", tests)
+        for file, tests in groups.items()
+    ]
+    labelled.sort(key=lambda group: -total(sizes[test] for test in group[1]))
+    most = len(own) + _MOST_FILES
+    rest = [test for _, tests in labelled[most:] for test in tests]
+    shown = [*labelled[:most], *([(f"{plural(len(rest), 'test')} more", rest)] if rest else [])]
     has_nodes = any(cause.node is not None for cause in causes)
     boxes = []
-    for found in ranked[:_MOST_TESTS]:
+    for label, tests in shown:
+        found = [cause for test in tests for cause in by_test[test]]
         inside = _nodes(found, amount) if has_nodes else _parts(found, amount)
-        boxes.append(_Box(found[0].nodeid, total(map(amount, found)), inside=inside))
-    rest = [cause for found in ranked[_MOST_TESTS:] for cause in found]
-    if rest:
-        title = f"{plural(len(ranked) - _MOST_TESTS, 'test')} more"
-        parts = _parts(rest, amount)
-        inside = [_Box("all nodes", total(map(amount, rest)), inside=parts)] if has_nodes else parts
-        boxes.append(_Box(title, total(map(amount, rest)), inside=inside))
+        boxes.append(_Box(label, total(map(amount, found)), inside=inside))
     return boxes
 
 
@@ -117,17 +128,21 @@ def _parts(causes: Iterable[Cause], amount: Callable[[Cause], Decimal]) -> list[
     return sorted(boxes, key=lambda box: -box.amount)
 
 
-def _tree(box: _Box, whole: Decimal, shown: Callable[[Decimal], str], *, is_root: bool = True) -> str:
+def _tree(box: _Box, whole: Decimal, shown: Callable[[Decimal], str], level: int = 1) -> str:
     """A box with all that is in it, as an item of the tree."""
     share = percent(box.amount, whole)
-    facts = "; ".join(filter(None, (f"{box.label}: {shown(box.amount)}, {share}", box.note)))
+    short = _short(box.label)
+    # What is shown comes first.
+    facts = [f"{short} {share}", shown(box.amount), box.label if box.label != short else "", box.note]
+    told = escape("; ".join(filter(None, facts)))
     inside = [each for each in box.inside if each.amount and EXACT.divide(each.amount, whole) >= _LEAST_SHARE]
-    group = "".join(_tree(each, whole, shown, is_root=False) for each in inside)
+    group = "".join(_tree(each, whole, shown, level + 1) for each in inside)
     expanded = ' aria-expanded="true"' if inside else ""
     return (
-        f'<div role="treeitem" tabindex="{0 if is_root else -1}" aria-label="{escape(facts)}"{expanded}'
-        f' style="flex-grow:{float(EXACT.divide(box.amount, whole)):.6f}">'
-        f'<div class="box {box.kind}" title="{escape(facts)}"><span><b>{escape(_short(box.label))}</b> {share}</span></div>'
+        # Thousandths: what grows by less than 1 in all does not fill its place.
+        f'<div role="none" style="flex-grow:{float(EXACT.divide(box.amount, whole)) * 1000:.3f}">'
+        f'<div class="box {box.kind}" role="treeitem" tabindex="{-1 if level > 1 else 0}" aria-level="{level}"{expanded}'
+        f' aria-label="{told}" title="{told}"><span><b>{escape(short)}</b> {share}</span></div>'
         + (f'<div class="inside" role="group">{group}</div>' if inside else "")
         + "</div>"
     )

@@ -19,26 +19,25 @@ from pytest_llm_usage.usage import TokenUsage
 
 
 class Tree(HTMLParser):
-    """The items of the tree, each with its level, its name and its share; and what is shown of each."""
+    """The items of the tree, each with its level, its name and its share."""
 
     def __init__(self, text):
         super().__init__()
-        self.items, self.level, self.open = [], 0, []
+        self.items, self.shares = [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
-        if tag != "div":
-            return
-        self.open.append(given.get("role"))
+        if given.get("role") == "none":
+            self.share = float(re.fullmatch(r"flex-grow:([\d.]+)", given["style"])[1]) / 1000
         if given.get("role") == "treeitem":
-            self.level += 1
-            share = float(re.fullmatch(r"flex-grow:([\d.]+)", given["style"])[1])
-            self.items.append((self.level, given["aria-label"], share))
+            assert given["title"] == given["aria-label"]
+            self.items.append((int(given["aria-level"]), given["aria-label"], self.share))
 
-    def handle_endtag(self, tag):
-        if tag == "div" and self.open.pop() == "treeitem":
-            self.level -= 1
+
+def names(items):
+    """Level and name of each, without its share."""
+    return [(level, re.sub(r" [\d.<]+ %$", "", name.split("; ")[0])) for level, name, _ in items]
 
 
 def call(parts, *, tools=(), output=0, cost: str | None = "0.02", input_usd: str | None = "0.01", **fields):
@@ -84,10 +83,9 @@ def test_the_run_its_tests_their_nodes_and_the_parts():
         run(**{"tests/test_a.py::test_agent": AGENT, "test_b.py::test_small": [call({"system": 1}, cost="0.01")]})
     )
 
-    assert [(level, name.partition(":")[0]) for level, name, _ in items][:2] == [(1, "run"), (2, "tests/test_a.py")]
-    assert [(level, name.split(": ")[0]) for level, name, _ in items] == [
+    assert names(items) == [
         (1, "run"),
-        (2, "tests/test_a.py::test_agent"),
+        (2, "test_a.py::test_agent"),
         (3, "agent"),
         (4, "answers"),
         (4, "tools"),
@@ -99,8 +97,9 @@ def test_the_run_its_tests_their_nodes_and_the_parts():
         (3, "no node"),
         (4, "system"),
     ]
+    assert items[1][1].split("; ")[2] == "tests/test_a.py::test_agent"
     assert items[4][1] == (
-        "tools: ~$0.00900, 15 %; largest schemas: search ~60, rain ~30; "
+        "tools 15 %; ~$0.00900; largest schemas: search ~60, rain ~30; "
         "to change it: send fewer tools, or shorten their descriptions"
     )
 
@@ -123,7 +122,7 @@ def test_each_box_is_as_high_as_its_share():
 def test_without_nodes_there_is_no_level_of_them():
     items = tree(run(test_agent=[call({"system": 60, "user": 40}, output=1)]))
 
-    assert [(level, name.split(": ")[0]) for level, name, _ in items] == [
+    assert names(items) == [
         (1, "run"),
         (2, "test_agent"),
         (3, "answers"),
@@ -135,15 +134,26 @@ def test_without_nodes_there_is_no_level_of_them():
 def test_without_prices_tokens_decide():
     items = tree(run(test_agent=[call({"system": 60, "user": 40}, cost=None, input_usd=None)]))
 
-    assert [name.split(";")[0] for _, name, _ in items[2:]] == ["system: ~60 tokens, 60 %", "user: ~40 tokens, 40 %"]
+    assert [name.split("; ")[:2] for _, name, _ in items[2:]] == [
+        ["system 60 %", "~60 tokens"],
+        ["user 40 %", "~40 tokens"],
+    ]
 
 
 def test_many_tests_stay_one_picture():
-    data = run(**{f"test_{n}": [call({"user": 10 + n}, cost="0.01")] for n in range(300)})
-    tests = [name.split(": ")[0] for level, name, _ in tree(data) if level == 2]
+    calls = {f"test_{n % 3}.py::test_{n}": [call({"user": 10}, cost="0.01")] for n in range(300)}
+    calls["test_0.py::test_large"] = [call({"user": 10}, output=1, cost="0.9")]
+    calls |= {f"test_{n}.py::test_it": [call({"user": 10}, cost="0.001")] for n in "abcdefghijklmnopqrst"}
+    tests = [name for level, name in names(tree(run(**calls))) if level == 2]
 
-    assert len(tests) == 13
-    assert tests[-1] == "288 tests more"
+    assert tests[:4] == [
+        "100 tests of test_0.py",
+        "100 tests of test_1.py",
+        "100 tests of test_2.py",
+        "test_0.py::test_large",
+    ]
+    assert tests[4:-1] == [f"test_{n}.py::test_it" for n in "abcde"]
+    assert tests[-1] == "15 tests more"
 
 
 def test_one_item_alone_is_reached_by_the_tab_key():

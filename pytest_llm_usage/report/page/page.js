@@ -65,8 +65,8 @@ function row(i) {
 function detail(test) {
   const start = Math.min(...test.calls.map((call) => call[5]));
   const end = Math.max(...test.calls.map((call) => call[5] + call[6]));
-  const table = make("table", {});
-  table.append(make("thead", {}, make("tr", {}, ...["#", "model", "tokens", "USD", "where", "time", "notes"].map((name) => make("th", { scope: "col" }, name)))));
+  const table = make("table", { class: "cards" });
+  table.append(make("thead", {}, make("tr", {}, ...["#", "model", "tokens", "USD", "where", "time", "notes"].map((name) => make("th", { scope: "col", class: ["#", "tokens", "USD"].includes(name) ? "n" : "" }, name)))));
   const rows = make("tbody");
   test.calls.forEach((call, n) => {
     const [model, tokens, cost, where, notes, at, took, pieces, source] = call;
@@ -75,8 +75,9 @@ function detail(test) {
     line.append(make("rect", { class: "room", width: 100, height: 10 }), make("rect", { class: "after", x: 100 * (at - start) / span, width: Math.max(1, 100 * took / span), height: 10 }));
     const share = pieces[0] + pieces[1] ? ` (${Math.round(100 * pieces[1] / (pieces[0] + pieces[1]))} % cached)` : "";
     rows.append(make("tr", {}, make("td", { class: "n" }, String(n + 1)), make("td", {}, run.models[model]),
-      make("td", { class: "n" }, tokens + (pieces[1] ? share : "")), make("td", { class: "n", title: run.sources[source] }, cost), make("td", {}, make("code", {}, where)),
-      make("td", { class: "time" }, line), make("td", {}, notes)));
+      make("td", { class: "n", "data-label": "tokens" }, tokens + (pieces[1] ? share : "")),
+      make("td", { class: "n", "data-label": "USD", title: run.sources[source] }, cost), make("td", { class: "wide", "data-label": "where" }, make("code", {}, where)),
+      make("td", { class: "time" }, line), make("td", { class: "wide", ...(notes ? { "data-label": "notes" } : {}) }, notes)));
   });
   table.append(rows);
   const cell = make("td", { colspan: 11 }, table);
@@ -142,23 +143,22 @@ if (body) {
 const tree = document.querySelector("[role=tree]");
 if (tree) {
   const told = document.getElementById("told");
-  const tell = (item) => { told.textContent = item.getAttribute("aria-label"); };
-  const items = (group) => [...(group?.children ?? [])].filter((child) => child.getAttribute("role") === "treeitem");
-  tree.addEventListener("mouseover", (event) => { const item = event.target.closest("[role=treeitem]"); if (item) tell(item); });
+  const boxes = (parent) => [...(parent?.children ?? [])].map((place) => place.querySelector(":scope > .box")).filter(Boolean);
+  tree.addEventListener("mouseover", (event) => { const box = event.target.closest(".box"); if (box) told.textContent = box.title; });
   tree.addEventListener("focusin", (event) => {
     for (const other of tree.querySelectorAll("[tabindex='0']")) other.tabIndex = -1;
     event.target.tabIndex = 0;
-    tell(event.target);
+    told.textContent = event.target.title;
   });
-  tree.addEventListener("click", (event) => event.target.closest("[role=treeitem]")?.focus());
+  tree.addEventListener("click", (event) => event.target.closest(".box")?.focus());
   tree.addEventListener("keydown", (event) => {
-    const item = event.target;
-    const beside = items(item.parentElement);
-    const at = beside.indexOf(item);
+    const place = event.target.parentElement;
+    const beside = boxes(place.parentElement);
+    const at = beside.indexOf(event.target);
     const to = {
       ArrowDown: beside[at + 1], ArrowUp: beside[at - 1], Home: beside[0], End: beside.at(-1),
-      ArrowRight: items([...item.children].find((child) => child.getAttribute("role") === "group"))[0],
-      ArrowLeft: item.parentElement.closest("[role=treeitem]"),
+      ArrowRight: boxes(place.querySelector(":scope > .inside"))[0],
+      ArrowLeft: boxes(place.closest(".inside")?.parentElement.parentElement).find((box) => box.parentElement.contains(place)),
     }[event.key];
     if (to) { event.preventDefault(); to.focus(); }
   });
