@@ -48,17 +48,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
+# Not for type checkers, which would take any name for one of this package.
+if not TYPE_CHECKING:
 
-    home = {
-        "InputByPart": "input_by_part",
-        "TokenUsage": "usage",
-        **dict.fromkeys(("Billing", "Part", "PriceLine", "Quote"), "billing"),
-        **dict.fromkeys(("Call", "Ledger"), "ledger"),
-        **dict.fromkeys(("Discrepancy", "LLMUsage", "LLMUsageWarning"), "tracker"),
-        "UsageSnapshotAssertion": "snapshot",
-    }.get(name, "errors")
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module  # noqa: PLC0415
+
+        home = {
+            "InputByPart": "input_by_part",
+            "TokenUsage": "usage",
+            **dict.fromkeys(("Billing", "Part", "PriceLine", "Quote"), "billing"),
+            **dict.fromkeys(("Call", "Ledger"), "ledger"),
+            **dict.fromkeys(("Discrepancy", "LLMUsage", "LLMUsageWarning"), "tracker"),
+            "UsageSnapshotAssertion": "snapshot",
+        }.get(name, "errors")
+        return getattr(import_module(f"{__name__}.{home}"), name)
