@@ -7,6 +7,7 @@
 #   make test-lowest            the suite on the lowest releases that pyproject.toml allows
 #   make test-pytest-8          the tests of pytest and syrupy on the lowest releases of these two
 #   make test-frameworks        the tests with litellm, instructor, pydantic-ai and openai-agents
+#   make wheel                  build the package as a release does, check it, and try it in an environment of its own
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
 #   make lint                   ruff, mypy, import-linter
 #   make bench                  the benchmarks
@@ -38,8 +39,8 @@ PYTEST_8 := tests/test_other_plugins.py tests/test_snapshot.py tests/plugin/test
 install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upgrade pip uv \
 	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
 
-.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks test-network fuzz \
-	lint bench record readme reference docs clean
+.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks test-network wheel \
+	fuzz lint bench record readme reference docs clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -65,6 +66,9 @@ test-frameworks: .venv-frameworks/installed
 
 test-network: .venv-network/installed
 	.venv-network/bin/python -m pytest tests/cassettes/test_network_table.py $(ARGS)
+
+wheel: .venv-wheel/installed
+	.venv-wheel/bin/python scripts/wheel.py
 
 fuzz: .venv/installed
 	.venv/bin/python tests/fuzz.py $(SECONDS)
@@ -92,7 +96,7 @@ docs: .venv-docs/installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --site-dir .site
 
 clean:
-	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-frameworks .venv-network .venv-docs .site
+	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-frameworks .venv-network .venv-docs .venv-wheel .site
 
 .venv/installed: pyproject.toml
 	$(call install,.venv,--group dev --upgrade)
@@ -116,5 +120,9 @@ clean:
 .venv-docs/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-docs && .venv-docs/bin/python -m pip install --quiet --upgrade pip uv \
 		&& .venv-docs/bin/uv pip install --quiet --system-certs --python .venv-docs/bin/python --group docs && touch $@
+
+.venv-wheel/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-wheel && .venv-wheel/bin/python -m pip install --quiet --upgrade pip uv \
+		&& .venv-wheel/bin/uv pip install --quiet --system-certs --python .venv-wheel/bin/python --group wheel && touch $@
 
 comma := ,

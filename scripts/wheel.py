@@ -1,0 +1,104 @@
+# ruff: noqa: T201 -- a command prints
+"""Builds the package as a release does, checks it, and tries it where this repository is out of reach (`make wheel`).
+
+* The wheel is built from the sdist, and holds every file of the package.
+* Built again elsewhere, from copies with other dates, both files have the same bytes.
+* In an environment of its own, the README's first sections and the type checks of users' code pass against the wheel.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+#: What the README's first sections and the type checks need beside the package.
+BESIDE = ["--group", "types", "hypothesis", "langchain", "langchain-openai", "pytest-asyncio", "pytest-recording"]
+#: 2020-01-01; `SOURCE_DATE_EPOCH` from outside comes first.
+EPOCH = "1577836800"
+
+
+def run(*command: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, quiet: bool = False) -> None:
+    """Runs a command, and shows which."""
+    shown = ("…" if " " in str(word) else Path(word).name if os.sep in str(word) else word for word in command)
+    print("+", *shown, flush=True)
+    output = subprocess.DEVNULL if quiet else None
+    subprocess.run(list(map(str, command)), check=True, cwd=cwd, env=env, stdout=output)  # noqa: S603
+
+
+def tracked_files() -> list[str]:
+    """What git tracks of the repository, and is there."""
+    names = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)  # noqa: S607
+    return [name for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
+def copy_of_the_tree(folder: Path) -> Path:
+    """What git tracks, with the dates of now."""
+    for name in tracked_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def built(folder: Path, into: Path) -> list[Path]:
+    """The wheel and the sdist, built from `folder`."""
+    environment = {"SOURCE_DATE_EPOCH": EPOCH} | os.environ
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", into, folder, env=environment, quiet=True)
+    return sorted(into.iterdir())
+
+
+def check_contents(wheel: Path) -> None:
+    """Ends the script where the wheel does not hold the package."""
+    package = {name for name in tracked_files() if name.startswith("pytest_llm_usage/")}
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    if held != package:
+        sys.exit(f"{wheel.name}: differs from the package in the repository: {sorted(held ^ package)}")
+    if "pytest_llm_usage/py.typed" not in held:
+        sys.exit(f"{wheel.name}: has no py.typed")
+
+
+def try_out(wheel: Path, folder: Path) -> None:
+    """Runs the README's first sections and the type checks with what is installed from the wheel."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, folder)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    install = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--system-certs", "--python", python)
+    run(*install, wheel, *BESIDE, cwd=ROOT)
+    run(
+        python,
+        "-P",
+        "-c",
+        f"import pytest_llm_usage as p; assert p.__file__.startswith({str(folder)!r}), p.__file__",
+        env=environment,
+    )
+    # The tests' own files are read from the repository; what they start knows nothing of it.
+    tests = ("tests/test_readme.py", "tests/test_types.py")
+    options = ("-q", "-p", "no:cacheprovider", "-k", "looks or Assert or right")
+    run(python, "-P", "-m", "pytest", *options, *tests, cwd=ROOT, env=environment)
+
+
+def main() -> None:
+    """Builds, checks and tries."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        for part in ("one", "two", "dist", "again"):
+            (folder / part).mkdir()
+        first = built(copy_of_the_tree(folder / "one"), folder / "dist")
+        second = built(copy_of_the_tree(folder / "two"), folder / "again")
+        for one, two in zip(first, second, strict=True):
+            if (one.name, one.read_bytes()) != (two.name, two.read_bytes()):
+                sys.exit(f"{one.name}: two builds of the same files differ")
+        sdist, wheel = sorted(first, key=lambda path: path.suffix == ".whl")
+        run(sys.executable, "-m", "twine", "check", "--strict", sdist, wheel)
+        run(sys.executable, "-m", "check_wheel_contents", wheel)
+        check_contents(wheel)
+        try_out(wheel, folder / "environment")
+    print(f"{wheel.name} and {sdist.name}: checked, the same bytes twice, tried in an environment of its own")
+
+
+if __name__ == "__main__":
+    main()
