@@ -236,6 +236,9 @@ REGIONS: tuple[str, ...] = (
     r"\.prediction\.vertexai\.goog/.*/locations/(?P<region>[a-z0-9-]+)/",
     r"^(?:[^/]+\.)?(?P<region>[a-z]+-[a-z]+\d+)-\d+\.prediction\.vertexai\.goog/",
     r"^aiplatform\.(?P<region>[a-z0-9-]+)\.rep\.googleapis\.com/",
+    # The same paths behind a gateway.
+    r"/projects/[^/]+/locations/(?P<region>[a-z0-9-]+)/publishers/",
+    r"/bedrock-runtime/(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)/model/",
     r"bedrock[a-z-]*\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.",
     r"^runtime\.sagemaker\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.",
     r"\.(?P<region>[a-z0-9]+)\.(?:models\.ai|inference\.ai|inference\.ml)\.azure\.com/",

@@ -509,6 +509,34 @@ GATEWAYS = (
         seller="openai",
         cost="100*2.5 + 10*10",
     ),
+    *(
+        api(
+            url=f"https://gateway.ai.cloudflare.com/v1/mine/main/{path}",
+            source="https://developers.cloudflare.com/ai-gateway/usage/providers/",
+            flavour=flavour,
+            provider="cloudflare",
+            seller=seller,
+            region="us-east-1" if seller == "amazon_bedrock" else "us-east5",
+            request={"anthropic_version": "2023-06-01", "messages": []},
+            model=model,
+        )(f"a region in a path behind Cloudflare: {seller}", body, (100, 10), cost="100*3.3 + 10*16.5")
+        for path, flavour, seller, model, body in (
+            (
+                "google-vertex-ai/v1/projects/p/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-6:rawPredict",
+                "anthropic-messages",
+                "google_vertexai",
+                "claude-sonnet-4-6",
+                message(INPUT_OUTPUT),
+            ),
+            (
+                "aws-bedrock/bedrock-runtime/us-east-1/model/us.anthropic.claude-sonnet-4-6-v1:0/converse",
+                "bedrock-converse",
+                "amazon_bedrock",
+                "us.anthropic.claude-sonnet-4-6-v1:0",
+                {"output": {}, "stopReason": "end_turn", "usage": {"inputTokens": 100, "outputTokens": 10}},
+            ),
+        )
+    ),
     api(
         url="https://api.ai.prod.eu-central-1.aws.ml.hana.ondemand.com/v2/inference/deployments/d1/v2/completion",
         source="https://api.sap.com/api/ORCHESTRATION_API_v2/overview",
