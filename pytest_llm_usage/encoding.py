@@ -5,8 +5,8 @@ in small steps, in time that grows with the body alone. It returns what it canno
 a missing package, or a body that is cut off, garbled or too large.
 
 Headers are not always true. Recorders store plain bodies under the header of the compressed one, and compressed bodies
-without any header. So a body that is plain is left alone, and `guess` decompresses what starts like gzip or zstandard
-although no header says so.
+without any header. So a body that is plain is left alone, and `guess` decompresses what starts like gzip, zstandard or
+zlib although no header says so.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def decode(body: bytes, content_encoding: str, *, guess: bool = False) -> Decode
     Args:
         body: The body as it was sent or recorded.
         content_encoding: The value of the `content-encoding` header: names, joined by commas.
-        guess: Whether to decompress as well what starts like gzip or zstandard without a header that says so.
+        guess: Whether to decompress as well what starts like gzip, zstandard or zlib without a header that says so.
     """
     names = [name.strip() for name in content_encoding.lower().split(",")]
     if len(names) > _MAX_LAYERS:
@@ -126,6 +126,16 @@ def decode(body: bytes, content_encoding: str, *, guess: bool = False) -> Decode
             decoder = _gunzipped
         elif decoded.content.startswith(_ZSTANDARD):
             decoder = _unzstandarded
+        elif decoded.content.startswith(_ZLIB) and not _is_text(decoded.content):
+            # Two letters are no certain sign: `x^2` is no zlib.
+            inflated = _decompressed(_undeflated, decoded.content)
+            if inflated.problem:
+                break
+            decoded = inflated
+            layers += 1
+            if layers > _MAX_LAYERS:
+                return Decoded(decoded.content, _TOO_MANY_LAYERS)
+            continue
         else:
             break
         layers += 1
@@ -247,6 +257,7 @@ def _installed(*names: str) -> Any:
 
 _GZIP = b"\x1f\x8b"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
 
 #: By the name of the encoding: how the bytes start (empty where that does not tell), and the decoder.
 _DECODERS: dict[str, tuple[bytes, _Decoder]] = {

@@ -15,13 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llm_usage.cassettes.content import decode_body, is_json_text
+from pytest_llm_usage.cassettes.content import decode_body, is_json_text, multipart_boundary
 from pytest_llm_usage.cassettes.decoded_texts import layers_of, texts_of
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 from pytest_llm_usage.cassettes.json_fields import replace_fields
 from pytest_llm_usage.credentials.names import field_kind
 from pytest_llm_usage.credentials.shapes import is_example, shapes_in
 from pytest_llm_usage.credentials.values import looks_random
+from pytest_llm_usage.encoding import decode
 from pytest_llm_usage.wire.framing import Body
 
 __all__ = ["Finding", "find_secrets", "texts_in", "values_to_find"]
@@ -107,6 +108,8 @@ class _Scanner:
         if plain.content != body:
             # What stands beside the compressed data: names of files, padding.
             texts.update(dict.fromkeys(texts_of(body)))
+        for content in _compressed_parts(header(headers, "content-type"), plain.content):
+            texts.update(dict.fromkeys(texts_of(content)))
         found = dict.fromkeys(what for text in texts for what in self._whats(text))
         placed: set[str] = set()
         for path, value in texts_in(next(iter(texts))) if found else ():
@@ -139,6 +142,18 @@ class _Scanner:
         if is_encoded:
             # What stands there plainly has been replaced.
             yield from (f"a field {name!r} in something encoded" for name in _credential_fields(text))
+
+
+def _compressed_parts(content_type: str, body: bytes) -> Iterator[bytes]:
+    """What the parts of a multipart body hold that are compressed: files of any kind."""
+    boundary = multipart_boundary(content_type) if content_type.lower().startswith("multipart/") else None
+    if boundary is None:
+        return
+    for part in body.split(b"--" + boundary):
+        _, _, content = part.partition(b"\r\n\r\n")
+        plain = decode(content.removesuffix(b"\r\n"), "", guess=True).content
+        if plain not in (content, content.removesuffix(b"\r\n")):
+            yield plain
 
 
 def _credential_fields(text: str) -> list[str]:

@@ -18,7 +18,7 @@ from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_llm_usage.credentials.names import is_credential_name, is_credential_variable
+from pytest_llm_usage.credentials.names import field_kind, is_credential_variable
 from pytest_llm_usage.credentials.values import looks_random
 
 __all__ = ["SHAPES", "Shape", "is_example", "shapes_in", "without_shapes"]
@@ -36,6 +36,7 @@ class Shape:
         is_inside_words: Whether it may follow a letter or digit.
         is_long: Whether keys of this kind can be so long that a run of letters is tried once.
         check: Whether what `rest` matched is a key, where its shape alone does not tell.
+        before: How many characters of a key stand before the text that it is looked for by.
     """
 
     rule: str
@@ -45,6 +46,7 @@ class Shape:
     is_inside_words: bool = False
     is_long: bool = False
     check: Callable[[re.Match[str]], bool] | None = None
+    before: int = 0
 
 
 _EXAMPLE = re.compile(
@@ -78,11 +80,16 @@ def _is_assigned(found: re.Match[str]) -> bool:
     """Whether the name before the value is a credential's, and the value no word, path or expression."""
     if not looks_random(found["value"]):
         return False
-    before = found.string[max(0, found.start() - _MAX_NAME_CHARACTERS) : found.start("sign")]
+    before = found.string[max(0, found.start() - _MAX_NAME_CHARACTERS) : found.start("quote")]
     name = _NAME_BEFORE.search(before)
     if name is None:
         return False
-    return is_credential_name(name[0]) or (name[0].isupper() and is_credential_variable(name[0]))
+    sign = found["sign"].strip()
+    if not sign and not name[0].startswith("--") and not (name[0].isupper() and "_" in name[0]):
+        return False  # Words of a sentence; an option of a command and a variable of a Dockerfile have no sign.
+    if sign == "," and not found["quote"]:
+        return False
+    return field_kind(name[0]) != "never" or (name[0].isupper() and is_credential_variable(name[0]))
 
 
 _EXAMPLE_PASSWORDS = frozenset(
@@ -119,10 +126,12 @@ def _shape(
     inside: bool = False,
     random: bool = False,
     check: Callable[[re.Match[str]], bool] | None = None,
+    before: int = 0,
 ) -> Shape:
     longest = max(map(int, re.findall(r",(\d+)\}", rest)), default=0)
     is_long = longest > _LONG and not inside
-    return Shape(rule, what, tuple(starts.split()), re.compile(rest), inside, is_long, _is_random if random else check)
+    check = _is_random if random else check
+    return Shape(rule, what, tuple(starts.split()), re.compile(rest), inside, is_long, check, before)
 
 
 _WORD = "[A-Za-z0-9_-]"
@@ -222,6 +231,7 @@ SHAPES: tuple[Shape, ...] = (
         inside=True,
     ),
     _shape("vault-service-token", "a Vault token", "hvs.", _WORD + "{24,300}", random=True),
+    _shape("vault-service-token", "a Vault token", "s.", r"[A-Za-z0-9]{24}(?!\.?[A-Za-z0-9_-])", random=True),
     _shape("vault-batch-token", "a Vault token", "hvb. hvr.", _WORD + "{24,300}", random=True),
     _shape("pulumi-api-token", "a Pulumi token", "pul-", "[a-f0-9]{40}"),
     _shape("doppler-api-token", "a Doppler token", "dp.pt. dp.st. dp.ct. dp.sa.", "[A-Za-z0-9._-]{40,80}"),
@@ -289,6 +299,27 @@ SHAPES: tuple[Shape, ...] = (
     _shape("own-contentful", "a Contentful token", "CFPAT-", _WORD + "{40,60}"),
     _shape("own-figma", "a Figma token", "figd_ figu_", _WORD + "{38,60}"),
     _shape("typeform-api-token", "a Typeform token", "tfp_", "[A-Za-z0-9_.=-]{40,70}"),
+    _shape("adobe-client-secret", "an Adobe secret", "p8e-", "[a-z0-9]{32}" + _END, random=True),
+    _shape(
+        "authress-service-client-access-key",
+        "an Authress key",
+        "sc_ ext_ scauth_ authress_",
+        r"[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.(?:acc)[_-][A-Za-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}",
+    ),
+    _shape("frameio-api-token", "a Frame.io token", "fio-u-", "[A-Za-z0-9_=-]{64}"),
+    _shape("gitlab-session-cookie", "a GitLab session", "_gitlab_session=", "[0-9a-z]{32}"),
+    _shape("intra42-client-secret", "an Intra 42 secret", "s-s4t2ud- s-s4t2af-", "[a-fA-F0-9]{64}"),
+    _shape(
+        "maxmind-license-key",
+        "a MaxMind key",
+        "_mmk",
+        r"(?<=[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk)" + _END,
+        inside=True,
+        before=36,
+    ),
+    _shape(
+        "settlemint-application-access-token", "a SettleMint token", "sm_aat_ sm_pat_ sm_sat_", "[A-Za-z0-9]{16}" + _END
+    ),
     # Messages, mail, payment.
     _shape(
         "slack-bot-token",
@@ -323,12 +354,17 @@ SHAPES: tuple[Shape, ...] = (
         r"(?<=\d{8}:AA)[A-Za-z0-9_-]{32,34}(?![A-Za-z0-9])",
         inside=True,
     ),
-    _shape("twilio-api-key", "a Twilio key", "SK", "[0-9a-f]{32}(?![0-9a-zA-Z])"),
+    _shape("twilio-api-key", "a Twilio key", "SK", "[0-9a-fA-F]{32}(?![0-9a-zA-Z])"),
     _shape("sendgrid-api-token", "a SendGrid key", "SG.", r"[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}", random=True),
     _shape("sendinblue-api-token", "a Brevo key", "xkeysib- xsmtpsib-", "[a-f0-9]{64}-[A-Za-z0-9]{16}"),
     _shape("mailgun-private-api-token", "a Mailgun key", "key-", "[a-f0-9]{32}(?![0-9a-zA-Z])"),
     _shape(
-        "mailchimp-api-key", "a Mailchimp key", "-us", r"(?<=(?<![0-9a-f])[0-9a-f]{32}-us)\d{1,2}(?![0-9])", inside=True
+        "mailchimp-api-key",
+        "a Mailchimp key",
+        "-us",
+        r"(?<=(?<![0-9a-f])[0-9a-f]{32}-us)\d{1,2}(?![0-9])",
+        inside=True,
+        before=32,
     ),
     _shape("own-resend", "a Resend key", "re_", "[A-Za-z0-9]{8}_[A-Za-z0-9]{20,30}", random=True),
     _shape("own-mapbox", "a Mapbox token", "sk.eyJ", r"[A-Za-z0-9_-]{20,300}\.[A-Za-z0-9_-]{20,60}"),
@@ -336,10 +372,11 @@ SHAPES: tuple[Shape, ...] = (
         "stripe-access-token",
         "a Stripe key",
         "sk_live_ sk_test_ sk_prod_ rk_live_ rk_test_ rk_prod_",
-        "[A-Za-z0-9]{20,120}",
+        "[A-Za-z0-9]{16,120}",
     ),
     _shape("own-webhook-secret", "a webhook secret", "whsec_", "[A-Za-z0-9+/]{24,100}={0,2}"),
     _shape("square-access-token", "a Square token", "sq0atp- sq0csp-", _WORD + "{22,70}", random=True),
+    _shape("square-access-token", "a Square token", "EAAA", _WORD + "{54,60}(?![A-Za-z0-9_+/=-])", random=True),
     _shape(
         "own-paypal",
         "a Braintree token",
@@ -355,6 +392,14 @@ SHAPES: tuple[Shape, ...] = (
         "a Flutterwave key",
         "FLWSECK_TEST- FLWSECK- FLWPUBK_TEST-",
         "[A-Za-h0-9]{12,32}",
+        random=True,
+    ),
+    _shape(
+        "facebook-access-token",
+        "a Meta token",
+        "| %7C",
+        r"(?:(?<=\d{15}\|)|(?<=\d{15}%7C))[A-Za-z0-9_-]{27,40}(?![A-Za-z0-9_-])",
+        inside=True,
         random=True,
     ),
     _shape("facebook-page-access-token", "a Meta token", "EAAM EAAC EAAB EAAG", "[A-Za-z0-9]{80,400}(?![A-Za-z0-9+=])"),
@@ -382,7 +427,7 @@ SHAPES: tuple[Shape, ...] = (
         "curl-auth-header",
         "a bearer token",
         "Bearer bearer BEARER",
-        r"(?: |%20|\+)(?P<value>[A-Za-z0-9._~+/-]{24,4000}={0,2})",
+        r"(?: |%20|\+)(?P<value>[A-Za-z0-9._~+/-]{16,4000}={0,2})",
         random=True,
     ),
     _shape(
@@ -400,13 +445,16 @@ SHAPES: tuple[Shape, ...] = (
         inside=True,
         check=_is_password_of_url,
     ),
-    # An assignment in a settings file, a shell or source code, a header's line, and a sentence that tells a key.
+    # An assignment in a settings file, a shell, source code or XML, an option of a command, a header's line, and a
+    # sentence that tells a key.
     _shape(
         "generic-api-key",
         "a key with its name",
-        "KEY TOKEN SECRET PASSWORD PASSPHRASE Key Token Secret Password key token secret password passphrase"
+        "KEY TOKEN SECRET PASSWORD PASSWD PASSPHRASE Key Token Secret Password key token secret password passwd passphrase"
         " Authorization authorization",
-        r"""[sS]?(?P<sign>[ \t]{0,3}(?:=>|:=|==?|:| is)[ \t]{0,3})["'`]?(?P<value>[A-Za-z0-9+/_.~-]{20,200}={0,2})""",
+        r"""[sS]?(?P<quote>\\{0,3}["'`]?\]?)"""
+        r"""(?P<sign>[ \t]{0,3}(?:=>|:=|==?|:|,| is)[ \t]{0,3}|>|[\s,]{1,20}["']?value["']?[ \t]?[=:][ \t]?|[ \t])"""
+        r"""\\{0,3}["'`]?(?:(?:[Bb]earer|[Bb]asic|[Tt]oken|[Aa]pi-?[Kk]ey) )?(?P<value>[A-Za-z0-9+/_.~-]{16,200}={0,2})""",
         inside=True,
         check=_is_assigned,
     ),
@@ -472,5 +520,5 @@ def _match(shape: Shape, text: str, position: int, end: int) -> tuple[int, int] 
     found = shape.rest.match(text, end)
     if found is None or (shape.check is not None and not shape.check(found)):
         return None
-    begin, stop = found.span("value") if "value" in found.re.groupindex else (position, found.end())
+    begin, stop = found.span("value") if "value" in found.re.groupindex else (position - shape.before, found.end())
     return None if is_example(text[begin:stop]) else (begin, stop)

@@ -10,6 +10,7 @@ import html
 import json
 import re
 import sys
+import zlib
 from pathlib import Path
 from urllib.parse import quote
 
@@ -109,6 +110,7 @@ PLACES = {
         answer=zstandard.compress(brotli.compress(f"it is {key}".encode())), answer_headers={"content-encoding": ["br, zstd"]}
     ),
     "answer, gzip without a header": lambda key: chat(answer=gzip.compress(f"it is {key}".encode())),
+    "answer, zlib without a header": lambda key: chat(answer=zlib.compress(f"it is {key}".encode())),
     "answer, one stray byte": lambda key: chat(answer=b"\xff it is " + key.encode()),
     "answer, UTF-16": lambda key: chat(answer=f"it is {key}".encode("utf-16")),
     "stream": lambda key: chat(answer=sse(delta(f"it is {key}."))),
@@ -129,6 +131,7 @@ PLACES = {
     "multipart": lambda key: multipart(b'Content-Disposition: form-data; name="q"', key.encode()),
     "multipart, JSON": lambda key: multipart(b"Content-Type: application/json", json.dumps({"q": f"a\n{key}"}).encode()),
     "multipart, base64": lambda key: multipart(b"Content-Transfer-Encoding: base64", base64.encodebytes(f"a {key}".encode())),
+    "multipart, a compressed file": lambda key: multipart(b"Content-Type: application/gzip", gzip.compress(key.encode())),
     "name of a field": lambda key: tool(json.dumps({key: 1}).encode()),
 }  # fmt: skip
 
@@ -199,6 +202,67 @@ def test_no_text_for_people_shows_a_key(spell):
         shown = mask_text(f"provider said: {spell(key)} (401)")
         assert not [secret for secret in spelled(secret_part(shape, key)) if secret.decode() in shown], shape.rule
         assert "provider said: " in shown
+
+
+#: How settings, source code, commands, markup and people give a key that has no shape of its own.
+ASSIGNED = {
+    "variable": "DATADOG_API_KEY={}",
+    "exported": 'export DATADOG_SECRET="{}"',
+    "Dockerfile": "ENV DATADOG_TOKEN {}",
+    "YAML": "datadog:\n  api_key: {}\n",
+    "YAML of Kubernetes": "- name: DATADOG_API_KEY\n  value: {}\n",
+    "a name of one's own": "datadog_token: '{}'",
+    "JSON in prose": 'use {{"name": "x", "datadog_api_key": "{}"}} please',
+    "JSON of names and values": '[{{"name": "DATADOG_API_KEY", "value": "{}"}}]',
+    "an argument": 'client = datadog.Client(api_key="{}")',
+    "a dictionary": "{{'datadog_secret': '{}'}}",
+    "an item": 'os.environ["DATADOG_API_KEY"] = "{}"',
+    "two arguments": "headers.set('x-api-key', '{}')",
+    "JavaScript": "const datadogApiKey = '{}';",
+    "PHP": "'secret_key' => '{}',",
+    "TOML": 'client_secret = "{}"',
+    "a header": "curl -H 'X-Api-Key: {}' https://api.datadog.test",
+    "a bearer": 'curl -H "Authorization: Bearer {}"',
+    "another scheme": "Authorization: ApiKey {}",
+    "an option": "datadog --api-key {} run",
+    "an option with a sign": "datadog --token={} run",
+    "an attribute": '<add key="apiKey" value="{}"/>',
+    "an element": "<apiKey>{}</apiKey>",
+    "a parameter": "https://api.datadog.test/v1?api_key={}&x=1",
+    "a sentence": "my api key is {}, thanks",
+}
+UNSHAPED = {
+    "16": "zpu3d739n4ogn7tj",
+    "hexadecimal": hexa(44),
+    "33": made_up(33),
+    "marks": f"{made_up(20)}/{made_up(19)}=",
+}
+
+
+@pytest.mark.parametrize("how", ASSIGNED)
+@pytest.mark.parametrize("kind", UNSHAPED)
+def test_a_key_without_a_shape_is_told_by_its_name(how, kind):
+    text, secret = ASSIGNED[how].format(UNSHAPED[kind]), UNSHAPED[kind]
+    assert secret not in mask_text(text)
+    for place in (
+        "prompt",
+        "prompt, after a newline",
+        "prompt, JSON in JSON",
+        "stream, in pieces",
+        "multipart, JSON",
+        "answer",
+    ):
+        try:
+            data = writer.render(sanitize([PLACES[place](text)], Redaction(), shown_path="c.yaml"))
+        except SecretError as error:
+            assert secret not in str(error)
+        else:
+            assert secret.encode() not in data, place
+
+
+def test_all_of_a_key_is_masked_where_its_mark_is_at_its_end():
+    for key in (f"{hexa(32)}-us12", f"{made_up(6)}_{made_up(29)}_mmk"):
+        assert mask_text(f"see {key} ok") == "see *** ok"
 
 
 # Recognised once, removed everywhere ------------------------------------------------------------------------------------
@@ -485,6 +549,13 @@ ALIKE = [
     json.dumps({"token": " the", "logprob": -0.1}), json.dumps({"max_tokens": 512, "total_tokens": 15}), json.dumps({"stop_token": "<|end|>"}),
     json.dumps({"input_token_details": {"cache_read": 4}}), json.dumps({"password_policy": "at least 12 characters"}),
     "def tokenize(text: str) -> list[str]: ...", "SELECT token, secret FROM words WHERE key = 'abc'", "if key == value: token = next(tokens)",
+    "the API_KEY variable holds the key", "a TOKEN is about four characters", "--api-key KEY", "--token $(cat token.txt)",
+    "ENV TOKEN_FILE /run/secrets/token", "<key>CFBundleShortVersionString</key>", "key, value in sorted(items.items())",
+    "token: 1234567890abcdef", "api_key='test-key-12345678'", "password: correct-horse-battery-staple",
+    "token_type: urn:ietf:params:oauth:token-type", "Bearer authentication-with-json-tokens", "settings.SecretSettings2024",
+    "its.ConfigurationOfTheServer1", "Donaudampfschifffahrtsgesellschaftskapitaen", "Rindfleischetikettierungsueberwachungsaufgaben",
+    "secret: Kraftfahrzeughaftpflichtversicherung2024", "eos_token: <|endoftext|>", "bos_token_id: 128000", "pad_token = tokenizer.eos_token",
+    'key="label" value="Bundesausbildungsfoerderungsgesetz"', "sc_main.users.acc_list", "1234567890123456|2024-01-01",
     "<input type='password' name='password' placeholder='Password'>", "curl -H 'Authorization: Bearer $TOKEN' https://h.test", "sudo apt-key add -",
 ]  # fmt: skip
 
