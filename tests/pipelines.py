@@ -34,7 +34,7 @@ esac; done
 case "$command" in
   "run list") test ! -f "$STORE/$workflow" || cat "$STORE/$workflow";;
   "run download") mkdir -p "$dir"; cp -r "$STORE/runs/$id/$name/." "$dir";;
-  "pr comment") cp "$file" "$STORE/comment-$id.md";;
+  "pr comment") test "$GH_TOKEN" = a-token-that-may-write; cp "$file" "$STORE/comment-$id.md";;
   *) exit 2;;
 esac
 """
@@ -73,8 +73,11 @@ class Service:
         """What outlives a run."""
         return self.folder / "store"
 
-    def _workspace(self) -> Path:
+    def _workspace(self, *, is_checked_out: bool = True) -> Path:
         self._jobs += 1
+        if not is_checked_out:
+            (folder := self.folder / f"job-{self._jobs}").mkdir()
+            return folder
         return shutil.copytree(self.checkout, self.folder / f"job-{self._jobs}")
 
     def _shell(self, shell: str, text: str, workspace: Path, environment: Mapping[str, Any]) -> bool:
@@ -116,13 +119,16 @@ class GitHub(Service):
             "github.base_ref": "main" if event == "pull_request" else "",
             "github.event.number": "17" if event == "pull_request" else "",
             "github.repository": "birds/agent",
-            "github.token": "a-token",
             "secrets.OPENAI_API_KEY": "" if is_fork else "a-key",
         }
         failed: set[str] = set()
         for name, job in content["jobs"].items():
             if job.get("needs") in failed and "if" not in job:
                 failed.add(name)
+                continue
+            condition = job.get("if", "${{ !cancelled() }}").removeprefix("${{ ").removesuffix(" }}")
+            if not self._contexts[condition]:
+                continue
             matrix = job.get("strategy", {}).get("matrix", {}).get("include", [{}])
             # A job that may not do what it does is none that is tested.
             assert set(job["permissions"]) <= {"actions", "contents", "pull-requests"}
@@ -135,8 +141,11 @@ class GitHub(Service):
 
     def _job(self, workflow: str, job: Mapping[str, Any], matrix: Mapping[str, Any]) -> bool:
         def filled(text: object) -> str:
-            return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: str((self._contexts | matrix)[found[1]]), str(text))
+            known = self._contexts | {"github.token": token} | matrix
+            return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: str(known[found[1]]), str(text))
 
+        may_write = job["permissions"].get("pull-requests") == "write"
+        token = "a-token-that-may-write" if may_write else "a-token"
         workspace, is_green = self._workspace(), True
         for step in job["steps"]:
             condition = step.get("if", "${{ !cancelled() }}" if is_green else "")
@@ -171,7 +180,7 @@ class GitHub(Service):
                     shutil.copy(source, target)
             case "download-artifact":
                 assert options["merge-multiple"] == "True"
-                for found in artefacts.iterdir():
+                for found in artefacts.iterdir() if artefacts.is_dir() else ():
                     if fnmatch(found.name, options["pattern"]):
                         shutil.copytree(found, workspace, dirs_exist_ok=True)
             case _:
@@ -201,21 +210,24 @@ class GitLab(Service):
         is_green = True
         with self._api() as url:
             variables = {"CI_API_V4_URL": url, "CI_PROJECT_ID": "4", "CI_JOB_TOKEN": "t", "CI_DEFAULT_BRANCH": "main"}
-            variables |= (
-                {"CI_MERGE_REQUEST_IID": "17", "LLM_USAGE_TOKEN": "t"} if source == "merge_request_event" else {}
-            )
+            variables |= {"CI_MERGE_REQUEST_IID": "17"} if source == "merge_request_event" else {}
             for job in content.values():
                 rule = next((rule for rule in job["rules"] if rules[rule["if"]]), None)
                 if rule is None or not (is_green or rule.get("when") == "always"):
                     continue
                 for combination in job.get("parallel", {}).get("matrix", [{}]):
-                    workspace = self._workspace()
+                    own = job.get("variables", {})
+                    is_checked_out = own.get("GIT_STRATEGY") != "none"
+                    workspace = self._workspace(is_checked_out=is_checked_out)
                     if "needs" in job:
                         shutil.copytree(artefacts, workspace, dirs_exist_ok=True)
-                    environment = variables | combination
-                    is_green &= self._shell("sh", "\n".join([*setup, *job["script"]]), workspace, environment)
-                    self._shell("sh", "\n".join(job.get("after_script", ())), workspace, environment)
-                    for pattern in job["artifacts"]["paths"]:
+                    environment = variables | combination | own
+                    if job.get("environment", {}).get("name") == "llm-usage-note":
+                        # The variable's scope.
+                        environment["LLM_USAGE_TOKEN"] = "t"
+                    before = setup if job.get("inherit", {}).get("default", True) else ()
+                    is_green &= self._shell("sh", "\n".join([*before, *job["script"]]), workspace, environment)
+                    for pattern in job.get("artifacts", {}).get("paths", ()):
                         for found in workspace.glob(pattern):
                             (shutil.copytree if found.is_dir() else shutil.copy)(found, artefacts / found.name)
         if is_green and source != "merge_request_event":

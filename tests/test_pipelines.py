@@ -1,6 +1,7 @@
 """The workflow files of `examples/ci`: their own commands, from the first push to a pull request that costs more."""
 
 import os
+import re
 import shutil
 import sys
 
@@ -110,6 +111,27 @@ class TestOnGitHub:
             }
             assert [p for permissions in writing.values() for p in permissions] in ([], ["pull-requests"])
 
+    def test_the_token_that_may_write_is_in_no_job_that_runs_code_of_a_pull_request(self, project):
+        workflow = yaml.safe_load((project / ".github" / "workflows" / "llm-usage.yml").read_text())
+        (writing,) = [job for job in workflow["jobs"].values() if "write" in job["permissions"].values()]
+        download, comment = writing["steps"]
+        assert download["uses"].startswith("actions/download-artifact@")
+        assert "gh pr comment" in comment["run"]
+        assert "env" not in writing
+        assert "github.token" not in str(download)
+
+    def test_no_step_has_a_token_that_it_does_not_use(self, project):
+        for file in project.glob(".github/workflows/*.yml"):
+            workflow = yaml.safe_load(file.read_text())
+            for job in workflow["jobs"].values():
+                assert "token" not in str(job.get("env", {})).lower()
+                for step in job["steps"]:
+                    assert ("GH_TOKEN" in step.get("env", {})) == ("gh " in step.get("run", "")), step
+
+    def test_the_baselines_are_of_a_named_branch(self, project):
+        for file in project.glob(".github/workflows/*.yml"):
+            assert re.findall(r"query=\(.*--branch=(\S+) ", file.read_text()) in (['"$BASE"'], ["main"])
+
 
 class TestOnGitLab:
     def test_from_the_first_push_to_a_merge_request_that_costs_more(self, gitlab, project):
@@ -120,6 +142,10 @@ class TestOnGitLab:
         assert not gitlab.run("merge_request_event")
         assert "FAILED: 2 tests and all tests together over tokens:+10%" in gitlab.output
         (note,) = gitlab.notes
+        # The token is in the job that notes alone, and that one has neither a checkout nor the default's commands.
+        jobs = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+        assert [name for name, job in jobs.items() if "LLM_USAGE_TOKEN" in str(job)] == ["note"]
+        assert [name for name, job in jobs.items() if "environment" in job] == ["note"]
         assert "| `test_support.py::test_ticket` | 123 | 223 | **+81 %** | over `tokens:+10%`" in note
 
     def test_without_a_run_of_the_default_branch_there_is_nothing_to_compare_with(self, gitlab):
