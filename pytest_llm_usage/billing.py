@@ -174,7 +174,7 @@ class Quote:
         lines: The parts of the cost, in the order input, output, by the piece, then the call's `parts`. Not part of a
             run's data.
         source: Where the price is from: the book, a comma, its entry (`genai-prices 0.2.3, openai/o3, since 2025-06-10`),
-            `prices.toml:7` or `stated by openrouter`; several are separated by a semicolon. Empty where there is none.
+            `prices.toml:7` or `stated by openrouter`; several are separated by a semicolon. Empty if there is none.
         notes: What a reader of the bill should know, in words.
         book_usd: What the price book would have given where the provider stated its own cost; else None.
         reason: Why the cost is not known, in words.

@@ -40,7 +40,7 @@ class BudgetKind:
         option: The option without its prefix (`max-tokens`): `--llm-usage-max-tokens`, shorter `--max-tokens`, with an
             ini key and an environment variable; empty where only the marker has it.
         help: For `pytest --help`: what `{most}` of it does to a test.
-        session_help: The same of an option (`session-max-tokens`) that limits the whole run; empty where there is none.
+        session_help: The same of an option (`session-max-tokens`) that limits the whole run; empty if there is none.
     """
 
     noun: str

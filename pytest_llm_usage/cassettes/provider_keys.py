@@ -84,5 +84,5 @@ def placeholder_keys(live: HostPatterns, environment: MutableMapping[str, str] =
 
 
 def unset_key_in(text: str, environment: MutableMapping[str, str] = os.environ) -> str | None:
-    """The first variable for a key that an error message names and that is not set; None where there is none."""
+    """The first variable for a key that an error message names and that is not set; None if there is none."""
     return next((name for name in _NAME.findall(text) if name in PROVIDER_KEYS and not environment.get(name)), None)

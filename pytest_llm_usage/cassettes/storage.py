@@ -25,7 +25,7 @@ _SMALL = 1_000_000
 
 def find_recording(path: Path) -> Path | None:
     """The file that holds the cassette `path`: itself, itself with `.gz`, or what vcrpy's `json` serializer wrote in its
-    place; None where there is none of them.
+    place; None if there is none.
 
     Raises:
         CassetteError: Its folder cannot be read.

@@ -164,7 +164,7 @@ class Observation(InFlight):
     As a context manager it is in flight: the layers below stand down.
 
     Attributes:
-        scope: The client's object from which redirects are followed inside of the request; None where there is none.
+        scope: The client's object from which redirects are followed inside of the request; None if there is none.
         tap: Takes in a piece of the body that passes to its reader, and passes it on: called once for each.
         ticket: What the sink gave for it.
     """

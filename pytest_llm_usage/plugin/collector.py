@@ -1,4 +1,4 @@
-"""`RunCollector`: what rides on the reports of the tests, added up, printed and written."""
+"""`RunCollector`: adds up what the tests' reports carry, prints it and writes it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _baseline(settings: Settings) -> Baseline | None:
 
 
 class RunCollector:
-    """Adds up what rides on the reports, in the process that prints: the only one, or xdist's controller."""
+    """Adds up what the reports carry, in the process that prints: the only one, or xdist's controller."""
 
     def __init__(self, config: pytest.Config, failures: RunFailures, stale: StaleTests) -> None:
         self._config = config
@@ -68,7 +68,7 @@ class RunCollector:
         """Takes in what a test spent."""
         if self._counts_tests:
             self._begun.add(report.nodeid)
-        # One hook for all that rides on reports: it is called three times for every test.
+        # One hook for all that reports carry: it is called three times for every test.
         if notes := getattr(report, "llm_usage_cassette", None):
             self._stale.add(notes)
         data = getattr(report, "llm_usage", None)

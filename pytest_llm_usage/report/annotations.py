@@ -25,7 +25,7 @@ def github_lines(
 
     Args:
         run: What was spent.
-        comparison: With earlier runs; None where there is none.
+        comparison: With earlier runs; None if there is none.
         places: Test → its file, relative to the repository, and its line, from 0.
         level: `error` or `warning`, for budgets.
     """

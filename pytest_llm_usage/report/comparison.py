@@ -81,7 +81,7 @@ class Row:
         name: The test's node id.
         was: Tokens before; `-` where it was not there.
         now: Tokens now; `-` where it is not there.
-        by: The difference in per cent, with its sign; empty where there is none.
+        by: The difference in per cent, with its sign; empty if there is none.
         over: The gates it does not pass.
         notes: What happened, a sentence or two.
         renamed_from: The name it had.
@@ -134,7 +134,7 @@ class RunComparison:
         return self.result.failed
 
     def verdict(self, quoted: Callable[[str], str] = str) -> str:
-        """What the gates say, in a line; empty where there is none.
+        """What the gates say, in a line; empty if there is none.
 
         Args:
             quoted: Makes of a gate's text what the report shows.

@@ -1,4 +1,4 @@
-"""`Run`: what every test of a run spent, gathered from the plain data that rides on pytest's reports.
+"""`Run`: what every test of a run spent, collected from the plain data that pytest's reports carry.
 
 The same path with and without xdist: a worker attaches data, the process that prints adds it up.
 """

@@ -28,7 +28,7 @@ class WrittenReports:
     Attributes:
         lines: For the terminal: the comparison, and what was written where.
         failures: What fails the run, a line each: exceeded gates, reports that could not be written.
-        comparison: With the baseline; None where there is none.
+        comparison: With the baseline; None if there is none.
     """
 
     lines: list[str] = field(default_factory=list)

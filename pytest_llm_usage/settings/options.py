@@ -175,15 +175,15 @@ SETTINGS = (
         flag="floor",
         default=0,
         metavar="N",
-        help="with --llm-usage-compare: call a change of at most N tokens, and no more calls, of a test noise (default: 0)",
+        help="with --llm-usage-compare: treat a test's change of at most N tokens, and no more calls, as noise (default: 0)",
     ),
     Setting(
         name="fail_on",
         parse=parsers.fail_on,
         flag="fail-on",
         metavar="GATES",
-        help="with --llm-usage-compare: fail the run where usage rose by more, of a test or of all together "
-        "(tokens:+5%, cost:+$0.01, calls:+0; of tokens, input, output, calls, cost), or where there is nothing to "
+        help="with --llm-usage-compare: fail the run if the usage of a test, or of the whole run, rose by more "
+        "(tokens:+5%, cost:+$0.01, calls:+0; also input and output), or if there is nothing to "
         "compare with (no-baseline); separated by commas",
     ),
     Setting(
@@ -206,7 +206,7 @@ SETTINGS = (
         flag="live",
         default="allow",
         metavar="MODE",
-        help="what a model call does that would leave this machine: allow (default), warn or fail (its test fails, before "
+        help="what happens to a model call that would leave this machine: allow (default), warn or fail (its test fails before "
         "it is sent)",
     ),
     Setting(

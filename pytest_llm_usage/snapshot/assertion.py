@@ -98,7 +98,7 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
     def read_snapshot_data_from_location(
         self, *, snapshot_location: str, snapshot_name: str, session_id: str
     ) -> str | None:
-        """One snapshot, or None where there is none of that name."""
+        """One snapshot, or None if none has that name."""
         del session_id
         entry = UsageFile.load(self.path_of(snapshot_location)).entries.get(snapshot_name)
         return None if entry is None else dump(entry.usage)

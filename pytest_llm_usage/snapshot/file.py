@@ -62,7 +62,7 @@ class UsageFile:
 
     @classmethod
     def load(cls, path: Path) -> UsageFile:
-        """The file at `path`; empty where there is none.
+        """The file at `path`; empty if there is none.
 
         Raises:
             ConfigurationError: It is not in a form that this version can read. It is left as it is.

@@ -1,7 +1,7 @@
 """One book of two: what LangChain reported and what the provider's response said, call by call, each counted once.
 
 `pair` finds which response on the wire answered which of LangChain's calls; `joined` makes one `Call` of both, and
-where they say different things a `Discrepancy`. The wire's numbers count: they are what is billed.
+where they disagree a `Discrepancy`. The wire's numbers count: they are what is billed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _W = TypeVar("_W")
 
 @dataclass(frozen=True, kw_only=True)
 class Discrepancy:
-    """A call of which LangChain and the provider's response say different things.
+    """A call on which LangChain and the provider's response disagree.
 
     Attributes:
         call_index: `Call.index`.

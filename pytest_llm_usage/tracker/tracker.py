@@ -292,7 +292,7 @@ class Tracker:
         return call
 
     def discrepancies(self) -> tuple[Discrepancy, ...]:
-        """The calls of which LangChain and the wire say different things."""
+        """The calls on which LangChain and the wire disagree."""
         pairs = zip(self.calls(), self._origins, strict=True)
         return tuple(found for call, origin in pairs if (found := origin.discrepancy(call)) is not None)
 

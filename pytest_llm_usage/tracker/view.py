@@ -61,7 +61,7 @@ class CallSource(Protocol):
         """A view on the calls that are made inside."""
 
     def discrepancies(self) -> tuple[Discrepancy, ...]:
-        """The calls of which LangChain and the provider say different things."""
+        """The calls on which LangChain and the provider disagree."""
 
     def add_reported(self, left: Any, right: Any) -> Any:
         """LangChain's own sum of two usages that it reported."""
@@ -251,7 +251,7 @@ class LLMUsage:
 
     @property
     def discrepancies(self) -> tuple[Discrepancy, ...]:
-        """Calls of which LangChain and the provider's response say different things; the provider's numbers count."""
+        """Calls on which LangChain and the provider's response disagree; the provider's numbers count."""
         mine = {call.index for call in self.calls}
         return tuple(found for found in self._source.discrepancies() if found.call_index in mine)
 
