@@ -277,7 +277,7 @@ def _input_price(policy: CassettePolicy, interactions: Sequence[Interaction]) ->
     """USD per million input tokens of a recorded call, on the day of the recording; None where that is not known."""
     if policy.prices is None:
         return None
-    tracker = Tracker(prices=policy.prices)
+    tracker = Tracker(root=policy.root, prices=policy.prices)
     for interaction in interactions:
         tracker.take_in(interaction.exchange(), tracker.request(None))
     lines = (line for call in tracker.calls() for line in call.quote.lines if line.kind == "input")

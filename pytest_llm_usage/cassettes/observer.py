@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from vcr.cassette import Cassette
 
@@ -70,6 +71,8 @@ class _Watch:
         self._originals: dict[str, Any] = {}
         #: The cassettes that are being read. That appends, too, what nobody asked for.
         self._loading: set[int] = set()
+        #: Where the cassettes are that were read.
+        self._paths: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
 
     def add(self, observe: Callable[[Exchange], None]) -> Callable[[], None]:
         def told(exchange: Exchange) -> None:
@@ -104,6 +107,8 @@ class _Watch:
                 self._tell(cassette, request, response, replayed=False)
 
         def watched_load(cassette: Any) -> None:
+            # Now, as vcrpy asks the disk for it: a request may be made in an event loop, which must not.
+            self._paths[cassette] = Path(cassette._path).absolute()  # noqa: SLF001 - public only from vcrpy 9 on
             self._loading.add(id(cassette))
             try:
                 load(cassette)
@@ -128,7 +133,7 @@ class _Watch:
             answered.exchange(
                 started_at=time.time(),
                 replayed=replayed,
-                cassette=Path(cassette._path).absolute(),  # noqa: SLF001 - public only from vcrpy 9 on
+                cassette=self._paths.get(cassette) or Path(cassette._path).absolute(),  # noqa: SLF001 - as above
                 live=not replayed and is_sent_out(answered.request.uri),
             )
         )

@@ -38,6 +38,7 @@ from pytest_llm_usage.cassettes.mismatch import (
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
 from pytest_llm_usage.cassettes.not_recorded import is_not_recorded
 from pytest_llm_usage.cassettes.policy import CassettePolicy
+from pytest_llm_usage.cassettes.read_ahead import ReadAhead
 from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.cassettes.saving import save_recording
 from pytest_llm_usage.cassettes.subject import Subject
@@ -84,7 +85,8 @@ class _Decision:
 class OpenCassette(AbstractContextManager["OpenCassette"]):
     """A cassette in use: while it is open, requests of the patched clients are replayed or recorded.
 
-    Nothing is read before the first request, and nothing is written before `close`.
+    The file is read when it is entered, and need not be there until a request asks for it; nothing is written before
+    `close`.
 
     Args:
         policy: How to use it.
@@ -117,7 +119,8 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         self._patches = ExitStack()
 
     def __enter__(self) -> Self:
-        """Patch the clients."""
+        """Read the file, and patch the clients."""
+        self._cassette.read_ahead()
         with ExitStack() as patches:
             patches.enter_context(patched_clients(self._cassette))
             patches.enter_context(self._cassette.network_guard)
@@ -209,6 +212,7 @@ class _Cassette:
         self._raw: Sequence[Interaction] = ()
         self._loaded: Sequence[Interaction] = ()
         self._recordings: Recordings | None = None
+        self._file = ReadAhead(policy.path)
         self._recorded: dict[int, Interaction] = {}
         self._sent = itertools.count()
         self._is_new = False
@@ -229,6 +233,11 @@ class _Cassette:
     def __deepcopy__(self, memo: dict[int, Any]) -> _Cassette:
         """A request knows its cassette, and vcrpy's filters copy requests."""
         return self
+
+    def read_ahead(self) -> None:
+        """Read the file, where requests will ask for it."""
+        if self._policy.record_mode not in ("live", "rewrite"):
+            self._file.read()
 
     # What the stubs ask ------------------------------------------------------------------------------------------
 
@@ -331,13 +340,15 @@ class _Cassette:
 
     def _find_renamed(self, made: Subject) -> Path | None:
         """The cassette of a test that was renamed: one that no test owns, with the same request first."""
-        for path in self._policy.unclaimed():
-            with suppress(CassetteError):
-                found = [self._subject(old.request) for old in storage.load(path)[:1]]
-                if found and any(True for _ in Recordings(found, self._config.match_on).matching(made)):
-                    self.renamed = path
-                    return path
-        return None
+        # What is wrong with one of them is not the matter here; nor is who forbids to ask the disk in an event loop.
+        with suppress(Exception):
+            for path in self._policy.unclaimed():
+                with suppress(CassetteError):
+                    found = [self._subject(old.request) for old in storage.load(path)[:1]]
+                    if found and any(True for _ in Recordings(found, self._config.match_on).matching(made)):
+                        self.renamed = path
+                        break
+        return self.renamed
 
     def _subject(self, request: Request) -> Subject:
         return Subject(request, self._policy.redaction, self._ignore_body)
@@ -351,14 +362,14 @@ class _Cassette:
 
     def _opened(self) -> Recordings:
         if self._recordings is None:
-            found = storage.find_recording(self._policy.path) if self._policy.record_mode != "rewrite" else None
-            self._is_new = found is None
             try:
-                loaded = storage.load(found) if found is not None else []
+                found = self._file.recordings() if self._policy.record_mode != "rewrite" else None
             except CassetteError as error:
                 self._refuse(f"{error}\nRecord again:  {self._policy.rerecord_command}")
-            if found is not None and self._age_problem(loaded):
-                loaded = []
+            self._is_new = found is None
+            loaded = found or ()
+            if loaded and self._age_problem(loaded):
+                loaded = ()
             pairs = [(old, kept) for old in loaded if (kept := self._config.after_load(old, self)) is not None]
             self._raw, self._loaded = [old for old, _ in pairs], [kept for _, kept in pairs]
             subjects = [self._subject(interaction.request) for interaction in self._loaded]

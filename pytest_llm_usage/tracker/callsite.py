@@ -76,8 +76,9 @@ def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | 
 def _relative(filename: str, root: str) -> str:
     if not Path(filename).is_absolute():
         return filename  # as it was run; where that was, only the disk would say
-    path = os.path.relpath(filename, root)
-    return Path(filename).name if path.startswith("..") else path
+    # `os.path.relpath` is for the disk's current folder, too, and so forbidden in an event loop by who looks after that.
+    path, folder = Path(os.path.normpath(filename)), Path(os.path.normpath(root))
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name
 
 
 def shown(callsite: Callsite | None, root: Path) -> str | None:

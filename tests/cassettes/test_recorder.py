@@ -103,6 +103,38 @@ def test_a_missing_cassette_fails_with_the_command_that_records_it(provider, cas
     assert not path.parent.exists()
 
 
+def test_a_cassette_that_a_fixture_puts_there_is_replayed(provider, cassette, path):
+    provider.stop()
+    with cassette():
+        write(path, recorded(provider.url, CHAT, {"number": 7}))
+        assert ask(provider.url) == {"number": 7}
+    with cassette():
+        write(path, recorded(provider.url, CHAT, {"number": 12}))
+        assert ask(provider.url) == {"number": 12}
+
+
+@pytest.mark.parametrize("mode", ["none", "once", "new_episodes", "all"])
+def test_a_broken_cassette_is_no_matter_where_nothing_is_asked(cassette, path, mode):
+    path.parent.mkdir(parents=True)
+    path.write_text("not a cassette: [")
+    with cassette(mode) as opened:
+        pass
+    assert opened.failure is None
+
+
+def test_a_cassette_is_read_before_an_event_loop_asks_for_it(provider, cassette, path, monkeypatch):
+    provider.stop()
+    write(path, recorded(provider.url, CHAT, {"number": 7}))
+
+    async def asked():
+        monkeypatch.setattr(storage, "find_recording", None)
+        async with httpx.AsyncClient() as client:
+            return (await client.post(provider.url + "/v1/chat/completions", json=CHAT)).json()
+
+    with cassette():
+        assert asyncio.run(asked()) == {"number": 7}
+
+
 def test_a_stale_cassette_fails_and_says_what_changed(provider, cassette, monkeypatch):
     monkeypatch.setattr(tokenizer, "_loaded", {"o200k_base": Tokenizer("o200k_base", str.split)})
     with cassette("once"):

@@ -1,10 +1,12 @@
-"""Measuring touches no disk while an event loop runs: what forbids that (as BlockBuster does) fails nobody's test."""
+"""Measuring and replaying touch no disk while an event loop runs: what forbids that (as BlockBuster does) fails nobody's test."""
 
 import aiohttp  # noqa: F401 -- what a run inside this process imports first, it forgets at its end
 import httpx  # noqa: F401
+import langchain_openai  # noqa: F401
 import openai  # noqa: F401
 import pytest
 from counting_server import serving
+from plugin.printed import totals
 from plugin.test_every_test import ASKING
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed")
@@ -93,3 +95,107 @@ def test_measuring_does_not_block_an_event_loop(pytester, monkeypatch, fixtures)
 
         result.assert_outcomes(passed=5, failed=4)
         assert result.stdout.str().count("2  stopped before it was sent") == 4
+
+
+#: As pydantic-ai's and langchain-core's suites have it, over the code under test and this package.
+BLOCKBUSTER = """
+    import aiohttp
+    import asking
+    import httpx
+    import openai
+    import pytest
+    import pytest_llm_usage
+    from blockbuster import blockbuster_ctx
+
+    # What they import with their first client would block.
+    httpx.AsyncClient()
+    openai.AsyncOpenAI(api_key="dummy-key")
+
+    @pytest.fixture(autouse=True)
+    def nothing_blocks(request):
+        with blockbuster_ctx([asking, pytest_llm_usage, request.module]):
+            yield
+"""
+
+REPLAYED = """
+    import asyncio
+    import os
+    import time
+
+    import openai
+    import pytest
+    from asking import URL, _by_aiohttp, _by_openai_async, by_httpx_async
+    from blockbuster import BlockingError
+    from langchain_openai import ChatOpenAI
+
+    def model():
+        # Of its own: LangChain's would keep connections of a loop that is closed.
+        client = openai.AsyncOpenAI(base_url=URL + "/v1", api_key="dummy-key", max_retries=0)
+        return ChatOpenAI(
+            model="gpt-4o-mini",
+            api_key="dummy-key",
+            stream_usage=True,
+            root_async_client=client,
+            async_client=client.chat.completions,
+        )
+
+    async def _by_ainvoke(question):
+        await model().ainvoke(question)
+
+    async def _by_astream(question):
+        async for _ in model().astream(question):
+            pass
+
+    ASKS = [_by_aiohttp, _by_openai_async, by_httpx_async, _by_ainvoke, _by_astream]
+    every_way = pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.__name__)
+
+    @pytest.mark.asyncio
+    async def test_blockbuster_is_on(llm_usage):
+        with pytest.raises(BlockingError):
+            time.sleep(0)
+        with pytest.raises(BlockingError):
+            os.stat(".")
+
+    @pytest.mark.asyncio
+    @every_way
+    async def test_one(ask, llm_usage):
+        await ask("one [8 4]")
+        await asyncio.gather(ask("two [8 4]"), asyncio.create_task(ask("three [8 4]")))
+        assert llm_usage.total_tokens == 36
+
+    @pytest.mark.vcr
+    @pytest.mark.asyncio
+    @every_way
+    async def test_in_a_cassette_of_pytest_recordings(ask):
+        await ask("four [8 4]")
+"""
+
+
+def test_recording_and_replaying_do_not_block_an_event_loop(pytester, monkeypatch):
+    pytest.importorskip("blockbuster")
+    with serving() as server:
+        monkeypatch.setenv("PROVIDER_URL", server.url)
+        pytester.makepyfile(asking=ASKING, test_it=REPLAYED)
+        pytester.makeconftest(BLOCKBUSTER)
+        pytester.makeini("[pytest]\nfilterwarnings =\n    ignore:unclosed\n")
+        options = ("-p", "no:cacheprovider", "-p", "pytest_recording.plugin")
+
+        recorded = pytester.runpytest(*options, "--record-mode=once")
+        recorded.assert_outcomes(passed=11)
+        assert len(server.asked) == 20
+
+        replayed = pytester.runpytest(*options)
+        replayed.assert_outcomes(passed=11)
+        assert len(server.asked) == 20
+        assert totals(replayed) == totals(recorded)
+        assert totals(replayed)["total"][:4] == ("20", "160", "-", "80")
+
+        # A request that no cassette holds has its own message, whatever forbids the disk: another one, and a first one.
+        for test, message in (("test_one", "Recording does not match"), ("test_other", "No recording")):
+            changed = REPLAYED.replace("one [8 4]", "another [8 4]").replace("test_one", test)
+            pytester.makepyfile(test_it=changed)
+            refused = pytester.runpytest(*options, "-k", test)
+            refused.assert_outcomes(failed=5)
+            assert "BlockingError" not in refused.stdout.str()
+            assert refused.stdout.str().count(message) >= 5
+        assert len(server.asked) == 20
