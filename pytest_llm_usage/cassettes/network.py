@@ -14,7 +14,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
@@ -22,7 +22,7 @@ from typing import Any, NoReturn, Self
 from pytest_llm_usage.import_hook import ImportHook
 from pytest_llm_usage.wire.loopback import is_loopback
 
-__all__ = ["HostPatterns", "NetworkGuard"]
+__all__ = ["HostPatterns", "NetworkGuard", "grpc_calls", "grpc_target"]
 
 #: Packages that only pass a connection on: the library that wanted it is further out.
 _PLUMBING = frozenset({"asyncio", "socket", "ssl", "concurrent", "threading", "anyio", "sniffio", "trio", "contextlib"})
@@ -270,20 +270,15 @@ class _Watch:
         return watched
 
     def _wrap_grpc(self, module: Any) -> None:
-        for name, multi_callable in list(vars(module).items()):
-            if not (isinstance(multi_callable, type) and name.endswith("MultiCallable")):
-                continue
-            for method in ("__call__", "with_call", "future"):
-                original = vars(multi_callable).get(method)
-                if original is not None:
-                    setattr(multi_callable, method, self._watched_call(original))
+        for owner, name in grpc_calls(module):
+            setattr(owner, name, self._watched_call(vars(owner)[name]))
 
     def _watched_call(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
         def call(multi_callable: Any, *args: Any, **kwargs: Any) -> Any:
             guard = self._guard
             if guard is not None:
-                host, port = _grpc_target(multi_callable)
+                host, port = grpc_target(multi_callable)
                 if host:
                     guard.check(host, port, "grpc")
             return original(multi_callable, *args, **kwargs)
@@ -294,7 +289,16 @@ class _Watch:
 _watch = _Watch()
 
 
-def _grpc_target(multi_callable: Any) -> tuple[str, str]:
+def grpc_calls(module: Any) -> Iterator[tuple[type, str]]:
+    """The methods by which calls are made, each with its class: of a module of grpcio that has channels."""
+    for name, multi_callable in list(vars(module).items()):
+        if isinstance(multi_callable, type) and name.endswith("MultiCallable"):
+            for method in ("__call__", "with_call", "future"):
+                if method in vars(multi_callable):
+                    yield multi_callable, method
+
+
+def grpc_target(multi_callable: Any) -> tuple[str, str]:
     """The host and port of a call's channel; empty for what is no network (`unix:`, in-process)."""
     channel = getattr(multi_callable, "_channel", None)
     target = getattr(channel, "target", None)

@@ -44,6 +44,8 @@ from pytest_llm_usage.plugin.guards import warn_of_idle_markers
 from pytest_llm_usage.plugin.idle import (
     has_idle_report,
     has_idle_teardown,
+    is_fixture_of_test,
+    is_fixture_of_test_behind,
     is_idle,
     is_idle_in_call,
     is_idle_in_teardown,
@@ -55,6 +57,8 @@ from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_hooks,
 from pytest_llm_usage.plugin.session import limit_session, name_workers_row
 from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
 from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SETTINGS, price_book
+from pytest_llm_usage.plugin.unseen import UNSEEN
+from pytest_llm_usage.plugin.unseen_hooks import watch_unseen
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_taken
 
 __all__ = [
@@ -120,6 +124,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if settings.orphans != "off" and not hasattr(config, "workerinput"):
             config.pluginmanager.register(safe_hooks(OrphanCheck(config), config), "llm_usage_orphan_check")
     start_run(config)
+    watch_unseen(config)
     attach_langchain = {_LANGCHAINS_HOOKS: lambda _: importlib.import_module("pytest_llm_usage.langchain")}
     ImportHook(attach_langchain).install(config.stash[CLOSERS])
 
@@ -227,13 +232,11 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 
 
 @pytest.hookimpl(wrapper=True)
-@safe
+@safe_unless_idle(is_fixture_of_test, is_fixture_of_test_behind)
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[Any, Any, Any]:
     """Calls that a fixture of wider scope makes belong to the run, not to the test that happened to come first."""
-    if fixturedef.scope == "function":
-        return (yield)
     with run_scope(request.config).around(fixturedef):
         return (yield)
 
@@ -302,6 +305,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["llm_usage"] = spent_by_no_test(config)
         output["llm_usage_interrupted"] = interrupted
         output["llm_usage_faults"] = config.stash.get(FAULTS, [])
+        output["llm_usage_unseen"] = config.stash[UNSEEN].found() if UNSEEN in config.stash else []
     elif interrupted is not None:
         collector = cast("RunCollector", config.pluginmanager.get_plugin("llm_usage_collector"))
         collector.add(interrupted[0], "", interrupted[1])

@@ -21,6 +21,7 @@ from pytest_llm_usage.plugin.observation import flush, observe_wire
 from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.session import SESSION_BUDGET
 from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, marker_names, price_book
+from pytest_llm_usage.plugin.unseen import UNSEEN
 from pytest_llm_usage.settings import Settings, limits_of
 from pytest_llm_usage.tracker.scope import running
 
@@ -33,6 +34,7 @@ __all__ = [
     "Attempt",
     "RunScope",
     "attempt_at",
+    "attempt_under_way",
     "begin",
     "interrupted_attempt",
     "is_tracked",
@@ -58,17 +60,18 @@ class Attempt:
         item: The test.
         outcome: What became of it so far (`passed`, `failed` …); None before its first report.
         earlier: The attempts before it (reruns) that called a model.
+        is_open: Whether it has begun and not ended.
     """
 
     __slots__ = (
         "_calls_before_phase",
-        "_is_open",
         "_is_reported",
         "_phase",
         "_running",
         "_thread_id",
         "_trackers",
         "earlier",
+        "is_open",
         "item",
         "outcome",
     )
@@ -79,7 +82,7 @@ class Attempt:
         self.item = item
         self.outcome: str | None = None
         self.earlier = earlier
-        self._is_open = False
+        self.is_open = False
         self._is_reported = False
         self._phase = "setup"
         self._calls_before_phase = 0
@@ -139,15 +142,15 @@ class Attempt:
 
     def open(self) -> None:
         """Calls belong to it from now on."""
-        self._is_open = True
+        self.is_open = True
         self._running.__enter__()
         if "llm_budget" in marker_names(self.item):
             _ = self.tracker  # a marker that cannot be read fails the test that calls no model, too
 
     def close(self) -> None:
         """What is left behind from now on belongs to the run."""
-        if self._is_open:
-            self._is_open = False
+        if self.is_open:
+            self.is_open = False
             self._running.__exit__()
 
     @contextmanager
@@ -270,6 +273,7 @@ def _new_tracker(config: pytest.Config, phase: str, thread_id: int, limits: tupl
         prices=lambda: price_book(config, settings.prices),
         note_fault=partial(note_fault, config),
         counts_requests=settings.track != "langchain",
+        note_call=config.stash[UNSEEN].note_call,
     )
 
 
@@ -305,6 +309,11 @@ class RunScope:
             fixturedef.addfinalizer(lambda: teardown.enter_context(running(self)))
 
     @property
+    def trackers(self) -> tuple[Tracker, ...]:
+        """Its tracker; empty where nobody has asked for one."""
+        return tuple(self._trackers)
+
+    @property
     def calls(self) -> tuple[Call, ...]:
         """Its calls since the last time."""
         return self._trackers[0].calls() if self._trackers else ()
@@ -330,6 +339,12 @@ def start_run(config: pytest.Config) -> None:
 def _close_interrupted(config: pytest.Config) -> None:
     if _ATTEMPT in config.stash:
         config.stash[_ATTEMPT].close()
+
+
+def attempt_under_way(config: pytest.Config) -> Attempt | None:
+    """The attempt to which calls belong now; None between tests."""
+    attempt = config.stash.get(_ATTEMPT, None)
+    return attempt if attempt is not None and attempt.is_open else None
 
 
 def unreported_calls(config: pytest.Config) -> list[Call]:

@@ -13,6 +13,7 @@ from pytest_llm_usage.plugin.attempt import spent_by_no_test
 from pytest_llm_usage.plugin.failures import RunFailures
 from pytest_llm_usage.plugin.stale import StaleTests
 from pytest_llm_usage.plugin.state import SETTINGS, price_book
+from pytest_llm_usage.plugin.unseen import UNSEEN, unseen_lines
 from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.text import plural
 
@@ -51,6 +52,7 @@ class RunCollector:
         self._begun: set[str] = set()
         self._places: dict[str, tuple[str, int | None]] = {}
         self._comparison: RunComparison | None = None
+        self._unseen: list[tuple[str, str]] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Notes which tests are to run."""
@@ -94,6 +96,7 @@ class RunCollector:
         output = getattr(node, "workeroutput", {})
         if data := output.get("llm_usage"):
             self._gathered().add("", "", data)
+        self._unseen += map(tuple, output.get("llm_usage_unseen", ()))
         if interrupted := output.get("llm_usage_interrupted"):
             self.add(interrupted[0], node.gateway.id, interrupted[1])
 
@@ -165,7 +168,9 @@ class RunCollector:
         """Prints the section `LLM usage`; nothing where no model was called and nothing was asked for."""
         for text in self._printed:
             terminalreporter.write_line(text)
-        if self._run is None:
+        settings = self._config.stash[SETTINGS]
+        unseen = list(unseen_lines([*self._config.stash[UNSEEN].found(), *self._unseen]))
+        if self._run is None and not unseen:
             return
         from pytest_llm_usage.report.styled import Line, Styled  # noqa: PLC0415
         from pytest_llm_usage.report.terminal import Screen, section_lines  # noqa: PLC0415
@@ -177,8 +182,10 @@ class RunCollector:
             bar="█" if unicode and terminalreporter.isatty else "#",
             shows_all=self._config.option.verbose > 0,
         )
-        settings = self._config.stash[SETTINGS]
-        lines = section_lines(self._run, settings.report, screen, audit=settings.audit != "off")
+        lines = section_lines(self._gathered(), settings.report, screen, audit=settings.audit != "off")
+        if unseen and settings.report != "off":
+            notes = [line for text in unseen for line in screen.wrapped(text)]
+            lines += [Line(), *notes] if lines else notes
         told = [Line((Styled(text, "bad") if text.startswith("FAILED:") else text,)) for text in self._lines]
         lines += [Line(), *told] if lines and told else told
         if lines:
@@ -191,5 +198,5 @@ class RunCollector:
             from pytest_llm_usage.report.annotations import github_lines  # noqa: PLC0415 -- only there
 
             level = "error" if settings.budgets == "fail" else "warning"
-            for text in github_lines(self._run, self._comparison, self._places, level=level):
+            for text in github_lines(self._gathered(), self._comparison, self._places, level=level):
                 writer.line(text)

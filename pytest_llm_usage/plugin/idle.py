@@ -5,6 +5,8 @@ A suite has thousands of them, so each of these is a few lookups.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_llm_usage.plugin.attempt import attempt_at, run_scope
@@ -16,6 +18,8 @@ __all__ = [
     "FailedSetup",
     "has_idle_report",
     "has_idle_teardown",
+    "is_fixture_of_test",
+    "is_fixture_of_test_behind",
     "is_idle",
     "is_idle_in_call",
     "is_idle_in_teardown",
@@ -26,6 +30,18 @@ __all__ = [
 def is_idle(_result: object, item: pytest.Item) -> bool:
     """Whether a test has had no need of a tracker so far, as tests have none that call no model."""
     return attempt_at(item).used_tracker is None
+
+
+def is_fixture_of_test(fixturedef: pytest.FixtureDef[Any], _request: pytest.FixtureRequest) -> bool:
+    """Whether the calls of a fixture are those of the test that asks for it."""
+    return fixturedef.scope == "function"
+
+
+def is_fixture_of_test_behind(
+    _result: object, fixturedef: pytest.FixtureDef[Any], _request: pytest.FixtureRequest
+) -> bool:
+    """The same, behind its set-up."""
+    return fixturedef.scope == "function"
 
 
 def is_idle_in_call(item: pytest.Item) -> bool:

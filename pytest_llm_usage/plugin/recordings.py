@@ -67,8 +67,9 @@ def note_names(report: pytest.CollectReport, collector: pytest.Collector) -> Non
     names = [item.name for item in items]
     module = collector.getparent(pytest.Module)
     if module is not None:
-        known = module.stash.setdefault(_KNOWN, set())
-        known.update(map(own_name, items))
+        # A suite has thousands of tests, and the tests of one collector have one class.
+        prefix = own_name(items[0]).removesuffix(names[0]) if items else ""
+        module.stash.setdefault(_KNOWN, set()).update([prefix + name for name in names] if prefix else names)
         if isinstance(collector, pytest.Class):
             module.stash.setdefault(_CLASSES, {})[collector.name] = True
         for node in report.result:

@@ -66,6 +66,7 @@ class Tracker:
         prices: Makes the price book when a price is first asked for.
         note_fault: Called with what was done and what went wrong where a mistake of ours must not fail the test; None
             raises it.
+        note_call: Called at each call that is made; see `plugin.unseen`.
         counts_requests: Whether requests that no cassette of ours replays are counted and limited, or LangChain's calls
             alone.
 
@@ -88,6 +89,7 @@ class Tracker:
         stop_live: Callable[[str], NoReturn] | None = None,
         prices: Callable[[], PriceBook] = _genai_prices,
         note_fault: Callable[[str, Exception], None] | None = None,
+        note_call: Callable[[], None] = lambda: None,
         counts_requests: bool = True,
     ) -> None:
         self.root = root or Path.cwd()
@@ -104,6 +106,7 @@ class Tracker:
         self._stop_live = stop_live
         self._prices = prices
         self._note_fault = note_fault
+        self._note_call = note_call
         self._reporter: Reporter | None = None
         self._attached: dict[str, Any] = {}
         self._thread_id = threading.get_ident() if thread_id is None else thread_id
@@ -160,6 +163,7 @@ class Tracker:
             fields: Fields of `Call` that the start tells.
             batch: An object that the calls of one batch share.
         """
+        self._note_call()
         self._reporter = reporter
         call = OpenCall(self, run_id, self._phase, self._callsite(callsite), self._sections.here(), fields, batch)
         if not self._is_limited:
@@ -220,6 +224,7 @@ class Tracker:
 
     def take_in(self, exchange: Exchange, request: Request) -> None:
         """Notes what was sent and answered."""
+        self._note_call()
         with self._deciding:
             self._responses.append(Response(exchange, request))
             self.unanswered(request)
