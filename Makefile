@@ -6,7 +6,7 @@
 #   make test-langchain-tests   the suite on the releases that langchain-tests pins
 #   make test-lowest            the suite on the lowest releases that pyproject.toml allows
 #   make test-pytest-8          the tests of pytest and syrupy on the lowest releases of these two
-#   make test-frameworks        the tests with litellm, instructor, pydantic-ai and openai-agents
+#   make test-frameworks        the tests with aioboto3, litellm, instructor, pydantic-ai and openai-agents
 #   make wheel                  build the package as a release does, check it, and try it in an environment of its own
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
 #   make lint                   ruff, mypy, import-linter
@@ -62,7 +62,8 @@ test-pytest-8: .venv-pytest-8/installed
 	.venv-pytest-8/bin/python -m pytest -p no:snapshot -p no:vcr -n $(JOBS) $(PYTEST_8) $(ARGS)
 
 test-frameworks: .venv-frameworks/installed
-	.venv-frameworks/bin/python -m pytest -n $(JOBS) tests/test_raw_clients.py tests/test_litellm_prices.py -k framework $(ARGS)
+	.venv-frameworks/bin/python -m pytest -n $(JOBS) tests/plugin/test_every_client.py \
+		tests/test_raw_clients.py tests/test_litellm_prices.py -k 'framework or every_client' $(ARGS)
 
 test-network: .venv-network/installed
 	.venv-network/bin/python -m pytest tests/cassettes/test_network_table.py $(ARGS)

@@ -1,6 +1,6 @@
 """Model providers on loopback that count as they are told: `fastest bird? [812 64]` is answered with that usage.
 
-Anthropic, Bedrock, Gemini, Groq, Mistral, Ollama and OpenAI's chat completions, streamed and not, embeddings and
+Anthropic, Bedrock, Cohere, Gemini, Groq, Mistral, Ollama and OpenAI's chat completions, streamed and not, embeddings and
 reranking, each stating its usage where its provider does. Whoever asks for it to `break off` gets half an answer. `Provider.asked` is what was sent, so that a test
 can tell a replayed call from one that reached the server.
 """
@@ -66,15 +66,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         text = self.rfile.read(int(self.headers["content-length"])).decode()
-        sent, received = map(int, _TOLD.findall(text)[-1])
-        question = Question(self.path, json.loads(text), sent, received)
+        question = _question(self.path, text)
         self.server.asked.append(question)
         refusals = text.count("refuse") - sum(asked == question for asked in self.server.asked[:-1])
         if refusals > 0:
             self._answer(429, "application/json", json.dumps({"error": {"message": "too many requests"}}).encode())
         else:
-            answer = next(answer for part, answer in _ANSWERS.items() if part in self.path)
-            content_type, content = answer(question)
+            content_type, content = _answer(question)
             self._answer(200, content_type, content[: len(content) // 2] if "break off" in text else content)
 
     def _answer(self, status: int, content_type: str, content: bytes) -> None:
@@ -89,6 +87,20 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _Answer = tuple[str, bytes]
+
+
+def answer_to(path: str, body: bytes) -> _Answer:
+    """What the server answers to a request, for those who mock it: the content type and the content."""
+    return _answer(_question(path, body.decode()))
+
+
+def _question(path: str, text: str) -> Question:
+    sent, received = map(int, _TOLD.findall(text)[-1])
+    return Question(path, json.loads(text), sent, received)
+
+
+def _answer(question: Question) -> _Answer:
+    return next(answer for part, answer in _ANSWERS.items() if part in question.path)(question)
 
 
 def _json(value: Any) -> _Answer:
@@ -190,6 +202,25 @@ def _gemini_embed(question: Question) -> _Answer:
     embedding = {"values": _VECTOR}
     several = {"embeddings": [embedding]} if "batch" in question.path else {"embedding": embedding}
     return _json({**several, "usageMetadata": {"promptTokenCount": question.sent}})
+
+
+def _cohere_chat(question: Question) -> _Answer:
+    """https://docs.cohere.com/v2/reference/chat and …/chat-stream"""
+    counts = {"input_tokens": question.sent, "output_tokens": question.received}
+    ended = {"finish_reason": "COMPLETE", "usage": {"billed_units": counts, "tokens": counts}}
+    text = {"type": "text", "text": _TEXT}
+    if not question.body.get("stream"):
+        return _json({"id": "chat-1", "message": {"role": "assistant", "content": [text]}, **ended})
+    begun = {"message": {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}}
+    events = (
+        {"type": "message-start", "id": "chat-1", "delta": begun},
+        {"type": "content-start", "index": 0, "delta": {"message": {"content": {**text, "text": ""}}}},
+        {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": _TEXT}}}},
+        {"type": "content-end", "index": 0},
+        {"type": "message-end", "id": "chat-1", "delta": ended},
+    )
+    pieces = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    return "text/event-stream", f"{''.join(pieces)}data: [DONE]\n\n".encode()
 
 
 def _cohere_embed(question: Question) -> _Answer:
@@ -294,6 +325,7 @@ _ANSWERS = {
     "/messages": _anthropic,
     "/embeddings": _embeddings,
     "/api/chat": _ollama_chat,
+    "/v2/chat": _cohere_chat,
     "/api/generate": _ollama_generate,
     "/api/embed": _ollama_embed,
     "/embed": _cohere_embed,

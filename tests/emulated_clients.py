@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any
 
-#: No request leaves the machine; the clients only insist on having something to send.
-_KEY = "dummy-key"
-_AWS = {"region_name": "us-east-1", "aws_access_key_id": _KEY, "aws_secret_access_key": _KEY}
+import raw_clients
+from raw_clients import AWS, KEY, Ways, awaited, messages
 
 
 @dataclass(frozen=True)
@@ -74,48 +73,21 @@ async def _drained(stream: Any) -> list[Any]:
     return [piece async for piece in stream]
 
 
-def _awaited(ask: Callable[[str], Any]) -> Callable[[str], Any]:
-    """An asynchronous way; what comes in pieces is read to its end."""
-
-    async def asked(question: str) -> object:
-        answer = ask(question)
-        if hasattr(answer, "__await__"):
-            answer = await answer
-        return await _drained(answer) if hasattr(answer, "__aiter__") else answer
-
-    return asked
-
-
-_Client = tuple[Any, dict[str, Callable[[str], object]]]
-
-
-def _messages(question: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": question}]
+_Client = tuple[Any, Ways]
 
 
 def _openai_chat(url: str) -> _Client:
-    import openai
     from langchain_openai import ChatOpenAI
 
-    options = {"base_url": f"{url}/v1", "api_key": _KEY, "max_retries": 0}
-    streamed = {"stream": True, "stream_options": {"include_usage": True}}
-
-    def create(client: Any, question: str, **more: Any) -> Any:
-        return client.chat.completions.create(model="gpt-4o-mini", messages=_messages(question), **more)
-
-    return ChatOpenAI(model="gpt-4o-mini", stream_usage=True, **options), {
-        "openai": lambda question: create(openai.OpenAI(**options), question),
-        "openai stream": lambda question: [*create(openai.OpenAI(**options), question, **streamed)],
-        "openai async": _awaited(lambda question: create(openai.AsyncOpenAI(**options), question)),
-        "openai async stream": _awaited(lambda question: create(openai.AsyncOpenAI(**options), question, **streamed)),
-    }
+    options = {"base_url": f"{url}/v1", "api_key": KEY, "max_retries": 0}
+    return ChatOpenAI(model="gpt-4o-mini", stream_usage=True, **options), raw_clients.openai(url)
 
 
 def _openai_responses(url: str) -> _Client:
     import openai
     from langchain_openai import ChatOpenAI
 
-    options = {"base_url": f"{url}/v1", "api_key": _KEY, "max_retries": 0}
+    options = {"base_url": f"{url}/v1", "api_key": KEY, "max_retries": 0}
 
     def create(client: Any, question: str, **more: Any) -> Any:
         return client.responses.create(model="gpt-4o-mini", input=question, **more)
@@ -123,8 +95,8 @@ def _openai_responses(url: str) -> _Client:
     return ChatOpenAI(model="gpt-4o-mini", use_responses_api=True, **options), {
         "openai": lambda question: create(openai.OpenAI(**options), question),
         "openai stream": lambda question: [*create(openai.OpenAI(**options), question, stream=True)],
-        "openai async": _awaited(lambda question: create(openai.AsyncOpenAI(**options), question)),
-        "openai async stream": _awaited(lambda question: create(openai.AsyncOpenAI(**options), question, stream=True)),
+        "openai async": awaited(lambda question: create(openai.AsyncOpenAI(**options), question)),
+        "openai async stream": awaited(lambda question: create(openai.AsyncOpenAI(**options), question, stream=True)),
     }
 
 
@@ -132,117 +104,69 @@ def _azure(url: str) -> _Client:
     import openai
     from langchain_openai import AzureChatOpenAI
 
-    options = {"azure_endpoint": url, "api_key": _KEY, "api_version": "2024-10-21", "max_retries": 0}
+    options = {"azure_endpoint": url, "api_key": KEY, "api_version": "2024-10-21", "max_retries": 0}
 
     def create(client: Any, question: str) -> Any:
-        return client.chat.completions.create(model="gpt-4o-mini", messages=_messages(question))
+        return client.chat.completions.create(model="gpt-4o-mini", messages=messages(question))
 
     return AzureChatOpenAI(azure_deployment="gpt-4o-mini", stream_usage=True, **options), {
         "openai": lambda question: create(openai.AzureOpenAI(**options), question),
-        "openai async": _awaited(lambda question: create(openai.AsyncAzureOpenAI(**options), question)),
+        "openai async": awaited(lambda question: create(openai.AsyncAzureOpenAI(**options), question)),
     }
 
 
 def _groq(url: str) -> _Client:
-    import groq
     from langchain_groq import ChatGroq
 
-    options = {"base_url": url, "api_key": _KEY, "max_retries": 0}
-
-    def create(client: Any, question: str) -> Any:
-        return client.chat.completions.create(model="llama-3.1-8b-instant", messages=_messages(question))
-
-    return ChatGroq(model="llama-3.1-8b-instant", **options), {
-        "groq": lambda question: create(groq.Groq(**options), question),
-        "groq async": _awaited(lambda question: create(groq.AsyncGroq(**options), question)),
-    }
+    model = ChatGroq(model="llama-3.1-8b-instant", base_url=url, api_key=KEY, max_retries=0)
+    return model, raw_clients.groq(url)
 
 
 def _mistral(url: str) -> _Client:
     from langchain_mistralai import ChatMistralAI
-    from mistralai.client import Mistral
 
-    client = Mistral(api_key=_KEY, server_url=url)
-
-    def asked(question: str) -> dict[str, Any]:
-        return {"model": "mistral-small", "messages": _messages(question)}
-
-    return ChatMistralAI(model="mistral-small", base_url=f"{url}/v1", api_key=_KEY, max_retries=0), {
-        "mistral": lambda question: client.chat.complete(**asked(question)),
-        "mistral stream": lambda question: [*client.chat.stream(**asked(question))],
-        "mistral async": _awaited(lambda question: client.chat.complete_async(**asked(question))),
-        "mistral async stream": _awaited(lambda question: client.chat.stream_async(**asked(question))),
-    }
+    model = ChatMistralAI(model="mistral-small", base_url=f"{url}/v1", api_key=KEY, max_retries=0)
+    return model, raw_clients.mistral(url)
 
 
 def _anthropic(url: str) -> _Client:
-    import anthropic
     from langchain_anthropic import ChatAnthropic
 
-    options = {"base_url": url, "api_key": _KEY, "max_retries": 0}
-
-    def create(client: Any, question: str, **more: Any) -> Any:
-        return client.messages.create(model="claude-haiku-4-5", max_tokens=100, messages=_messages(question), **more)
-
-    return ChatAnthropic(model="claude-haiku-4-5", **options), {
-        "anthropic": lambda question: create(anthropic.Anthropic(**options), question),
-        "anthropic stream": lambda question: [*create(anthropic.Anthropic(**options), question, stream=True)],
-        "anthropic async": _awaited(lambda question: create(anthropic.AsyncAnthropic(**options), question)),
-        "anthropic async stream": _awaited(
-            lambda question: create(anthropic.AsyncAnthropic(**options), question, stream=True)
-        ),
-    }
+    model = ChatAnthropic(model="claude-haiku-4-5", base_url=url, api_key=KEY, max_retries=0)
+    return model, raw_clients.anthropic(url)
 
 
 def _gemini(url: str) -> _Client:
-    return _google(url, {"api_key": _KEY})
+    return _google(url, {"api_key": KEY})
 
 
 def _vertex(url: str) -> _Client:
     from google.oauth2.credentials import Credentials
 
     return _google(
-        url, {"vertexai": True, "project": "p", "location": "us-central1", "credentials": Credentials(token=_KEY)}
+        url, {"vertexai": True, "project": "p", "location": "us-central1", "credentials": Credentials(token=KEY)}
     )
 
 
 def _google(url: str, options: dict[str, Any]) -> _Client:
-    from google import genai
     from langchain_google_genai import ChatGoogleGenerativeAI
 
-    asked = {"model": "gemini-2.5-flash"}
-    client = genai.Client(http_options={"base_url": url}, **options)
-    model = ChatGoogleGenerativeAI(base_url=url, max_retries=1, **asked, **options)
-    return model, {
-        "genai": lambda question: client.models.generate_content(contents=question, **asked),
-        "genai stream": lambda question: [*client.models.generate_content_stream(contents=question, **asked)],
-        "genai async": _awaited(lambda question: client.aio.models.generate_content(contents=question, **asked)),
-        "genai async stream": _awaited(
-            lambda question: client.aio.models.generate_content_stream(contents=question, **asked)
-        ),
-    }
+    model = ChatGoogleGenerativeAI(model="gemini-2.5-flash", base_url=url, max_retries=1, **options)
+    return model, raw_clients.genai(url, **options)
 
 
 def _bedrock_runtime(url: str) -> Any:
     import boto3
 
-    return boto3.client("bedrock-runtime", endpoint_url=url, **_AWS)
+    return boto3.client("bedrock-runtime", endpoint_url=url, **AWS)
 
 
 def _bedrock_converse(url: str) -> _Client:
     from langchain_aws import ChatBedrockConverse
 
     client, model_id = _bedrock_runtime(url), "anthropic.claude-haiku-4-5-20251001-v1:0"
-
-    def asked(question: str) -> dict[str, Any]:
-        return {"modelId": model_id, "messages": [{"role": "user", "content": [{"text": question}]}]}
-
     model = ChatBedrockConverse(model=model_id, client=client, bedrock_client=client, region_name="us-east-1")
-    return model, {
-        "boto3": lambda question: client.converse(**asked(question)),
-        "boto3 stream": lambda question: [*client.converse_stream(**asked(question))["stream"]],
-        "boto3 in a thread": _awaited(lambda question: asyncio.to_thread(client.converse, **asked(question))),
-    }
+    return model, raw_clients.boto3(url)
 
 
 def _bedrock_invoke(url: str) -> _Client:
@@ -253,7 +177,7 @@ def _bedrock_invoke(url: str) -> _Client:
     client, model_id = _bedrock_runtime(url), "anthropic.claude-3-haiku-20240307-v1:0"
 
     def asked(question: str) -> dict[str, Any]:
-        body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 100, "messages": _messages(question)}
+        body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 100, "messages": messages(question)}
         return {"modelId": model_id, "body": json.dumps(body)}
 
     model = ChatBedrock(
@@ -266,36 +190,15 @@ def _bedrock_invoke(url: str) -> _Client:
 
 
 def _cohere(url: str) -> _Client:
-    import cohere
     from langchain_cohere import ChatCohere
 
-    def asked(question: str) -> dict[str, Any]:
-        return {"model": "command-a-03-2025", "messages": _messages(question)}
-
-    client, asynchronous = cohere.ClientV2(_KEY, base_url=url), cohere.AsyncClientV2(_KEY, base_url=url)
-    return ChatCohere(model="command-a-03-2025", cohere_api_key=_KEY, base_url=url), {
-        "cohere": lambda question: client.chat(**asked(question)),
-        "cohere stream": lambda question: [*client.chat_stream(**asked(question))],
-        "cohere async": _awaited(lambda question: asynchronous.chat(**asked(question))),
-        "cohere async stream": _awaited(lambda question: asynchronous.chat_stream(**asked(question))),
-    }
+    return ChatCohere(model="command-a-03-2025", cohere_api_key=KEY, base_url=url), raw_clients.cohere(url)
 
 
 def _ollama(url: str) -> _Client:
-    import ollama
     from langchain_ollama import ChatOllama
 
-    def asked(question: str) -> dict[str, Any]:
-        return {"model": "llama3.2", "messages": _messages(question)}
-
-    return ChatOllama(model="llama3.2", base_url=url), {
-        "ollama": lambda question: ollama.Client(host=url).chat(**asked(question)),
-        "ollama stream": lambda question: [*ollama.Client(host=url).chat(**asked(question), stream=True)],
-        "ollama async": _awaited(lambda question: ollama.AsyncClient(host=url).chat(**asked(question))),
-        "ollama async stream": _awaited(
-            lambda question: ollama.AsyncClient(host=url).chat(**asked(question), stream=True)
-        ),
-    }
+    return ChatOllama(model="llama3.2", base_url=url), raw_clients.ollama(url)
 
 
 def _ollama_generate(url: str) -> _Client:
@@ -308,8 +211,8 @@ def _ollama_generate(url: str) -> _Client:
     return OllamaLLM(model="llama3.2", base_url=url), {
         "ollama": lambda question: ollama.Client(host=url).generate(**asked(question)),
         "ollama stream": lambda question: [*ollama.Client(host=url).generate(**asked(question), stream=True)],
-        "ollama async": _awaited(lambda question: ollama.AsyncClient(host=url).generate(**asked(question))),
-        "ollama async stream": _awaited(
+        "ollama async": awaited(lambda question: ollama.AsyncClient(host=url).generate(**asked(question))),
+        "ollama async stream": awaited(
             lambda question: ollama.AsyncClient(host=url).generate(**asked(question), stream=True)
         ),
     }
@@ -317,57 +220,55 @@ def _ollama_generate(url: str) -> _Client:
 
 # -- what no callback of LangChain's tells of: embeddings and reranking ------------------------------------------
 
-_Ways = dict[str, Callable[[str], object]]
 
-
-def _by_langchain(embeddings: Any) -> _Ways:
+def _by_langchain(embeddings: Any) -> Ways:
     return {
         "langchain": embeddings.embed_query,
         "langchain documents": lambda question: embeddings.embed_documents([question]),
-        "langchain async": _awaited(embeddings.aembed_query),
+        "langchain async": awaited(embeddings.aembed_query),
     }
 
 
-def _openai_embeddings(url: str) -> _Ways:
+def _openai_embeddings(url: str) -> Ways:
     import openai
     from langchain_openai import OpenAIEmbeddings
 
-    options = {"base_url": f"{url}/v1", "api_key": _KEY, "max_retries": 0}
+    options = {"base_url": f"{url}/v1", "api_key": KEY, "max_retries": 0}
     asked = {"model": "text-embedding-3-small", "encoding_format": "float"}
     # Text as it is, not as tokens: what makes them is fetched from the network.
     return _by_langchain(OpenAIEmbeddings(model=asked["model"], check_embedding_ctx_length=False, **options)) | {
         "openai": lambda question: openai.OpenAI(**options).embeddings.create(input=question, **asked),
-        "openai async": _awaited(
+        "openai async": awaited(
             lambda question: openai.AsyncOpenAI(**options).embeddings.create(input=question, **asked)
         ),
     }
 
 
-def _azure_embeddings(url: str) -> _Ways:
+def _azure_embeddings(url: str) -> Ways:
     import openai
     from langchain_openai import AzureOpenAIEmbeddings
 
-    options = {"azure_endpoint": url, "api_key": _KEY, "api_version": "2024-10-21", "max_retries": 0}
+    options = {"azure_endpoint": url, "api_key": KEY, "api_version": "2024-10-21", "max_retries": 0}
     asked = {"model": "text-embedding-3-small", "encoding_format": "float"}
     return _by_langchain(AzureOpenAIEmbeddings(model=asked["model"], check_embedding_ctx_length=False, **options)) | {
         "openai": lambda question: openai.AzureOpenAI(**options).embeddings.create(input=question, **asked)
     }
 
 
-def _gemini_embed(url: str) -> _Ways:
+def _gemini_embed(url: str) -> Ways:
     from google import genai
     from langchain_google_genai import GoogleGenerativeAIEmbeddings
 
-    client = genai.Client(api_key=_KEY, http_options={"base_url": url})
+    client = genai.Client(api_key=KEY, http_options={"base_url": url})
     asked = {"model": "gemini-embedding-001"}
-    embeddings = GoogleGenerativeAIEmbeddings(google_api_key=_KEY, base_url=url, **asked)
+    embeddings = GoogleGenerativeAIEmbeddings(google_api_key=KEY, base_url=url, **asked)
     return _by_langchain(embeddings) | {
         "genai": lambda question: client.models.embed_content(contents=question, **asked),
-        "genai async": _awaited(lambda question: client.aio.models.embed_content(contents=question, **asked)),
+        "genai async": awaited(lambda question: client.aio.models.embed_content(contents=question, **asked)),
     }
 
 
-def _cohere_embed(url: str) -> _Ways:
+def _cohere_embed(url: str) -> Ways:
     import cohere
     from langchain_cohere import CohereEmbeddings
 
@@ -375,36 +276,36 @@ def _cohere_embed(url: str) -> _Ways:
         options = {"model": "embed-v4.0", "input_type": "search_query", "embedding_types": ["float"]}
         return {"texts": [question], **options}
 
-    return _by_langchain(CohereEmbeddings(model="embed-v4.0", cohere_api_key=_KEY, base_url=url)) | {
-        "cohere": lambda question: cohere.ClientV2(_KEY, base_url=url).embed(**asked(question)),
-        "cohere async": _awaited(lambda question: cohere.AsyncClientV2(_KEY, base_url=url).embed(**asked(question))),
+    return _by_langchain(CohereEmbeddings(model="embed-v4.0", cohere_api_key=KEY, base_url=url)) | {
+        "cohere": lambda question: cohere.ClientV2(KEY, base_url=url).embed(**asked(question)),
+        "cohere async": awaited(lambda question: cohere.AsyncClientV2(KEY, base_url=url).embed(**asked(question))),
     }
 
 
-def _cohere_rerank(url: str) -> _Ways:
+def _cohere_rerank(url: str) -> Ways:
     import cohere
     from langchain_cohere import CohereRerank
 
-    client, model = cohere.ClientV2(_KEY, base_url=url), "rerank-v3.5"
+    client, model = cohere.ClientV2(KEY, base_url=url), "rerank-v3.5"
     by_langchain = CohereRerank(model=model, client=client)
-    asynchronous = cohere.AsyncClientV2(_KEY, base_url=url)
+    asynchronous = cohere.AsyncClientV2(KEY, base_url=url)
     return {
         "langchain": lambda question: by_langchain.rerank(["a falcon"], question),
         "cohere": lambda question: client.rerank(model=model, query=question, documents=["a falcon"]),
-        "cohere async": _awaited(
+        "cohere async": awaited(
             lambda question: asynchronous.rerank(model=model, query=question, documents=["a falcon"])
         ),
     }
 
 
-def _ollama_embed(url: str) -> _Ways:
+def _ollama_embed(url: str) -> Ways:
     import ollama
     from langchain_ollama import OllamaEmbeddings
 
     asked = {"model": "nomic-embed-text"}
     return _by_langchain(OllamaEmbeddings(base_url=url, **asked)) | {
         "ollama": lambda question: ollama.Client(host=url).embed(input=question, **asked),
-        "ollama async": _awaited(lambda question: ollama.AsyncClient(host=url).embed(input=question, **asked)),
+        "ollama async": awaited(lambda question: ollama.AsyncClient(host=url).embed(input=question, **asked)),
     }
 
 
@@ -424,7 +325,7 @@ _CLIENTS: dict[str, Callable[[str], _Client]] = {
     "vertex-gemini": _vertex,
 }
 
-_SILENT_CLIENTS: dict[str, Callable[[str], _Ways]] = {
+_SILENT_CLIENTS: dict[str, Callable[[str], Ways]] = {
     "azure-openai-embeddings": _azure_embeddings,
     "cohere-embed": _cohere_embed,
     "cohere-rerank": _cohere_rerank,
