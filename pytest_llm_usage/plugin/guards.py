@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_llm_usage.plugin.safety import safe_hooks
 from pytest_llm_usage.plugin.state import SETTINGS, fail, marker_names
 
 if TYPE_CHECKING:
     from pytest_llm_usage.settings import Settings
 
-__all__ = ["warn_of_idle_markers", "warn_of_idle_snapshot"]
+__all__ = ["FailingTests", "warn_of_idle_markers", "warn_of_idle_snapshot"]
 
 
 def warn_of_idle_markers(session: pytest.Session) -> None:
     """Warns of markers that have no effect on the test that carries them; where warnings are errors, that test fails."""
     settings = session.config.stash[SETTINGS]
-    failing = _FailingTests()
+    failing = FailingTests()
     for item in session.items:
         for text in _idle_markers(item, settings):
             try:
@@ -26,10 +27,10 @@ def warn_of_idle_markers(session: pytest.Session) -> None:
             except Warning as error:
                 failing.texts.setdefault(item, str(error))
     if failing.texts:
-        session.config.pluginmanager.register(failing, "llm_usage_idle_markers")
+        session.config.pluginmanager.register(safe_hooks(failing, session.config), "llm_usage_idle_markers")
 
 
-class _FailingTests:
+class FailingTests:
     """Fails tests before their set-up; registered only where there are any."""
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class _FailingTests:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Fails a test."""
         if item in self.texts:
             fail(self.texts[item])
 

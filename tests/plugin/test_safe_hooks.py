@@ -1,17 +1,14 @@
 """A mistake of ours fails nobody's test: every hook broken, one by one, and what an interrupted run says it spent."""
 
+import importlib
 import inspect
+import pkgutil
 import re
 
 import pytest
 from plugin.printed import section, totals
 
 import pytest_llm_usage.plugin as hooks
-from pytest_llm_usage.plugin.collector import RunCollector
-from pytest_llm_usage.plugin.failures import RunFailures
-from pytest_llm_usage.plugin.idle import FailedSetup
-from pytest_llm_usage.plugin.orphans import Collection, OrphanCheck
-from pytest_llm_usage.plugin.session import SpentRun
 
 SUITE = """
     import warnings
@@ -67,9 +64,17 @@ BREAKER = """
 """
 
 
+def _owners():
+    """Whatever has hooks: the plugin itself, and the classes of its modules."""
+    yield hooks
+    for found in pkgutil.iter_modules(hooks.__path__, f"{hooks.__name__}."):
+        module = importlib.import_module(found.name)
+        yield from (owner for owner in vars(module).values() if getattr(owner, "__module__", "") == found.name)
+
+
 def _all_hooks():
-    for owner in (hooks, RunCollector, RunFailures, Collection, OrphanCheck, FailedSetup, SpentRun):
-        for name, hook in vars(owner).items():
+    for owner in _owners():
+        for name, hook in vars(owner).items() if hasattr(owner, "__dict__") else ():
             if name.startswith("pytest_") and callable(hook):
                 path = name if owner is hooks else f"{owner.__name__}.{name}"
                 module = owner.__name__ if owner is hooks else owner.__module__
