@@ -9,7 +9,10 @@ from __future__ import annotations
 import functools
 import os
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import accumulate
+from urllib.parse import unquote_plus
 
 from pytest_llm_usage.credentials.names import is_credential_name, is_credential_parameter
 from pytest_llm_usage.credentials.recognised import remembered
@@ -20,6 +23,10 @@ __all__ = ["MASK", "mask_text", "mask_values"]
 #: What stands in the place of a credential in a text for people.
 MASK = "***"
 
+#: A part of a path, or a value of a query.
+_PART_OF_URL = re.compile(r"[^\s\"'<>&?=/]+")
+#: How often one is looked for in the other.
+_MOST_ENCODED = 3
 _PARAMETER = re.compile(r"(?<=[?&;#])([A-Za-z0-9_.%-]{1,64})=([^&\s\"'<>\\#;)\]]{1,4000})")
 
 
@@ -30,7 +37,9 @@ def mask_text(text: str) -> str:
         text = _PARAMETER.sub(_masked_parameter, text)
     from pytest_llm_usage.credentials.shapes import without_shapes  # noqa: PLC0415 -- compiled for the first text
 
-    return without_shapes(text, lambda _: MASK)
+    text = without_shapes(text, lambda _: MASK)
+    # A key whose marks are written for a URL: `user%3Apassword%40host`.
+    return _without_encoded(text) if "%" in text else text
 
 
 def mask_values(text: str, values: Iterable[str], mask: str = MASK) -> str:
@@ -45,6 +54,26 @@ def mask_values(text: str, values: Iterable[str], mask: str = MASK) -> str:
 def _masked_parameter(match: re.Match[str]) -> str:
     is_credential = is_credential_name(match[1]) or (is_credential_parameter(match[1]) and looks_random(match[2]))
     return f"{match[1]}={MASK}" if is_credential and match[2] != MASK else match[0]
+
+
+def _without_encoded(text: str) -> str:
+    """The text without the parts of URLs that are a key once their percent escapes are resolved."""
+    from pytest_llm_usage.credentials.shapes import shapes_in  # noqa: PLC0415
+
+    parts = [match.span() for match in _PART_OF_URL.finditer(text) if "%" in match[0]]
+    plain = [text[begin:end] for begin, end in parts]
+    masked: set[int] = set()
+    for _ in range(_MOST_ENCODED):
+        plain = [unquote_plus(part) for part in plain]
+        # Looked through together: there may be a hundred thousand of them.
+        ends = list(accumulate(len(part) + 1 for part in plain))
+        masked.update(bisect_right(ends, begin) for _, begin, _ in shapes_in("\0".join(plain)))
+    pieces, done = [], 0
+    for index in sorted(masked):
+        begin, end = parts[index]
+        pieces += [text[done:begin], MASK]
+        done = end
+    return "".join([*pieces, text[done:]])
 
 
 def _in_environment() -> tuple[str, ...]:

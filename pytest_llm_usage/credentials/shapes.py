@@ -93,7 +93,21 @@ def _is_assigned(found: re.Match[str]) -> bool:
 
 
 _EXAMPLE_PASSWORDS = frozenset(
-    ("password", "passwd", "pass", "pwd", "pw", "secret", "user", "username", "admin", "root", "postgres", "mysql")
+    (
+        "password",
+        "passwd",
+        "pass",
+        "pwd",
+        "pw",
+        "secret",
+        "user",
+        "username",
+        "admin",
+        "root",
+        "postgres",
+        "mysql",
+        "guest",
+    )
 )
 _EXAMPLE_HOST = re.compile(r"(?:localhost|127\.|0\.0\.0\.0|host|hostname|server|db|database|.*\bexample\b).*")
 
@@ -465,7 +479,14 @@ _RUN = re.compile(r"[A-Za-z0-9_-]*")
 _BEFORE = 48
 #: An escape of JSON or of source code, whose letters are no part of a word.
 _ESCAPE_LETTERS = "abfnrtv0"
-_ESCAPE_BEFORE = re.compile(r"\\(?:[abfnrtv0]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})$|%[0-9a-fA-F]{2}$")
+_ESCAPE_BEFORE = re.compile(
+    r"\\(?:[abfnrtv0]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})$|%[0-9a-fA-F]{2}$"
+    # What colours a terminal, as it is and as source code and JSON write it.
+    r"|(?:\x1b|\x9b|\\(?:e|033|x1b|u001b|x9b))\[?[0-9;]{0,16}m$",
+    re.IGNORECASE,
+)
+#: The longest of them.
+_ESCAPE_CHARACTERS = 24
 
 
 def shapes_in(text: str, shapes: Sequence[Shape] = SHAPES) -> list[tuple[Shape, int, int]]:
@@ -510,7 +531,11 @@ def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
 def _match(shape: Shape, text: str, position: int, end: int) -> tuple[int, int] | None:
     if not shape.is_inside_words and position:
         before = text[position - 1]
-        if before.isascii() and before.isalnum() and not _ESCAPE_BEFORE.search(text[max(0, position - 6) : position]):
+        if (
+            before.isascii()
+            and before.isalnum()
+            and not _ESCAPE_BEFORE.search(text[max(0, position - _ESCAPE_CHARACTERS) : position])
+        ):
             return None
         if before == "\\" and text[position] in _ESCAPE_LETTERS:
             return None

@@ -91,6 +91,7 @@ PLACES = {
     "prompt, after an emoji": lambda key: chat(f"see\N{KEY}{key}"),
     "prompt, after a CJK character": lambda key: chat(f"see键{key}键"),
     "prompt, after U+2028": lambda key: chat(f"see\u2028{key}"),
+    "prompt, in colour": lambda key: chat(f"see \x1b[1;31m{key}\x1b[0m"),
     "prompt, after a name": lambda key: chat(f"MY_KEY={key} and KEY_{key}"),
     "prompt, in code": lambda key: chat(f'client = Client("one\\n{key}")'),
     "prompt, JSON": lambda key: chat(nested(f"a\n{key}", 1)),
@@ -195,7 +196,17 @@ def test_every_repetition_in_a_rule_is_bounded():
 
 
 @pytest.mark.parametrize(
-    "spell", [str, lambda key: f"a\n{key}", lambda key: json.dumps({"a": f"b\n{key}"}), html.escape]
+    "spell",
+    [
+        str,
+        lambda key: f"a\n{key}",
+        lambda key: json.dumps({"a": f"b\n{key}"}),
+        html.escape,
+        lambda key: f"\x1b[31m{key}\x1b[0m",
+        lambda key: f"\\x1b[31m{key}\\x1b[0m",
+        lambda key: f"{TOOL}?q={quote(key, safe='')}",
+        lambda key: f"{TOOL}?next={quote(quote(key, safe=''), safe='')}&n=1",
+    ],
 )
 def test_no_text_for_people_shows_a_key(spell):
     for shape, key in KEYS:
@@ -496,7 +507,7 @@ def test_half_a_megabyte_of_anything_is_read_in_the_time_of_a_test(name):
 ALIKE = [
     # What documentation shows.
     "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "postgres://user:password@localhost:5432/db",
-    "https://user:password@example.com/x", "mysql://root:root@127.0.0.1/test", "postgresql://postgres:postgres@db:5432/app",
+    "https://user:password@example.com/x", "mysql://root:root@127.0.0.1/test", "postgresql://postgres:postgres@db:5432/app", "amqp://guest:guest@localhost:5672/", "ftp://anonymous:guest@localhost/",
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
     "OPENAI_API_KEY=YOUR_OPENAI_API_KEY_HERE_1234567890", "api_key = 'your-api-key-here-0123456789'", "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     "sk-ant-api03-xxxxxxxxxxxxxxxxxxxxxxxxxxxx", "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "sk-...", "sk-ant-...", "Bearer YOUR_ACCESS_TOKEN_HERE",
