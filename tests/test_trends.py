@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -16,15 +17,23 @@ from pytest_llm_usage.errors import ReportError, RunFileError
 from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.data import rendered, run_data
 from pytest_llm_usage.report.export import export
-from pytest_llm_usage.report.history import add_run, past_runs
+from pytest_llm_usage.report.history import add_run, past_runs, read_trend
 from pytest_llm_usage.report.run import Run, TestRecord
+from pytest_llm_usage.report.trend import trend_section
 from pytest_llm_usage.usage import TokenUsage
 
 
 def run(sent=1_000, cost: str | None = "0.001", model="gpt-4o", commit="a" * 40, test="test_a.py::t"):
     usage = None if sent is None else TokenUsage.from_counts(sent, 10)
     calls = (
-        Call(index=0, model=model, provider="openai", usage=usage, _quotes=Quote(cost_usd=cost and Decimal(cost))),
+        Call(
+            index=0,
+            status="ok" if usage is not None else "no_usage",
+            model=model,
+            provider="openai",
+            usage=usage,
+            _quotes=Quote(cost_usd=cost and Decimal(cost)),
+        ),
     )
     record = TestRecord(test, Ledger(calls), outcome="passed")
     return run_data(Run(tests={(test, ""): record}), environment={"commit": commit, "branch": "main"})
@@ -49,6 +58,57 @@ def test_writers_at_once_lose_nothing(tmp_path):
         list(pool.map(lambda n: add_run(tmp_path / "h.db", run(n + 1), n), range(40)))
 
     assert sorted(r.usage["gpt-4o"]["input_tokens"] for r in past_runs(tmp_path / "h.db")) == list(range(1, 41))
+
+
+def test_two_processes_at_once_lose_nothing(tmp_path):
+    (tmp_path / "run.json").write_text(rendered(run()))
+    code = (
+        "import sys; from pathlib import Path; from pytest_llm_usage.report.data import read_run;"
+        "from pytest_llm_usage.report.history import add_run; data = read_run(Path('run.json'));"
+        "[add_run(Path('h.db'), data, int(sys.argv[1]) + n) for n in range(30)]"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(start)], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        for start in (100, 200)
+    ]
+
+    assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [("", 0)] * 2
+    found = past_runs(tmp_path / "h.db")
+    assert sorted(each.finished_at for each in found) == [*range(100, 130), *range(200, 230)]
+    assert all(each.usage["gpt-4o"]["input_tokens"] == 1_000 for each in found)
+
+
+def test_the_page_shows_how_usage_moved(pytester):
+    pytester.makepyfile(
+        "from fakes import FakeChatModel\n\ndef test_it():\n    FakeChatModel(usage=(90, 10)).invoke('one')\n"
+    )
+    options = ("--llm-usage-history=h.db", "--llm-usage-html=page.html")
+    pytester.runpytest(*options)
+    assert "<h2>History</h2>" not in (pytester.path / "page.html").read_text(encoding="utf-8")
+
+    pytester.makepyfile(
+        "from fakes import FakeChatModel\n\ndef test_it():\n    FakeChatModel(usage=(140, 10)).invoke('one')\n"
+    )
+    pytester.runpytest(*options)
+
+    text = (pytester.path / "page.html").read_text(encoding="utf-8")
+    assert 'aria-label="tokens of the last 2 runs: 100 to 150 (+50 %)"' in text
+    assert 'aria-label="100 to 150 tokens"' in text
+    # From 0 up: two thirds of the height, and all of it.
+    assert 'points="5.0,21.7 595.0,5.0"' in text
+
+
+def test_what_is_not_known_breaks_the_line_and_is_never_zero(tmp_path):
+    for at, sent in enumerate((1_000, 1_000, None, 1_000, 1_000)):
+        add_run(tmp_path / "h.db", run(sent), at)
+    trend = read_trend(tmp_path / "h.db", 60)
+
+    assert trend.tests == {"test_a.py::t": [1_010, 1_010, None, 1_010, 1_010]}
+    text = "".join(trend_section(trend))
+    lines = re.findall(r'<polyline points="([^"]*)"', text)
+    assert [len(line.split()) for line in lines[:2]] == [2, 2]
+    assert all(",5.0" in point for line in lines[:2] for point in line.split())
+    assert len(read_trend(tmp_path / "h.db", 2).runs) == 2
 
 
 def test_what_is_not_known_stays_unknown(tmp_path):

@@ -18,6 +18,7 @@ from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.text import plural
 
 if TYPE_CHECKING:
+    from pytest_llm_usage.report.bodies import Recordings
     from pytest_llm_usage.report.comparison import RunComparison
     from pytest_llm_usage.report.run import Run
     from pytest_llm_usage.report.write import Baseline
@@ -34,6 +35,15 @@ def _baseline(settings: Settings) -> Baseline | None:
     from pytest_llm_usage.report.write import Baseline  # noqa: PLC0415 -- only where it is asked for
 
     return Baseline.read(settings.compare, settings.fail_on, settings.floor)
+
+
+def _recordings(settings: Settings) -> Recordings | None:
+    """Who reads the cassettes, where the page is to show what was recorded."""
+    if not settings.html_bodies or "html" not in settings.reports:
+        return None
+    from pytest_llm_usage.plugin.recorded import recordings_in  # noqa: PLC0415 -- only where it is asked for
+
+    return recordings_in(settings.root)
 
 
 class RunCollector:
@@ -153,6 +163,7 @@ class RunCollector:
             baseline=self._baseline,
             step_summary=settings.step_summary if settings.report != "off" else None,
             history=settings.history,
+            recordings=_recordings(settings),
             shard=settings.shard,
             root=settings.root,
             exit_status=int(session.exitstatus),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_llm_usage.report.comparison import RunComparison
     from pytest_llm_usage.report.data import RunData
+    from pytest_llm_usage.report.page_data import PageExtras
 
 __all__ = ["FORMATS", "STDOUT", "ReportFormat"]
 
@@ -31,6 +32,7 @@ class ReportFormat:
         help: For `pytest --help` and the command's.
         renderer: `module:function`, imported when it is needed: a run, and a comparison where there is one → text.
         signature: What stands in the first lines of every such file. Any other file is never replaced.
+        has_extras: Whether it shows what a `PageExtras` holds.
         of_command: Whether `pytest-llm-usage compare` and `merge` write it as well.
     """
 
@@ -39,13 +41,14 @@ class ReportFormat:
     help: str
     renderer: str
     signature: str
+    has_extras: bool = False
     of_command: bool = True
 
-    def render(self, data: RunData, comparison: RunComparison | None = None) -> str:
+    def render(self, data: RunData, comparison: RunComparison | None = None, extras: PageExtras | None = None) -> str:
         """The text of the report."""
         module, _, function = self.renderer.partition(":")
-        render: Callable[[RunData, RunComparison | None], str] = getattr(import_module(module), function)
-        return render(data, comparison)
+        render: Callable[..., str] = getattr(import_module(module), function)
+        return render(data, comparison, extras) if self.has_extras else render(data, comparison)
 
 
 FORMATS = (
@@ -70,5 +73,6 @@ FORMATS = (
         help="write the run as one self-contained page with charts",
         renderer="pytest_llm_usage.report.html:page",
         signature="<title>LLM usage</title>",
+        has_extras=True,
     ),
 )

@@ -18,7 +18,7 @@ from typing import Any
 from pytest_llm_usage.errors import ReportError, RunFileError
 from pytest_llm_usage.report.data import RunData
 
-__all__ = ["FORMAT", "PastRun", "add_run", "past_runs"]
+__all__ = ["FORMAT", "PastRun", "Trend", "add_run", "past_runs", "read_trend"]
 
 FORMAT = 1
 #: How long a writer waits for others.
@@ -54,6 +54,19 @@ class PastRun:
     commit: str | None
     branch: str | None
     usage: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The last runs of a history.
+
+    Attributes:
+        runs: The earliest first.
+        tests: By test, its tokens in each of those runs; None where it was not in one, or where they are not known.
+    """
+
+    runs: Sequence[PastRun]
+    tests: Mapping[str, Sequence[int | None]]
 
 
 def add_run(path: Path, data: RunData, finished_at: float) -> None:
@@ -110,6 +123,29 @@ def past_runs(path: Path, *, test: str | None = None, branch: str | None = None,
             return _read(connection, test, branch, last)
     except (OSError, sqlite3.Error, RunFileError) as error:
         raise RunFileError(f"{path}: {error}") from None
+
+
+def read_trend(path: Path, last: int) -> Trend:
+    """The last runs of a history, as many as `last`. Raises RunFileError as `past_runs` does."""
+    runs = past_runs(path, last=last)
+    try:
+        with _opened(path) as connection:
+            ids = [row[0] for row in connection.execute("SELECT id FROM runs ORDER BY id DESC LIMIT ?", (len(runs),))][
+                ::-1
+            ]
+            rows = connection.execute(
+                "SELECT run_id, test, sum(total_tokens), sum(total_tokens IS NULL) FROM spent"
+                " WHERE run_id >= ? AND test != '' GROUP BY run_id, test",
+                (ids[0] if ids else 0,),
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise RunFileError(f"{path}: {error}") from None
+    place = {run: at for at, run in enumerate(ids)}
+    tests: dict[str, list[int | None]] = {}
+    for run, test, count, unknown in rows:
+        if run in place and not unknown:
+            tests.setdefault(test, [None] * len(ids))[place[run]] = count
+    return Trend(runs, tests)
 
 
 def _read(connection: sqlite3.Connection, test: str | None, branch: str | None, last: int) -> list[PastRun]:

@@ -17,8 +17,9 @@ from pytest_llm_usage.report.comparison import Row, RunComparison
 from pytest_llm_usage.report.data import RunData, calls_of
 from pytest_llm_usage.report.icicle import icicle
 from pytest_llm_usage.report.markup import escape
-from pytest_llm_usage.report.page_data import page_data, pieces, summed
+from pytest_llm_usage.report.page_data import PageExtras, page_data, pieces, summed
 from pytest_llm_usage.report.run import TestRecord
+from pytest_llm_usage.report.trend import trend_section
 from pytest_llm_usage.report.why import causes, explained_tests
 from pytest_llm_usage.text import percent, plural, printable, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
@@ -29,15 +30,16 @@ __all__ = ["page", "table_cells"]
 _MOST_CHANGES = 200
 
 
-def page(data: RunData, comparison: RunComparison | None = None) -> str:
+def page(data: RunData, comparison: RunComparison | None = None, extras: PageExtras | None = None) -> str:
     """The page, whole.
 
     Args:
         data: The run; of several compared ones the last.
         comparison: With earlier runs.
+        extras: What else is asked for.
     """
     calls = calls_of(data)
-    tests = page_data(data)
+    tests = page_data(data, extras)
     body = [
         _heading(data),
         "<main>",
@@ -45,6 +47,7 @@ def page(data: RunData, comparison: RunComparison | None = None) -> str:
         *(_comparison(comparison) if comparison is not None else ()),
         *(_models(calls) if calls else ()),
         *_why(data),
+        *(trend_section(extras.trend) if extras is not None and extras.trend is not None else ()),
         *(_test_table() if tests["tests"] else ()),
         *_disagreements(data),
         "</main>",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -11,17 +12,34 @@ from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.report.cells import usage_cells
 from pytest_llm_usage.report.data import RunData, calls_in
+from pytest_llm_usage.report.history import Trend
 from pytest_llm_usage.text import percent, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["page_data", "pieces", "summed"]
+__all__ = ["PageExtras", "page_data", "pieces", "summed"]
 
 
-def page_data(data: RunData) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class PageExtras:
+    """What the page shows that is not in the run's data.
+
+    Attributes:
+        trend: The last runs of the history; None where none is kept.
+        bodies: By test, what was recorded of each of its calls, see `bodies.call_bodies`.
+    """
+
+    trend: Trend | None = None
+    bodies: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+
+def page_data(data: RunData, extras: PageExtras | None = None) -> dict[str, Any]:
     """The tests, those that used most first, and the models and price sources that their calls refer to by number."""
     models: dict[str, int] = {}
     sources: dict[str, int] = {}
     tests = [_test(name, record, models, sources) for name, record in data["tests"].items()]
+    for test in tests:
+        if extras is not None and test["name"] in extras.bodies:
+            test["bodies"] = extras.bodies[test["name"]]
     tests.sort(key=lambda test: -sum(test["pieces"]))
     most = max((sum(test["pieces"]) for test in tests), default=0)
     return {"models": list(models), "sources": list(sources), "most": most, "tests": tests}

@@ -8,17 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_llm_usage.errors import ConfigurationError, LLMUsageError, ReportError
+from pytest_llm_usage.report.bodies import Recordings, call_bodies
 from pytest_llm_usage.report.comparison import FailOn, RunComparison, comparison_lines
 from pytest_llm_usage.report.data import RunData, read_runs, run_data
 from pytest_llm_usage.report.environment import environment
 from pytest_llm_usage.report.files import append_report, check_replaceable, write_report
 from pytest_llm_usage.report.formats import FORMATS
-from pytest_llm_usage.report.history import add_run
+from pytest_llm_usage.report.history import Trend, add_run, read_trend
 from pytest_llm_usage.report.markdown import markdown
+from pytest_llm_usage.report.page_data import PageExtras
 from pytest_llm_usage.report.run import Run
 from pytest_llm_usage.text import shown_path
 
 __all__ = ["Baseline", "WrittenReports", "check_paths", "write_reports"]
+
+
+#: So many runs of the history are in the page.
+_MOST_PAST_RUNS = 60
 
 
 @dataclass
@@ -111,6 +117,7 @@ def write_reports(
     baseline: Baseline | None,
     step_summary: Path | None,
     history: Path | None = None,
+    recordings: Recordings | None = None,
     shard: tuple[int, int] | None,
     root: Path,
     exit_status: int,
@@ -125,6 +132,7 @@ def write_reports(
         baseline: What it is compared with.
         step_summary: The file to which GitHub wants Markdown to be added.
         history: The SQLite file to which the run is added.
+        recordings: Who reads the recorded prompts and answers, where a report is to show them.
         shard: Which shard of a run this is, from 1, and of how many.
         root: pytest's root directory.
         exit_status: pytest's, before any gate.
@@ -136,6 +144,16 @@ def write_reports(
     comparison = written.comparison = None if baseline is None else baseline.compare(data)
     if baseline is not None:
         _tell(baseline, comparison, written, makes_one=baseline.is_in(reports.get("json")))
+    trend: Trend | None = None
+    if history is not None:
+        try:
+            add_run(history, data, time.time())
+            # With this run in it.
+            trend = read_trend(history, _MOST_PAST_RUNS) if "html" in reports else None
+        except LLMUsageError as error:
+            written.fail(str(error))
+    base = baseline.runs[-1] if baseline is not None and baseline.runs else None
+    extras = PageExtras(trend=trend, bodies=call_bodies(data, recordings, base) if recordings is not None else {})
     for report in FORMATS:
         path = reports.get(report.option)
         if path is None:
@@ -151,7 +169,7 @@ def write_reports(
             written.lines.append(f"Kept {shown_path(baseline.path)} as it was, because the run failed")
             continue
         try:
-            line = write_report(report, path, report.render(data, comparison), print_text)
+            line = write_report(report, path, report.render(data, comparison, extras), print_text)
         except LLMUsageError as error:
             written.fail(str(error))
         else:
@@ -159,11 +177,6 @@ def write_reports(
     if step_summary is not None and (data["totals"]["calls"] or comparison is not None):
         try:
             append_report(step_summary, markdown(data, comparison))
-        except LLMUsageError as error:
-            written.fail(str(error))
-    if history is not None:
-        try:
-            add_run(history, data, time.time())
         except LLMUsageError as error:
             written.fail(str(error))
     return written

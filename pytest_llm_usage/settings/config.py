@@ -33,6 +33,7 @@ class Settings:
         max_age: How old a cassette may be, in days; None for any age.
         root: pytest's root directory.
         reports: Where reports are written to, by the option of their format: absolute, or `-`.
+        html_bodies: Whether the page shows the recorded prompts and answers.
         history: The SQLite file to which the run is added, absolute.
         compare: The file of the run to compare with, or a folder of several, absolute.
         floor: How many tokens a test may move in that comparison without being named.
@@ -67,6 +68,7 @@ class Settings:
     prices: Path | None
     root: Path
     reports: Mapping[str, Path]
+    html_bodies: bool
     history: Path | None
     compare: Path | None
     floor: int
@@ -105,6 +107,10 @@ class Settings:
                 is_ini = origins[name] == f"{PREFIX}{name}"
                 values[name] = (config.rootpath if is_ini else config.invocation_params.dir) / values[name]
         reports = {name: values.pop(name) for name in formats}
+        if reports["html"] is None and origins["html_bodies"].startswith("--"):
+            raise ConfigurationError(
+                f"{origins['html_bodies']}: there is no page to show them; add --llm-usage-html=PATH"
+            )
         if values["compare"] is None and origins["fail_on"].startswith("--"):
             raise ConfigurationError(
                 f"{origins['fail_on']}: there is nothing to compare with; add --llm-usage-compare=PATH"

@@ -155,6 +155,15 @@ SETTINGS = (
         for report in FORMATS
     ),
     Setting(
+        name="html_bodies",
+        parse=parsers.switch,
+        flag="html-bodies",
+        default=False,
+        is_switch=True,
+        help="with --llm-usage-html: show the recorded prompt and answer of each call, as its cassette has them, and what "
+        "changed in the prompt since the run that it is compared with",
+    ),
+    Setting(
         name="history",
         parse=parsers.path,
         flag="history",

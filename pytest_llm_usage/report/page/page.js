@@ -62,6 +62,23 @@ function row(i) {
   return opened.has(i) ? [tr, detail(test)] : [tr];
 }
 
+// What was recorded of a call: text alone, made when it is first asked for.
+function bodies(recorded, number) {
+  const about = recorded.diff ? "prompt (changed) and answer" : recorded.prompt ? "prompt and answer" : "recording";
+  const box = make("details", {}, make("summary", {}, `${about} of call ${number}`));
+  box.addEventListener("toggle", () => {
+    if (box.children.length > 1) return;
+    if (recorded.note) box.append(make("p", { class: "warn" }, recorded.note));
+    for (const [part, title] of [["diff", "what changed in the prompt"], ["prompt", "prompt"], ["answer", "answer"]]) {
+      if (!recorded[part]) continue;
+      const lines = part !== "diff" ? [recorded[part].join("\n")] : recorded.diff.flatMap((line) =>
+        [line.startsWith("+") ? make("ins", {}, line) : line.startsWith("-") ? make("del", {}, line) : line, "\n"]);
+      box.append(make("h3", {}, title), make("pre", { tabindex: 0, "aria-label": `${title} of call ${number}`, role: "region" }, ...lines));
+    }
+  });
+  return box;
+}
+
 function detail(test) {
   const start = Math.min(...test.calls.map((call) => call[5]));
   const end = Math.max(...test.calls.map((call) => call[5] + call[6]));
@@ -78,6 +95,8 @@ function detail(test) {
       make("td", { class: "n", "data-label": "tokens" }, tokens + (pieces[1] ? share : "")),
       make("td", { class: "n", "data-label": "USD", title: run.sources[source] }, cost), make("td", { class: "wide", "data-label": "where" }, make("code", {}, where)),
       make("td", { class: "time" }, line), make("td", { class: "wide", ...(notes ? { "data-label": "notes" } : {}) }, notes)));
+    const recorded = test.bodies?.[n];
+    if (recorded && Object.keys(recorded).length) rows.append(make("tr", {}, make("td", { class: "wide", colspan: 7 }, bodies(recorded, n + 1))));
   });
   table.append(rows);
   const cell = make("td", { colspan: 11 }, table);

@@ -1,0 +1,216 @@
+"""`--llm-usage-html-bodies`: the recorded prompts and answers in the page, and what changed in a prompt."""
+
+import json
+import re
+import subprocess
+
+import httpx  # noqa: F401 -- once here, rather than in every run inside this process
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_llm_usage.cassettes import writer
+from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
+from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.report import bodies as bodies_module
+from pytest_llm_usage.report.bodies import MOST_CHARACTERS, Recordings, call_bodies
+from pytest_llm_usage.report.data import run_data
+from pytest_llm_usage.report.html import page
+from pytest_llm_usage.report.page_data import PageExtras
+from pytest_llm_usage.report.run import Run, TestRecord
+from pytest_llm_usage.usage import TokenUsage
+
+URL = "https://api.openai.com/v1/chat/completions"
+MODEL = "gpt-4o-2024-08-06"
+
+
+def interaction(prompt="Which bird?", answer="The falcon.", response_id="chatcmpl-1", sent=10, body=None):
+    request = {"model": "gpt-4o", "messages": [{"role": "user", "content": prompt}]}
+    response = {
+        "id": response_id,
+        "object": "chat.completion",
+        "model": MODEL,
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": sent, "completion_tokens": 5, "total_tokens": sent + 5},
+    }
+    headers = {"content-type": ["application/json"]}
+    return Interaction(
+        Request("POST", URL, headers, json.dumps(request).encode() if body is None else body),
+        Response(200, "OK", headers, json.dumps(response).encode()),
+    )
+
+
+def made(response_id="chatcmpl-1", sent=10, index=0):
+    return Call(index=index, model=MODEL, usage=TokenUsage.from_counts(sent, 5), response_id=response_id)
+
+
+def run(*calls, cassettes=("c.yaml",), digest="sha256:now", commit=None):
+    data = run_data(
+        Run(tests={("test_a", ""): TestRecord("test_a", Ledger(calls))}),
+        environment={"commit": commit} if commit else {},
+    )
+    data["tests"]["test_a"]["cassettes"] = dict.fromkeys(cassettes, digest)
+    return data
+
+
+def recordings(*now, then=None):
+    def exchanges(found):
+        return [each.exchange() for each in found]
+
+    return Recordings(now=lambda _: exchanges(now), then=lambda *_: None if then is None else exchanges(then))
+
+
+def shown(data, *now, **more):
+    return call_bodies(data, recordings(*now, **more))["test_a"]
+
+
+def test_each_call_has_what_was_recorded_of_it():
+    one, two = interaction("One?", "Uno."), interaction("Two?", "Due.", "chatcmpl-2")
+
+    # In another order than they are in the cassette.
+    first, second = shown(run(made("chatcmpl-2"), made("chatcmpl-1", index=1)), one, two)
+
+    assert first["prompt"] == ["messages[0].content", "Two?"]
+    assert json.loads("\n".join(first["answer"])) == json.loads(two.response.body)
+    assert second["prompt"][-1] == "One?"
+    assert first.keys() == {"prompt", "answer"}
+
+
+def test_without_ids_the_same_usage_is_the_same_call():
+    data = run(made(None, sent=20), made(None, sent=10, index=1), made(None, sent=99, index=2))
+    found = shown(data, interaction("Ten?"), interaction("Twenty?", sent=20))
+
+    assert [each.get("prompt", [""])[-1] for each in found] == ["Twenty?", "Ten?", ""]
+
+
+def test_a_request_that_no_prompt_can_be_read_from_is_shown_as_it_is():
+    (found,) = shown(run(made()), interaction(body=b"(redacted)"))
+
+    assert found["prompt"] == ["(redacted)"]
+
+
+def test_what_is_long_is_cut_with_a_note():
+    (found,) = shown(run(made()), interaction("x" * MOST_CHARACTERS))
+
+    assert sum(map(len, found["prompt"])) < MOST_CHARACTERS
+    assert found["note"] == "prompt cut after 20,000 characters; all of it is in c.yaml"
+
+
+def test_a_page_holds_so_much_and_no_more(monkeypatch):
+    monkeypatch.setattr(bodies_module, "MOST_OF_ALL", 10)
+    first, second = shown(
+        run(made(), made("chatcmpl-2", index=1)), interaction(), interaction(response_id="chatcmpl-2")
+    )
+
+    assert first["prompt"]
+    assert second == {"note": "left out: the page holds no more than 10 characters; see c.yaml"}
+
+
+def test_calls_without_a_recording_have_none():
+    assert call_bodies(run(made()), recordings()) == {}
+
+
+def test_the_diff_of_a_prompt_that_changed():
+    base = run(made(), digest="sha256:then", commit="ab" * 20)
+    now = recordings(interaction("Which bird?\nBriefly."), then=[interaction("Which fish?\nBriefly.")])
+    (found,) = call_bodies(run(made()), now, base)["test_a"]
+
+    assert found["diff"] == [
+        "--- before",
+        "+++ now",
+        "@@ -1,3 +1,3 @@",
+        " messages[0].content",
+        "-Which fish?",
+        "+Which bird?",
+        " Briefly.",
+    ]
+    (same,) = call_bodies(run(made(), digest="sha256:then"), now, base)["test_a"]
+    assert "diff" not in same
+    (unknown,) = call_bodies(run(made()), recordings(interaction()), base)["test_a"]
+    assert unknown["note"].startswith("the recording that the earlier run replayed is not in git's history")
+
+
+@settings(max_examples=25)
+@given(st.text(), st.text())
+def test_nothing_that_was_recorded_is_read_as_markup(prompt, answer):
+    hostile = "</script><script>alert(1)</script><!--"
+    data = run(made())
+    found = call_bodies(data, recordings(interaction(prompt + hostile, hostile + answer)))
+    text = page(data, None, PageExtras(bodies=found))
+
+    assert text.count("<script") == 2
+    given_data = json.loads(re.search(r'id="run">(.*?)</script>', text, re.DOTALL)[1])
+    assert hostile in "\n".join(given_data["tests"][0]["bodies"][0]["prompt"])
+
+
+def test_without_bodies_the_page_is_the_same():
+    assert page(run(made())) == page(run(made()), None, PageExtras())
+
+
+# -- through pytest ------------------------------------------------------------------------------------------------
+
+TEST = """
+    import httpx
+
+    def test_bird(llm_usage):
+        messages = [{{"role": "user", "content": {prompt!r}}}]
+        httpx.post("https://api.openai.com/v1/chat/completions", json={{"model": "gpt-4o", "messages": messages}})
+        assert llm_usage.total_tokens
+"""
+CASSETTE = "cassettes/test_agent/test_bird.yaml"
+
+
+@pytest.fixture
+def project(pytester):
+    """Writes a test with its recording."""
+
+    def write(prompt):
+        pytester.makepyfile(test_agent=TEST.format(prompt=prompt))
+        path = pytester.path / CASSETTE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(writer.render([interaction(prompt)]))
+        return pytester
+
+    return write
+
+
+def page_of(pytester):
+    return (pytester.path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "xdist"])
+def test_the_option_brings_them_into_the_page(project, workers):
+    pytester = project("Which bird is the fastest?")
+
+    pytester.runpytest("--llm-usage-html=page.html", *workers).assert_outcomes(passed=1)
+    assert "Which bird is the fastest?" not in page_of(pytester)
+
+    pytester.runpytest("--llm-usage-html=page.html", "--llm-usage-html-bodies", *workers).assert_outcomes(passed=1)
+    assert "Which bird is the fastest?" in page_of(pytester)
+    assert "The falcon." in page_of(pytester)
+
+
+def test_what_changed_comes_from_gits_history(project):
+    pytester = project("Which bird is the fastest?")
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=A", "-c", "user.email=a@example.invalid", "commit", "-qm", "one"],
+    ):
+        subprocess.run(["git", *command], check=True, cwd=pytester.path)
+    pytester.runpytest("--llm-usage-json=before.json").assert_outcomes(passed=1)
+
+    project("Which fish is the fastest?")
+    options = ("--llm-usage-compare=before.json", "--llm-usage-html=page.html", "--llm-usage-html-bodies")
+    pytester.runpytest(*options).assert_outcomes(passed=1)
+
+    assert '"-Which bird is the fastest?","+Which fish is the fastest?"' in page_of(pytester)
+
+
+def test_without_a_page_the_option_is_an_error(pytester):
+    result = pytester.runpytest("--llm-usage-html-bodies")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --llm-usage-html-bodies: there is no page to show them; add --llm-usage-html=PATH"]
+    )
