@@ -9,12 +9,13 @@
 #   make test-frameworks        the tests with aioboto3, litellm, instructor, pydantic-ai and openai-agents
 #   make wheel                  build the package as a release does, check it, and try it in an environment of its own
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
-#   make lint                   ruff, mypy, import-linter
+#   make lint                   ruff, mypy, import-linter, and zizmor for the workflows
 #   make bench                  the benchmarks
 #   make record                 the examples' cassettes again, from the emulator
 #   make readme                 the output that the README and the pages in docs/ show, as it is now
 #   make reference              the pages in docs/reference, from the code
 #   make docs                   the site, strictly: a broken link is an error
+#   make release-check          whether a tag can be released: make release-check TAG=v1.2.3
 #   make test-network           what a replaying cassette does not stop: clients with a network stack of their own
 #
 # ARGS go to pytest: make test ARGS="-k budget". JOBS is the number of its processes: make test JOBS=1
@@ -40,7 +41,7 @@ install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upg
 	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
 
 .PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks test-network wheel \
-	fuzz lint bench record readme reference docs clean
+	fuzz lint bench record readme reference docs release-check clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -69,7 +70,7 @@ test-network: .venv-network/installed
 	.venv-network/bin/python -m pytest tests/cassettes/test_network_table.py $(ARGS)
 
 wheel: .venv-wheel/installed
-	.venv-wheel/bin/python scripts/wheel.py
+	.venv-wheel/bin/python scripts/wheel.py $(DIST)
 
 fuzz: .venv/installed
 	.venv/bin/python tests/fuzz.py $(SECONDS)
@@ -79,6 +80,7 @@ lint: .venv/installed
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/zizmor --offline --quiet .github examples/ci/.github action.yml
 
 bench: .venv/installed
 	.venv/bin/python -m benchmarks
@@ -95,6 +97,9 @@ reference: .venv/installed
 
 docs: .venv-docs/installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --site-dir .site
+
+release-check:
+	$(PYTHON) scripts/release_check.py $(TAG)
 
 clean:
 	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-frameworks .venv-network .venv-docs .venv-wheel .site

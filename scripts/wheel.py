@@ -4,6 +4,8 @@
 * The wheel is built from the sdist, and holds every file of the package.
 * Built again elsewhere, from copies with other dates, both files have the same bytes.
 * In an environment of its own, the README's first sections and the type checks of users' code pass against the wheel.
+
+What passed is copied to a new folder where one is named: `make wheel DIST=dist`.
 """
 
 import os
@@ -97,6 +99,10 @@ def main() -> None:
         run(sys.executable, "-m", "check_wheel_contents", wheel)
         check_contents(wheel)
         try_out(wheel, folder / "environment")
+        for target in map(Path, sys.argv[1:]):
+            target.mkdir()
+            for file in first:
+                shutil.copy(file, target)
     print(f"{wheel.name} and {sdist.name}: checked, the same bytes twice, tried in an environment of its own")
 
 

@@ -110,15 +110,15 @@ class GitHub(Service):
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         # YAML 1.1 takes the key `on` for a truth value.
         assert event in content[True]
+        repository, is_pull_request = "birds/agent", event == "pull_request"
         self._contexts = {
-            "!cancelled()": True,
-            "github.event_name == 'pull_request'": event == "pull_request",
-            "!cancelled() && github.event.pull_request.head.repo.full_name == github.repository": event
-            == "pull_request"
-            and not is_fork,
-            "github.base_ref": "main" if event == "pull_request" else "",
-            "github.event.number": "17" if event == "pull_request" else "",
-            "github.repository": "birds/agent",
+            "github.event_name": event,
+            "github.base_ref": "main" if is_pull_request else "",
+            "github.event.number": "17" if is_pull_request else "",
+            "github.event.pull_request.head.repo.full_name": ("fork/agent" if is_fork else repository)
+            if is_pull_request
+            else "",
+            "github.repository": repository,
             "secrets.OPENAI_API_KEY": "" if is_fork else "a-key",
         }
         failed: set[str] = set()
@@ -126,8 +126,7 @@ class GitHub(Service):
             if job.get("needs") in failed and "if" not in job:
                 failed.add(name)
                 continue
-            condition = job.get("if", "${{ !cancelled() }}").removeprefix("${{ ").removesuffix(" }}")
-            if not self._contexts[condition]:
+            if not _holds(job.get("if", "${{ !cancelled() }}"), self._contexts):
                 continue
             matrix = job.get("strategy", {}).get("matrix", {}).get("include", [{}])
             # A job that may not do what it does is none that is tested.
@@ -140,29 +139,55 @@ class GitHub(Service):
         return not failed
 
     def _job(self, workflow: str, job: Mapping[str, Any], matrix: Mapping[str, Any]) -> bool:
-        def filled(text: object) -> str:
-            known = self._contexts | {"github.token": token} | matrix
-            return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: str(known[found[1]]), str(text))
-
         may_write = job["permissions"].get("pull-requests") == "write"
         token = "a-token-that-may-write" if may_write else "a-token"
-        workspace, is_green = self._workspace(), True
-        for step in job["steps"]:
+        known = self._contexts | {"github.token": token} | matrix
+        own = {"GITHUB_WORKFLOW": workflow, "GITHUB_STEP_SUMMARY": str(self.store / "summary.md")}
+        return self._steps(job["steps"], own | job.get("env", {}), self._workspace(), known)
+
+    def _steps(
+        self, steps: list[Mapping[str, Any]], environment: Mapping[str, str], workspace: Path, known: Mapping[str, Any]
+    ) -> bool:
+        is_green, known = True, dict(known)
+        for number, step in enumerate(steps):
             condition = step.get("if", "${{ !cancelled() }}" if is_green else "")
-            if filled(condition) != "True" or not (is_green or "cancelled()" in condition):
+            if not condition or not (is_green or "cancelled()" in condition) or not _holds(condition, known):
                 continue
+            options = {name: _filled(value, known) for name, value in step.get("with", {}).items()}
             if "run" in step:
                 assert "${{" not in step["run"], "a value that others write may not become a command"
-                environment = {
-                    name: filled(value) for name, value in (job.get("env", {}) | step.get("env", {})).items()
-                }
-                own = {"GITHUB_WORKFLOW": workflow, "GITHUB_STEP_SUMMARY": str(self.store / "summary.md")}
-                is_green &= self._shell("bash", step["run"], workspace, own | environment)
+                outputs = self.folder / f"outputs-{self._jobs}-{number}"
+                values = environment | step.get("env", {}) | {"GITHUB_OUTPUT": str(outputs)}
+                values = {name: _filled(value, known) for name, value in values.items()}
+                is_green &= self._shell(step.get("shell", "bash"), step["run"], workspace, values)
+                for line in outputs.read_text().splitlines() if outputs.exists() else ():
+                    name, _, value = line.partition("=")
+                    known[f"steps.{step['id']}.outputs.{name}"] = value
+            elif step["uses"].startswith("./"):
+                is_green &= self._composite(step["uses"], options, environment, workspace, known)
             else:
                 assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", step["uses"])
-                options = {name: filled(value) for name, value in step.get("with", {}).items()}
                 self._action(step["uses"].partition("@")[0].removeprefix("actions/"), options, workspace)
         return is_green
+
+    def _composite(
+        self,
+        folder: str,
+        options: Mapping[str, str],
+        environment: Mapping[str, str],
+        workspace: Path,
+        known: Mapping[str, Any],
+    ) -> bool:
+        """An action that is steps: those of its `action.yml`, with its inputs and without the job's own contexts."""
+        action = yaml.safe_load((self.checkout / folder / "action.yml").read_text(encoding="utf-8"))
+        assert action["runs"]["using"] == "composite"
+        assert options.keys() <= action["inputs"].keys()
+        inputs = {
+            f"inputs.{name}": options.get(name, _filled(declared["default"], known))
+            for name, declared in action["inputs"].items()
+        }
+        outside = {name: value for name, value in known.items() if name.startswith("github.")}
+        return self._steps(action["runs"]["steps"], environment, workspace, outside | inputs)
 
     def _action(self, action: str, options: Mapping[str, str], workspace: Path) -> None:
         artefacts = self.store / "runs" / str(self._runs)
@@ -185,6 +210,27 @@ class GitHub(Service):
                         shutil.copytree(found, workspace, dirs_exist_ok=True)
             case _:
                 raise KeyError(action)
+
+
+def _filled(text: object, known: Mapping[str, Any]) -> str:
+    """A text with the values of the contexts that it names."""
+    return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: str(known[found[1]]), str(text))
+
+
+def _holds(condition: str, known: Mapping[str, Any]) -> bool:
+    """Whether a condition holds: comparisons with `==` and `!=`, and `!cancelled()`, joined by `&&`."""
+
+    def value(term: str) -> Any:
+        return term[1:-1] if term.startswith("'") else known[term]
+
+    for term in condition.removeprefix("${{ ").removesuffix(" }}").split(" && "):
+        if term == "!cancelled()":
+            continue
+        left, operator, right = term.split(" ")
+        assert operator in ("==", "!=")
+        if (value(left) == value(right)) != (operator == "=="):
+            return False
+    return True
 
 
 @dataclass

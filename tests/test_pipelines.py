@@ -133,6 +133,51 @@ class TestOnGitHub:
             assert re.findall(r"query=\(.*--branch=(\S+) ", file.read_text()) in (['"$BASE"'], ["main"])
 
 
+class TestTheAction:
+    """`action.yml`, in the workflow that the page on CI shows."""
+
+    @pytest.fixture
+    def github(self, github, project):
+        page = (EXAMPLES.parent / "docs" / "how-to" / "ci.md").read_text(encoding="utf-8")
+        (workflow,) = re.findall(r"^```yaml\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+        assert workflow.count("OWNER/pytest-llm-usage@TAG") == 2
+        (project / ".github" / "workflows" / "llm-usage.yml").write_text(
+            workflow.replace("OWNER/pytest-llm-usage@TAG", "./.github/actions/llm-usage")
+        )
+        action = project / ".github" / "actions" / "llm-usage"
+        action.mkdir(parents=True)
+        shutil.copy(EXAMPLES.parent / "action.yml", action)
+        return github
+
+    def test_from_the_first_push_to_a_pull_request_that_costs_more(self, github, project):
+        comment = github.store / "comment-17.md"
+
+        assert github.run("llm-usage.yml", "push"), github.output
+        assert not comment.exists()
+
+        spend_more(project)
+        update_snapshots(project, github)
+        assert not github.run("llm-usage.yml", "pull_request", is_fork=True)
+        assert "FAILED: 2 tests and all tests together over tokens:+10%" in github.output
+        assert not comment.exists(), "the token of a fork may not write"
+        assert not github.run("llm-usage.yml", "pull_request")
+        assert "| `test_support.py::test_ticket` | 123 | 223 | **+81 %** | over `tokens:+10%`" in comment.read_text()
+
+    def test_a_missing_shard_is_named(self, github, project):
+        workflow = project / ".github" / "workflows" / "llm-usage.yml"
+        text = workflow.read_text()
+        workflow.write_text(re.sub(r"\n *- \{shard: 2/2.*", "", text))
+
+        assert not github.run("llm-usage.yml", "push")
+        assert "pytest-llm-usage: shard 2/2 is missing" in github.output
+
+    def test_the_token_is_in_the_steps_that_use_it_alone(self):
+        action = yaml.safe_load((EXAMPLES.parent / "action.yml").read_text())
+        for step in action["runs"]["steps"]:
+            assert ("GH_TOKEN" in step.get("env", {})) == ("gh " in step.get("run", "")), step
+            assert "${{" not in step.get("run", "")
+
+
 class TestOnGitLab:
     def test_from_the_first_push_to_a_merge_request_that_costs_more(self, gitlab, project):
         assert gitlab.run("push"), gitlab.output

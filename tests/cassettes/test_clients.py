@@ -411,7 +411,9 @@ async def library_tornado(url, streamed):
     from tornado.httpclient import AsyncHTTPClient
 
     client = AsyncHTTPClient(force_instance=True)
-    response = await client.fetch(url + ROUTE, method="POST", body=json.dumps(REQUEST))
+    # What fails in a callback of tornado's is only logged, and the client waits for ever.
+    asked = client.fetch(url + ROUTE, method="POST", body=json.dumps(REQUEST))
+    response = await asyncio.wait_for(asked, timeout=60)
     client.close()
     return lines_or_json([response.body], streamed)
 
