@@ -71,7 +71,8 @@ class Facts:
             model=model,
             usage=None if problems or item_problems else stated.usage,
             billing=Billing(
-                usage=stated.billed_usage,
+                # Nothing that can be read is not nothing that is billed.
+                usage=None if item_problems or (stated.usage is None and not items) else stated.billed_usage,
                 # What a tool states in tokens is billed by those.
                 items=MappingProxyType(
                     {kind: n for kind, n in items.items() if kind not in {part.kind for part in tools}}

@@ -85,6 +85,7 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("api.minimax*/*", "minimax"),
     ("api.voyageai.com/*", "voyageai"),
     ("api.jina.ai/*", "jina"),
+    ("deepsearch.jina.ai/*", "jina"),
     ("api.writer.com/*", "writer"),
     ("api.replicate.com/*", "replicate"),
     ("api.ai21.com/*", "ai21"),

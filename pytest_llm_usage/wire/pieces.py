@@ -28,7 +28,7 @@ class BilledItems:
     Attributes:
         kind: What a price file calls it (`web_search`, `file_search` …).
         paths: Where it is told, the best first: a number says how many, of anything else each is a piece.
-        is_billed: Whether such a piece is billed at all.
+        is_billed: Whether such a piece, told by an object, is billed at all; where only numbers tell, none is.
         by_name: Texts name the pieces, each of them one however often it occurs. All paths are asked.
         unless: A path; where it leads to something, the pieces are billed as something else.
         only_if: Paths; where none leads to anything, the pieces are billed as something else.

@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llm_usage import TokenUsage, wire
+from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.pricing import PriceBook
+from pytest_llm_usage.tracker.reconcile import wire_fields
 
 IMPOSSIBLE = [-1, -1000, math.nan, math.inf, -math.inf, "abc", "", "1e3", 1000.5, True, False, [7], {"n": 7}, 10**600]
 
@@ -51,6 +54,43 @@ def test_the_note_shows_what_the_member_holds(value, shown):
     note = read({"input_tokens": value, "output_tokens": 6}).note
 
     assert note == f"usage.input_tokens holds {shown}, which is not a number of tokens"
+
+
+@pytest.mark.parametrize("value", [None, *(value for value in IMPOSSIBLE if value not in ("1e3", 1000.5))], ids=repr)
+@pytest.mark.parametrize(
+    ("url", "request_body", "body"),
+    [
+        (
+            "https://api.openai.com/v1/audio/transcriptions",
+            {"model": "whisper-1"},
+            lambda value: {"text": "Hi", "usage": {"type": "duration", "seconds": value}},
+        ),
+        (
+            "https://api.mistral.ai/v1/ocr",
+            {"model": "mistral-ocr-2512", "document": {}},
+            lambda value: {"pages": [], "model": "mistral-ocr-2512", "usage_info": {"pages_processed": value}},
+        ),
+        (
+            "https://api.mistral.ai/v1/chat/completions",
+            {"model": "voxtral-small-24b-2507", "messages": []},
+            lambda value: {
+                "object": "chat.completion",
+                "model": "voxtral-small-24b-2507",
+                "usage": {"prompt_tokens": 9, "completion_tokens": 1, "prompt_audio_seconds": value},
+            },
+        ),
+    ],
+    ids=["seconds", "pages", "seconds in a chat"],
+)
+def test_a_unit_that_cannot_be_read_does_not_cost_nothing(url, request_body, body, value):
+    call = wire.read(exchange(url, request_body, body(value)))
+    quote = PriceBook().quote(Call(index=0, source="http", **wire_fields(call)))
+
+    assert call.billing.items == {}
+    if url.endswith("completions") and (value is None or isinstance(value, list | dict)):
+        assert call.usage is not None  # No sound is told of.
+    else:
+        assert (call.usage, quote.cost_usd) == (None, None)
 
 
 @pytest.mark.parametrize(

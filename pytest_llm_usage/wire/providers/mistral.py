@@ -49,8 +49,10 @@ FLAVOURS: tuple[Flavour, ...] = (
         request=("document",),
         sources=(Source(("usage_info",), UsageSchema(input=(), other_units=("pages_processed",), tokens_unsaid=True)),),
         items=(
-            BilledItems("page", ("usage_info.pages_processed",), unless=_ANNOTATIONS),
-            BilledItems("annotated_page", ("usage_info.pages_processed",), only_if=_ANNOTATIONS),
+            BilledItems("page", ("usage_info.pages_processed",), is_billed=lambda _: False, unless=_ANNOTATIONS),
+            BilledItems(
+                "annotated_page", ("usage_info.pages_processed",), is_billed=lambda _: False, only_if=_ANNOTATIONS
+            ),
         ),
         response_id=(),
     ),
