@@ -7,7 +7,7 @@ A new fact about what is billed is a field here and a property of the run file's
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from types import MappingProxyType
@@ -16,7 +16,16 @@ from typing import Any
 from pytest_llm_usage.money import plain
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["NOTHING", "Billing", "Part", "PriceLine", "Quote", "as_data"]
+__all__ = [
+    "NEW_PRICE_FILE",
+    "NOTHING",
+    "Billing",
+    "Part",
+    "PriceLine",
+    "Quote",
+    "as_data",
+    "price_file_lines",
+]
 
 #: An empty mapping, of items or of modifiers.
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -213,3 +222,20 @@ class Quote:
             reason=data.get("reason", ""),
             fix=data.get("fix", ""),
         )
+
+
+#: How to have a price file.
+NEW_PRICE_FILE = (
+    "No such file yet? Create prices.toml with the first line  [models]  and set  llm_usage_prices = prices.toml  in "
+    "pytest's configuration"
+)
+
+
+def price_file_lines(fixes: Iterable[str]) -> list[str]:
+    """What an error says where lines of a price file settle it: which to add, and how to have such a file.
+
+    Args:
+        fixes: `Quote.fix` of each call; the empty ones are left out.
+    """
+    lines = [f"Add to the file of llm_usage_prices:  {fix}" for fix in dict.fromkeys(fixes) if fix]
+    return [*lines, NEW_PRICE_FILE] if lines else []

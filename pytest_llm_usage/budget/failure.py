@@ -88,11 +88,12 @@ def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequen
     whys = dict.fromkeys(why for breach in found for call in calls if (why := _why_unknown(breach, call)))
     lines += ["", *(f"  Unknown: {why}" for why in whys)] if whys else []
     if any(breach.name == "max_cost" and breach.unknown for breach in found):
+        from pytest_llm_usage.billing import price_file_lines  # noqa: PLC0415 -- as above
+
         unpriced = [call for call in calls if call.usage is not None and not call.is_partial and call.cost_usd is None]
         reasons = dict.fromkeys(call.quote.reason or f"no price is known for {call.model}" for call in unpriced)
-        fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
         lines += ["", *(f"  Unpriced: {reason}" for reason in reasons)] if reasons else []
-        lines += [f"  Add to the file of llm_usage_prices:  {fix}" for fix in fixes]
+        lines += [f"  {line}" for line in price_file_lines(call.quote.fix for call in unpriced)]
     return "\n".join(map(inert, lines))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from textwrap import wrap
 
-from pytest_llm_usage.billing import Part, PriceLine, Quote
+from pytest_llm_usage.billing import Part, PriceLine, Quote, price_file_lines
 from pytest_llm_usage.errors import NoPriceError, PriceUnknownError
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT, normal, plain, total
@@ -139,7 +139,7 @@ class PriceBook:
                 sources.setdefault(text, []).append(rates.source)
         if not sources:
             fix = _fix(Sale.from_model(model, provider, now), {}, {}, by_token=True)
-            raise PriceUnknownError(f"{reason}\nAdd to the file of llm_usage_prices:  {fix}")
+            raise PriceUnknownError("\n".join((reason, *price_file_lines([fix]))))
         head = _wrapped(f"{model} on {moment_of(now):%Y-%m-%d}, USD per million tokens")
         blocks = []
         for text, found in sources.items():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
+from pytest_llm_usage.billing import NEW_PRICE_FILE
 from pytest_llm_usage.budget import call_lines
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT
@@ -179,6 +180,8 @@ def _unpriced(calls: Sequence[Call], screen: Screen) -> list[Line]:
         lines += [Line((f"  {fix}",))] if fix else []
     if more := reasons[shown:]:
         lines.append(Line((f"and for {plural(len(more), 'reason')} more; {_ALL}",)))
+    if any(fix for _, fix in reasons[:shown]):
+        lines += screen.wrapped(f"A line of a price file settles it. {NEW_PRICE_FILE}", style="quiet")
     return lines
 
 

@@ -13,6 +13,7 @@ from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+from pytest_llm_usage.billing import price_file_lines
 from pytest_llm_usage.budget import Limits, breaches, failure_text
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
@@ -188,12 +189,11 @@ class LLMUsage:
         quotes = [call.quote for call in spent if call.cost_usd is not None]
         unpriced = [call for call in spent if call.cost_usd is None]
         reasons = [f"unpriced: call {call.index + 1}, {call.model}: {call.quote.reason}" for call in unpriced]
-        fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
         return "\n".join(
             (
                 explain(quotes),
                 *(line for reason in reasons for line in wrap(reason, 80, subsequent_indent="  ")),
-                *(f"add to the file of llm_usage_prices:  {fix}" for fix in fixes),
+                *price_file_lines(call.quote.fix for call in unpriced),
             )
         )
 
@@ -317,8 +317,7 @@ class LLMUsage:
         verb = "has" if len(unpriced) == 1 else "have"
         lines = [f"cost is not known: {len(unpriced)} of {plural(count, 'call')} {verb} no price"]
         lines += [f"  {call.index + 1}  {call.model}  {call.quote.reason}" for call in unpriced]
-        fixes = dict.fromkeys(call.quote.fix for call in unpriced if call.quote.fix)
-        return "\n".join((*lines, *(f"Add to the file of llm_usage_prices:  {fix}" for fix in fixes)))
+        return "\n".join((*lines, *price_file_lines(call.quote.fix for call in unpriced)))
 
 
 def growth_failures(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from decimal import Decimal
 from html import escape
 
@@ -84,6 +85,22 @@ class TestUnpriced:
                 '  "acme-1" = { provider = "acme", input = [?], output = [?] }',
             ]
         )
+
+    def test_a_file_that_is_made_as_the_message_says_settles_it(self, pytester):
+        pytester.makepyfile(
+            spending=ACME,
+            test_acme="from spending import spend\n\ndef test_it(llm_usage):\n    spend()\n    llm_usage.cost",
+        )
+        lines = pytester.runpytest().stdout.lines
+        added = next(line for line in lines if "Add to the file" in line).partition("llm_usage_prices:  ")[2]
+        how = next(line for line in lines if "No such file yet?" in line)
+        name, first, setting = re.fullmatch(
+            r"E  +No such file yet\? Create (\S+) with the first line  (.+)  and set  (.+)  in pytest's configuration",
+            how,
+        ).groups()
+        (pytester.path / name).write_text(f"{first}\n{added.replace('?', '1')}\n")
+        pytester.makeini(f"[pytest]\n{setting}\n")
+        pytester.runpytest().assert_outcomes(passed=1)
 
     @pytest.mark.parametrize(("policy", "warnings"), [("warn", 1), ("ignore", 0)])
     def test_what_is_known_counts_where_configuration_says_so(self, pytester, policy, warnings):

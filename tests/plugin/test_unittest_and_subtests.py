@@ -153,6 +153,11 @@ def test_another_attempt_at_a_test_of_a_class_has_its_own_numbers(pytester, base
 # -- subtests ----------------------------------------------------------------------------------------------------
 
 
+#: pytest has the fixture since its release 9.
+needs_subtests = pytest.mark.skipif(not hasattr(pytest, "Subtests"), reason="this pytest has no fixture subtests")
+
+
+@needs_subtests
 def test_calls_in_subtests_belong_to_the_test(pytester):
     pytester.makepyfile("""
         from fakes import FakeChatModel
@@ -191,6 +196,7 @@ def test_calls_in_unittests_subtests_belong_to_the_test(pytester):
     assert totals(result)["total"][0] == "3"
 
 
+@needs_subtests
 def test_a_subtest_that_fails_spends_all_the_same(pytester):
     pytester.makepyfile("""
         from fakes import FakeChatModel
@@ -208,6 +214,7 @@ def test_a_subtest_that_fails_spends_all_the_same(pytester):
     assert totals(result)["total"][0] == "3"
 
 
+@needs_subtests
 def test_a_budget_is_the_whole_tests_and_stops_its_subtests(pytester):
     pytester.makepyfile("""
         from fakes import FakeChatModel

@@ -70,6 +70,9 @@ total                        6  >=13,626  >=2,891  >=0.05775
 unpriced: genai-prices 0.2.3 has no price for
   us.acme.quite-a-long-name-of-a-model-v1:0 by acme
   "us.acme.quite-a-long-name-of-a-model-v1:0" = { provider = "acme_cloud_services", input = ?, output = ? }
+A line of a price file settles it. No such file yet? Create
+  prices.toml with the first line  [models]  and set
+  llm_usage_prices = prices.toml  in pytest's configuration
 
 test                      calls    input   output        USD
 tests/test_a…expects[en]      5  >=9,626  >=2,481  >=0.03850
@@ -95,6 +98,9 @@ total                           6  >=13,626   5,120  >=2,891      640  >=0.05775
 unpriced: genai-prices 0.2.3 has no price for
   us.acme.quite-a-long-name-of-a-model-v1:0 by acme
   "us.acme.quite-a-long-name-of-a-model-v1:0" = { provider = "acme_cloud_services", input = ?, output = ? }
+A line of a price file settles it. No such file yet? Create prices.toml with the
+  first line  [models]  and set  llm_usage_prices = prices.toml  in pytest's
+  configuration
 
 test                                          calls    input   output        USD
 tests/test_agent.py::t…s_what_it_expects[en]      5  >=9,626  >=2,481  >=0.03850
@@ -119,6 +125,8 @@ total                                          6  >=13,626   5,120  >=2,891     
                                                                      prices: genai-prices 0.2.3
 unpriced: genai-prices 0.2.3 has no price for us.acme.quite-a-long-name-of-a-model-v1:0 by acme
   "us.acme.quite-a-long-name-of-a-model-v1:0" = { provider = "acme_cloud_services", input = ?, output = ? }
+A line of a price file settles it. No such file yet? Create prices.toml with the first line  [models]  and set
+  llm_usage_prices = prices.toml  in pytest's configuration
 
 test                                                                      calls    input   output        USD
 tests/test_agent.py::test_bird_with_a_name_that_says_what_it_expects[en]      5  >=9,626  >=2,481  >=0.03850
@@ -143,6 +151,8 @@ total                                          6  >=13,626   5,120  >=2,891     
                                                                      prices: genai-prices 0.2.3
 unpriced: genai-prices 0.2.3 has no price for us.acme.quite-a-long-name-of-a-model-v1:0 by acme
   "us.acme.quite-a-long-name-of-a-model-v1:0" = { provider = "acme_cloud_services", input = ?, output = ? }
+A line of a price file settles it. No such file yet? Create prices.toml with the first line  [models]  and set
+  llm_usage_prices = prices.toml  in pytest's configuration
 
 test                                                                      calls    input   output        USD
 tests/test_agent.py::test_bird_with_a_name_that_says_what_it_expects[en]      5  >=9,626  >=2,481  >=0.03850
