@@ -84,10 +84,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 @safe
-def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:  # noqa: ARG001 -- for `safe`
+def pytest_load_initial_conftests(
+    early_config: pytest.Config,  # noqa: ARG001 -- for `safe`
+    parser: pytest.Parser,
+) -> Generator[None, None, None]:
     """Says what to do about a suite that has an option of its own with the name of one of ours."""
     try:
-        return (yield)
+        result = yield
+        if pytest.version_tuple < (9,):
+            parser.parse_known_args([])  # pytest 8 would find out when no plugin can say anything any more
+        return result  # noqa: TRY300 -- what goes wrong here is caught below
     except argparse.ArgumentError as error:
         if is_taken(error):
             raise pytest.UsageError(

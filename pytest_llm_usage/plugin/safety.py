@@ -127,6 +127,8 @@ def _around(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[
             ours.send(result)
         except StopIteration as stop:
             return stop.value
+        except pytest.UsageError:
+            raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
             _note(hook.__name__, error, (config, *args))
         return result

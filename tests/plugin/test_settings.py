@@ -282,7 +282,12 @@ def test_an_earlier_record_mode_in_a_marker_fails_the_test_with_the_new_one(pyte
     result.stdout.fnmatch_lines(["*llm_cassette: record: 'off' was renamed: use 'live'*"])
 
 
-@pytest.mark.parametrize("section", ["[tool.pytest.ini_options]", "[tool.pytest]"])
+needs_tool_pytest = pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest 9 brought the table [tool.pytest]")
+
+
+@pytest.mark.parametrize(
+    "section", ["[tool.pytest.ini_options]", pytest.param("[tool.pytest]", marks=needs_tool_pytest)]
+)
 def test_settings_stand_in_pyproject_too(pytester, section):
     # pytest's own table takes TOML's types and refuses others: a number is written as text there.
     pytester.makepyprojecttoml(f'{section}\nllm_usage_max_tokens = "14"\n')

@@ -39,7 +39,14 @@ LEAVE = {
         ("session", "finalizer", []),
         ("module", "generator", ["-k", "one"]),
         ("module", "generator", ["-k", "other"]),
-        ("module", "generator", ["test_it.py::TestIt::test_other", "test_it.py"]),
+        pytest.param(
+            "module",
+            "generator",
+            ["test_it.py::TestIt::test_other", "test_it.py"],
+            marks=pytest.mark.skipif(
+                pytest.version_tuple < (9,), reason="pytest 8 runs a test twice that is named twice"
+            ),
+        ),
     ],
 )
 def test_set_up_and_tear_down_belong_to_no_test(pytester, scope, leave, selected):
