@@ -90,3 +90,16 @@ def test_every_file_that_the_page_names_exists():
     missing = [name for name in named if not ((ROOT / name).exists() or (ROOT / "pytest_llm_usage" / name).exists())]
     packages = [path for path in (ROOT / "pytest_llm_usage").iterdir() if path.is_dir()]
     assert [name for name in missing if not any((package / name).exists() for package in packages)] == []
+
+
+def test_every_command_of_contributing_is_there():
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = set(re.findall(r"(?:\$ |`)make ([\w-]+)", contributing))
+    assert {"test-quick", "lint", "test", "docs", "reference", "readme"} <= commands
+    assert [
+        name for name in commands if not re.search(rf"^(?:[\w -]+ )?{name}(?: [\w -]+)?:", makefile, re.MULTILINE)
+    ] == []
+    named = re.findall(r"`((?:tests|pytest_llm_usage|docs|scripts)/[\w/.]+|\.ci/run)`", contributing)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
