@@ -5,6 +5,7 @@ Boxes are laid out by CSS alone, so they are there without a script and on paper
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -30,6 +31,7 @@ class _Box:
     Attributes:
         label: What it says.
         amount: USD, or tokens where a price is not known.
+        short: The same as the box shows it; empty where that is all.
         kind: The class of a part; empty for all else.
         note: What more there is to say.
         inside: What it is made of.
@@ -37,6 +39,7 @@ class _Box:
 
     label: str
     amount: Decimal
+    short: str = ""
     kind: str = ""
     note: str = ""
     inside: list[_Box] = field(default_factory=list)
@@ -48,10 +51,12 @@ def icicle(causes: Sequence[Cause]) -> Iterator[str]:
     Args:
         causes: All that took tokens in the run.
     """
-    is_priced = all(cause.cost_usd is not None for cause in causes)
+    # A cause adds up its costs whenever it is asked.
+    costs_usd = {id(cause): cause.cost_usd for cause in causes}
+    is_priced = None not in costs_usd.values()
 
     def amount(cause: Cause) -> Decimal:
-        return (cause.cost_usd or Decimal(0)) if is_priced else Decimal(cause.tokens)
+        return (costs_usd[id(cause)] or Decimal(0)) if is_priced else Decimal(cause.tokens)
 
     whole = _Box("run", total(map(amount, causes)), inside=_tests(causes, amount))
     if not whole.amount:
@@ -62,6 +67,9 @@ def icicle(causes: Sequence[Cause]) -> Iterator[str]:
     yield f"<section><h2>Why {what} that</h2>"
     yield f'<p class="quiet">Shares of the run by {levels}; what the parts took is estimated.</p>'
     yield f'<div class="icicle" role="tree" aria-label="Why {what} that">{_tree(whole, whole.amount, shown)}</div>'
+    parts = dict.fromkeys(cause.part for cause in causes)
+    keys = (f'<span><i class="part-{part}"></i>{escape(part.replace("_", " "))}</span>' for part in parts)
+    yield f'<p class="legend">{"".join(keys)}</p>'
     yield '<p class="quiet" id="told" aria-hidden="true">&nbsp;</p></section>'
 
 
@@ -78,7 +86,7 @@ def _tests(causes: Sequence[Cause], amount: Callable[[Cause], Decimal]) -> list[
     for test in ranked:
         groups.setdefault(test if test in own else test.partition("::")[0], []).append(test)
     labelled = [
-        (tests[0] if len(tests) == 1 else f"{plural(len(tests), 'test')} of {file}", tests)
+        (tests[0] if len(tests) == 1 else f"{file}: {plural(len(tests), 'test')}", tests)
         for file, tests in groups.items()
     ]
     labelled.sort(key=lambda group: -total(sizes[test] for test in group[1]))
@@ -90,7 +98,9 @@ def _tests(causes: Sequence[Cause], amount: Callable[[Cause], Decimal]) -> list[
     for label, tests in shown:
         found = [cause for test in tests for cause in by_test[test]]
         inside = _nodes(found, amount) if has_nodes else _parts(found, amount)
-        boxes.append(_Box(label, total(map(amount, found)), inside=inside))
+        # Without its folders, which the item's name has.
+        short = re.sub(r"^[^:\[]*/", "", label)
+        boxes.append(_Box(label, total(map(amount, found)), short=short, inside=inside))
     return boxes
 
 
@@ -131,7 +141,7 @@ def _parts(causes: Iterable[Cause], amount: Callable[[Cause], Decimal]) -> list[
 def _tree(box: _Box, whole: Decimal, shown: Callable[[Decimal], str], level: int = 1) -> str:
     """A box with all that is in it, as an item of the tree."""
     share = percent(box.amount, whole)
-    short = _short(box.label)
+    short = box.short or box.label
     # What is shown comes first.
     facts = [f"{short} {share}", shown(box.amount), box.label if box.label != short else "", box.note]
     told = escape("; ".join(filter(None, facts)))
@@ -146,9 +156,3 @@ def _tree(box: _Box, whole: Decimal, shown: Callable[[Decimal], str], level: int
         + (f'<div class="inside" role="group">{group}</div>' if inside else "")
         + "</div>"
     )
-
-
-def _short(label: str) -> str:
-    """A test without its folders, which the tree's item names."""
-    path, separator, name = label.partition("::")
-    return f"{path.rpartition('/')[2]}{separator}{name}" if separator else label

@@ -147,9 +147,9 @@ def test_many_tests_stay_one_picture():
     tests = [name for level, name in names(tree(run(**calls))) if level == 2]
 
     assert tests[:4] == [
-        "100 tests of test_0.py",
-        "100 tests of test_1.py",
-        "100 tests of test_2.py",
+        "test_0.py: 100 tests",
+        "test_1.py: 100 tests",
+        "test_2.py: 100 tests",
         "test_0.py::test_large",
     ]
     assert tests[4:-1] == [f"test_{n}.py::test_it" for n in "abcde"]
