@@ -71,6 +71,10 @@ class TestByThePiece:
         assert one.cost_usd == Decimal("0.000339166667")
         assert [line.usd_per_million for line in one.lines] == [Decimal("30.833333333333")]
 
+    def test_a_price_without_end_is_shown_short(self):
+        shown = PriceBook().describe("whisper-large-v3", provider="groq")
+        assert shown.splitlines()[-1].split() == ["audio_second", "0.000030833333", "each"]
+
     def test_less_than_is_billed_of_sound(self):
         assert cost("groq", "whisper-large-v3", items={"audio_second": 3}) == Decimal("0.000308333333")
         assert cost("openai", "whisper-1", items={"audio_second": 3}) == Decimal("0.0003")

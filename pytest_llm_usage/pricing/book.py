@@ -35,7 +35,7 @@ from pytest_llm_usage.pricing.billing_rules import (
 from pytest_llm_usage.pricing.genai_book import book_name, book_rates, look_up, shipped_providers, spellings
 from pytest_llm_usage.pricing.price import PER_ITEM, sum_lines
 from pytest_llm_usage.pricing.pricefile import Entry, PriceFile, PriceSource
-from pytest_llm_usage.pricing.rates import Rates, lines_of
+from pytest_llm_usage.pricing.rates import Rates, cut, lines_of
 from pytest_llm_usage.pricing.sale import Sale, moment_of
 from pytest_llm_usage.text import columns, pointed
 from pytest_llm_usage.usage import TokenUsage
@@ -357,7 +357,7 @@ def _rates_text(rates: Rates) -> str:
     for kind, rate in rates.by_kind.items():
         unit = -6 if kind in PER_ITEM else 0
         prices = [rate.at(above + 1) for above in (0, *steps)] if rate.steps else [rate.base]
-        cells = [plain(normal(price.scaleb(unit, EXACT))) for price in prices]
+        cells = [plain(normal(cut(price.scaleb(unit, EXACT)))) for price in prices]
         rows.append([f"  {kind}", *cells, *[""] * (1 + len(steps) - len(cells)), "each" if unit else ""])
     kinds, *prices_by_step, units = zip(*rows, strict=True)
     head = [("", "", *(f"above {above:,} input tokens" for above in steps), "")] if steps else []

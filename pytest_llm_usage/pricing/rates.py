@@ -14,7 +14,7 @@ from pytest_llm_usage.pricing.billing_rules import BILLED_BY_THE_HOUR
 from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["ENDLESS_DIGITS", "Rate", "Rates", "Remarks", "Steps", "lines_of"]
+__all__ = ["ENDLESS_DIGITS", "Rate", "Rates", "Remarks", "Steps", "cut", "lines_of"]
 
 #: Keys of `TokenUsage`'s details → the kind under which a book may price them apart.
 _CACHING_KINDS = {
@@ -36,6 +36,12 @@ _OUTPUT_KINDS = {
 #: The digits that are kept of a price without end (that of an hour, by the second), and of what it comes to.
 ENDLESS_DIGITS = 40
 _SHORT = Decimal("1e-12")
+
+
+def cut(usd: Decimal) -> Decimal:
+    """The amount itself, and of one without end a millionth of a millionth of a dollar."""
+    return usd.quantize(_SHORT, context=EXACT) if usd.as_tuple().exponent <= -ENDLESS_DIGITS else usd  # type: ignore[operator]
+
 
 Steps: TypeAlias = tuple[tuple[int, Decimal], ...]
 
@@ -123,8 +129,7 @@ def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple
             raise _missing(rates, kind, kind if kind in PER_ITEM or kind in items else f"{kind} tokens")
         usd_per_million = rate.at(usage.input_tokens)
         amount = EXACT.multiply(Decimal(quantity), usd_per_million).scaleb(-6, EXACT)
-        if amount.as_tuple().exponent <= -ENDLESS_DIGITS:  # type: ignore[operator]
-            usd_per_million, amount = (value.quantize(_SHORT, context=EXACT) for value in (usd_per_million, amount))
+        usd_per_million, amount = cut(usd_per_million), cut(amount)
         lines.append(PriceLine(kind, quantity, normal(usd_per_million), normal(amount), rates.model))
     return lines, notes
 
