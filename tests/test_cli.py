@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -346,6 +347,18 @@ def test_the_command_is_installed():
         ["pytest-llm-usage", "--help"], capture_output=True, text=True, check=True, timeout=60, env=ENVIRONMENT
     )
     assert done.stdout.startswith("usage: pytest-llm-usage [-h] [--version] COMMAND")
+
+
+def test_version(command):
+    done = command("--version")
+    assert (done.returncode, done.stdout) == (0, f"pytest-llm-usage {version('pytest-llm-usage')}\n")
+
+
+def test_one_is_one(command, write):
+    write("run.json", {"a": [1_000]})
+    assert lines(command("merge", "run.json", "--output=merged.json").stdout) == [
+        "Wrote JSON report to merged.json: 1 test of 1 run"
+    ]
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(tmp_path, write):
