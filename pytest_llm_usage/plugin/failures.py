@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 
 import pytest
 
@@ -13,11 +12,10 @@ __all__ = ["RunFailures"]
 _LISTED = {"f": "failed", "E": "error", "x": "xfailed", "X": "xpassed", "s": "skipped", "p": "passed"}
 
 
-@dataclass(frozen=True)
 class _Uncounted:
     """A failure among pytest's statistics that is none of a test: it makes the last line red and no number larger."""
 
-    count_towards_summary: bool = False
+    count_towards_summary = False
 
 
 class RunFailures:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Protocol
 
 __all__ = ["Scope", "Section", "Sections", "current_scope", "is_left_behind", "running"]
@@ -84,8 +83,7 @@ class running:  # noqa: N801 -- a context manager, used as a function
 # -- sections --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Section:
+class Section:  # no dataclass: making one costs every start of pytest
     """A part of a test, opened by `llm_usage.section(name)`.
 
     Attributes:
@@ -95,10 +93,13 @@ class Section:
         follows_test: Opened by code that runs in the test's own context, not in a plain thread.
     """
 
-    name: str
-    owner: Sections
-    outer: tuple[Section, ...]
-    follows_test: bool
+    __slots__ = ("follows_test", "name", "outer", "owner")
+
+    def __init__(self, name: str, owner: Sections, outer: tuple[Section, ...], follows_test: bool) -> None:
+        self.name = name
+        self.owner = owner
+        self.outer = outer
+        self.follows_test = follows_test
 
     @property
     def path(self) -> tuple[Section, ...]:
