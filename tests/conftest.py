@@ -14,7 +14,7 @@ for name in (
     "fakes",
     "genai_prices",
     "pytest_llm_usage.cassettes.observer",
-    "pytest_llm_usage.cassettes.recorder",
+    "pytest_llm_usage.cassettes.open_cassette",
     "pytest_llm_usage.http_clients.observer",
     "pytest_llm_usage.langchain",
     "pytest_llm_usage.report.html",

@@ -25,7 +25,7 @@ from pytest_llm_usage.cassettes.storage import find_recording
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes.observer import observing_vcrpy, watch_all_cassettes
-    from pytest_llm_usage.cassettes.recorder import OpenCassette
+    from pytest_llm_usage.cassettes.open_cassette import OpenCassette
 
 __all__ = [
     "DEFAULT_MATCH_ON",
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 #: What loads vcrpy, and where it is.
-_LATE = {"OpenCassette": "recorder", "observing_vcrpy": "observer", "watch_all_cassettes": "observer"}
+_LATE = {"OpenCassette": "open_cassette", "observing_vcrpy": "observer", "watch_all_cassettes": "observer"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
-"""`OpenCassette`: which recording answers a request, what is written, and when.
+"""`Recorder`: which recording answers a request, what is written, and when.
 
 vcrpy patches the HTTP clients and turns their calls into requests and responses (`vcr_patches`). Its stubs ask a
-cassette four things (`can_play_response_for`, `play_response`, `append`, `write_protected`), which `_Cassette` answers.
+cassette four things (`can_play_response_for`, `play_response`, `append`, `write_protected`), which `Recorder` answers.
 
 On loopback only model calls are recorded: everything else there is the application's own server. What an older cassette
 holds of it is replayed all the same, since whoever recorded it relies on that.
@@ -13,13 +13,12 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from pytest_llm_usage import wire
@@ -51,14 +50,14 @@ from pytest_llm_usage.cassettes.vcr_convert import (
     vcr_request,
     vcr_response,
 )
-from pytest_llm_usage.cassettes.vcr_patches import is_mocked_below, is_sent_out, missing_libraries, patched_clients
+from pytest_llm_usage.cassettes.vcr_patches import is_mocked_below, is_sent_out, missing_libraries
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.errors import CassetteError, RecordingMismatchError
 from pytest_llm_usage.wire.exchange import Exchange
 from pytest_llm_usage.wire.in_flight import claim
 from pytest_llm_usage.wire.loopback import is_loopback
 
-__all__ = ["OpenCassette"]
+__all__ = ["Recorder"]
 
 
 class _Action(Enum):
@@ -82,116 +81,18 @@ class _Decision:
     index: int = -1
 
 
-class OpenCassette(AbstractContextManager["OpenCassette"]):
-    """A cassette in use: while it is open, requests of the patched clients are replayed or recorded.
-
-    The file is read when it is entered, and need not be there until a request asks for it; nothing is written before
-    `close`.
+class Recorder:
+    """What vcrpy's stubs take for a cassette.
 
     Args:
         policy: How to use it.
-        observe: Called once for each response that is replayed or recorded, in the context of whoever made the
-            request, before the response reaches the client.
-        before_send: Called with each request that concerns the cassette, before it is replayed or sent; what it raises
-            reaches the client.
-        fail: Called with the message when a request must not be answered. It raises something that no `except
-            Exception` of a client catches.
-
-    Attributes:
-        failure: The message of the first such failure, whatever became of what `fail` raised; None where all is well.
+        observe: Called once for each response that is replayed or recorded.
+        before_send: Called with each request that concerns the cassette, before it is replayed or sent.
+        refuse: Called with the message when a request must not be answered; it raises.
 
     Raises:
         ConfigurationError: `match_on`, `ignore_body` or `vcr_config` cannot be used as it is written.
     """
-
-    def __init__(
-        self,
-        policy: CassettePolicy,
-        *,
-        observe: Callable[[Exchange], None],
-        before_send: Callable[[Request], None] | None = None,
-        fail: Callable[[str], NoReturn],
-    ) -> None:
-        self.policy = policy
-        self.failure: str | None = None
-        self._fail = fail
-        self._cassette = _Cassette(policy, observe, before_send, self._refuse)
-        self._patches = ExitStack()
-
-    def __enter__(self) -> Self:
-        """Read the file, and patch the clients."""
-        self._cassette.read_ahead()
-        with ExitStack() as patches:
-            patches.enter_context(patched_clients(self._cassette))
-            patches.enter_context(self._cassette.network_guard)
-            self._patches = patches.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Give the clients back. Nothing is saved; that is what `close` is for."""
-        self._patches.close()
-
-    def close(self, *, save: bool) -> None:
-        """Give the clients back and, if asked to, replace the file by what was recorded.
-
-        Args:
-            save: Whether the test passed. Otherwise the file stays as it is.
-
-        Raises:
-            CassetteError: The cassette could not be written.
-            SecretError: It must not be written: it would hold a credential.
-            RecordingMismatchError: Recordings were not played, and the policy minds that.
-        """
-        self._patches.close()
-        if save:
-            self._cassette.check_unplayed()
-            self._cassette.save()
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether a request failed because it is not recorded, or the recording is too old."""
-        return self._cassette.is_stale
-
-    @property
-    def renamed(self) -> Path | None:
-        """The cassette under an earlier name of the test, where it seems to have been renamed."""
-        return self._cassette.renamed
-
-    @property
-    def sends_nothing(self) -> bool:
-        """Whether a request that is not recorded fails."""
-        return self._cassette.write_protected
-
-    @property
-    def recorded(self) -> Sequence[Interaction]:
-        """What was recorded so far, saved or not."""
-        return self._cassette.recorded
-
-    def save_failed(self, path: Path) -> None:
-        """Write what was recorded to a file that is never replayed.
-
-        Raises:
-            CassetteError: It could not be written.
-            SecretError: It must not be written: it would hold a credential.
-        """
-        self._cassette.save_failed(path)
-
-    @property
-    def unplayed(self) -> Sequence[Interaction]:
-        """The recordings that no request asked for; reads the cassette, if nothing has yet."""
-        return self._cassette.unplayed
-
-    def _refuse(self, message: str) -> NoReturn:
-        message = mask_text(message)
-        if self.failure is None:
-            self.failure = message
-        self._fail(message)
-
-
-class _Cassette:
-    """What vcrpy's stubs take for a cassette."""
 
     def __init__(
         self,
@@ -230,7 +131,7 @@ class _Cassette:
         self.skip_patchers: Sequence[str] = (*self._config.skip_patchers, *missing_libraries())
         self.network_guard = NetworkGuard(self._ignored, refuse if self.write_protected else None, policy.shown_path)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Cassette:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Recorder:
         """A request knows its cassette, and vcrpy's filters copy requests."""
         return self
 

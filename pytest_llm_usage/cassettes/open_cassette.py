@@ -1,0 +1,126 @@
+"""`OpenCassette`: a cassette in use, from the patches of the HTTP clients to the file that is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, Self
+
+from pytest_llm_usage.cassettes.interaction import Interaction, Request
+from pytest_llm_usage.cassettes.policy import CassettePolicy
+from pytest_llm_usage.cassettes.recorder import Recorder
+from pytest_llm_usage.cassettes.vcr_patches import patched_clients
+from pytest_llm_usage.credentials.mask import mask_text
+from pytest_llm_usage.wire.exchange import Exchange
+
+__all__ = ["OpenCassette"]
+
+
+class OpenCassette(AbstractContextManager["OpenCassette"]):
+    """A cassette in use: while it is open, requests of the patched clients are replayed or recorded.
+
+    The file is read when it is entered, and need not be there until a request asks for it; nothing is written before
+    `close`.
+
+    Args:
+        policy: How to use it.
+        observe: Called once for each response that is replayed or recorded, in the context of whoever made the
+            request, before the response reaches the client.
+        before_send: Called with each request that concerns the cassette, before it is replayed or sent; what it raises
+            reaches the client.
+        fail: Called with the message when a request must not be answered. It raises something that no `except
+            Exception` of a client catches.
+
+    Attributes:
+        failure: The message of the first such failure, whatever became of what `fail` raised; None where all is well.
+
+    Raises:
+        ConfigurationError: `match_on`, `ignore_body` or `vcr_config` cannot be used as it is written.
+    """
+
+    def __init__(
+        self,
+        policy: CassettePolicy,
+        *,
+        observe: Callable[[Exchange], None],
+        before_send: Callable[[Request], None] | None = None,
+        fail: Callable[[str], NoReturn],
+    ) -> None:
+        self.policy = policy
+        self.failure: str | None = None
+        self._fail = fail
+        self._recorder = Recorder(policy, observe, before_send, self._refuse)
+        self._patches = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Read the file, and patch the clients."""
+        self._recorder.read_ahead()
+        with ExitStack() as patches:
+            patches.enter_context(patched_clients(self._recorder))
+            patches.enter_context(self._recorder.network_guard)
+            self._patches = patches.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Give the clients back. Nothing is saved; that is what `close` is for."""
+        self._patches.close()
+
+    def close(self, *, save: bool) -> None:
+        """Give the clients back and, if asked to, replace the file by what was recorded.
+
+        Args:
+            save: Whether the test passed. Otherwise the file stays as it is.
+
+        Raises:
+            CassetteError: The cassette could not be written.
+            SecretError: It must not be written: it would hold a credential.
+            RecordingMismatchError: Recordings were not played, and the policy minds that.
+        """
+        self._patches.close()
+        if save:
+            self._recorder.check_unplayed()
+            self._recorder.save()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a request failed because it is not recorded, or the recording is too old."""
+        return self._recorder.is_stale
+
+    @property
+    def renamed(self) -> Path | None:
+        """The cassette under an earlier name of the test, where it seems to have been renamed."""
+        return self._recorder.renamed
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether a request that is not recorded fails."""
+        return self._recorder.write_protected
+
+    @property
+    def recorded(self) -> Sequence[Interaction]:
+        """What was recorded so far, saved or not."""
+        return self._recorder.recorded
+
+    def save_failed(self, path: Path) -> None:
+        """Write what was recorded to a file that is never replayed.
+
+        Raises:
+            CassetteError: It could not be written.
+            SecretError: It must not be written: it would hold a credential.
+        """
+        self._recorder.save_failed(path)
+
+    @property
+    def unplayed(self) -> Sequence[Interaction]:
+        """The recordings that no request asked for; reads the cassette, if nothing has yet."""
+        return self._recorder.unplayed
+
+    def _refuse(self, message: str) -> NoReturn:
+        message = mask_text(message)
+        if self.failure is None:
+            self.failure = message
+        self._fail(message)
