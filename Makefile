@@ -34,7 +34,8 @@ QUICK := tests/test_usage.py tests/test_ledger.py tests/test_money.py tests/test
 
 # What hangs on pytest's and syrupy's releases.
 PYTEST_8 := tests/test_other_plugins.py tests/test_snapshot.py $(foreach name,guards reruns sections settings \
-	short_failures terminal tracking unittest_and_subtests,tests/plugin/test_$(name).py)
+	short_failures terminal tracking unittest_and_subtests,tests/plugin/test_$(name).py) \
+	tests/plugin/test_cassettes.py::TestRedact
 
 # uv resolves in seconds and knows the lowest releases; it is installed into each environment. It takes the system's
 # certificates, so that it works behind a proxy that has its own.
