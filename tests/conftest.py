@@ -1,6 +1,7 @@
 """What all tests share: throw-away projects to run pytest in, and how hypothesis looks for examples."""
 
 import importlib
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ for name in (
     "pytest_llm_usage.tracker.sink",
 ):
     importlib.import_module(name)
+# Where it is loaded again while a cassette is open, vcrpy's stub of it is built on what is patched.
+if importlib.util.find_spec("httplib2"):
+    importlib.import_module("vcr.stubs.httplib2_stubs")
 
 pytest_plugins = ["pytester"]
 

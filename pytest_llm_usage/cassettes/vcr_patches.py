@@ -1,10 +1,13 @@
 """The HTTP clients, patched by vcrpy for as long as one cassette is open. Every patch of others' code is in this module.
 
-What is relied on, each with its reason: `_VCRPY` below. On top of vcrpy's patches come two of our own:
+What is relied on, each with its reason: `_VCRPY` below. On top of vcrpy's patches come three of our own:
 
 - The patches are built once for the process and pointed at whichever cassette is open (`_ActiveCassette`), because
   building them takes longer than a replay.
 - Streams of aiohttp are repaired where vcrpy is older than 9.0 (`_repaired_streams`).
+- vcrpy gives the clients back to the whole process while one thread connects. Requests of other threads meanwhile were
+  sent and not recorded, and two such threads left the clients unpatched. Ours takes the names back only where a
+  class needs them (`_names_given_back`).
 """
 
 from __future__ import annotations
@@ -14,12 +17,15 @@ import functools
 import importlib.util
 import inspect
 import sys
+import threading
+import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from unittest import mock
 from urllib.parse import urlsplit
 
-from vcr.patch import CassettePatcherBuilder
+import vcr.patch
+import vcr.stubs
 
 from pytest_llm_usage.upstream import Internals
 from pytest_llm_usage.wire.loopback import is_loopback
@@ -39,6 +45,16 @@ _MOCK = Internals(
     names={
         "vcr.patch:ConnectionRemover": (),
         "vcr.patch:ConnectionRemover.__exit__": ("self", "kind", "error", "trace"),
+    },
+)
+_RESET = Internals(
+    distribution="vcrpy",
+    read_in="9.4.2",
+    reason="record the requests of threads that connect at the same time",
+    names={
+        "vcr.patch:force_reset": (),
+        "vcr.patch:reset_patchers": (),
+        "vcr.stubs:VCRHTTPSConnection._baseclass": ("host",),
     },
 )
 _AIOHTTP_STUBS = Internals(
@@ -131,9 +147,9 @@ class _Patches:
     """Patches of the clients that point at one cassette, to be entered any number of times."""
 
     def __init__(self, cassette: Any) -> None:
-        for internals in (_VCRPY, _MOCK):
+        for internals in (_VCRPY, _MOCK, _RESET):
             internals.check()
-        built = [*CassettePatcherBuilder(cassette).build(), *_repaired_streams()]
+        built = [*vcr.patch.CassettePatcherBuilder(cassette).build(), *_repaired_streams(), *_narrow_reset()]
         self._removers = [patcher for patcher in built if not hasattr(patcher, "getter")]
         #: Owner, attribute, what is put there, and what stood there when it was last seen to be the owner's own.
         self._patches = [
@@ -149,26 +165,28 @@ class _Patches:
         """The clients, patched; `mock` itself would look at each patch for longer than a replay takes."""
         replaced = []
         try:
-            for patch in self._patches:
-                owner, name, replacement, own = patch
-                found = vars(owner).get(name, _INHERITED)
-                if found is not own:
-                    if _belongs_to_others(owner, name):
-                        continue
-                    patch[-1] = found
-                replaced.append((owner, name, found))
-                setattr(owner, name, replacement)
+            with _names:
+                for patch in self._patches:
+                    owner, name, replacement, own = patch
+                    found = vars(owner).get(name, _INHERITED)
+                    if found is not own:
+                        if _belongs_to_others(owner, name):
+                            continue
+                        patch[-1] = found
+                    replaced.append((owner, name, found))
+                    setattr(owner, name, replacement)
             yield
         finally:
             for remover in self._removers:
                 remover.__exit__(None, None, None)
                 # It would hold on to the pools of all tests.
                 remover._connection_pool_to_connections.clear()  # noqa: SLF001
-            for owner, name, found in reversed(replaced):
-                if found is _INHERITED:
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, found)
+            with _names:
+                for owner, name, found in reversed(replaced):
+                    if found is _INHERITED:
+                        delattr(owner, name)
+                    else:
+                        setattr(owner, name, found)
 
 
 _INHERITED = object()
@@ -237,6 +255,66 @@ def _repaired_streams() -> Iterator[Any]:
         yield mock.patch.object(stubs.MockClientResponse, "content", _kept_stream(new_stream))
     yield mock.patch.object(stubs, "build_response", build_readable_response)
     yield mock.patch.object(stubs, "record_response", record_readable_response)
+
+
+def _narrow_reset() -> Iterator[Any]:
+    """Patches of vcrpy itself: its real connections are made without giving the clients back to every thread."""
+    stub: Any = vcr.stubs.VCRHTTPSConnection
+    yield mock.patch.object(vcr.patch, "force_reset", _force_reset)
+    yield mock.patch.object(stub, "_baseclass", _with_names_of_its_own(stub._baseclass))  # noqa: SLF001
+
+
+_OWN_NAMES = "_llm_usage_has_names_of_its_own"
+
+
+@functools.cache
+def _with_names_of_its_own(connection: type[Any]) -> type[Any]:
+    """`http.client.HTTPSConnection`, which calls itself by its name in `super()`, for when that name is patched."""
+    original: Any = connection.__init__
+    own = types.FunctionType(
+        original.__code__,
+        {**original.__globals__, connection.__name__: connection},
+        original.__name__,
+        original.__defaults__,
+        original.__closure__,
+    )
+    own.__kwdefaults__ = original.__kwdefaults__
+    return type(
+        connection.__name__, (connection,), {"__init__": own, "__module__": connection.__module__, _OWN_NAMES: True}
+    )
+
+
+def _force_reset() -> contextlib.AbstractContextManager[None]:
+    """In place of vcrpy's: names are given back for making a connection alone, and only to classes that need them."""
+    caller = sys._getframe(1)  # noqa: SLF001 -- vcrpy does not say what for
+    stub: Any = type(caller.f_locals.get("self"))
+    is_making = caller.f_code.co_name == "__init__"
+    return _names_given_back() if is_making and _calls_itself(stub) else contextlib.nullcontext()
+
+
+@functools.cache
+def _calls_itself(stub: type[Any]) -> bool:
+    """Whether the real connection behind a stub finds one of the patched classes by its name when it is made."""
+    base: type[Any] = stub._baseclass  # noqa: SLF001
+    if _OWN_NAMES in vars(base):
+        return False
+    makers = (vars(kind).get("__init__") for kind in base.__mro__)
+    names = (name for maker in makers if inspect.isfunction(maker) for name in maker.__code__.co_names)
+    return any(name.endswith(("Connection", "ConnectionWithTimeout")) for name in names)
+
+
+#: Held while patches are put in place or taken away, so that no thread takes them for what stood there before.
+_names = threading.RLock()
+
+
+@contextlib.contextmanager
+def _names_given_back() -> Iterator[None]:
+    """The names in modules are those of the real classes. What pools and transports are made with stays patched."""
+    with _names, contextlib.ExitStack() as given_back:
+        for patcher in vcr.patch.reset_patchers():
+            if inspect.ismodule(patcher.getter()):
+                given_back.enter_context(patcher)
+        yield
 
 
 def _kept_stream(new_stream: property) -> property:

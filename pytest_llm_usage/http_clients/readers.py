@@ -1,12 +1,14 @@
 """`observe_reader`: a response that is read like a file, told of as it is read.
 
-Its methods are replaced on the one object, so that its type stays what it was. What is put there knows it weakly: a
-response that nobody holds any more is gone at once, as ever, and its connection with it.
+The methods of its class are wrapped, once for the process; they look for the `_Tap` of the one object, and do nothing
+where there is none. A function in the object itself would not hold it: in `urlopen(url).read()` nothing but the bound
+method does. The object's type stays what it was, and one that nobody holds any more is gone at once, as ever, and its
+connection with it.
 """
 
 from __future__ import annotations
 
-import weakref
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,97 +41,142 @@ URLLIB3_METHODS: Mapping[str, Kind] = {
 }
 
 
+#: Where an object has its tap, and what tells the wrapper of a method from others.
+_TAP = "_llm_usage_tap"
+_IS_WRAPPER = "_llm_usage_reads"
+
+
 def observe_reader(reader: Any, observation: Observation, methods: Mapping[str, Kind]) -> None:
     """Tell `observation` of what is read from `reader` from now on.
 
     Raises:
-        AttributeError: It has no such methods, or takes no others in their place.
+        AttributeError: It has no such methods, or neither it nor its class takes anything of ours.
     """
-    tap = _Tap(reader, observation)
-    for name, kind in methods.items():
-        if hasattr(reader, name):
-            setattr(reader, name, getattr(tap, f"wrap_{kind}")(name))
-    if not any(name in vars(reader) and kind == "piece" for name, kind in methods.items()):
-        raise AttributeError(f"{type(reader).__name__} has none of {', '.join(methods)}")
+    kind = type(reader)
+    found = {name: kind_of_method for name, kind_of_method in methods.items() if hasattr(kind, name)}
+    if "piece" not in found.values():
+        raise AttributeError(f"{kind.__name__} has none of {', '.join(methods)}")
+    for name, kind_of_method in found.items():
+        original = getattr(kind, name)
+        if not hasattr(original, _IS_WRAPPER):
+            wrapper = functools.wraps(original)(_WRAPPERS[kind_of_method](name, original))
+            setattr(wrapper, _IS_WRAPPER, True)
+            try:
+                setattr(kind, name, wrapper)
+            except TypeError as error:
+                raise AttributeError(str(error)) from None
+    setattr(reader, _TAP, _Tap(observation))
 
 
 class _Tap:
-    """Lives as long as the reader does; with it goes the last chance to read on."""
+    """Lives as long as its reader does; with it goes the last chance to read on."""
 
-    __slots__ = ("_depth", "_observation", "_reader")
+    __slots__ = ("_observation", "depth")
 
-    def __init__(self, reader: Any, observation: Observation) -> None:
-        self._reader = weakref.ref(reader)
+    def __init__(self, observation: Observation) -> None:
         self._observation = observation
-        self._depth = 0
+        #: How many methods of the reader are at work: some call each other.
+        self.depth = 0
 
-    def wrap_piece(self, name: str) -> Callable[..., Any]:
-        def read(*args: Any, **kwargs: Any) -> Any:
-            __tracebackhide__ = True
-            piece = self._call(name, args, kwargs)
-            amount = args[0] if args else kwargs.get("amt")
-            is_whole = (
-                name in ("read", "_fp_read", "_raw_read") and (amount is None or amount < 0) and not kwargs.get("read1")
-            )
-            self._passed(piece, is_end=is_whole or (not piece and amount != 0))
-            return piece
-
-        return read
-
-    def wrap_fill(self, name: str) -> Callable[..., Any]:
-        def readinto(buffer: Any, *args: Any) -> Any:
-            __tracebackhide__ = True
-            size = self._call(name, (buffer, *args), {})
-            self._passed(bytes(memoryview(buffer).cast("B")[: size or 0]), is_end=not size and len(buffer) > 0)
-            return size
-
-        return readinto
-
-    def wrap_end(self, name: str) -> Callable[..., Any]:
-        def end(*args: Any, **kwargs: Any) -> Any:
-            __tracebackhide__ = True
-            # An answer of responses has no connection, and is told to release it at every read.
-            is_end = getattr(self._reader(), "_connection", None) is not None
-            try:
-                return self._call(name, args, kwargs)
-            finally:
-                if is_end and not self._depth:
-                    self._observation.finish()
-
-        return end
-
-    def wrap_close(self, name: str) -> Callable[..., Any]:
-        def close(*args: Any, **kwargs: Any) -> Any:
-            __tracebackhide__ = True
-            try:
-                return self._call(name, args, kwargs)
-            finally:
-                self._give_up()
-
-        return close
-
-    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        __tracebackhide__ = True
-        reader = self._reader()
-        self._depth += 1
-        try:
-            return getattr(type(reader), name)(reader, *args, **kwargs)
-        finally:
-            self._depth -= 1
-
-    def _passed(self, piece: Any, *, is_end: bool) -> None:
-        if self._depth:
+    def passed(self, reader: Any, piece: Any, *, is_end: bool) -> None:
+        if self.depth:
             return
         self._observation.tap(piece)
-        if is_end or _is_spent(self._reader()):
+        if is_end or _is_spent(reader):
             self._observation.finish()
 
-    def _give_up(self) -> None:
-        if not self._depth and self._observation.is_open:
+    def finish(self) -> None:
+        if not self.depth:
+            self._observation.finish()
+
+    def give_up(self) -> None:
+        if not self.depth and self._observation.is_open:
             self._observation.observer.give_up(self._observation)
 
+    def __enter__(self) -> None:
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.depth -= 1
+
     def __del__(self) -> None:
-        self._give_up()
+        self.give_up()
+
+
+def _tap_of(reader: Any) -> _Tap | None:
+    tap: _Tap | None = getattr(reader, "__dict__", {}).get(_TAP)
+    return tap
+
+
+def _wrap_piece(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def read(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        tap = _tap_of(self)
+        if tap is None:
+            return original(self, *args, **kwargs)
+        with tap:
+            piece = original(self, *args, **kwargs)
+        amount = args[0] if args else kwargs.get("amt")
+        is_whole = (
+            name in ("read", "_fp_read", "_raw_read") and (amount is None or amount < 0) and not kwargs.get("read1")
+        )
+        tap.passed(self, piece, is_end=is_whole or (not piece and amount != 0))
+        return piece
+
+    return read
+
+
+def _wrap_fill(_: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def readinto(self: Any, buffer: Any, *args: Any) -> Any:
+        __tracebackhide__ = True
+        tap = _tap_of(self)
+        if tap is None:
+            return original(self, buffer, *args)
+        with tap:
+            size = original(self, buffer, *args)
+        tap.passed(self, bytes(memoryview(buffer).cast("B")[: size or 0]), is_end=not size and len(buffer) > 0)
+        return size
+
+    return readinto
+
+
+def _wrap_end(_: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def end(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        tap = _tap_of(self)
+        # An answer of responses has no connection, and is told to release it at every read.
+        if tap is None or getattr(self, "_connection", None) is None:
+            return original(self, *args, **kwargs)
+        try:
+            with tap:
+                return original(self, *args, **kwargs)
+        finally:
+            tap.finish()
+
+    return end
+
+
+def _wrap_close(_: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        tap = _tap_of(self)
+        if tap is None:
+            return original(self, *args, **kwargs)
+        try:
+            with tap:
+                return original(self, *args, **kwargs)
+        finally:
+            tap.give_up()
+
+    return close
+
+
+_WRAPPERS: Mapping[Kind, Callable[[str, Callable[..., Any]], Callable[..., Any]]] = {
+    "piece": _wrap_piece,
+    "fill": _wrap_fill,
+    "end": _wrap_end,
+    "close": _wrap_close,
+}
 
 
 def _is_spent(reader: Any) -> bool:

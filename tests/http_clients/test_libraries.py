@@ -284,6 +284,17 @@ class TestHttpClient:
         assert server.n_connections == 1
         assert totals(sink) == [12, 12]
 
+    def test_a_response_that_only_its_method_holds(self, server, sink):
+        """`urlopen(…).read()`: with the last piece the response and its connection are gone."""
+        server.scripts = [json_answer(), stream_answer(), stream_answer()]
+        request = urllib.request.Request(server.url + MODEL_PATH, data=RAW_QUESTION)
+        # Not in an assertion, which pytest rewrites so that it holds every part.
+        whole, stream = urllib.request.urlopen(request).read(), urllib.request.urlopen(request).read()
+        line = urllib.request.urlopen(request).readline()
+        assert (json.loads(whole), stream) == (ANSWER, b"".join(events()))
+        assert stream.startswith(line)
+        assert totals(sink)[:2] == [12, 12]
+
     def test_copied_to_a_file(self, server, sink):
         import shutil
 
