@@ -185,6 +185,8 @@ class Project:
             | environment
             | {
                 "COLUMNS": "80",
+                # A file that is written twice within a second may be as long as before.
+                "PYTHONDONTWRITEBYTECODE": "1",
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                 "PYTEST_ADDOPTS": f"{'' if 'no:llm_usage' in arguments else '-p llm_usage '}"
                 "-p syrupy -p recording -p no:warnings",

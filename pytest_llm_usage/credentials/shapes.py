@@ -390,7 +390,14 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape("own-webhook-secret", "a webhook secret", "whsec_", "[A-Za-z0-9+/]{24,100}={0,2}"),
     _shape("square-access-token", "a Square token", "sq0atp- sq0csp-", _WORD + "{22,70}", random=True),
-    _shape("square-access-token", "a Square token", "EAAA", _WORD + "{54,60}(?![A-Za-z0-9_+/=-])", random=True),
+    # As base64 begins, too, which goes on; in a URL a key may be followed by the next part of the path.
+    _shape(
+        "square-access-token",
+        "a Square token",
+        "EAAA",
+        _WORD + "{54,60}(?![A-Za-z0-9_+=-])(?!/[A-Za-z0-9+/]{20})",
+        random=True,
+    ),
     _shape(
         "own-paypal",
         "a Braintree token",
