@@ -105,7 +105,8 @@ def _modifiers(
     found: dict[str, str] = {}
     for term, paths in flavour.modifiers.items():
         name, _, only = term.partition("=")
-        keys = tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in paths))
+        # Events are looked up by one member of a path: the longest name, since `type` stands in every event of a stream.
+        keys = tuple(dict.fromkeys(max(path.split("."), key=len) for path in paths))
         value = first_text(paths, chain(telling, body.holding(keys)) if only else telling, ignored=_UNSAID)
         if value and only in ("", value):
             found[name] = value
