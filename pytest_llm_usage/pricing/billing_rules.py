@@ -128,6 +128,7 @@ KNOWN_SELLERS = frozenset(
         "dashscope",
         "deepgram",
         "deepinfra",
+        "dify",
         "digitalocean",
         "edenai",
         "everlyai",

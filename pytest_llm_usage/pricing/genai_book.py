@@ -31,7 +31,7 @@ from pytest_llm_usage.pricing.billing_rules import (
 from pytest_llm_usage.pricing.price import PER_ITEM, per_million
 from pytest_llm_usage.pricing.rates import ENDLESS_DIGITS, Rate, Rates
 from pytest_llm_usage.pricing.sale import Sale
-from pytest_llm_usage.pricing.surcharges import SURCHARGES, own_prices, terms_notes
+from pytest_llm_usage.pricing.surcharges import SURCHARGES, TIER, own_prices, terms_notes
 
 if TYPE_CHECKING:
     from genai_prices.types import ConditionalPrice, MatchLogic, ModelInfo, ModelPrice, PriceVariant, Provider
@@ -241,15 +241,15 @@ def book_rates(sale: Sale) -> Rates | None:
         raise NoPriceError(f"{source} has no price per token", {})
     # A seller of another's models has tiers, and prices for them, of its own.
     variants = (info.price_variants or []) if any(info is own for own in seller.models) else []
+    settled = set()
     if sale.tier is not None:
         when = {"processing": "batch"} if sale.tier == "batch" else {"service_tier": sale.tier}
         tier_kinds, note = _variant_kinds(info, variants, when, sale.moment)
-        if not tier_kinds:
-            raise NoPriceError(f"{source} has no price for the service tier {sale.tier}", {"tier": sale.tier})
-        by_kind |= tier_kinds
-        source += f", {sale.tier}"
-        notes += note
-    settled = set()
+        if tier_kinds:
+            by_kind |= tier_kinds
+            source += f", {sale.tier}"
+            notes += note
+            settled.add(TIER)
     for name, value in sale.terms:
         term_kinds, note = _variant_kinds(info, variants, {name: value}, sale.moment)
         if term_kinds:
@@ -264,6 +264,8 @@ def book_rates(sale: Sale) -> Rates | None:
             }
             notes += (f"list price × {surcharge.factor} for {surcharge.name} ({surcharge.source})",)
             settled.add(surcharge.modifier or "region")
+    if sale.tier is not None and TIER not in settled:
+        raise NoPriceError(f"{source} has no price for the service tier {sale.tier}", {"tier": sale.tier})
     if "speed" not in settled and "speed" in sale.modifiers:
         raise NoPriceError(
             f"{source} has no price for speed = {sale.modifiers['speed']}", {"speed": sale.modifiers["speed"]}

@@ -12,7 +12,11 @@ from decimal import Decimal
 
 from pytest_llm_usage.pricing.sale import Sale
 
-__all__ = ["OWN_PRICES", "SURCHARGES", "OwnPrice", "Surcharge", "own_prices", "terms_notes"]
+__all__ = ["OWN_PRICES", "SURCHARGES", "TIER", "OwnPrice", "Surcharge", "own_prices", "terms_notes"]
+
+
+#: What the service tier is called among the terms of a sale that are settled.
+TIER = "service_tier"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,7 @@ class Surcharge:
         applies: Whether it is taken for a sale.
         factor: The list price times this is paid.
         source: Where the seller publishes it.
-        modifier: The term of the sale that it settles; empty for a region.
+        modifier: The term of the sale that it settles; `TIER` for the service tier, empty for a region.
     """
 
     name: str
@@ -41,6 +45,15 @@ class Surcharge:
         """Whether it is taken for this sale of this model."""
         return seller == self.seller and re.match(self.models, model) is not None and self.applies(sale)
 
+
+#: A batch of embeddings, which genai-prices has for no model of these.
+_HALF_IN_A_BATCH = {
+    "openai": (r"text-embedding-", "https://developers.openai.com/api/docs/guides/batch"),
+    "google": (
+        r"gemini-embedding-001",
+        "https://developers.googleblog.com/gemini-batch-api-now-supports-embeddings-and-openai-compatibility",
+    ),
+}
 
 SURCHARGES = (
     Surcharge(
@@ -75,6 +88,18 @@ SURCHARGES = (
         applies=lambda sale: sale.region not in (None, "global"),
         factor=Decimal("1.1"),
         source="https://platform.claude.com/docs/en/about-claude/pricing#third-party-platform-pricing",
+    ),
+    *(
+        Surcharge(
+            name="a batch",
+            seller=seller,
+            models=models,
+            applies=lambda sale: sale.tier == "batch",
+            factor=Decimal("0.5"),
+            source=source,
+            modifier=TIER,
+        )
+        for seller, (models, source) in _HALF_IN_A_BATCH.items()
     ),
 )
 

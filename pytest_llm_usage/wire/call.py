@@ -19,9 +19,9 @@ from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, USAGE_NOT_ASKED
 from pytest_llm_usage.usage import TokenUsage, count
 from pytest_llm_usage.wire.exchange import Exchange, Headers
-from pytest_llm_usage.wire.facts import Facts, first_text
+from pytest_llm_usage.wire.facts import Facts
 from pytest_llm_usage.wire.flavour import Flavour, Kind
-from pytest_llm_usage.wire.framing import Body, Event, header, parsed
+from pytest_llm_usage.wire.framing import Body, Event, first_text, header, parsed
 from pytest_llm_usage.wire.hosts import address_of, answerer_at, path_of, provider_at
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.providers import UNBILLED
@@ -160,6 +160,7 @@ def read(exchange: Exchange) -> WireCall | None:
     if kind == "batch-results" and facts.usage is None and not facts.problems:
         # A batch that is not done, or a file that holds something else.
         return None
+    asked = _asked_items(flavour, exchange)
     streamed = kind != "batch-results" and body.framing in ("sse", "ndjson", "aws-eventstream", "json-array")
     # Reads the end of the body, which may have a problem.
     failure = _failure(body)
@@ -177,6 +178,9 @@ def read(exchange: Exchange) -> WireCall | None:
         status="aborted" if is_cut else "no_usage" if facts.usage is None else "ok",
         billing=replace(
             facts.billing,
+            # Nothing else is billed of what is billed by the piece alone.
+            usage=TokenUsage() if asked else facts.billing.usage,
+            items=asked or facts.billing.items,
             seller=answerer.seller or (flavour.seller or None if answerer.provider == flavour.home else None),
             region=facts.billing.region or answerer.region,
             priced_at=_responded_at(exchange.response_headers, facts.events),
@@ -210,6 +214,12 @@ def _unread(exchange: Exchange, request: Request, body: Body) -> WireCall | None
         streamed=body.framing != "json",
         note=f"looks like a model call that is not read: {address_of(exchange.url)}",
     )
+
+
+def _asked_items(flavour: Flavour, exchange: Exchange) -> Mapping[str, int]:
+    """What the request asks for by the piece, where only it tells."""
+    request = parsed(exchange.request_body) if flavour.asked_items is not None else None
+    return flavour.asked_items(request) if flavour.asked_items is not None and isinstance(request, Mapping) else {}
 
 
 def _has_ended(flavour: Flavour, body: Body) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain
@@ -19,12 +19,13 @@ from pytest_llm_usage.money import total
 from pytest_llm_usage.usage import TokenUsage
 from pytest_llm_usage.wire.exchange import Headers
 from pytest_llm_usage.wire.flavour import Flavour, Source
-from pytest_llm_usage.wire.framing import Body, Event, header
-from pytest_llm_usage.wire.paths import iter_path, path_steps
+from pytest_llm_usage.wire.framing import Body, Event, first_text, header
+from pytest_llm_usage.wire.paths import iter_path
 from pytest_llm_usage.wire.providers import COST_HEADERS, FLAVOURS, GATEWAY_COSTS
 from pytest_llm_usage.wire.schema import Reading
+from pytest_llm_usage.wire.subcalls import requests_within, tools_within
 
-__all__ = ["Facts", "first_text"]
+__all__ = ["Facts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Facts:
         telling = stated.events if first is None else (*stated.events, first)
         model = first_text(flavour.model, chain(telling, _naming(flavour, body))) or requested_model
         items, item_problems = _billed_items(flavour, body, stated)
-        tools, problems = _tools(flavour, body, stated.usage)
+        tools, problems = tools_within(flavour, body, stated.usage)
         return cls(
             model=model,
             usage=None if problems or item_problems else stated.usage,
@@ -77,7 +78,7 @@ class Facts:
                 items=MappingProxyType(
                     {kind: n for kind, n in items.items() if kind not in {part.kind for part in tools}}
                 ),
-                parts=(*_parts(stated, model), *tools),
+                parts=(*_parts(stated, model), *tools, *requests_within(flavour, body, stated.usage)),
                 stated_cost_usd=_cost_usd(stated, body, headers),
                 region=first_text(flavour.region, telling, ignored=_UNSAID),
                 service_tier=first_text(flavour.service_tier, telling)
@@ -118,20 +119,6 @@ def _modifiers(
 
 #: How providers write that a term is the usual one.
 _UNSAID = ("standard", "default", "not_available", "auto")
-
-
-def first_text(paths: Iterable[str], events: Iterable[Event], *, ignored: tuple[str, ...] = ()) -> str | None:
-    """The first text that is neither empty nor `ignored` at one of `paths`."""
-    return next(
-        (
-            value
-            for event in events
-            for path in paths
-            for value in iter_path(event.data, path)
-            if isinstance(value, str) and value and value not in ignored
-        ),
-        None,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,42 +273,6 @@ def _parts(stated: _Stated, model: str) -> tuple[Part, ...]:
         if (kind := first_text(("type",), (Event(part),)) or "part") not in ("message", "fallback_message")
         and reading.usage is not None
     )
-
-
-def _tools(flavour: Flavour, body: Body, usage: TokenUsage | None) -> tuple[tuple[Part, ...], tuple[str, ...]]:
-    """Work with a model of its own, and what of its usage cannot be read."""
-    parts: list[Part] = []
-    problems: list[str] = []
-    for tool in flavour.tools:
-        keys = tuple(dict.fromkeys(step for path in tool.paths for step in path_steps(path)[-1][:1]))
-        for event in body.holding(keys, backwards=True):
-            entries = [(path, entry) for path in tool.paths for entry in iter_path(event.data, path)]
-            found = [
-                (entry, reading)
-                for path, entry in entries
-                for value in iter_path(entry, tool.usage)
-                if (reading := tool.schema.read(value, path)) is not None
-            ]
-            if not found:
-                continue
-            problems += [problem for _, reading in found for problem in reading.problems]
-            listed = [
-                Part(
-                    tool.kind,
-                    first_text(tool.model, (Event(entry), event)) or tool.default_model,
-                    reading.usage,
-                    Billing(usage=reading.billed),
-                    in_total=tool.in_total,
-                )
-                for entry, reading in found
-                if reading.usage is not None and reading.usage.total_tokens
-            ]
-            # A list of models that leaves some out tells nothing that adds up.
-            total_listed = sum((part.usage for part in listed), TokenUsage()).total_tokens
-            if not tool.in_total or (usage is not None and total_listed == usage.total_tokens):
-                parts += listed
-            break
-    return tuple(parts), tuple(problems)
 
 
 def _billed_items(flavour: Flavour, body: Body, stated: _Stated) -> tuple[Mapping[str, int], tuple[str, ...]]:

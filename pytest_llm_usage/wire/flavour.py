@@ -19,6 +19,7 @@ __all__ = [
     "NOWHERE",
     "Flavour",
     "Kind",
+    "Requests",
     "Source",
     "ToolUsage",
     "any_of",
@@ -88,6 +89,34 @@ class ToolUsage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Requests:
+    """Requests to models that an agent made within a call, each told by two events: what was asked, and what came of it.
+
+    The sources of the row state the usage of each, and the call's is their sum.
+
+    Attributes:
+        asked: Where an event holds what was asked.
+        answered: Where an event holds what came of it.
+        key: The member by which both are found to belong together.
+        model: Where `asked` names the model.
+        usage: Where `answered` holds its usage.
+        schema: How that is written.
+    """
+
+    asked: tuple[str, ...]
+    answered: tuple[str, ...]
+    key: str
+    model: str
+    usage: str
+    schema: UsageSchema
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The member names by which the events that tell of a request are told from the others."""
+        return tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in (*self.asked, *self.answered)))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Flavour:
     """One API: how it is recognised and where its response says what.
 
@@ -115,6 +144,8 @@ class Flavour:
         modifier_headers: The same where response headers state them.
         remarks: What a reader of the numbers should know of some answers, in words, and which answers those are.
         tools: Tools that the provider ran, and whose tokens it states beside those of the call.
+        requests: Requests to models that the call consists of, where events tell of them.
+        asked_items: What the request asks for by the piece, where the answer does not say what it did.
         answers: Where the events of a batch hold the answers of its requests.
         answered_by: Names of the rows by which those are read: the first that they look like, else the first.
         end: A pattern of what occurs in a stream that came to its end.
@@ -142,6 +173,8 @@ class Flavour:
     modifier_headers: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, Callable[[Mapping[str, Any]], bool]] = field(default_factory=dict)
     tools: tuple[ToolUsage, ...] = ()
+    requests: Requests | None = None
+    asked_items: Callable[[Mapping[str, Any]], Mapping[str, int]] | None = None
     answers: tuple[str, ...] = ()
     answered_by: tuple[str, ...] = ()
     end: bytes = b""

@@ -20,15 +20,16 @@ import importlib
 import json
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from pytest_llm_usage.encoding import decode, is_aws_message
 from pytest_llm_usage.wire.exchange import Headers
+from pytest_llm_usage.wire.paths import iter_path
 
-__all__ = ["Body", "Event", "Framing", "header", "parsed"]
+__all__ = ["Body", "Event", "Framing", "first_text", "header", "parsed"]
 
 Framing: TypeAlias = Literal["json", "json-array", "sse", "ndjson", "aws-eventstream", "empty", "other"]
 
@@ -57,6 +58,20 @@ def parsed(text: bytes | str) -> Any:
         return parsed(text.decode(errors="replace")) if isinstance(text, bytes) else None
     except (ValueError, RecursionError):
         return None
+
+
+def first_text(paths: Iterable[str], events: Iterable[Event], *, ignored: tuple[str, ...] = ()) -> str | None:
+    """The first text that is neither empty nor `ignored` at one of `paths`."""
+    return next(
+        (
+            value
+            for event in events
+            for path in paths
+            for value in iter_path(event.data, path)
+            if isinstance(value, str) and value and value not in ignored
+        ),
+        None,
+    )
 
 
 class Body:

@@ -159,6 +159,8 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("chat.maritaca.ai/*", "maritalk"),
     ("api.inceptionlabs.ai/*", "inception"),
     ("api.morphllm.com/*", "morph"),
+    ("api.coze.*/*", "coze"),
+    ("api.dify.ai/*", "dify"),
     # Behind a domain of one's own the path still tells.
     ("*/openai/deployments/*", "azure"),
     ("*/publishers/*/models/*", "google_vertexai"),

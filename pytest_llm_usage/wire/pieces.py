@@ -98,6 +98,7 @@ class StatedCost:
         zero_is_unset: A zero is a member that nobody filled in, not a price.
         fee_only: A path; where it leads to true, the amount is the seller's fee alone and the provider bills the rest.
         upstream: Where the rest stands then.
+        currency: Where the currency stands; an amount in any but USD is no cost that can be used.
     """
 
     path: str
@@ -105,11 +106,14 @@ class StatedCost:
     zero_is_unset: bool = False
     fee_only: str = ""
     upstream: str = ""
+    currency: str = ""
 
     def read(self, data: Mapping[str, Any]) -> Decimal | None:
         """The cost in USD, or None where `data` does not state it."""
         amount = _amount(get_path(data, self.path))
         if amount is None or (self.zero_is_unset and not amount):
+            return None
+        if self.currency and get_path(data, self.currency) != "USD":
             return None
         cost = EXACT.divide(amount, self.units_per_usd)
         if not self.fee_only or get_path(data, self.fee_only) is not True:

@@ -84,6 +84,7 @@ class UsageSchema:
         cache_may_be_null: `null` is how the API writes that no cache was used.
         output_may_be_null: `null` is how the API writes that there is no output.
         loosely_typed: The API itself writes counts as text or as floats.
+        zero_is_unset: Nothing but zeros is how the API writes that it has not counted yet.
     """
 
     input: tuple[str, ...]
@@ -112,12 +113,16 @@ class UsageSchema:
     cache_may_be_null: bool = False
     output_may_be_null: bool = False
     loosely_typed: bool = False
+    zero_is_unset: bool = False
 
     def states_usage(self, data: Any) -> bool:
         """Whether `data` has one of the counts, readable or not."""
-        return isinstance(data, Mapping) and any(
-            _is_there(data, path) for paths in (self.input, self.output, self.total, self.other_units) for path in paths
-        )
+        if not isinstance(data, Mapping):
+            return False
+        stated = (self.input, self.output, self.total, self.other_units)
+        if self.zero_is_unset:
+            return any(value not in (None, 0) for paths in stated for path in paths for value in iter_path(data, path))
+        return any(_is_there(data, path) for paths in stated for path in paths)
 
     def read(self, data: Any, where: str = "") -> Reading | None:
         """What `data` says, or None where it states no count.

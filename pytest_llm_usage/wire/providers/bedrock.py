@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pytest_llm_usage.wire.flavour import Flavour, Source
+from dataclasses import replace
+
+from pytest_llm_usage.wire.flavour import Flavour, Requests, Source
 from pytest_llm_usage.wire.providers.anthropic import ANTHROPIC_SOURCE
 from pytest_llm_usage.wire.providers.cohere import COHERE
 from pytest_llm_usage.wire.providers.openai import OPENAI
@@ -44,6 +46,32 @@ _TITAN = UsageSchema(input=("inputTextTokenCount",), output=("results[].tokenCou
 _LLAMA = UsageSchema(input=("prompt_token_count",), output=("generation_token_count",))
 _JURASSIC = UsageSchema(input=("prompt.tokens[]",), output=("completions[].data.tokens[]",))
 
+#: What each of an agent's own requests used: the bedrock-agent-runtime API of botocore, `Usage`.
+_AGENT = UsageSchema(input=("inputTokens",), output=("outputTokens",))
+_AGENT_STEPS = tuple(
+    f"trace.{step}."
+    for step in ("preProcessingTrace", "routingClassifierTrace", "orchestrationTrace", "postProcessingTrace")
+)
+_AGENT_REQUESTS = Requests(
+    asked=tuple(f"{step}modelInvocationInput" for step in _AGENT_STEPS),
+    answered=tuple(f"{step}modelInvocationOutput" for step in _AGENT_STEPS),
+    key="traceId",
+    model="foundationModel",
+    usage="metadata.usage",
+    schema=_AGENT,
+)
+
+#: An agent tells of its requests where it is asked to trace them. The bedrock-agent-runtime API of botocore: `TracePart`.
+_AGENTS = Flavour(
+    name="bedrock-agents",
+    home="amazon_bedrock",
+    path=r"/agents/[^/]+/agentAliases/[^/]+/sessions/[^/]+/text$",
+    sources=(Source(tuple(f"{path}.metadata.usage" for path in _AGENT_REQUESTS.answered), _AGENT, combine="sum"),),
+    requests=_AGENT_REQUESTS,
+    model=(),
+    response_id=(),
+    response_id_header="x-amzn-requestid",
+)
 
 FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
@@ -85,5 +113,22 @@ FLAVOURS: tuple[Flavour, ...] = (
         modifier_headers={"latency": "x-amzn-bedrock-performanceconfig-latency"},
         # Titan's own end, and that of a stream that a guardrail has blocked.
         end=rb'"amazon-bedrock-invocationMetrics"|"completionReason"\s*:\s*"|"amazon-bedrock-guardrailAction"\s*:\s*"INTERVENED"|"message_stop"|"(?:stop_reason|finish_reason)"\s*:\s*"',
+    ),
+    _AGENTS,
+    # An agent that the request itself describes.
+    replace(
+        _AGENTS,
+        name="bedrock-inline-agents",
+        path=r"/agents/[^/]+$",
+        request=("foundationModel", "instruction"),
+    ),
+    # Answers from a knowledge base, and queries that a model writes: no usage at all. The same: `RetrieveAndGenerate`,
+    # `GenerateQuery`.
+    Flavour(
+        name="bedrock-knowledge-bases",
+        home="amazon_bedrock",
+        path=r"/(?:retrieveAndGenerate(?:Stream)?|generateQuery)$",
+        response_id=(),
+        response_id_header="x-amzn-requestid",
     ),
 )

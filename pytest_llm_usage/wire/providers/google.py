@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from pytest_llm_usage.usage import count
 from pytest_llm_usage.wire.flavour import NOWHERE, Flavour, Source, any_of, has_members, has_object, has_type
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems
@@ -107,6 +109,23 @@ _GROUNDING = (
 )
 
 
+#: JSON of a protocol buffer writes counts as text.
+_BATCHED_EMBEDDING = UsageSchema(input=("tokenCount",), loosely_typed=True)
+
+
+def _video_seconds(request: Mapping[str, Any]) -> Mapping[str, int]:
+    """The seconds of all videos that are asked for, where the request states how long they are."""
+    seconds = _whole(get_path(request, "parameters.durationSeconds"))
+    videos = _whole(get_path(request, "parameters.sampleCount"), default=1)
+    return {"video_second": seconds * videos} if seconds and videos else {}
+
+
+def _whole(value: Any, default: int | None = None) -> int | None:
+    if value is None:
+        return default
+    return count(int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value)
+
+
 GEMINI_SOURCE = Source(("usageMetadata", "response.usageMetadata", "usage_metadata"), GEMINI)
 
 
@@ -124,7 +143,7 @@ FLAVOURS: tuple[Flavour, ...] = (
             # A line of the file.
             "response",
         ),
-        answered_by=("gemini-generateContent",),
+        answered_by=("gemini-generateContent", "gemini-embed"),
         model=("metadata.model",),
         kind="batch-results",
     ),
@@ -145,7 +164,9 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="gemini-embed",
         home="google_genai",
         path=r"/(?P<model>[^/:]+):(?:embedContent|batchEmbedContents)$",
-        sources=(GEMINI_SOURCE,),
+        looks=lambda event: isinstance(event.get("embedding"), Mapping) and "values" in event["embedding"],
+        # In a batch: `SingleEmbedContentResponse` of the google-genai SDK.
+        sources=(GEMINI_SOURCE, Source(("",), _BATCHED_EMBEDDING)),
         model=(),
     ),
     Flavour(
@@ -181,12 +202,13 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=("predictions.model",),
         response_id=("predictions.id",),
     ),
-    # Veo: billed by the second of the video, which neither the answer nor the finished operation states.
-    # https://ai.google.dev/gemini-api/docs/video
+    # Veo: billed by the second of the video, which only the request states, if at all.
+    # https://ai.google.dev/gemini-api/docs/video, and `GenerateVideosConfig` of the google-genai SDK.
     Flavour(
         name="google-videos",
         home="google_genai",
         path=r"/models/(?P<model>[^/:]+):predictLongRunning$",
+        asked_items=_video_seconds,
         model=(),
         response_id=("name",),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, has_members
-from pytest_llm_usage.wire.pieces import BilledItems
+from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
 from pytest_llm_usage.wire.providers.openai import OPENAI, OPENAI_INPUT, OPENAI_SOURCE
 from pytest_llm_usage.wire.schema import UsageSchema
 
@@ -56,7 +56,58 @@ _NLP_CLOUD = UsageSchema(input=("nb_input_tokens",), output=("nb_generated_token
 #: The assemblyai SDK: `LemurUsage`; the anthropic and reka SDKs write their counts alike.
 _PLAIN = UsageSchema(input=("input_tokens",), output=("output_tokens",))
 
+#: The cozepy SDK: `ChatUsage`; zeros until the answer is whole.
+_COZE = UsageSchema(input=("input_count",), output=("output_count",), total=("token_count",), zero_is_unset=True)
+
+#: https://docs.dify.ai/api-reference: the cost is by the price list of the Dify server.
+_DIFY = replace(OPENAI, costs=(StatedCost(path="total_price", currency="currency", zero_is_unset=True),))
+
 FLAVOURS: tuple[Flavour, ...] = (
+    # The cozepy SDK: `Chat`, `ChatEventType`. The answer names no model.
+    Flavour(
+        name="coze-chat",
+        home="coze",
+        path=r"(?:/v3/chat(?:/submit_tool_outputs)?|/v1/workflows/chat)$",
+        request=("bot_id|workflow_id|tool_outputs",),
+        sources=(Source(("data.usage", "usage"), _COZE),),
+        stored=r"/v3/chat/retrieve$",
+        model=(),
+        response_id=("data.id", "id"),
+        end=rb"event: ?conversation\.chat\.(?:completed|failed|requires_action)",
+    ),
+    # The cozepy SDK: `WorkflowRunResult`, `WorkflowEventMessage`.
+    Flavour(
+        name="coze-workflow",
+        home="coze",
+        path=r"/v1/workflow/(?:run|stream_run|stream_resume)$",
+        request=("workflow_id",),
+        sources=(Source(("data.usage", "usage"), _COZE),),
+        model=(),
+        response_id=("execute_id",),
+        end=rb"event: ?(?:Done|Error|Interrupt)",
+    ),
+    # https://docs.dify.ai/api-reference, Chatbot, Agent, Chatflow and Text Generator. The answer names no model.
+    Flavour(
+        name="dify-chat",
+        home="dify",
+        path=r"/(?:chat|completion)-messages$",
+        request=("inputs", "response_mode|user|query"),
+        sources=(Source(("metadata.usage",), _DIFY),),
+        model=(),
+        response_id=("message_id",),
+        end=rb'"event"\s*:\s*"message_end"',
+    ),
+    # The same, Workflow: the tokens of all its nodes, in one number.
+    Flavour(
+        name="dify-workflow",
+        home="dify",
+        path=r"/workflows/(?:[^/]+/)?run$",
+        request=("inputs", "response_mode|user"),
+        sources=(Source(("data",), UsageSchema(input=(), total=("total_tokens",))),),
+        model=(),
+        response_id=("workflow_run_id",),
+        end=rb'"event"\s*:\s*"workflow_(?:finished|paused)"',
+    ),
     Flavour(
         name="dashscope-embeddings",
         home="dashscope",

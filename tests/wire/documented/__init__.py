@@ -4,7 +4,7 @@ A row is a request, the response that the documentation describes, and everythin
 not mention must not be there: no item, no detail, no seller. `cost` is the arithmetic of the bill, see `Row`.
 """
 
-from documented import anthropic, bedrock, compatible, further, google, local, openai, others
+from documented import agents, anthropic, bedrock, compatible, further, google, local, openai, others
 
 ROWS = (
     *openai.ROWS,
@@ -15,4 +15,5 @@ ROWS = (
     *local.ROWS,
     *others.ROWS,
     *further.ROWS,
+    *agents.ROWS,
 )
