@@ -163,7 +163,8 @@ def read(exchange: Exchange) -> WireCall | None:
     asked = _asked_items(flavour, exchange)
     streamed = kind != "batch-results" and body.framing in ("sse", "ndjson", "aws-eventstream", "json-array")
     # Reads the end of the body, which may have a problem.
-    failure = _failure(body)
+    # One line of a batch may be an error; the others are not.
+    failure = "" if kind == "batch-results" else _failure(body)
     is_cut = bool(body.problems) or (streamed and not _has_ended(flavour, body))
     answerer = answerer_at(
         exchange.url, flavour.home, exchange.request_headers, exchange.response_headers, requested_model
@@ -246,8 +247,8 @@ def _note(body: Body, facts: Facts, failure: str, first: Event | None, *, is_cut
         return "; ".join([*reasons, *facts.remarks])
     if body.framing == "empty":
         return "the response has no body"
-    state = get_path(first.data, "status") if first is not None else None
-    if isinstance(state, str) and state.lower() in _UNDER_WAY:
+    state = first_text(("status", "task_status"), () if first is None else (first,))
+    if state is not None and state.lower() in _UNDER_WAY:
         return f"the response is {state}: its usage comes when it is retrieved"
     return ""
 
@@ -263,8 +264,8 @@ def _why_no_usage(flavour: Flavour, facts: Facts, exchange: Exchange) -> str:
     return "the response states no usage"
 
 
-#: States of an answer that is made in the background: OpenAI's responses and runs, Replicate's predictions, Perplexity's
-#: asynchronous chats.
+#: States of an answer that is made in the background: OpenAI's responses and runs, Replicate's predictions, Perplexity's and
+#: Z.ai's asynchronous chats.
 _UNDER_WAY = ("queued", "in_progress", "starting", "processing", "created")
 
 

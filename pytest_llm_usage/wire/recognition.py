@@ -47,8 +47,17 @@ def _model_in(request: Mapping[str, Any]) -> str | None:
     return re.sub(r"^\w+://[^/]+/", "", name) if name else None
 
 
-#: Where requests name the model: nearly all; Yandex, watsonx, Oracle, AssemblyAI, Bedrock's inline agents.
-_REQUEST_MODELS = ("model", "modelUri", "model_id", "modelId", "servingMode.modelId", "final_model", "foundationModel")
+#: Where requests name the model: nearly all; Yandex, watsonx, Oracle, AssemblyAI, Bedrock's inline agents, Tencent.
+_REQUEST_MODELS = (
+    "model",
+    "modelUri",
+    "model_id",
+    "modelId",
+    "servingMode.modelId",
+    "final_model",
+    "foundationModel",
+    "Model",
+)
 
 _FORM_PART = re.compile(rb'; name="(?P<name>\w+)"[^\r\n]*\r\n(?:[^\r\n]+\r\n){0,9}\r\n(?P<value>[^\r\n]*)')
 _JSON_MEMBER = re.compile(rb'"(?P<name>\w+)"\s*:\s*(?:"(?P<text>[^"\\]*)")?', re.ASCII)

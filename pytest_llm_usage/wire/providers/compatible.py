@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, has_members
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
-from pytest_llm_usage.wire.providers.openai import IMAGES_SOURCE, OPENAI
+from pytest_llm_usage.wire.providers.openai import IMAGES_SOURCE, OPENAI, OPENAI_SOURCE
 from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://deepinfra.com/docs/advanced/deepinfra_api: what a model of its own API did, and what it cost.
@@ -22,6 +22,23 @@ _PINECONE = UsageSchema(
 )
 
 FLAVOURS: tuple[Flavour, ...] = (
+    # The zai SDK: `AsyncTaskStatus`, `AsyncCompletion`.
+    Flavour(
+        name="zai-async",
+        home="zhipuai",
+        path=r"/paas/v4/async/chat/completions$",
+        sources=(OPENAI_SOURCE,),
+        stored=r"/paas/v4/async-result/[^/]+$",
+    ),
+    # Videos, counted in tokens once they are done. volcenginesdkarkruntime: `ContentGenerationTask`.
+    Flavour(
+        name="volcengine-videos",
+        home="volcengine",
+        path=r"/contents/generations/tasks$",
+        request=("model", "content"),
+        sources=(OPENAI_SOURCE,),
+        stored=r"/contents/generations/tasks/[^/]+$",
+    ),
     # https://docs.perplexity.ai/api-reference/async-chat-completions-post
     Flavour(
         name="perplexity-async",

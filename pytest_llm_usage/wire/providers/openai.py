@@ -262,9 +262,19 @@ FLAVOURS: tuple[Flavour, ...] = (
             r"(?:/invocations|:(?:streamRawPredict|rawPredict))|/inference:complete)$"
         ),
         looks=has_object("chat.completion", "chat.completion.chunk"),
-        sources=(OPENAI_SOURCE, Source(("event", ""), _LLAMA_API)),
+        # Volcengine's bots: `BotUsage` of volcenginesdkarkruntime.
+        sources=(OPENAI_SOURCE, Source(("event", ""), _LLAMA_API), Source(("bot_usage.model_usage[]",), OPENAI)),
+        # Mistral's stands in the usage: `UsageInfo` of the mistralai SDK.
+        service_tier=("service_tier", "usage.service_tier"),
         # Of Groq's systems of several models: `UsageBreakdown` of the groq SDK.
         tools=(
+            ToolUsage(
+                kind="model",
+                paths=("bot_usage.model_usage[]",),
+                schema=OPENAI,
+                model=("name",),
+                in_total=True,
+            ),
             ToolUsage(
                 kind="model",
                 paths=("usage_breakdown.models[]", "x_groq.usage_breakdown.models[]"),
@@ -274,6 +284,8 @@ FLAVOURS: tuple[Flavour, ...] = (
                 in_total=True,
             ),
         ),
+        # A stored completion, and one whose metadata is changed.
+        stored=r"/chat/completions/[^/]+$",
         end=FINISHED,
         usage_asked_by=_USAGE_ASKED_BY,
     ),

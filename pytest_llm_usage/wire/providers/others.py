@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, has_members
+from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, ToolUsage, has_members
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
 from pytest_llm_usage.wire.providers.openai import OPENAI, OPENAI_INPUT, OPENAI_SOURCE
 from pytest_llm_usage.wire.schema import UsageSchema
@@ -55,6 +55,8 @@ _NLP_CLOUD = UsageSchema(input=("nb_input_tokens",), output=("nb_generated_token
 
 #: The assemblyai SDK: `LemurUsage`; the anthropic and reka SDKs write their counts alike.
 _PLAIN = UsageSchema(input=("input_tokens",), output=("output_tokens",))
+
+_HUNYUAN = UsageSchema(input=("PromptTokens",), output=("CompletionTokens",), total=("TotalTokens",))
 
 #: The cozepy SDK: `ChatUsage`; zeros until the answer is whole.
 _COZE = UsageSchema(input=("input_count",), output=("output_count",), total=("token_count",), zero_is_unset=True)
@@ -107,6 +109,29 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=(),
         response_id=("workflow_run_id",),
         end=rb'"event"\s*:\s*"workflow_(?:finished|paused)"',
+    ),
+    # The dashscope SDK: `ApplicationUsage`.
+    Flavour(
+        name="dashscope-application",
+        home="dashscope",
+        path=r"/api/v1/apps/[^/]+/completion$",
+        request=("input",),
+        sources=(Source(("usage.models[]",), _PLAIN),),
+        tools=(ToolUsage(kind="model", paths=("usage.models[]",), schema=_PLAIN, model=("model_id",), in_total=True),),
+        model=(),
+        response_id=("request_id",),
+        end=FINISHED,
+    ),
+    # Tencent's own API; its newer one is OpenAI's. The tencentcloud SDK: `ChatCompletionsResponse`, `Usage`.
+    Flavour(
+        name="hunyuan-chat",
+        home="hunyuan",
+        path=r"^$",
+        request=("Model", "Messages"),
+        sources=(Source(("Response.Usage", "Usage"), _HUNYUAN),),
+        model=(),
+        response_id=("Response.Id", "Id"),
+        end=rb'"FinishReason"\s*:\s*"\w',
     ),
     Flavour(
         name="dashscope-embeddings",

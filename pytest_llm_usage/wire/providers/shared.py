@@ -30,11 +30,14 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/multimodalembeddings$",
         sources=(Source(("usage",), _VOYAGE_MULTIMODAL),),
     ),
-    # Also Voyage's and Perplexity's contextualised embeddings, and Nomic's.
+    # Also Voyage's and Perplexity's contextualised embeddings, Nomic's, and Volcengine's of pictures.
     Flavour(
         name="openai-embeddings",
         home="openai",
-        path=r"(?:/deployments/(?P<deployment>[^/]+))?/(?:(?:contextualized)?embeddings|v1/embedding/(?:text|image))$",
+        path=(
+            r"(?:/deployments/(?P<deployment>[^/]+))?"
+            r"/(?:(?:contextualized)?embeddings(?:/multimodal)?|v1/embedding/(?:text|image))$"
+        ),
         looks=holds_embeddings,
         sources=(Source(("usage",), OPENAI_INPUT),),
     ),

@@ -4,7 +4,19 @@ A row is a request, the response that the documentation describes, and everythin
 not mention must not be there: no item, no detail, no seller. `cost` is the arithmetic of the bill, see `Row`.
 """
 
-from documented import agents, anthropic, bedrock, compatible, further, google, local, openai, others
+from documented import (
+    agents,
+    anthropic,
+    bedrock,
+    compatible,
+    edges,
+    edges_others,
+    further,
+    google,
+    local,
+    openai,
+    others,
+)
 
 ROWS = (
     *openai.ROWS,
@@ -16,4 +28,6 @@ ROWS = (
     *others.ROWS,
     *further.ROWS,
     *agents.ROWS,
+    *edges.ROWS,
+    *edges_others.ROWS,
 )
