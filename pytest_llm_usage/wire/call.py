@@ -23,9 +23,10 @@ from pytest_llm_usage.wire.facts import Facts
 from pytest_llm_usage.wire.flavour import Flavour, Kind
 from pytest_llm_usage.wire.framing import Body, Event, first_text, header, parsed
 from pytest_llm_usage.wire.hosts import address_of, answerer_at, path_of, provider_at
+from pytest_llm_usage.wire.net import model_with_counts
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.providers import UNBILLED
-from pytest_llm_usage.wire.recognition import Request, by_path, by_shape, is_known_path, model_with_counts
+from pytest_llm_usage.wire.recognition import Request, by_path, by_shape, is_known_path
 
 __all__ = ["WireCall", "WireStatus", "is_model_call", "may_ask_model", "read"]
 
@@ -196,15 +197,15 @@ def _unread(exchange: Exchange, request: Request, body: Body) -> WireCall | None
     """A call by an API that is not known here, where the answer has the numbers of a model's."""
     if exchange.method.upper() != "POST":
         return None
-    last = body.last()
-    model = model_with_counts(last.data, request.model) if last is not None else None
+    model = model_with_counts(exchange, body)
     if model is None:
         return None
+    last = body.last()
     answerer = answerer_at(exchange.url, "", exchange.request_headers, exchange.response_headers, request.model)
     return WireCall(
         provider=answerer.provider,
         flavour="unknown",
-        model=model,
+        model=request.model or model,
         requested_model=request.model,
         status="no_usage",
         billing=Billing(

@@ -14,7 +14,7 @@ from pytest_llm_usage.wire.framing import Event, header, parsed
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.providers import FLAVOURS
 
-__all__ = ["Recognised", "Request", "by_path", "by_shape", "is_known_path", "model_with_counts"]
+__all__ = ["Recognised", "Request", "by_path", "by_shape", "is_known_path"]
 
 Recognised: TypeAlias = tuple[Flavour, Kind, Mapping[str, str]]
 
@@ -99,45 +99,3 @@ def by_shape(method: str, first: Event | None) -> Recognised | None:
 
 
 _KINDS_BY_METHOD: Mapping[str, Kind] = {"POST": "call", "GET": "retrieve"}
-
-
-# --- What looks like a model call and is of no API that is known ------------------------------------------------------
-
-
-def model_with_counts(data: Any, requested_model: str | None) -> str | None:
-    """The model of an answer that counts tokens; None where it counts none, or where nothing names a model.
-
-    An answer counts tokens where one of its objects has a number for those sent, or for all, beside one for those received,
-    under names such as `input_tokens`, `completionTokens` or `generated_token_count`, and more than zero; in an object that is named for the
-    usage one of them is enough, as embeddings have it.
-    """
-    model = requested_model
-    has_counts = False
-    left: list[tuple[str, Any]] = [("", data)]
-    for visited, (name, value) in enumerate(left):
-        if visited > _MOST_VALUES:
-            break
-        if isinstance(value, list):
-            left.extend((name, item) for item in value[:_MOST_VALUES] if isinstance(item, Mapping | list))
-        elif isinstance(value, Mapping):
-            numbers = [
-                str(key)
-                for key, member in value.items()
-                if isinstance(member, int | float) and not isinstance(member, bool) and member > 0
-            ]
-            sent, received = (any(pattern.search(key) for key in numbers) for pattern in (_SENT, _RECEIVED))
-            has_counts = has_counts or (sent and received) or ((sent or received) and "usage" in name.lower())
-            named = next((found for key in _MODEL_NAMES if isinstance(found := value.get(key), str) and found), None)
-            model = model or named
-            left.extend((str(key), member) for key, member in value.items() if isinstance(member, Mapping | list))
-    return model if has_counts else None
-
-
-#: An answer of a model is shallow; what is larger is somebody's data.
-_MOST_VALUES = 2_000
-_MODEL_NAMES = ("model", "model_id", "modelId", "modelVersion", "model_version", "model_name", "modelName")
-_TOKENS = r"(?:[-_ ]?text)?[-_ ]?tokens?(?:[-_ ]?(?:count|used|total))?$"
-_SENT = re.compile(rf"(?:input|prompt|query|context|total|sent){_TOKENS}", re.IGNORECASE)
-_RECEIVED = re.compile(
-    rf"(?:output|completion|generat(?:ed|ion)|candidates|response|answer|received){_TOKENS}", re.IGNORECASE
-)
