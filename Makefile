@@ -11,6 +11,8 @@
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
 #   make lint                   ruff, mypy, import-linter, and zizmor for the workflows
 #   make bench                  the benchmarks
+#   make test-page              the page of a run in a browser, with axe-core: needs Chromium or Chrome, and npm
+#   make bench-page             the page of 5,000 tests in a browser: size, load, search, sort, drill-down
 #   make record                 the examples' cassettes again, from the emulator
 #   make readme                 the output that the README and the pages in docs/ show, as it is now
 #   make reference              the pages in docs/reference, from the code
@@ -42,7 +44,7 @@ PYTEST_8 := tests/test_other_plugins.py tests/test_snapshot.py $(foreach name,gu
 install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upgrade pip uv \
 	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
 
-.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks test-network wheel \
+.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks test-network test-page bench-page wheel \
 	fuzz lint bench record readme reference docs release-check clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
@@ -70,6 +72,12 @@ test-frameworks: .venv-frameworks/installed
 
 test-network: .venv-network/installed
 	.venv-network/bin/python -m pytest tests/cassettes/test_network_table.py $(ARGS)
+
+test-page: .venv-page/installed
+	.venv-page/bin/python -m pytest tests/report/test_page_in_browser.py $(ARGS)
+
+bench-page: .venv-page/installed
+	.venv-page/bin/python -m benchmarks.page
 
 wheel: .venv-wheel/installed
 	.venv-wheel/bin/python scripts/wheel.py $(DIST)
@@ -104,7 +112,7 @@ release-check:
 	$(PYTHON) scripts/release_check.py $(TAG)
 
 clean:
-	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-frameworks .venv-network .venv-docs .venv-wheel .site
+	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-frameworks .venv-network .venv-page .venv-docs .venv-wheel .site
 
 .venv/installed: pyproject.toml
 	$(call install,.venv,--group dev --upgrade)
@@ -123,6 +131,11 @@ clean:
 
 .venv-network/installed: pyproject.toml
 	$(call install,.venv-network,--group test --group network)
+
+# axe-core is in no package index of Python's; without npm the tests skip what needs it.
+.venv-page/installed: pyproject.toml
+	-npm install --silent --no-save --prefix .venv-page axe-core@4
+	$(call install,.venv-page,--group test --group page)
 
 # The pages need no package but their builder.
 .venv-docs/installed: pyproject.toml

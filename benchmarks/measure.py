@@ -61,6 +61,32 @@ class Comparison:
         return f"{line}   {' and '.join(targets)}{'' if self.is_met else '  MISSED'}".rstrip()
 
 
+@dataclass(frozen=True)
+class Figure:
+    """One line of the report that is compared with nothing but its bound.
+
+    Attributes:
+        what: What was measured.
+        value: What came out.
+        most: The highest value that meets the target, or None.
+        shown: Makes of a value what is printed.
+    """
+
+    what: str
+    value: float
+    most: float | None
+    shown: Callable[[float], str]
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the target is met, where there is one."""
+        return self.most is None or self.value <= self.most
+
+    def __str__(self) -> str:
+        target = "" if self.most is None else f"   at most {self.shown(self.most).strip()}"
+        return f"{self.what:<56} {self.shown(self.value):>10}{target}{'' if self.is_met else '  MISSED'}"
+
+
 def duration(seconds: float) -> str:
     """`seconds` in the unit that suits it, ten characters wide."""
     if seconds >= 1:

@@ -151,18 +151,21 @@ def _comparison(comparison: RunComparison) -> Iterator[str]:
 
 
 def _changed(row: Row, most: int, kind: str = "") -> str:
-    over = "".join(f'<mark class="bad">{escape(item.text().replace("->", "→"))}</mark><br>' for item in row.over)
+    over = "; ".join(escape(item.text().replace("->", "→")) for item in row.over)
+    over = f'<mark class="bad">{over}</mark>' if over else ""
     remarks = [f"renamed from <code>{escape(row.renamed_from)}</code>"] if row.renamed_from else []
     remarks += [escape(note.replace("->", "→").replace(">=", "≥ ")) for note in row.notes]
     why = "<br>".join(remarks)
     if why and not kind:
-        why = f"<details><summary>{'why' if not row.renamed_from else 'renamed'}</summary>{why}</details>"
+        why = f"<details><summary>{over or ('renamed' if row.renamed_from else 'why')}</summary>{why}</details>"
+    else:
+        why = "<br>".join(filter(None, (over, why)))
     by = row.by.replace("-", "\N{MINUS SIGN}")
     way = "bad" if row.over else ""
     return (
         f'<tr class="{kind}"><td class="name">{_name(row.name)}<td class="chart">{_pair(row, most)}'
         f'<td class="n" data-label="before">{row.was}<td class="n" data-label="after">{row.now}'
-        f'<td class="n {way}" data-label="Δ">{by}<td class="why">{over}{why}</tr>'
+        f'<td class="n {way}" data-label="Δ">{by}<td class="why">{why}</tr>'
     )
 
 

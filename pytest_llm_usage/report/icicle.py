@@ -1,4 +1,5 @@
 """What a run's cost is made of as an icicle: run → test → node → part, each box as high as its share of the one before it.
+The parts stand beside each other instead, each as wide as its share, because they would be too low to be read.
 
 Boxes are laid out by CSS alone, so they are there without a script and on paper. To assistive technology they are a tree.
 """
@@ -147,12 +148,13 @@ def _tree(box: _Box, whole: Decimal, shown: Callable[[Decimal], str], level: int
     told = escape("; ".join(filter(None, facts)))
     inside = [each for each in box.inside if each.amount and EXACT.divide(each.amount, whole) >= _LEAST_SHARE]
     group = "".join(_tree(each, whole, shown, level + 1) for each in inside)
+    is_last = not any(each.inside for each in inside)
     expanded = ' aria-expanded="true"' if inside else ""
     return (
         # Thousandths: what grows by less than 1 in all does not fill its place.
         f'<div role="none" style="flex-grow:{float(EXACT.divide(box.amount, whole)) * 1000:.3f}">'
         f'<div class="box {box.kind}" role="treeitem" tabindex="{-1 if level > 1 else 0}" aria-level="{level}"{expanded}'
         f' aria-label="{told}" title="{told}"><span><b>{escape(short)}</b> {share}</span></div>'
-        + (f'<div class="inside" role="group">{group}</div>' if inside else "")
+        + (f'<div class="inside{" parts" * is_last}" role="group">{group}</div>' if inside else "")
         + "</div>"
     )

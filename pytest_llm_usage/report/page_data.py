@@ -33,16 +33,19 @@ class PageExtras:
 
 
 def page_data(data: RunData, extras: PageExtras | None = None) -> dict[str, Any]:
-    """The tests, those that used most first, and the models and price sources that their calls refer to by number."""
-    models: dict[str, int] = {}
-    sources: dict[str, int] = {}
-    tests = [_test(name, record, models, sources) for name, record in data["tests"].items()]
+    """The tests, those that used most first, and the models, price sources and texts that their calls refer to by number.
+
+    A text stands once however many calls have it, so the page is small and a search reads each text once.
+    """
+    named = _Named()
+    tests = [_test(name, record, named) for name, record in data["tests"].items()]
     for test in tests:
         if extras is not None and test["name"] in extras.bodies:
             test["bodies"] = extras.bodies[test["name"]]
     tests.sort(key=lambda test: -sum(test["pieces"]))
     most = max((sum(test["pieces"]) for test in tests), default=0)
-    return {"models": list(models), "sources": list(sources), "most": most, "tests": tests}
+    lists = {"models": list(named.models), "sources": list(named.sources), "texts": list(named.texts)}
+    return lists | {"most": most, "tests": tests}
 
 
 def summed(calls: Sequence[Call]) -> TokenUsage:
@@ -57,7 +60,20 @@ def pieces(usage: TokenUsage) -> tuple[int, int, int, int]:
     return usage.input_tokens - cached, cached, usage.output_tokens - reasoning, reasoning
 
 
-def _test(name: str, record: Mapping[str, Any], models: dict[str, int], sources: dict[str, int]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What calls refer to by its number, each in the order in which it came first."""
+
+    models: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, int] = field(default_factory=dict)
+
+
+def _number(names: dict[str, int], name: str) -> int:
+    return names.setdefault(name, len(names))
+
+
+def _test(name: str, record: Mapping[str, Any], named: _Named) -> dict[str, Any]:
     calls = calls_in(record)
     times = [(call.started_at, call.started_at + (call.duration_s or 0)) for call in calls if call.started_at]
     seconds = max(end for _, end in times) - min(start for start, _ in times) if times else 0.0
@@ -68,7 +84,7 @@ def _test(name: str, record: Mapping[str, Any], models: dict[str, int], sources:
         "cells": [_shown(cell) for cell in usage_cells(calls)],
         "seconds": round(seconds, 3) if times and isfinite(seconds) else None,
         "budget": _budget(record.get("budget", ())),
-        "calls": [_call(call, models, sources, times[0][0] if times else 0.0) for call in calls],
+        "calls": [_call(call, named, times[0][0] if times else 0.0) for call in calls],
         "notes": [f"{item['model']}: {item['reason']}" for item in record.get("discrepancies", ())],
     }
 
@@ -87,18 +103,18 @@ def _budget(limits: Sequence[Mapping[str, Any]]) -> tuple[float, str] | None:
     return max(shares, default=None)
 
 
-def _call(call: Call, models: dict[str, int], sources: dict[str, int], start: float) -> tuple[Any, ...]:
+def _call(call: Call, named: _Named, start: float) -> tuple[Any, ...]:
     notes = (call.node or "", "live" if call.live else "", call.note, call.quote.reason, *call.quote.notes)
     return (
-        models.setdefault(call.model, len(models)),
+        _number(named.models, call.model),
         _count(call),
         _cost(call),
-        call.where or "",
-        "; ".join(filter(None, notes)),
+        _number(named.texts, call.where or ""),
+        _number(named.texts, "; ".join(filter(None, notes))),
         _rounded(call.started_at - start) if call.started_at else 0,
         _rounded(call.duration_s or 0),
         pieces(call.usage or TokenUsage()),
-        sources.setdefault(call.quote.source, len(sources)),
+        _number(named.sources, call.quote.source),
     )
 
 

@@ -92,7 +92,7 @@ def test_shows_totals_models_and_tests():
         ["2", "2,000", "800", "200", "120", "≥ 0.25000"],
         ["1", "500", "400", "100", "60", "0.25000"],
     ]
-    assert [(given["models"][row[0]], *row[1:4]) for row in given["tests"][0]["calls"]] == [
+    assert [(given["models"][row[0]], *row[1:3], given["texts"][row[3]]) for row in given["tests"][0]["calls"]] == [
         ("gpt-4o-mini", "1,100", "0.25000", ""),
         ("claude", "1,100", "unpriced", "agent.py:7"),
     ]
@@ -104,7 +104,9 @@ def test_a_part_of_a_usage_is_shown_as_the_least():
     text = page(run(a=[call(is_partial=True, status="aborted", where="a.py:7")]))
     words = [word.strip() for word in Page(text).words]
 
-    assert given_to_script(text)["tests"][0]["calls"][0][1:4] == ["≥ 1,100", "?", "a.py:7"]
+    given = given_to_script(text)
+    (row,) = given["tests"][0]["calls"]
+    assert (*row[1:3], given["texts"][row[3]]) == ("≥ 1,100", "?", "a.py:7")
     assert "≥ 1,100" in words
     assert "and 1 call of unknown usage: a.py:7" in words
     assert "unpriced" not in " ".join(words[: words.index("By test")])
@@ -139,6 +141,13 @@ def test_nothing_of_the_run_is_read_as_markup(name, word):
     assert parsed.tags.count("script") == 2
     assert parsed.tags.count("style") == 1
     assert parsed.open == []
+
+
+def test_a_text_that_many_calls_have_is_in_the_page_once():
+    text = page(run(**{f"test_{n}": [call(where="agent.py:41 in act", note="slow")] for n in range(9)}))
+
+    assert text.count("agent.py:41 in act") == 1
+    assert set(given_to_script(text)["texts"]) == {"agent.py:41 in act", "slow"}
 
 
 def test_of_a_run_without_calls():

@@ -1,32 +1,33 @@
 "use strict";
 const run = JSON.parse(document.getElementById("run").textContent);
 const body = document.querySelector("#tests tbody");
-const PAGE = 100;
+// Rows that are shown until more are asked for, and those of them that a screen shows: these are there in the next frame.
+const PAGE = 50, SCREEN = 25;
 // The legend has one.
 const SVG = document.querySelector("svg")?.namespaceURI;
-let shown = PAGE;
-let order = run.tests.map((_, i) => i);
-const opened = new Set();
 
 const make = (tag, attributes = {}, ...children) => {
-  const svg = tag === "svg" || tag === "rect" || tag === "title";
-  const element = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  const element = ["svg", "rect", "title"].includes(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
 };
+const picture = (label, ...children) => make("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img", "aria-label": label }, ...children);
 
 const KINDS = ["input", "cached", "output", "reasoning"];
-const count = (number) => number.toLocaleString("en");
+const LABELS = ["calls", "input", "cached", "output", "reasoning", "USD"];
+const format = new Intl.NumberFormat("en");
+const count = (number) => format.format(number);
+const sum = (numbers) => numbers.reduce((all, number) => all + number, 0);
 
 function bar(pieces, most) {
-  const total = pieces.reduce((sum, piece) => sum + piece, 0);
-  const svg = make("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img", "aria-label": `${count(total)} tokens` });
+  const parts = pieces.flatMap((piece, i) => piece ? [`${KINDS[i]} ${count(piece)}`] : []);
+  const svg = picture(`${count(sum(pieces))} tokens`, make("title", {}, parts.join(", ")));
   let at = 0;
   pieces.forEach((piece, i) => {
     if (!piece || !most) return;
     const width = 100 * piece / most;
-    svg.append(make("rect", { class: KINDS[i], x: at, width, height: 10 }, make("title", {}, `${KINDS[i]}: ${count(piece)}`)));
+    svg.append(make("rect", { class: KINDS[i], x: at, width, height: 10 }));
     at += width;
   });
   return svg;
@@ -35,31 +36,46 @@ function bar(pieces, most) {
 function allowed(budget) {
   const [share, text] = budget;
   const kind = share > 1 ? "bad" : share > .8 ? "warn" : "good";
-  const svg = make("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img", "aria-label": text });
-  svg.append(make("title", {}, text), make("rect", { class: "room", width: 100, height: 10 }));
-  svg.append(make("rect", { class: kind, width: Math.min(100, 100 * share), height: 10 }));
-  return [make("span", { class: kind }, `${Math.round(100 * share)} %`), svg];
+  return [
+    make("span", { class: kind }, `${count(Math.round(100 * share))} %`),
+    picture(text, make("title", {}, text), make("rect", { class: "room", width: 100, height: 10 }),
+      make("rect", { class: kind, width: Math.min(100, 100 * share), height: 10 })),
+  ];
 }
 
 const seconds = (value) => value === null ? "" : value < 10 ? `${value.toFixed(1)} s` : `${count(Math.round(value))} s`;
 const state = (outcome) => make("span", { class: /fail|error/.test(outcome) ? "bad" : outcome === "passed" ? "good" : "quiet" }, outcome);
-const LABELS = ["calls", "input", "cached", "output", "reasoning", "USD"];
 
 // A name may be broken where its parts end.
 const breakable = (name) => name.split(/(?<=[/_])|(?<=::)|(?=\[)/).flatMap((part) => [part, make("wbr")]);
 
+// The file above the test's own name, which is what is looked for.
+function named(name) {
+  const [file, ...own] = name.split("::");
+  if (!own.length) return make("code", {}, ...breakable(name));
+  return make("code", {}, make("span", { class: "file" }, ...breakable(`${file}::`)), make("b", {}, ...breakable(own.join("::"))));
+}
+
+// Each row is made once; of an open test its calls follow.
+const rows = [];
 function row(i) {
+  if (rows[i]) return rows[i];
   const test = run.tests[i];
-  const button = make("button", { type: "button", "aria-expanded": opened.has(i) }, make("code", {}, ...breakable(test.name)));
-  button.addEventListener("click", () => { opened.has(i) ? opened.delete(i) : opened.add(i); draw(); body.querySelector(`[data-test="${i}"] button`).focus(); });
-  const tr = make("tr", { "data-test": i },
+  const button = make("button", { type: "button", "aria-expanded": false }, named(test.name));
+  const tr = make("tr", {},
     make("td", { class: "name" }, button),
     make("td", { "data-label": "status" }, state(test.outcome)),
     make("td", { class: "chart" }, bar(test.pieces, run.most)),
     ...test.cells.map((cell, n) => make("td", { class: "n", "data-label": LABELS[n] }, cell)),
     make("td", { class: "n", "data-label": "model time" }, seconds(test.seconds)),
     make("td", { class: "chart", "data-label": "budget" }, ...(test.budget ? allowed(test.budget) : [])));
-  return opened.has(i) ? [tr, detail(test)] : [tr];
+  button.addEventListener("click", () => {
+    const opens = rows[i].length === 1;
+    button.setAttribute("aria-expanded", opens);
+    if (opens) tr.after(...rows[i].splice(1, 0, detail(test)), rows[i][1]);
+    else rows[i].pop().remove();
+  });
+  return rows[i] = [tr];
 }
 
 // What was recorded of a call: text alone, made when it is first asked for.
@@ -72,7 +88,7 @@ function bodies(recorded, number) {
     for (const [part, title] of [["diff", "what changed in the prompt"], ["prompt", "prompt"], ["answer", "answer"]]) {
       if (!recorded[part]) continue;
       const lines = part !== "diff" ? [recorded[part].join("\n")] : recorded.diff.flatMap((line) =>
-        [line.startsWith("+") ? make("ins", {}, line) : line.startsWith("-") ? make("del", {}, line) : line, "\n"]);
+        [/^(---|\+\+\+|@@)/.test(line) ? make("span", { class: "quiet" }, line) : line.startsWith("+") ? make("ins", {}, line) : line.startsWith("-") ? make("del", {}, line) : line, "\n"]);
       box.append(make("h3", {}, title), make("pre", { tabindex: 0, "aria-label": `${title} of call ${number}`, role: "region" }, ...lines));
     }
   });
@@ -86,10 +102,11 @@ function detail(test) {
   table.append(make("thead", {}, make("tr", {}, ...["#", "model", "tokens", "USD", "where", "time", "notes"].map((name) => make("th", { scope: "col", class: ["#", "tokens", "USD"].includes(name) ? "n" : "" }, name)))));
   const rows = make("tbody");
   test.calls.forEach((call, n) => {
-    const [model, tokens, cost, where, notes, at, took, pieces, source] = call;
-    const line = make("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img", "aria-label": `${seconds(at - start)} to ${seconds(at - start + took)}` });
+    const [model, tokens, cost, , , at, took, pieces, source] = call;
+    const [where, notes] = [run.texts[call[3]], run.texts[call[4]]];
     const span = end - start || 1;
-    line.append(make("rect", { class: "room", width: 100, height: 10 }), make("rect", { class: "after", x: 100 * (at - start) / span, width: Math.max(1, 100 * took / span), height: 10 }));
+    const line = picture(`${seconds(at - start)} to ${seconds(at - start + took)}`, make("rect", { class: "room", width: 100, height: 10 }),
+      make("rect", { class: "after", x: 100 * (at - start) / span, width: Math.max(1, 100 * took / span), height: 10 }));
     const share = pieces[0] + pieces[1] ? ` (${Math.round(100 * pieces[1] / (pieces[0] + pieces[1]))} % cached)` : "";
     rows.append(make("tr", {}, make("td", { class: "n" }, String(n + 1)), make("td", {}, run.models[model]),
       make("td", { class: "n", "data-label": "tokens" }, tokens + (pieces[1] ? share : "")),
@@ -104,22 +121,47 @@ function detail(test) {
   return make("tr", { class: "detail" }, cell);
 }
 
-const haystack = (test) => test.text ??= [test.name, test.outcome, ...test.calls.flatMap((call) => [run.models[call[0]], call[3], call[4]]), ...test.notes].join("\n").toLowerCase();
+// What is searched: each text once, however many calls have it.
+const lower = (text) => text.toLowerCase();
+let searched;
+function finder(word) {
+  searched ??= {
+    tests: run.tests.map((test) => lower([test.name, test.outcome, ...test.notes].join("\n"))),
+    models: run.models.map(lower), texts: run.texts.map(lower),
+  };
+  const [models, texts] = [searched.models, searched.texts].map((all) => all.map((text) => text.includes(word)));
+  return (i) => searched.tests[i].includes(word)
+    || run.tests[i].calls.some((call) => models[call[0]] || texts[call[3]] || texts[call[4]]);
+}
 
 function number(cell) {
   if (cell === "?" || cell === "unpriced") return Infinity;
-  const value = parseFloat(String(cell).replace(/[^0-9.]/g, ""));
+  const value = parseFloat(cell.replace(/[^0-9.]/g, ""));
   return Number.isNaN(value) ? -1 : value;
 }
 
 const KEYS = {
-  test: (test) => test.name, status: (test) => test.outcome, tokens: (test) => test.pieces.reduce((sum, piece) => sum + piece, 0),
+  test: (test) => test.name, status: (test) => test.outcome, tokens: (test) => sum(test.pieces),
   time: (test) => test.seconds ?? -1, budget: (test) => test.budget ? test.budget[0] : -1,
 };
 LABELS.forEach((name, n) => { KEYS[name] = (test) => number(test.cells[n]); });
 
-function draw() {
-  body.replaceChildren(...order.slice(0, shown).flatMap(row));
+let order = [];
+let shown = PAGE;
+let later = 0;
+
+// A screen of rows at once and the others in the frames that follow, so that typing never waits for rows out of sight.
+function draw(from = 0) {
+  cancelAnimationFrame(later);
+  const to = Math.min(shown, order.length);
+  const next = Math.min(from + SCREEN, to);
+  const found = order.slice(from, next).flatMap(row);
+  if (from) body.append(...found);
+  else body.replaceChildren(...found);
+  if (next < to) later = requestAnimationFrame(() => draw(next));
+}
+
+function tell() {
   const left = order.length - Math.min(shown, order.length);
   const more = document.getElementById("more");
   more.hidden = !left;
@@ -129,20 +171,37 @@ function draw() {
 
 let sorting = ["", false];
 function arrange() {
-  const words = document.getElementById("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-  order = run.tests.map((_, i) => i).filter((i) => words.every((word) => haystack(run.tests[i]).includes(word)));
+  const words = lower(document.getElementById("filter").value).split(/\s+/).filter(Boolean).map(finder);
+  order = run.tests.map((_, i) => i).filter((i) => words.every((finds) => finds(i)));
   const [name, down] = sorting;
   if (name) {
-    const key = KEYS[name];
-    order.sort((a, b) => { const [x, y] = [key(run.tests[a]), key(run.tests[b])]; return (x < y ? -1 : x > y ? 1 : 0) * (down ? -1 : 1) || a - b; });
+    const keys = run.tests.map(KEYS[name]);
+    order.sort((a, b) => (keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : 0) * (down ? -1 : 1) || a - b);
   }
   shown = PAGE;
   draw();
+  tell();
+}
+
+// Columns as wide as the longest of all tests, so that no row that comes later moves those that are read.
+function widths() {
+  const numbers = LABELS.map((name, n) => run.tests.reduce((most, test) => Math.max(most, test.cells[n].length), .85 * name.length));
+  const wide = ["", "6ch", "7rem", ...numbers.map((length) => `${length}ch`), "8.5ch", "5.5rem"];
+  const columns = wide.map((width) => { const column = make("col"); column.style.width = width && `calc(${width} + .9rem)`; return column; });
+  document.getElementById("tests").prepend(make("colgroup", {}, ...columns));
 }
 
 if (body) {
+  widths();
   document.getElementById("filter").addEventListener("input", arrange);
-  document.getElementById("more").addEventListener("click", () => { shown += 10 * PAGE; draw(); });
+  document.getElementById("more").addEventListener("click", () => {
+    const from = Math.min(shown, order.length);
+    shown += 10 * PAGE;
+    draw(from);
+    tell();
+    // The button may be gone; reading goes on where the new rows begin.
+    row(order[from])[0].querySelector("button").focus();
+  });
   for (const th of document.querySelectorAll("#tests th[data-key]")) {
     th.firstChild.addEventListener("click", () => {
       const down = sorting[0] === th.dataset.key ? !sorting[1] : !["test", "status"].includes(th.dataset.key);
@@ -152,10 +211,10 @@ if (body) {
       arrange();
     });
   }
-  addEventListener("beforeprint", () => { shown = Infinity; draw(); });
+  // On paper is everything that was found, as nobody can ask for more there.
+  addEventListener("beforeprint", () => { cancelAnimationFrame(later); body.replaceChildren(...order.flatMap(row)); });
+  addEventListener("afterprint", () => { draw(); });
   arrange();
-  // The first key of a search does not wait for what all of them need.
-  window.requestIdleCallback?.(() => run.tests.forEach(haystack));
 }
 
 // The tree of causes: arrows move as in any tree, and what is pointed at is told below it.
