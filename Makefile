@@ -18,6 +18,7 @@
 #   make reference              the pages in docs/reference, from the code
 #   make docs                   the site, strictly: a broken link is an error
 #   make release-check          whether a tag can be released: make release-check TAG=v1.2.3
+#   make links                  the addresses outside that the pages link to, each asked once; needs the network
 #   make test-network           what a replaying cassette does not stop: clients with a network stack of their own
 #
 # ARGS go to pytest: make test ARGS="-k budget". JOBS is the number of its processes: make test JOBS=1
@@ -45,7 +46,7 @@ install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upg
 	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
 
 .PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks test-network test-page bench-page wheel \
-	fuzz lint bench record readme reference docs release-check clean
+	fuzz lint bench record readme reference docs links release-check clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -107,6 +108,9 @@ reference: .venv/installed
 
 docs: .venv-docs/installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --site-dir .site
+
+links:
+	$(PYTHON) scripts/links.py
 
 release-check:
 	$(PYTHON) scripts/release_check.py $(TAG)

@@ -3,22 +3,26 @@
 
 * The wheel is built from the sdist, and holds every file of the package.
 * Built again elsewhere, from copies with other dates, both files have the same bytes.
-* In an environment of its own, the README's first sections and the type checks of users' code pass against the wheel.
+* Its description links to nothing beside it, for a package index shows the description alone.
+* In an environment of its own, what a newcomer types passes against the wheel: README, the tutorial, the first page of the
+  documentation. So do the type checks of users' code.
 
 What passed is copied to a new folder where one is named: `make wheel DIST=dist`.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from email import message_from_string
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-#: What the README's first sections and the type checks need beside the package.
+#: What README, the tutorial and the type checks need beside the package.
 BESIDE = ["--group", "types", "hypothesis", "langchain", "langchain-openai", "pytest-asyncio", "pytest-recording"]
 #: 2020-01-01; `SOURCE_DATE_EPOCH` from outside comes first.
 EPOCH = "1577836800"
@@ -63,8 +67,22 @@ def check_contents(wheel: Path) -> None:
         sys.exit(f"{wheel.name}: has no py.typed")
 
 
+def check_description(wheel: Path) -> None:
+    """Ends the script where the description has a link that a package index cannot follow, or lacks README's text."""
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+        description = message_from_string(file.read(name).decode()).get_payload()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    if not isinstance(description, str) or re.findall("^#.*$", description, re.MULTILINE) != re.findall(
+        "^#.*$", readme, re.MULTILINE
+    ):
+        sys.exit(f"{wheel.name}: its description is not README.md")
+    if dead := re.findall(r"\]\((?!https://)[^)\s]*\)", description):
+        sys.exit(f"{wheel.name}: its description links to files beside it: {dead}")
+
+
 def try_out(wheel: Path, folder: Path) -> None:
-    """Runs the README's first sections and the type checks with what is installed from the wheel."""
+    """Runs what a newcomer types, and the type checks, with what is installed from the wheel."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, folder)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -78,8 +96,8 @@ def try_out(wheel: Path, folder: Path) -> None:
         env=environment,
     )
     # The tests' own files are read from the repository; what they start knows nothing of it.
-    tests = ("tests/test_readme.py", "tests/test_types.py")
-    options = ("-q", "-p", "no:cacheprovider", "-k", "looks or Assert or right")
+    tests = ("tests/test_readme.py", "tests/test_types.py", "tests/test_docs.py")
+    options = ("-q", "-p", "no:cacheprovider", "-k", "section_does or right or tutorial.md or index.md")
     run(python, "-P", "-m", "pytest", *options, *tests, cwd=ROOT, env=environment)
 
 
@@ -98,6 +116,7 @@ def main() -> None:
         run(sys.executable, "-m", "twine", "check", "--strict", sdist, wheel)
         run(sys.executable, "-m", "check_wheel_contents", wheel)
         check_contents(wheel)
+        check_description(wheel)
         try_out(wheel, folder / "environment")
         for target in map(Path, sys.argv[1:]):
             target.mkdir()

@@ -65,12 +65,47 @@ def test_a_page_does_what_it_shows(page, tmp_path):
     for path in sorted(project.untried):
         result = project.run_python("-m", "pytest", path)
         assert result.returncode == 0, result.stdout
+    if "git push" in page.read_text(encoding="utf-8"):
+        project.git("clone", "--quiet", str(project.remote), "clone")
+        result = project.run_python("-m", "pytest", directory=tmp_path / "clone")
+        assert result.returncode == 0, f"what was pushed is not green:\n{result.stdout}"
 
 
 @pytest.mark.parametrize("name", reference.PAGES)
 def test_the_reference_is_what_the_code_says(name):
     written = (DOCS / "reference" / name).read_text(encoding="utf-8")
     assert written == f"{reference.PAGES[name]().rstrip()}\n", "run `make reference`"
+
+
+@pytest.fixture(scope="module")
+def help_text():
+    command = [sys.executable, "-m", "pytest", "--help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+OPTIONS = (DOCS / "reference" / "options.md").read_text(encoding="utf-8")
+
+
+def test_every_setting_is_listed_and_no_other(help_text):
+    declared = set(re.findall(r"^  (llm_usage_\w+) \(\w+\):(?!\s+renamed)", help_text, flags=re.MULTILINE))
+    assert declared
+    assert set(re.findall(r"^\| .*?\| `(llm_usage_\w+)` \|", OPTIONS, flags=re.MULTILINE)) == declared
+
+
+def test_every_listed_option_exists(help_text):
+    listed = re.findall(r"(?<=[ >])`(--[\w-]+)[=`]", OPTIONS)
+    assert listed
+    assert [option for option in listed if not re.search(rf"{option}[ =,\n]", help_text)] == []
+
+
+@pytest.mark.parametrize("marker", ["llm_budget", "llm_cassette"])
+def test_every_keyword_of_a_marker_is_listed(marker):
+    command = [sys.executable, "-m", "pytest", "--markers"]
+    declared = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    keywords = re.search(rf"^@pytest.mark.{marker}\((.*?)\):", declared, flags=re.MULTILINE)[1]
+    markers = (DOCS / "reference" / "markers.md").read_text(encoding="utf-8")
+    listed = re.search(rf"^@pytest.mark.{marker}\((.*?)\)$", markers, flags=re.MULTILINE)[1]
+    assert re.findall(r"\w+(?==)", listed) == re.findall(r"(\w+)=", keywords)
 
 
 def test_every_public_name_has_a_docstring():

@@ -59,7 +59,7 @@ def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class CassetteMark:
-    """The keywords of the marker `llm_cassette`; see the README's chapter on cassettes."""
+    """The keywords of the marker `llm_cassette`; see `docs/how-to/record.md`."""
 
     name: str | None = None
     record: str | None = None
