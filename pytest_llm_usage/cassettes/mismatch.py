@@ -23,6 +23,7 @@ from pytest_llm_usage.tracker.tracker import Tracker
 
 __all__ = [
     "Difference",
+    "closest_recording",
     "differences",
     "explain_age",
     "explain_late",
@@ -204,6 +205,12 @@ def explain_unplayed(policy: CassettePolicy, unplayed: Sequence[Interaction], to
             policy.record_again,
         ]
     )
+
+
+def closest_recording(recordings: Recordings, made: Subject) -> int | None:
+    """The position of the recording of a request that was used up, or of the one that is most like it; None of no such."""
+    used_up = list(recordings.matching(made))
+    return used_up[-1] if used_up else _closest(recordings, made)
 
 
 def _closest(recordings: Recordings, made: Subject) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from pytest_llm_usage.cassettes.interaction import Interaction, Request
 from pytest_llm_usage.cassettes.policy import CassettePolicy
@@ -14,6 +14,10 @@ from pytest_llm_usage.cassettes.recorder import Recorder
 from pytest_llm_usage.cassettes.vcr_patches import patched_clients
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.wire.exchange import Exchange
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.cassettes.rerecording import Rerecording
+    from pytest_llm_usage.pricing import PriceBook
 
 __all__ = ["OpenCassette"]
 
@@ -89,6 +93,17 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
     def is_stale(self) -> bool:
         """Whether a request failed because it is not recorded, or the recording is too old."""
         return self._recorder.is_stale
+
+    def rerecording(self, prices: PriceBook) -> Rerecording:
+        """What recording it again will cost.
+
+        Args:
+            prices: Who knows what calls cost.
+
+        Raises:
+            CassetteError: The cassette cannot be read.
+        """
+        return self._recorder.rerecording(prices)
 
     @property
     def renamed(self) -> Path | None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from pytest_llm_usage import wire
@@ -28,6 +28,7 @@ from pytest_llm_usage.cassettes.json_path import JsonPath
 from pytest_llm_usage.cassettes.late import is_late
 from pytest_llm_usage.cassettes.matching import Recordings
 from pytest_llm_usage.cassettes.mismatch import (
+    closest_recording,
     explain_age,
     explain_late,
     explain_miss,
@@ -56,6 +57,10 @@ from pytest_llm_usage.errors import CassetteError, RecordingMismatchError
 from pytest_llm_usage.wire.exchange import Exchange
 from pytest_llm_usage.wire.in_flight import claim
 from pytest_llm_usage.wire.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.cassettes.rerecording import Rerecording
+    from pytest_llm_usage.pricing import PriceBook
 
 __all__ = ["Recorder"]
 
@@ -118,6 +123,8 @@ class Recorder:
         self._sent = itertools.count()
         self._is_new = False
         self.is_stale = False
+        #: The requests that no recording answered.
+        self._missed: list[tuple[Request, Subject]] = []
         self.renamed: Path | None = None
         # Names that vcrpy's patcher and stubs read.
         self._path = str(policy.path)
@@ -227,6 +234,7 @@ class Recorder:
             is_mocked = is_mocked_below() and not _is_model_call(plain)
             return _Decision(_Action.PASS if is_mocked else _Action.RECORD, plain, started_at, next(self._sent))
         if not is_mocked_below():
+            self._missed.append((plain, subject))
             self._refuse_as_stale(
                 explain_no_recording(self._policy, subject, self._find_renamed(subject))
                 if self._is_new
@@ -271,11 +279,15 @@ class Recorder:
             loaded = found or ()
             if loaded and self._age_problem(loaded):
                 loaded = ()
-            pairs = [(old, kept) for old in loaded if (kept := self._config.after_load(old, self)) is not None]
-            self._raw, self._loaded = [old for old, _ in pairs], [kept for _, kept in pairs]
-            subjects = [self._subject(interaction.request) for interaction in self._loaded]
-            self._recordings = Recordings(subjects, self._config.match_on, repeat=self._config.repeat)
+            self._recordings = self._usable(loaded)
         return self._recordings
+
+    def _usable(self, loaded: Sequence[Interaction]) -> Recordings:
+        """The recordings of a file that may be replayed."""
+        pairs = [(old, kept) for old in loaded if (kept := self._config.after_load(old, self)) is not None]
+        self._raw, self._loaded = [old for old, _ in pairs], [kept for _, kept in pairs]
+        subjects = [self._subject(interaction.request) for interaction in self._loaded]
+        return Recordings(subjects, self._config.match_on, repeat=self._config.repeat)
 
     def _age_problem(self, loaded: Sequence[Interaction]) -> bool:
         """Whether a cassette is too old, where it is to be recorded again for that; else that is refused."""
@@ -291,6 +303,19 @@ class Recorder:
     def _refuse_as_stale(self, message: str) -> NoReturn:
         self.is_stale = True
         self._refuse(message)
+
+    def rerecording(self, prices: PriceBook) -> Rerecording:
+        """What recording this cassette again will cost, by what is recorded and what was asked for instead."""
+        from pytest_llm_usage.cassettes.rerecording import Miss, Rerecording  # noqa: PLC0415 -- only where it is asked for
+
+        with self._lock:
+            # None yet where all of them are too old.
+            recordings = self._recordings or self._usable(self._file.recordings() or ())
+            misses = [
+                Miss(made, closest_recording(recordings, made), _is_model_call(request))
+                for request, made in self._missed
+            ]
+            return Rerecording.from_recordings(self._loaded, recordings.subjects, recordings.played, misses, prices)
 
     # Results -----------------------------------------------------------------------------------------------------
 

@@ -115,7 +115,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if not hasattr(config, "workerinput"):
             failures = config.stash[RUN_FAILURES] = RunFailures()
             config.pluginmanager.register(safe_hooks(failures, config), "llm_usage_failures")
-            stale = StaleTests()
+            stale = StaleTests(is_plan=settings.plan)
             collector = RunCollector(config, failures, stale)
             config.pluginmanager.register(safe_hooks(collector, config), "llm_usage_collector")
             config.pluginmanager.register(safe_hooks(stale, config), "llm_usage_stale_tests")

@@ -17,7 +17,7 @@ import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
 from pytest_llm_usage.money import plain, total
-from pytest_llm_usage.plugin.attempt import attempt_at, run_scope
+from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way, run_scope
 from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings, unclaimed
 from pytest_llm_usage.plugin.stale import note
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, SETTINGS, fail, price_book
@@ -92,6 +92,8 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
         note(item, "renamed", str(plain_path(cassette.renamed)))
     elif cassette.is_stale:
         note(item, "stale", shell_quoted(_typed(item)))
+    if cassette.is_stale and cassette.renamed is None and settings.plan:
+        _note_plan(item, cassette, settings)
     try:
         cassette.close(save=has_passed)
     except RecordingMismatchError as error:
@@ -107,6 +109,15 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
             item.add_report_section("teardown", "recording", _of_failed(item, cassette, settings))
         elif cassette.policy.record_mode == "stale":
             note(item, "recorded", _typed(item))
+
+
+def _note_plan(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
+    """Notes what recording the cassette again will cost."""
+    try:
+        again = cassette.rerecording(price_book(item.config, settings.prices)).to_dict()
+    except CassetteError:
+        again = {"is_known": False, "models": {}}
+    note(item, "plan", {"test": _typed(item), **again})
 
 
 def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
@@ -166,7 +177,14 @@ def opened_as(
     except (ConfigurationError, CassetteError) as error:
         fail(str(error))
     with _replaying(policy, tracker) as cassette:
-        yield
+        try:
+            yield
+        finally:
+            attempt = attempt_under_way(config)
+            if cassette.is_stale and attempt is not None:
+                note(attempt.item, "stale", shell_quoted(_typed(attempt.item)))
+                if config.stash[SETTINGS].plan:
+                    _note_plan(attempt.item, cassette, config.stash[SETTINGS])
         try:
             cassette.close(save=True)
         except CassetteError as error:
@@ -232,6 +250,8 @@ def _policy(
     settings = config.stash[SETTINGS]
     # pytest-recording's own option is followed where it is given.
     record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
+    if settings.plan:
+        record = "none"
     default = file.parent / (settings.cassette_dir or "cassettes") / file.stem
     if settings.cassette_dir is not None or folder is None:
         folder = default

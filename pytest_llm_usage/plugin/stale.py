@@ -18,7 +18,7 @@ _MAX_NAMED = 12
 
 
 def note(item: pytest.Item, kind: str, value: Any) -> None:
-    """Notes something of a test's cassette: `stale` or `recorded`."""
+    """Notes something of a test's cassette: `stale`, `recorded`, or the `plan` of recording it again."""
     item.stash.setdefault(NOTES, {})[kind] = value
 
 
@@ -29,9 +29,16 @@ def attach_notes(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 class StaleTests:
-    """Says at the end of the run which tests to record again, and which were."""
+    """Says at the end of the run which tests to record again, and which were.
 
-    def __init__(self) -> None:
+    Args:
+        is_plan: Whether what that will cost is to be told.
+    """
+
+    def __init__(self, *, is_plan: bool = False) -> None:
+        self._is_plan = is_plan
+        #: By test: what recording it again will cost.
+        self.plans: dict[str, Mapping[str, Any]] = {}
         self._stale: dict[str, None] = {}
         self._recorded: dict[str, None] = {}
 
@@ -39,6 +46,8 @@ class StaleTests:
         """Takes in what is noted of a test."""
         if "stale" in notes:
             self._stale[notes["stale"]] = None
+        if "plan" in notes:
+            self.plans[notes["plan"]["test"]] = notes["plan"]
         if "recorded" in notes:
             self._recorded[notes["recorded"]] = None
 
@@ -51,11 +60,26 @@ class StaleTests:
             )
             for name in self._recorded:
                 terminalreporter.write_line(f"  {name}")
+        if self.plans:
+            from pytest_llm_usage.plugin.plan import plan_lines  # noqa: PLC0415 -- only where it is asked for
+
+            terminalreporter.ensure_newline()
+            for line in plan_lines(self.plans):
+                terminalreporter.write_line(line)
+        elif self._is_plan:
+            terminalreporter.ensure_newline()
+            terminalreporter.write_line("Plan: every recording matches; there is nothing to record again")
+        if self._is_plan and self._stale:
+            terminalreporter.write_line("Nothing was sent. Record them:")
+            self._write_command(terminalreporter)
         # The failure of a single one ends in its command already.
-        if len(self._stale) > 1:
+        elif len(self._stale) > 1:
             terminalreporter.ensure_newline()
             terminalreporter.write_line(f"Stale recordings: {plural(len(self._stale), 'test')}. Record them again:")
-            terminalreporter.write_line(f"  pytest {' '.join(_typed(list(self._stale)))} --llm-usage-record=stale")
+            self._write_command(terminalreporter)
+
+    def _write_command(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.write_line(f"  pytest {' '.join(_typed(list(self._stale)))} --llm-usage-record=stale")
 
 
 def _typed(names: list[str]) -> list[str]:

@@ -28,6 +28,7 @@ class Settings:
         limits: What one test may spend where no marker says otherwise.
         session_limits: What the whole run may spend.
         record: The record mode, or None where nobody chose one.
+        plan: Whether the run only tells what recording stale tests again will cost.
         prices: The file of the user's own prices, absolute.
         redact: The user's rules of redaction, each as `Redaction.parse` reads it.
         max_age: How old a cassette may be, in days; None for any age.
@@ -46,6 +47,7 @@ class Settings:
     session_limits: Limits
     budgets: str
     record: str | None
+    plan: bool
     keep_failed: bool
     placeholder_keys: bool
     report: str
@@ -111,6 +113,13 @@ class Settings:
             raise ConfigurationError(
                 f"{origins['html_bodies']}: there is no page to show them; add --llm-usage-html=PATH"
             )
+        if values["plan"]:
+            if values["record"] not in (None, "none", "stale") and origins["record"].startswith("--"):
+                raise ConfigurationError(
+                    f"{origins['plan']}: tells what --llm-usage-record=stale will cost; leave out "
+                    f"{origins['record']}={values['record']}"
+                )
+            values["live"] = "fail"
         if values["compare"] is None and origins["fail_on"].startswith("--"):
             raise ConfigurationError(
                 f"{origins['fail_on']}: there is nothing to compare with; add --llm-usage-compare=PATH"

@@ -123,6 +123,15 @@ SETTINGS = (
         "or live (no cassette: calls go to the provider and are measured)",
     ),
     Setting(
+        name="plan",
+        parse=parsers.switch,
+        flag="plan",
+        default=False,
+        is_switch=True,
+        help="replay, and print what --llm-usage-record=stale will cost: by test and model, as a range; nothing is sent and no "
+        "cassette is written, whatever else is asked for",
+    ),
+    Setting(
         name="keep_failed",
         parse=parsers.switch,
         flag="keep-failed",

@@ -1,0 +1,119 @@
+"""The plan: what recording the stale tests again will cost, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+from pytest_llm_usage.budget import BUDGET_KINDS, Limits
+from pytest_llm_usage.cassettes.rerecording import Amount
+from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.text import columns, plural, told_apart, usd
+
+__all__ = ["plan_lines", "plan_verdict"]
+
+_MOST_ROWS = 20
+_LONGEST_NAME = 40
+#: A range is rounded outwards, so that what is spent stays inside of it.
+_SMALLEST_USD = Decimal("0.00001")
+_HOW = (
+    "from: the request that changed is sent, its answer is half as long as recorded, and what comes after it still matches",
+    "to: every call after it is sent as well, answers are twice as long, and nothing is read from a prompt cache",
+)
+
+
+def _sums(plans: Iterable[Mapping[str, Any]], place: int) -> tuple[Amount, bool]:
+    """What is known of an amount in all plans, and whether that is all."""
+    amount, is_known = Amount(), True
+    for plan in plans:
+        is_known = is_known and plan["is_known"]
+        for row in plan["models"].values():
+            is_known = is_known and row[place] is not None
+            if row[place] is not None:
+                amount += Amount.from_list(row[place])
+    return amount, is_known
+
+
+def plan_lines(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The plan in words.
+
+    Args:
+        plans: By test, what `Rerecording.to_dict` gives.
+    """
+    rows = [
+        (test, model, row)
+        for test, plan in plans.items()
+        for model, row in (plan["models"] or {"": [0, None, None]}).items()
+    ]
+    hidden = rows[_MOST_ROWS:]
+    cells = [("test", "model", "calls", "USD", "from", "to")]
+    names = told_apart([test for test, _, _ in rows[:_MOST_ROWS]], _LONGEST_NAME)
+    for name, (test, model, row) in zip(names, rows, strict=False):
+        cells.append((name, model or "?", *_cells(row, is_known=plans[test]["is_known"])))
+    models = sorted({model for _, model, _ in rows if model})
+    for model in models if len(models) > 1 else ():
+        of_model = [{"is_known": True, "models": {model: row}} for _, name, row in rows if name == model]
+        cells.append(("all of", model, *_total(of_model)))
+    cells.append(("all", "", *_total([*plans.values()])))
+    lines = columns(cells, "<<>>>>")
+    if hidden:
+        lines.insert(1 + _MOST_ROWS, f"and {plural(len(hidden), 'row')} more")
+    new = [test for test, plan in plans.items() if not plan["is_known"]]
+    notes = [*_HOW]
+    if new:
+        notes.append(f"?: not known, because requests are new: {', '.join(new[:3])}{' …' if len(new) > 3 else ''}")
+    return [f"Plan: recording {plural(len(plans), 'stale test')} again", "", *lines, "", *notes]
+
+
+def _cells(row: list[Any], *, is_known: bool) -> tuple[str, str, str, str]:
+    count, _, cost = row
+    if cost is None:
+        unknown = "unpriced" if count else "?"
+        return str(count or "?"), unknown, "", ""
+    amount = Amount.from_list(cost)
+    return f"{count:,}", usd(amount.likely), _from(amount), _to(amount) if is_known else "?"
+
+
+def _total(plans: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, str]:
+    amount, is_known = _sums(plans, 2)
+    calls = sum(row[0] for plan in plans for row in plan["models"].values())
+    if not is_known and not amount.most:
+        return str(calls or "?"), "not known", "", ""
+    at_least = "" if is_known else "at least "
+    return f"{calls:,}", f"{at_least}{usd(amount.likely)}", _from(amount), _to(amount) if is_known else "?"
+
+
+def _from(amount: Amount) -> str:
+    # What is too small to show is not 0 either.
+    return usd(max(amount.least.quantize(_SMALLEST_USD, ROUND_FLOOR, EXACT), min(amount.least, _SMALLEST_USD)))
+
+
+def _to(amount: Amount) -> str:
+    return usd(amount.most.quantize(_SMALLEST_USD, ROUND_CEILING, EXACT))
+
+
+def plan_verdict(limits: Limits, spent: Mapping[str, int | Decimal], plans: Iterable[Mapping[str, Any]]) -> str:
+    """Why recording would not fit into the budget of the run; empty where it would.
+
+    Args:
+        limits: What the run may spend.
+        spent: What it has spent already, by the names of the limits.
+        plans: What `Rerecording.to_dict` gives, of each stale test.
+    """
+    plans = list(plans)
+    for name, place in (("max_tokens", 1), ("max_cost", 2)):
+        limit = getattr(limits, name)
+        if limit is None:
+            continue
+        kind = BUDGET_KINDS[name]
+        amount, is_known = _sums(plans, place)
+        before = Decimal(spent.get(name, 0))
+        if EXACT.add(before, amount.most) > limit:
+            replayed = f", and {kind.shown(before)} are replayed" if before else ""
+            least = "" if is_known else ", as far as that is known"
+            return (
+                f"recording {plural(len(plans), 'stale test')} again may take up to {kind.shown(amount.most)}{least}{replayed}: "
+                f"limit {kind.shown_limit(limit)} ({limits.origins.get(name, name)})"
+            )
+    return ""

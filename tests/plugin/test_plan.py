@@ -1,0 +1,212 @@
+"""What recording stale tests again will cost, said before it is spent: `--llm-usage-plan`, and budgets that hold for it."""
+
+import re
+from decimal import Decimal
+
+import pytest
+from counting_server import serving
+from test_rerecording import APP, FORTY, contents
+
+COST = Decimal("0.000057")  # of one call of the app: 300 tokens in, 20 out
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    pytester.makepyfile(app=APP)
+    monkeypatch.setenv("OPENAI_API_KEY", "of the developer")
+    with serving() as provider:
+        monkeypatch.setenv("APP_URL", provider.url)
+        pytester.provider = provider
+        yield pytester
+
+
+def planned(result):
+    """The last row of the plan: calls, likely, from, to."""
+    (row,) = [line.split() for line in result.outlines if re.match(r"all  +\d", line)]
+    return row[1:]
+
+
+# Nothing is sent ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_says_what_recording_will_cost_and_sends_nothing(project, plugin_args):
+    project.makepyfile(test_it=FORTY.format(changed="()", count=40))
+    project.runpytest("--llm-usage-record=stale", "-n", "2").assert_outcomes(passed=40)
+    before = contents(project)
+    project.provider.asked.clear()
+    project.makepyfile(test_it=FORTY.format(changed="(3, 17, 39)", count=40))
+
+    result = project.runpytest(*plugin_args, "--llm-usage-plan")
+
+    result.assert_outcomes(passed=37, failed=3)
+    assert not project.provider.asked
+    assert contents(project) == before
+    assert "Plan: recording 3 stale tests again" in result.outlines
+    for number in (3, 17, 39):
+        result.stdout.fnmatch_lines(
+            [f"test_it.py::test[[]{number}] *gpt-4o-mini-2024-07-18 *1 *0.00006 *0.00005 *0.00007"]
+        )
+    calls, likely, least, most = planned(result)
+    assert (calls, likely) == ("3", "0.00017")
+    (command,) = [line for line in result.outlines if line.startswith("  pytest ")]
+    assert result.outlines[result.outlines.index(command) - 1] == "Nothing was sent. Record them:"
+    names = [f'"test_it.py::test[{number}]"' for number in (3, 17, 39)]
+    assert sorted(command.split()[1:-1]) == sorted(names)
+    assert command.endswith(" --llm-usage-record=stale")
+
+    project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=40)
+    assert len(project.provider.asked) == 3
+    # The emulator counts 300 tokens for each question, changed or not.
+    assert Decimal(least) <= 3 * COST <= Decimal(most)
+
+
+def test_a_test_that_stops_at_its_first_call_is_planned_with_all_of_them(project):
+    code = """
+        from app import ask
+        def test(llm_usage):
+            ask("{first}")
+            ask("second")
+            ask("third")
+    """
+    project.makepyfile(test_it=code.format(first="first"))
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(test_it=code.format(first="another"))
+    calls, likely, least, most = planned(project.runpytest("--llm-usage-plan"))
+    assert (calls, likely) == ("3", "0.00017")
+    assert Decimal(least) <= COST, "what comes after it may still match"
+    assert Decimal(most) >= 3 * COST
+
+
+def test_a_longer_prompt_costs_more(project):
+    project.makepyfile(test_it="from app import ask\ndef test(llm_usage): ask('bird')")
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(test_it="from app import ask\ndef test(llm_usage): ask('bird ' * 1001)")
+    _, likely, _, _ = planned(project.runpytest("--llm-usage-plan"))
+    assert Decimal("0.00020") < Decimal(likely) < Decimal("0.00022")  # 1,000 tokens more, at $0.15 a million
+
+
+def test_another_model_is_priced_as_that(project):
+    project.makepyfile(test_it="from app import ask\ndef test(llm_usage): ask('bird')")
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(app=APP.replace("gpt-4o-mini", "gpt-4o"))
+    result = project.runpytest("--llm-usage-plan")
+    result.stdout.fnmatch_lines(["test_it.py::test  gpt-4o *1 *0.00095 *"])  # 300 at $2.50 and 20 at $10 a million
+
+
+def test_a_model_without_a_price_is_unpriced(project):
+    project.makepyfile(test_it="from app import ask\ndef test(llm_usage): ask('bird')")
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(app=APP.replace("gpt-4o-mini", "in-house-1"))
+    result = project.runpytest("--llm-usage-plan")
+    result.stdout.fnmatch_lines(["test_it.py::test  in-house-1 *1 *unpriced", "all *1 *not known"])
+
+
+def test_what_is_not_recorded_is_not_known(project):
+    project.makepyfile(test_it="from app import ask\ndef test_old(llm_usage): ask('bird')")
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(
+        test_it="from app import ask\ndef test_old(llm_usage): ask('fish')\ndef test_new(llm_usage): ask('bird')"
+    )
+    result = project.runpytest("--llm-usage-plan")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py::test_new *[?] *[?] *[?]",
+            "all *1 *at least 0.00006 *0.00005 *[?]",
+            "[?]: not known, because requests are new: test_it.py::test_new",
+        ]
+    )
+
+
+def test_a_renamed_test_costs_nothing_and_is_not_in_the_plan(project):
+    project.makepyfile(test_it="from app import ask\ndef test_old(llm_usage): ask('bird')")
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(test_it="from app import ask\ndef test_new(llm_usage): ask('bird')")
+    result = project.runpytest("--llm-usage-plan")
+    result.stdout.fnmatch_lines(["Was the test renamed?*git mv*", "Plan: every recording matches*"])
+
+
+def test_a_recording_that_is_too_old_is_planned_as_a_whole(project):
+    project.makepyfile(test_it="from app import ask\ndef test(llm_usage):\n    ask('bird')\n    ask('fish')")
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    (path,) = (project.path / "cassettes").rglob("*.yaml")
+    path.write_text(re.sub(r'(date:\n *- )"[^"]*"', r'\1"Sun, 02 Feb 2020 00:00:00 GMT"', path.read_text()))
+    result = project.runpytest("--llm-usage-plan", "-o", "llm_usage_max_age=30")
+    calls, likely, least, _ = planned(result)
+    assert (calls, likely) == ("2", "0.00011")
+    assert Decimal(least) > COST
+
+
+def test_the_cassette_of_a_fixture_is_planned_with_the_test_that_asks_first(project):
+    code = """
+        import pytest
+        from app import ask
+
+        @pytest.fixture(scope="module")
+        def answer(llm_cassette):
+            with llm_cassette("shared"):
+                ask("{text}")
+
+        def test(answer): pass
+    """
+    project.makepyfile(test_it=code.format(text="bird"))
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.provider.asked.clear()
+    project.makepyfile(test_it=code.format(text="fish"))
+    result = project.runpytest("--llm-usage-plan")
+    result.assert_outcomes(errors=1)
+    assert planned(result)[:2] == ["1", "0.00006"]
+    assert not project.provider.asked
+
+
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "all", "rewrite", "stale", "live"])
+def test_no_mode_of_a_marker_sends_anything(project, mode):
+    project.makepyfile(
+        test_it=f"""
+        import pytest
+        from app import ask
+
+        @pytest.mark.llm_cassette(record="{mode}")
+        def test(llm_usage): ask("bird")
+        """
+    )
+    project.runpytest("--llm-usage-plan").assert_outcomes(failed=1)
+    assert not project.provider.asked
+    assert contents(project) == {}
+
+
+def test_ini_and_environment_plan_as_well(project, monkeypatch):
+    project.makepyfile(test_it="from app import ask\ndef test(llm_usage): ask('bird')")
+    project.runpytest("-o", "llm_usage_plan=on", "--llm-usage-record=stale").assert_outcomes(failed=1)
+    monkeypatch.setenv("PYTEST_LLM_USAGE_PLAN", "on")
+    project.runpytest("--llm-usage-record=stale").assert_outcomes(failed=1)
+    assert not project.provider.asked
+
+
+def test_a_plan_of_another_mode_is_refused(project):
+    result = project.runpytest("--llm-usage-plan", "--llm-usage-record=all")
+    result.stderr.fnmatch_lines(
+        ["ERROR: --llm-usage-plan: tells what --llm-usage-record=stale will cost; leave out --llm-usage-record=all"]
+    )
+
+
+def test_a_model_call_without_a_cassette_is_not_sent(project):
+    project.makepyfile(
+        test_it="""
+        import openai
+        def test():
+            client = openai.OpenAI(base_url="https://provider.invalid/v1", max_retries=0)
+            client.chat.completions.create(model="gpt-4o-mini", messages=[])
+        """
+    )
+    result = project.runpytest("--llm-usage-plan")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*provider.invalid*live*"])
+
+
+def test_where_all_matches_there_is_nothing_to_pay(project):
+    project.makepyfile(test_it="from app import ask\ndef test(llm_usage): ask('bird')")
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    result = project.runpytest("--llm-usage-plan")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["Plan: every recording matches; there is nothing to record again"])
