@@ -23,6 +23,7 @@ from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cli import recordings
 from pytest_llm_usage.cli.exports import export_runs, what_if
 from pytest_llm_usage.cli.output import FAILED, OK, UNUSABLE, say
+from pytest_llm_usage.cli.pages import add_page_options, check_page_options, page_extras
 from pytest_llm_usage.cli.trends import LAST, blame, history
 from pytest_llm_usage.compare import parse_gates
 from pytest_llm_usage.errors import (
@@ -261,6 +262,7 @@ def _add_reports(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{report.option}", type=Path, metavar="PATH", help=f"{report.help}; - is the standard output"
         )
+    add_page_options(parser)
 
 
 def _wanted(options: argparse.Namespace) -> dict[ReportFormat, Path]:
@@ -307,6 +309,7 @@ def _day(text: str) -> float:
 def _compare(options: argparse.Namespace) -> int:
     if options.as_model is not None:
         return what_if(options)
+    check_page_options(options)
     base, head = options.runs, [Path(name) for name in options.after or ()]
     if options.after is None:
         if len(base) != 2:
@@ -329,6 +332,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
+    check_page_options(options)
     contents: dict[bytes, Path] = {}
     runs = []
     for path in options.runs:
@@ -366,8 +370,9 @@ def _write_reports(options: argparse.Namespace, data: RunData, comparison: RunCo
     # Where a report goes to the standard output, it is alone there.
     wanted = _wanted(options)
     messages = sys.stderr if STDOUT in wanted.values() else sys.stdout
+    extras = page_extras(options, data, comparison.base[-1] if comparison is not None else None)
     for report, path in wanted.items():
-        line = write_report(report, path, report.render(data, comparison))
+        line = write_report(report, path, report.render(data, comparison, extras))
         if line is not None:
             print(line, file=messages)
 

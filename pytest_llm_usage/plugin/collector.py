@@ -41,9 +41,14 @@ def _recordings(settings: Settings) -> Recordings | None:
     """Who reads the cassettes, where the page is to show what was recorded."""
     if not settings.html_bodies or "html" not in settings.reports:
         return None
-    from pytest_llm_usage.plugin.recorded import recordings_in  # noqa: PLC0415 -- only where it is asked for
+    from pytest_llm_usage.cassettes.replayed import exchanges_at, exchanges_now  # noqa: PLC0415 -- where asked for
+    from pytest_llm_usage.report.bodies import Recordings  # noqa: PLC0415 -- only where it is asked for
 
-    return recordings_in(settings.root)
+    root = settings.root
+    return Recordings(
+        now=lambda name: exchanges_now(root / name),
+        then=lambda commit, name, digest: exchanges_at(root, commit, name, digest),
+    )
 
 
 class RunCollector:

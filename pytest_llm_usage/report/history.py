@@ -18,9 +18,11 @@ from typing import Any
 from pytest_llm_usage.errors import ReportError, RunFileError
 from pytest_llm_usage.report.data import RunData
 
-__all__ = ["FORMAT", "PastRun", "Trend", "add_run", "past_runs", "read_trend"]
+__all__ = ["FORMAT", "MOST_PAST_RUNS", "PastRun", "Trend", "add_run", "past_runs", "read_trend"]
 
 FORMAT = 1
+#: So many of them are in a page.
+MOST_PAST_RUNS = 60
 #: How long a writer waits for others.
 _WAIT_S = 60
 

@@ -14,17 +14,13 @@ from pytest_llm_usage.report.data import RunData, read_runs, run_data
 from pytest_llm_usage.report.environment import environment
 from pytest_llm_usage.report.files import append_report, check_replaceable, write_report
 from pytest_llm_usage.report.formats import FORMATS
-from pytest_llm_usage.report.history import Trend, add_run, read_trend
+from pytest_llm_usage.report.history import MOST_PAST_RUNS, Trend, add_run, read_trend
 from pytest_llm_usage.report.markdown import markdown
 from pytest_llm_usage.report.page_data import PageExtras
 from pytest_llm_usage.report.run import Run
 from pytest_llm_usage.text import shown_path
 
 __all__ = ["Baseline", "WrittenReports", "check_paths", "write_reports"]
-
-
-#: So many runs of the history are in the page.
-_MOST_PAST_RUNS = 60
 
 
 @dataclass
@@ -149,7 +145,7 @@ def write_reports(
         try:
             add_run(history, data, time.time())
             # With this run in it.
-            trend = read_trend(history, _MOST_PAST_RUNS) if "html" in reports else None
+            trend = read_trend(history, MOST_PAST_RUNS) if "html" in reports else None
         except LLMUsageError as error:
             written.fail(str(error))
     base = baseline.runs[-1] if baseline is not None and baseline.runs else None

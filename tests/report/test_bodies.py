@@ -1,5 +1,6 @@
 """`--llm-usage-html-bodies`: the recorded prompts and answers in the page, and what changed in a prompt."""
 
+import gzip
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_llm_usage.cassettes import writer
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
+from pytest_llm_usage.cli import main
 from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report import bodies as bodies_module
 from pytest_llm_usage.report.bodies import MOST_CHARACTERS, Recordings, call_bodies
@@ -205,6 +207,78 @@ def test_what_changed_comes_from_gits_history(project):
     pytester.runpytest(*options).assert_outcomes(passed=1)
 
     assert '"-Which bird is the fastest?","+Which fish is the fastest?"' in page_of(pytester)
+
+
+@pytest.fixture
+def compared_project(project):
+    """Two runs of one test, whose prompt was committed before each."""
+    pytester = project("Which bird is the fastest?")
+    subprocess.run(["git", "init", "-q"], check=True, cwd=pytester.path)
+    for name, prompt in (("before", "Which bird is the fastest?"), ("after", "Which fish is the fastest?")):
+        project(prompt)
+        commit(pytester, name)
+        pytester.runpytest(f"--llm-usage-json={name}.json", "--llm-usage-history=h.sqlite").assert_outcomes(passed=1)
+    return pytester
+
+
+def commit(pytester, text):
+    for arguments in (["add", "."], ["-c", "user.name=A", "-c", "user.email=a@example.invalid", "commit", "-qm", text]):
+        subprocess.run(["git", *arguments], check=True, cwd=pytester.path)
+
+
+COMPARE = ("compare", "before.json", "after.json", "--html=page.html")
+
+
+def test_the_command_shows_what_the_runs_own_page_does(compared_project, project, capsys):
+    assert main(COMPARE) == 0
+    assert "Which fish" not in page_of(compared_project)
+    assert "<h2>History</h2>" not in page_of(compared_project)
+
+    # The working tree has gone on since: what the run replayed is read from git.
+    project("Which mammal is the fastest?")
+    commit(compared_project, "later")
+    assert main((*COMPARE, "--html-bodies", "--history=h.sqlite")) == 0
+    assert '"-Which bird is the fastest?","+Which fish is the fastest?"' in page_of(compared_project)
+    assert "The falcon." in page_of(compared_project)
+    assert "mammal" not in page_of(compared_project)
+    assert "<h2>History</h2><p>The last 2 runs.</p>" in page_of(compared_project)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_command_finds_the_cassettes_in_the_root_directory(compared_project, monkeypatch, capsys):
+    elsewhere = compared_project.mkdir("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    arguments = ("compare", "../before.json", "../after.json", "--html=page.html", "--html-bodies")
+    assert main((*arguments, "--root=..")) == 0
+    assert "Which fish" in (elsewhere / "page.html").read_text(encoding="utf-8")
+    assert capsys.readouterr().err == ""
+
+    assert main(arguments) == 0
+    assert "Which fish" not in (elsewhere / "page.html").read_text(encoding="utf-8")
+    assert capsys.readouterr().err == (
+        f"pytest-llm-usage: --html-bodies: 1 cassette of the run cannot be shown: neither {elsewhere} nor git's history of it "
+        f"has what was replayed: {CASSETTE}\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--html-bodies", "--history=h.sqlite"])
+def test_the_command_without_a_page_refuses_what_is_only_there(compared_project, option, capsys):
+    assert main(("compare", "before.json", "after.json", option)) == 2
+    name = option.partition("=")[0]
+    assert capsys.readouterr().err == (f"pytest-llm-usage: {name}: there is no page to show it; add --html=PATH\n")
+
+
+def test_a_compressed_cassette_is_read_from_gits_history(compared_project, project):
+    path = compared_project.path / CASSETTE
+    for name, prompt in (("before", "Which bird is the fastest?"), ("after", "Which fish is the fastest?")):
+        project(prompt)
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+        path.unlink()
+        commit(compared_project, name)
+        compared_project.runpytest(f"--llm-usage-json={name}.json").assert_outcomes(passed=1)
+
+    assert main((*COMPARE, "--html-bodies")) == 0
+    assert '"-Which bird is the fastest?","+Which fish is the fastest?"' in page_of(compared_project)
 
 
 def test_without_a_page_the_option_is_an_error(pytester):
