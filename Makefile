@@ -9,7 +9,8 @@
 #   make test-frameworks        the tests with aioboto3, litellm, instructor, pydantic-ai and openai-agents
 #   make wheel                  build the package as a release does, check it, and try it in an environment of its own
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
-#   make lint                   ruff, mypy, import-linter, and zizmor for the workflows
+#   make lint                   ruff, mypy, import-linter, codespell, and zizmor for the workflows
+#   make text                   the pages: spelling, words, links inside, no sentence twice
 #   make bench                  the benchmarks
 #   make test-page              the page of a run in a browser, with axe-core: needs Chromium or Chrome, and npm
 #   make bench-page             the page of 5,000 tests in a browser: size, load, search, sort, drill-down
@@ -46,7 +47,7 @@ install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upg
 	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
 
 .PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks test-network test-page bench-page wheel \
-	fuzz lint bench record readme reference docs links release-check clean
+	fuzz lint text bench record readme reference docs links release-check clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -91,7 +92,12 @@ lint: .venv/installed
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/codespell
 	.venv/bin/zizmor --offline --quiet .github examples/ci/.github action.yml
+
+text: .venv/installed
+	.venv/bin/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples
+	.venv/bin/python -m pytest tests/test_links.py tests/test_prose.py
 
 bench: .venv/installed
 	.venv/bin/python -m benchmarks
