@@ -1,6 +1,6 @@
 """Our prices beside LiteLLM's table, which is in its wheel: equal, or in a list of named causes.
 
-Both tables change with every release of theirs; the causes below are those of LiteLLM 1.109 beside genai-prices 0.2.3.
+Both tables change with every release of theirs; the causes below are those of LiteLLM 1.110 beside genai-prices 0.2.3.
 """
 
 from __future__ import annotations
@@ -24,7 +24,17 @@ from pytest_llm_usage.pricing.billing_rules import provider_id_of
 from pytest_llm_usage.pricing.genai_book import look_up
 from pytest_llm_usage.usage import TokenUsage
 
-COMPARED_RELEASES = {"litellm": "1.109", "genai-prices": "0.2.3"}
+COMPARED_RELEASES = {"litellm": "1.110", "genai-prices": "0.2.3"}
+
+MODES = (
+    "chat",
+    "completion",
+    "embedding",
+    "responses",
+    "image_generation",
+    "audio_transcription",
+    "audio_speech",
+)
 
 #: LiteLLM's word for a seller → LangChain's.
 SELLERS = {
@@ -65,7 +75,56 @@ KINDS = {
     "output_cost_per_token_batches": (TokenUsage.from_counts(0, THOUSAND), "batch"),
     "input_cost_per_token_flex": (TokenUsage.from_counts(THOUSAND, 0), "flex"),
     "input_cost_per_token_priority": (TokenUsage.from_counts(THOUSAND, 0), "priority"),
+    "output_cost_per_token_flex": (TokenUsage.from_counts(0, THOUSAND), "flex"),
+    "output_cost_per_token_priority": (TokenUsage.from_counts(0, THOUSAND), "priority"),
+    "cache_read_input_token_cost_flex": (
+        TokenUsage.from_counts(THOUSAND, 0, input_token_details={"cache_read": THOUSAND}),
+        "flex",
+    ),
+    "cache_read_input_token_cost_priority": (
+        TokenUsage.from_counts(THOUSAND, 0, input_token_details={"cache_read": THOUSAND}),
+        "priority",
+    ),
+    "cache_creation_input_token_cost_above_1hr": (
+        TokenUsage.from_counts(
+            THOUSAND, 0, input_token_details={"cache_creation": THOUSAND, "ephemeral_1h_input_tokens": THOUSAND}
+        ),
+        None,
+    ),
+    "input_cost_per_audio_token": (TokenUsage.from_counts(THOUSAND, 0, input_token_details={"audio": THOUSAND}), None),
+    "output_cost_per_audio_token": (
+        TokenUsage.from_counts(0, THOUSAND, output_token_details={"audio": THOUSAND}),
+        None,
+    ),
+    "output_cost_per_reasoning_token": (
+        TokenUsage.from_counts(0, THOUSAND, output_token_details={"reasoning": THOUSAND}),
+        None,
+    ),
+    "output_cost_per_image_token": (
+        TokenUsage.from_counts(0, THOUSAND, output_token_details={"image": THOUSAND}),
+        None,
+    ),
+    "input_cost_per_image_token": (TokenUsage.from_counts(THOUSAND, 0, input_token_details={"image": THOUSAND}), None),
 }
+#: Its steps of a long context: with more input than so many thousand tokens.
+STEPS = (128, 200, 256, 272)
+
+
+def _long_context(row: Mapping[str, Any]) -> Iterator[tuple[str, TokenUsage, Decimal]]:
+    """What its table has a price of beyond a step → the usage that costs it, and what that costs by the table."""
+    for thousands in STEPS:
+        above = f"_above_{thousands}k_tokens"
+        tokens = (thousands + 1) * THOUSAND
+        sent = row.get(f"input_cost_per_token{above}")
+        received = row.get(f"output_cost_per_token{above}")
+        read = row.get(f"cache_read_input_token_cost{above}")
+        if sent is not None:
+            yield f"input{above}", TokenUsage.from_counts(tokens, 0), sent * tokens
+        if sent is not None and received is not None:
+            yield f"output{above}", TokenUsage.from_counts(tokens, THOUSAND), sent * tokens + received * THOUSAND
+        if read is not None:
+            usage = TokenUsage.from_counts(tokens, 0, input_token_details={"cache_read": tokens})
+            yield f"cache_read{above}", usage, read * tokens
 
 
 class Difference(NamedTuple):
@@ -129,6 +188,26 @@ CAUSES = [
         ),
     ),
     (
+        "a step beyond the context that the model has there (https://github.com/openai/codex/issues/37137 for Bedrock)",
+        lambda found: re.search(r"us\.openai\.gpt-5\.[45]$|gemini-3-pro-image", found.key) and found.ratio > 1,
+    ),
+    (
+        "sound that the model does not take (https://ai.google.dev/gemini-api/docs/models)",
+        lambda found: re.search(r"gemini-2\.5-(flash-image|pro-preview-tts)$", found.key),
+    ),
+    (
+        "OpenAI's list of prices has more for tokens of sound than its page of the model, which its table follows",
+        lambda found: found.key.startswith(("gpt-4o-transcribe", "gpt-4o-mini-transcribe")),
+    ),
+    (
+        "an output that is sound alone, which its table prices as text (https://developers.openai.com/api/docs/pricing)",
+        lambda found: found.key.endswith("gpt-4o-mini-tts"),
+    ),
+    (
+        "not settled: Azure publishes no number that could be read for tokens of sound, nor OpenAI a step of this model",
+        lambda found: re.search(r"azure/gpt-audio|gpt-5\.6-cyber$", found.key),
+    ),
+    (
         "hosts of open models change prices often: the two tables are of different days",
         lambda found: (
             found.seller in ("fireworks", "together", "novita", "ovhcloud", "cloudflare", "groq", "openrouter")
@@ -146,19 +225,23 @@ def _compared() -> Iterator[tuple[str, str, Decimal, Quote]]:
     book = PriceBook()
     for key, row in rows.items():
         seller = SELLERS.get(row.get("litellm_provider", ""))
-        if seller is None or row.get("mode") not in ("chat", "completion", "embedding", "responses"):
+        if seller is None or row.get("mode") not in MODES:
             continue
         name = re.sub(rf"^(?:{re.escape(row['litellm_provider'])}|bedrock(?:/converse)?|vertex_ai)/", "", key)
         if (seller == "amazon_bedrock" and "/" in name) or not look_up(provider_id_of(seller), name):
             continue  # Its keys for single regions and commitments are no names of models.
-        for kind, (usage, tier) in KINDS.items():
-            if row.get(kind) is None:
-                continue
+        priced = [
+            (kind, usage, tier, Decimal(row[kind]) * THOUSAND)
+            for kind, (usage, tier) in KINDS.items()
+            if row.get(kind) is not None
+        ]
+        priced += [(kind, usage, None, theirs) for kind, usage, theirs in _long_context(row)]
+        for kind, usage, tier, theirs in priced:
             quote = book.quote(call(seller, name, usage=usage, service_tier=tier, priced_at=day("2026-11-20")))
             priced_apart = {line.kind for line in quote.lines}
             if quote.cost_usd is None or ("cache" in kind and not any("cache" in each for each in priced_apart)):
                 continue  # It has no price in our book.
-            yield f"{key} {kind}", seller, Decimal(row[kind]) * THOUSAND, quote
+            yield f"{key} {kind}", seller, theirs, quote
 
 
 def _releases() -> dict[str, str]:
@@ -187,5 +270,5 @@ def test_framework_litellm_has_the_same_prices_or_there_is_a_cause():
             unexplained.append((key, str(theirs), str(ours.cost_usd), ours.source))
     assert unexplained == []
     assert {cause for cause, _ in CAUSES} <= causes.keys()
-    assert equal > 2_800
-    assert causes.total() < 400
+    assert equal > 3_800
+    assert causes.total() < 480

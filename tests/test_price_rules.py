@@ -23,7 +23,7 @@ from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.pricing.billing_rules import ALWAYS_SEARCH, KNOWN_SELLERS, SEARCH_ONCE_A_PROMPT, provider_id_of
 from pytest_llm_usage.pricing.genai_book import shipped_providers
 from pytest_llm_usage.pricing.price import KINDS
-from pytest_llm_usage.pricing.surcharges import OWN_PRICES, SURCHARGES
+from pytest_llm_usage.pricing.surcharges import LONG_CONTEXTS, OWN_PRICES, SURCHARGES
 from pytest_llm_usage.text import usd as shown_usd
 from pytest_llm_usage.usage import TokenUsage
 from pytest_llm_usage.wire import hosts
@@ -317,6 +317,20 @@ class TestWhereItWasSold:
             asked = {"requested_model": f"{profile}anthropic.claude-sonnet-4-5-20250929-v1:0"}
             assert cost("amazon_bedrock", model, 1_000, **asked) == mtok("3.3", 1_000)
 
+    @pytest.mark.parametrize(("profile", "factor"), [("global", "1"), ("us", "1.1"), ("eu", "1.1")])
+    def test_a_long_context_of_claude_costs_more_on_bedrock_too(self, profile, factor):
+        model = f"{profile}.anthropic.claude-sonnet-4-5-20250929-v1:0"
+        cached = {"cache_read": 100_000}
+        short = quoted("amazon_bedrock", model, 200_000, 1_000, input_token_details=cached)
+        long = quoted("amazon_bedrock", model, 200_001, 1_000, input_token_details=cached)
+        list_usd = mtok("3", 100_000) + mtok("0.3", 100_000) + mtok("15", 1_000)
+        long_usd = mtok("6", 100_001) + mtok("0.6", 100_000) + mtok("22.5", 1_000)
+        assert (short.cost_usd, long.cost_usd) == (list_usd * Decimal(factor), long_usd * Decimal(factor))
+
+    def test_later_models_cost_the_same_whatever_their_context(self):
+        model = "global.anthropic.claude-sonnet-4-6"
+        assert cost("amazon_bedrock", model, 300_000) == mtok("3", 300_000)
+
     def test_the_latency_that_bedrock_optimises_is_noted(self):
         quick = quoted("amazon_bedrock", "amazon.nova-pro-v1:0", 1_000, modifiers={"latency": "optimized"})
         assert quick.notes == ("price of latency = optimized not known: list price",)
@@ -325,7 +339,9 @@ class TestWhereItWasSold:
         book = PriceBook.from_sources({"models": {"gpt-5.4": {"input": 7}}})
         assert cost("openai", "gpt-5.4", 1_000, region="eu", book=book) == mtok("7", 1_000)
 
-    @pytest.mark.parametrize("row", [*SURCHARGES, *OWN_PRICES], ids=lambda row: f"{row.seller}-{row.models[:12]}")
+    @pytest.mark.parametrize(
+        "row", [*SURCHARGES, *OWN_PRICES, *LONG_CONTEXTS], ids=lambda row: f"{row.seller}-{row.models[:12]}"
+    )
     def test_every_rule_has_its_source(self, row):
         assert row.source.startswith("https://")
         assert row.seller in shipped_providers()
@@ -385,6 +401,7 @@ NOT_MODELLED = {
     "sold by others": "listed under a maker who does not serve it: see `NOT_SOLD_BY_MAKER`",
     "hours": "prices for hours of the day are taken to begin with the dated price they follow",
     "first tier": "before a tier's first day in the book its first price stands in",
+    "long context": "a step that genai-prices leaves out, and only beyond it: see `LONG_CONTEXTS`",
     "one search a prompt": "Gemini's searches are billed as one a prompt, see `SEARCH_ONCE_A_PROMPT`",
 }
 
@@ -397,6 +414,9 @@ def _why_not_modelled(seller, info, ours, searches):
         return "unpriced"
     if any(mark in info.id for mark in ALWAYS_SEARCH) or (seller.id == "cohere" and "embed-v4" in info.id):
         return "own price"
+    if any(row.seller == seller.id and re.match(row.models, info.id) for row in LONG_CONTEXTS):
+        assert sum(line.quantity for line in ours.lines if not line.kind.startswith("output")) > 200_000
+        return "long context"
     if searches and info.id.startswith(SEARCH_ONCE_A_PROMPT):
         return "one search a prompt"
     if any("since 2026-10-1" in note or "price since" in note for note in ours.notes):

@@ -33,6 +33,7 @@ from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import plain
 from pytest_llm_usage.pricing import PriceBook, explain, sum_lines
 from pytest_llm_usage.pricing.billing_rules import ALWAYS_SEARCH, CLOSED_MAKERS, STATED_TO_USD
+from pytest_llm_usage.pricing.surcharges import LONG_CONTEXTS
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -284,7 +285,8 @@ class TestFindingTheModel:
                     continue
                 if any(mark in model.id for mark in ALWAYS_SEARCH):
                     continue
-                for tokens in (1_000, 300_000):
+                is_stepped = any(row.seller == provider.id and re.match(row.models, model.id) for row in LONG_CONTEXTS)
+                for tokens in (1_000, 200_000 if is_stepped else 300_000):
                     theirs = model.calc_price(
                         Usage(input_tokens=tokens, output_tokens=77, cache_read_tokens=tokens // 3),
                         provider,
@@ -1115,6 +1117,7 @@ OPENAI_DIFFERENCES = {
 #: Where we differ from langchain-community's table for Claude on Bedrock.
 BEDROCK_DIFFERENCES = {
     "anthropic.claude-sonnet-4-5-20250929-v1:0": "AWS: 10 % more than the global profile at regional endpoints",
+    "anthropic.claude-sonnet-4-20250514-v1:0": "a million tokens are a long context, which costs more",
 }
 
 

@@ -31,7 +31,7 @@ from pytest_llm_usage.pricing.billing_rules import (
 from pytest_llm_usage.pricing.price import PER_ITEM, per_million
 from pytest_llm_usage.pricing.rates import ENDLESS_DIGITS, Rate, Rates
 from pytest_llm_usage.pricing.sale import Sale
-from pytest_llm_usage.pricing.surcharges import SURCHARGES, TIER, own_prices, terms_notes
+from pytest_llm_usage.pricing.surcharges import SURCHARGES, TIER, own_prices, terms_notes, with_long_context
 
 if TYPE_CHECKING:
     from genai_prices.types import ConditionalPrice, MatchLogic, ModelInfo, ModelPrice, PriceVariant, Provider
@@ -257,6 +257,7 @@ def book_rates(sale: Sale) -> Rates | None:
             source += f", {value}"
             notes += note
             settled.add(name)
+    by_kind = with_long_context(seller.id, info.id, by_kind)
     for surcharge in SURCHARGES:
         if surcharge.modifier not in settled and surcharge.covers(sale, seller.id, info.id):
             by_kind = {

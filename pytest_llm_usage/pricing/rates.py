@@ -58,6 +58,10 @@ class Rate:
         steps = tuple((above, EXACT.multiply(price, factor)) for above, price in self.steps)
         return Rate(EXACT.multiply(self.base, factor), steps)
 
+    def above(self, input_tokens: int, factor: Decimal) -> Rate:
+        """The same with one step: with more input tokens than this, all tokens cost `factor` times as much."""
+        return Rate(self.base, ((input_tokens, EXACT.multiply(self.base, factor)),))
+
     def at(self, input_tokens: int) -> Decimal:
         price = self.base
         for above, usd_per_million in self.steps:

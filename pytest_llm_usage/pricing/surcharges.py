@@ -1,4 +1,4 @@
-"""What genai-prices has no price for and the sellers publish: factors on the list price, and prices of single kinds.
+"""What genai-prices has no price for and the sellers publish: factors on the list price, steps of it, and prices of single kinds.
 
 Each row has its source. Where a seller publishes no rule, the list price stands with a note.
 """
@@ -10,9 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pytest_llm_usage.pricing.price import PER_ITEM
+from pytest_llm_usage.pricing.rates import Rate
 from pytest_llm_usage.pricing.sale import Sale
 
-__all__ = ["OWN_PRICES", "SURCHARGES", "TIER", "OwnPrice", "Surcharge", "own_prices", "terms_notes"]
+__all__ = [
+    "LONG_CONTEXTS",
+    "OWN_PRICES",
+    "SURCHARGES",
+    "TIER",
+    "LongContext",
+    "OwnPrice",
+    "Surcharge",
+    "own_prices",
+    "terms_notes",
+    "with_long_context",
+]
 
 
 #: What the service tier is called among the terms of a sale that are settled.
@@ -102,6 +115,53 @@ SURCHARGES = (
         for seller, (models, source) in _HALF_IN_A_BATCH.items()
     ),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongContext:
+    """What a seller takes for a request with a long input, where genai-prices has one price for all of its requests.
+
+    Attributes:
+        seller: genai-prices' id of the seller.
+        models: A pattern of the models, by the price book's ids.
+        above: With more input tokens than this, all tokens of the request cost more.
+        input: The factor on every price of the input.
+        output: The same of the output.
+        source: Where it is published.
+    """
+
+    seller: str
+    models: str
+    above: int
+    input: Decimal
+    output: Decimal
+    source: str
+
+
+LONG_CONTEXTS = (
+    LongContext(
+        seller="aws",
+        models=r"(?:global|regional)\.anthropic\.claude-sonnet-4-(?:5-)?2025",
+        above=200_000,
+        input=Decimal(2),
+        output=Decimal("1.5"),
+        source="https://claude.com/blog/1m-context",  # it names Amazon Bedrock and these prices
+    ),
+)
+
+
+def with_long_context(seller: str, model: str, by_kind: Mapping[str, Rate]) -> dict[str, Rate]:
+    """The prices with the steps of `LONG_CONTEXTS`; a price that has steps already keeps those."""
+    row = next((row for row in LONG_CONTEXTS if row.seller == seller and re.match(row.models, model)), None)
+    if row is None:
+        return dict(by_kind)
+    return {
+        kind: rate
+        if kind in PER_ITEM or rate.steps
+        else rate.above(row.above, row.output if kind.startswith("output") else row.input)
+        for kind, rate in by_kind.items()
+    }
+
 
 #: Regions (and other words in their place) at which a seller's list price is known to hold.
 _LIST_PRICE_REGIONS: Mapping[str, frozenset[str]] = {
