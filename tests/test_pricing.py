@@ -657,15 +657,19 @@ class TestWhen:
         assert price.source.endswith(f", {source}")
 
     def test_hours_of_the_day(self):
-        def at(text: str) -> Quote:
+        def at(text: str, model: str = "deepseek-v4-flash") -> Quote:
             moment = datetime.fromisoformat(f"{text}+00:00").timestamp()
-            return priced(PriceBook().quote(call("deepseek", "deepseek-v4-flash", 1_000, priced_at=moment)))
+            return priced(PriceBook().quote(call("deepseek", model, 1_000, priced_at=moment)))
 
-        assert at("2026-09-20T00:59:59").cost_usd == mtok("0.15", 1_000)
-        assert at("2026-09-20T01:00:00").cost_usd == mtok("0.3", 1_000)
-        assert at("2026-09-20T01:00:00").source.endswith(", 01:00 to 04:00 UTC")
+        assert at("2026-09-21T00:59:59").cost_usd == mtok("0.15", 1_000)
+        assert at("2026-09-21T01:00:00").cost_usd == mtok("0.3", 1_000)
+        assert at("2026-09-21T01:00:00").source.endswith(", 01:00 to 04:00 UTC")
         # Before the list price that they belong to, there were no such hours.
         assert at("2026-08-01T01:00:00").cost_usd == mtok("0.14", 1_000)
+        # Weekends are cheap all day, since the second of these days.
+        assert at("2026-08-22T01:00:00", "deepseek-v4-pro").cost_usd == mtok("1.32", 1_000)
+        assert at("2026-08-23T01:00:00", "deepseek-v4-pro").cost_usd == mtok("0.66", 1_000)
+        assert at("2026-09-26T01:00:00").cost_usd == at("2026-09-27T09:00:00").cost_usd == mtok("0.15", 1_000)
 
     def test_before_a_model_had_a_price(self, monkeypatch):
         from genai_prices import types

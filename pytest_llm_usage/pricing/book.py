@@ -199,7 +199,7 @@ class PriceBook:
             remarks.add(
                 f"{sale.named} bills fewer tokens than it counts, and does not say here how many: at most", at_most=True
             )
-        if "web_search" in items and sale.seller in SEARCHES_FREE_AT_FIRST:
+        if not items.keys().isdisjoint(("web_search", "map_search")) and sale.seller in SEARCHES_FREE_AT_FIRST:
             remarks.add(
                 f"searches that {sale.named} does not bill, the first of a day or a month, are in it: at most",
                 at_most=True,
@@ -285,8 +285,8 @@ def _items(sale: Sale, items: Mapping[str, int]) -> dict[str, int]:
     name = sale.names[0].rpartition("/")[2] if sale.names else ""
     if any(mark in name for mark in ALWAYS_SEARCH):
         counted.setdefault("web_search", 1)
-    if "web_search" in counted and name.startswith(SEARCH_ONCE_A_PROMPT):
-        counted["web_search"] = 1
+    if name.startswith(SEARCH_ONCE_A_PROMPT):
+        counted |= dict.fromkeys(counted.keys() & {"web_search", "map_search"}, 1)
     if "audio_second" in counted:
         counted["audio_second"] = max(counted["audio_second"], LEAST_SECONDS.get(sale.seller or "", 0))
     return counted

@@ -31,7 +31,7 @@ from pytest_llm_usage.pricing.billing_rules import (
 from pytest_llm_usage.pricing.price import PER_ITEM, per_million
 from pytest_llm_usage.pricing.rates import ENDLESS_DIGITS, Rate, Rates
 from pytest_llm_usage.pricing.sale import Sale
-from pytest_llm_usage.pricing.surcharges import SURCHARGES, TIER, own_prices, terms_notes, with_long_context
+from pytest_llm_usage.pricing.surcharges import SURCHARGES, TIER, holds, own_prices, terms_notes, with_long_context
 
 if TYPE_CHECKING:
     from genai_prices.types import ConditionalPrice, MatchLogic, ModelInfo, ModelPrice, PriceVariant, Provider
@@ -329,7 +329,7 @@ def _listed(info: ModelInfo, moment: datetime) -> ConditionalPrice | None:
     for price in info.prices:
         if isinstance(price.constraint, StartDateConstraint):
             has_begun = price.constraint.active(moment)
-        if price.constraint is None or (has_begun and price.constraint.active(moment)):
+        if price.constraint is None or (has_begun and holds(price.constraint, moment)):
             listed = price
     return listed
 

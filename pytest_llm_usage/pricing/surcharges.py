@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.pricing.rates import Rate
@@ -22,6 +24,7 @@ __all__ = [
     "LongContext",
     "OwnPrice",
     "Surcharge",
+    "holds",
     "own_prices",
     "terms_notes",
     "with_long_context",
@@ -233,6 +236,20 @@ OWN_PRICES = (
         usd={"input_image": Decimal("0.47")},
         source="https://cohere.com/pricing",
     ),
+    # Searches by Bing. Azure's own list of prices shows no number without an account.
+    OwnPrice(
+        seller="azure",
+        models=r"gpt-|o\d",
+        usd={"web_search": Decimal("0.014"), "web_search_preview": Decimal("0.014")},
+        source="https://github.com/microsoft/Foundry-Agent-Solution-Templates/blob/main/enterprise-knowledge-agent/docs/cost.md",
+    ),
+    # A prompt that was answered with places on a map; later models are billed by the query, whose number no answer tells.
+    OwnPrice(
+        seller="google",
+        models=r"gemini-2\.5",
+        usd={"map_search": Decimal("0.025")},
+        source="https://ai.google.dev/gemini-api/docs/maps-grounding#pricing",
+    ),
     OwnPrice(
         seller="openai",
         models=r"gpt-4o(?:-mini)?-search-preview",
@@ -248,7 +265,11 @@ OWN_PRICES = (
     OwnPrice(
         seller="openai",
         models=_REASONING,
-        usd={"web_search_preview": Decimal("0.01")},
+        usd={
+            "web_search": Decimal("0.01"),
+            "web_search_preview": Decimal("0.01"),
+            "file_search": Decimal("0.0025"),
+        },
         source=_OPENAI_PRICING,
     ),
     OwnPrice(
@@ -258,6 +279,24 @@ OWN_PRICES = (
         source=_OPENAI_PRICING,
     ),
 )
+
+
+#: Since this day what DeepSeek takes in the dearer hours of the day is not taken on Saturdays and Sundays, which
+#: genai-prices leaves out: https://api-docs.deepseek.com/quick_start/pricing
+_CHEAP_WEEKENDS_SINCE = date(2026, 8, 23)
+_DEAR_HOURS = (1, 6)
+
+
+def holds(constraint: Any, moment: datetime) -> bool:
+    """Whether the condition of a price holds at a moment."""
+    begin = getattr(constraint, "start_time", None)
+    is_weekend = moment.weekday() >= _SATURDAY and moment.date() >= _CHEAP_WEEKENDS_SINCE
+    if begin is not None and begin.hour in _DEAR_HOURS and is_weekend:
+        return False
+    return bool(constraint.active(moment))
+
+
+_SATURDAY = 5
 
 
 def own_prices(seller: str, names: tuple[str, ...]) -> Mapping[str, Decimal]:
