@@ -53,8 +53,9 @@ from pytest_llm_usage.plugin.idle import (
 )
 from pytest_llm_usage.plugin.missing_keys import shorten_missing_key, shorten_missing_key_of_module
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
+from pytest_llm_usage.plugin.replay_first import replay_first
 from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_hooks, safe_unless_idle
-from pytest_llm_usage.plugin.session import limit_session, name_workers_row
+from pytest_llm_usage.plugin.session import limit_session, name_workers_row, note_lost_worker
 from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
 from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SETTINGS, price_book
 from pytest_llm_usage.plugin.unseen import UNSEEN
@@ -123,6 +124,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.stash[CLOSERS] = ExitStack()
     limit_session(config, partial(unreported_calls, config))
+    replay_first(config)
     if (settings.orphans, settings.unplayed) != ("off", "off"):
         from pytest_llm_usage.plugin.orphans import Collection, OrphanCheck  # noqa: PLC0415 -- only where asked for
 
@@ -321,6 +323,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @safe
 def pytest_testnodedown(node: Any) -> None:
     """Takes in what went wrong in a worker of xdist."""
+    note_lost_worker(node)
     faults = getattr(node, "workeroutput", {}).get("llm_usage_faults", [])
     known = node.config.stash.setdefault(FAULTS, [])
     known += faults[1:] if known else faults

@@ -36,6 +36,7 @@ __all__ = [
     "attempt_at",
     "attempt_under_way",
     "begin",
+    "forget_attempt",
     "interrupted_attempt",
     "is_tracked",
     "report_attempt",
@@ -49,6 +50,8 @@ __all__ = [
 _RUN: pytest.StashKey[RunScope] = pytest.StashKey()
 #: The attempt that is under way, or the last one.
 _ATTEMPT: pytest.StashKey[Attempt] = pytest.StashKey()
+#: Calls that were no test's, of a report that nobody has seen.
+_UNREPORTED: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
 #: Of a test: its attempts that called a model.
 _EARLIER: pytest.StashKey[tuple[Attempt, ...]] = pytest.StashKey()
 
@@ -361,7 +364,10 @@ def run_scope(config: pytest.Config) -> RunScope:
 
 def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
     """The calls since the last time that were no test's, as plain data."""
-    return config.stash[_RUN].drain() if _RUN in config.stash else {}
+    kept = config.stash.get(_UNREPORTED, [])
+    config.stash[_UNREPORTED] = []
+    shared = kept + (config.stash[_RUN].drain().get("shared", []) if _RUN in config.stash else [])
+    return {"shared": shared} if shared else {}
 
 
 def begin(item: pytest.Item) -> Attempt:
@@ -386,6 +392,17 @@ def report_attempt(attempt: Attempt, report: pytest.TestReport) -> None:
             attempt.item.config.stash[SESSION_BUDGET].add(data)
         report.llm_usage = data  # type: ignore[attr-defined]
         report.user_properties.extend(attempt.properties())
+
+
+def forget_attempt(item: pytest.Item, report: pytest.TestReport) -> None:
+    """A test runs again as if it had not run: nobody has seen its report. What it carried of no test's calls is kept."""
+    item.stash[_EARLIER] = ()
+    data = getattr(report, "llm_usage", None)
+    if not data:
+        return
+    if SESSION_BUDGET in item.config.stash:
+        item.config.stash[SESSION_BUDGET].take_back({"attempts": data.get("attempts", ())})
+    item.config.stash[_UNREPORTED] = item.config.stash.get(_UNREPORTED, []) + data.get("shared", [])
 
 
 def interrupted_attempt(config: pytest.Config) -> tuple[str, dict[str, Any]] | None:

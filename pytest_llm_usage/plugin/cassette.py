@@ -20,7 +20,7 @@ from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way, run_scope
 from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings, unclaimed
 from pytest_llm_usage.plugin.stale import note
-from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, SETTINGS, fail, price_book
+from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
 from pytest_llm_usage.text import plural, shell_quoted, shown_path
 
@@ -92,7 +92,7 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
         note(item, "renamed", str(plain_path(cassette.renamed)))
     elif cassette.is_stale:
         note(item, "stale", shell_quoted(_typed(item)))
-    if cassette.is_stale and cassette.renamed is None and settings.plan:
+    if cassette.is_stale and cassette.renamed is None and _is_planned(item.config):
         _note_plan(item, cassette, settings)
     try:
         cassette.close(save=has_passed)
@@ -109,6 +109,10 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
             item.add_report_section("teardown", "recording", _of_failed(item, cassette, settings))
         elif cassette.policy.record_mode == "stale":
             note(item, "recorded", _typed(item))
+
+
+def _is_planned(config: pytest.Config) -> bool:
+    return config.stash[SETTINGS].plan or config.stash.get(REPLAYS_FIRST, False)
 
 
 def _note_plan(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
@@ -183,7 +187,7 @@ def opened_as(
             attempt = attempt_under_way(config)
             if cassette.is_stale and attempt is not None:
                 note(attempt.item, "stale", shell_quoted(_typed(attempt.item)))
-                if config.stash[SETTINGS].plan:
+                if _is_planned(config):
                     _note_plan(attempt.item, cassette, config.stash[SETTINGS])
         try:
             cassette.close(save=True)
@@ -250,7 +254,7 @@ def _policy(
     settings = config.stash[SETTINGS]
     # pytest-recording's own option is followed where it is given.
     record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
-    if settings.plan:
+    if settings.plan or (config.stash.get(REPLAYS_FIRST, False) and record in ("stale", "once", "new_episodes")):
         record = "none"
     default = file.parent / (settings.cassette_dir or "cassettes") / file.stem
     if settings.cassette_dir is not None or folder is None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_llm_usage.budget import spending
 from pytest_llm_usage.plugin.attempt import spent_by_no_test
 from pytest_llm_usage.plugin.failures import RunFailures
+from pytest_llm_usage.plugin.session import plan_verdict
 from pytest_llm_usage.plugin.stale import StaleTests
 from pytest_llm_usage.plugin.state import SETTINGS, price_book
 from pytest_llm_usage.plugin.unseen import UNSEEN, unseen_lines
@@ -121,6 +123,7 @@ class RunCollector:
 
     def _check_session(self, session: pytest.Session, settings: Settings) -> None:
         """Fails the run that spent more than it may, or of which that cannot be known; only says so where budgets warn."""
+        self._check_plan(session, settings)
         if self._run is None or not settings.session_limits or settings.budgets == "off":
             return
         breached = self._run.breached(settings.session_limits)
@@ -134,6 +137,18 @@ class RunCollector:
             session.shouldfail = verdict  # pytest's own words for a run that ended early: !!! … !!!
         left = len(self._collected - self._begun) if breached is not None else 0
         self._failures.add(session, f"{verdict}; {plural(left, 'test')} not run: session budget" if left else verdict)
+
+    def _check_plan(self, session: pytest.Session, settings: Settings) -> None:
+        """Fails the run whose stale tests cannot be recorded within its budget."""
+        verdict = self._stale.unrecorded
+        if settings.plan and self._stale.plans and settings.session_limits and settings.budgets == "fail":
+            from pytest_llm_usage.plugin.plan import planned_spending  # noqa: PLC0415 -- only where there is a plan
+
+            spent = spending(settings.session_limits, self._gathered().calls)
+            amounts = {name: amount for name, _, amount, _ in spent}
+            verdict = plan_verdict(settings.session_limits, amounts, planned_spending([*self._stale.plans.values()]))
+        if verdict:
+            self._failures.add(session, f"{verdict}; nothing was sent")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from pytest_llm_usage.budget import BUDGET_KINDS, Limits
 from pytest_llm_usage.cassettes.rerecording import Amount
 from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.plugin.session import PlannedSpending
 from pytest_llm_usage.text import columns, plural, told_apart, usd
 
-__all__ = ["plan_lines", "plan_verdict"]
+__all__ = ["plan_lines", "planned_spending"]
 
 _MOST_ROWS = 20
 _LONGEST_NAME = 40
@@ -93,27 +93,11 @@ def _to(amount: Amount) -> str:
     return usd(amount.most.quantize(_SMALLEST_USD, ROUND_CEILING, EXACT))
 
 
-def plan_verdict(limits: Limits, spent: Mapping[str, int | Decimal], plans: Iterable[Mapping[str, Any]]) -> str:
-    """Why recording would not fit into the budget of the run; empty where it would.
+def planned_spending(plans: Sequence[Mapping[str, Any]]) -> PlannedSpending:
+    """What some plans take.
 
     Args:
-        limits: What the run may spend.
-        spent: What it has spent already, by the names of the limits.
         plans: What `Rerecording.to_dict` gives, of each stale test.
     """
-    plans = list(plans)
-    for name, place in (("max_tokens", 1), ("max_cost", 2)):
-        limit = getattr(limits, name)
-        if limit is None:
-            continue
-        kind = BUDGET_KINDS[name]
-        amount, is_known = _sums(plans, place)
-        before = Decimal(spent.get(name, 0))
-        if EXACT.add(before, amount.most) > limit:
-            replayed = f", and {kind.shown(before)} are replayed" if before else ""
-            least = "" if is_known else ", as far as that is known"
-            return (
-                f"recording {plural(len(plans), 'stale test')} again may take up to {kind.shown(amount.most)}{least}{replayed}: "
-                f"limit {kind.shown_limit(limit)} ({limits.origins.get(name, name)})"
-            )
-    return ""
+    (tokens, knows_tokens), (cost, knows_cost) = _sums(plans, 1), _sums(plans, 2)
+    return PlannedSpending(len(plans), tokens.most, cost.most, is_known=knows_tokens and knows_cost)

@@ -9,23 +9,36 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from decimal import Decimal
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llm_usage.budget import Breach, Limits, spending
+from pytest_llm_usage.budget import BUDGET_KINDS, Breach, Limits, spending
+from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.plugin.safety import safe_hooks
 from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS
+from pytest_llm_usage.text import plural
 
 if TYPE_CHECKING:
     from pytest_llm_usage.ledger import Call
 
-__all__ = ["SESSION_BUDGET", "SessionBudget", "SpentRun", "limit_session", "name_workers_row"]
+__all__ = [
+    "SESSION_BUDGET",
+    "PlannedSpending",
+    "SessionBudget",
+    "SpentRun",
+    "limit_session",
+    "name_workers_row",
+    "note_lost_worker",
+    "plan_verdict",
+]
 
 #: Rows of the table: workers have the first half, processes that were forked the second.
 _ROWS = 4096
@@ -35,10 +48,31 @@ _BYTES = _ROWS * _CELLS * 8
 #: Cells hold whole numbers. What a process spent itself is counted exactly beside them.
 _UNITS = 10**9
 
+#: Cells of a row behind those of the limits: how far a process is with its plan, and what that takes.
+_STATE, _TOKENS, _COST, _TESTS = range(_CELLS - 4, _CELLS)
+_REPLAYING, _PLANNED, _JUDGED, _LOST = range(1, 5)
+
 #: What the processes of this run have spent together.
 SESSION_BUDGET: pytest.StashKey[SessionBudget] = pytest.StashKey()
 _TABLE: pytest.StashKey[Path] = pytest.StashKey()
 _WORKERS: pytest.StashKey[int] = pytest.StashKey()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSpending:
+    """What recording the stale tests of a process will take.
+
+    Attributes:
+        tests: How many there are.
+        tokens: Their tokens at most, as far as they are known.
+        cost_usd: What they cost at most, as far as that is known.
+        is_known: Whether that is all.
+    """
+
+    tests: int
+    tokens: Decimal
+    cost_usd: Decimal
+    is_known: bool
 
 
 class SessionBudget:
@@ -60,6 +94,7 @@ class SessionBudget:
         self._process = os.getpid()
         self._reported: dict[str, Decimal] = {}
         self._names = [name for name, *_ in spending(limits, ())]
+        self._is_alone = table is None
         if table is None:
             self._table = mmap.mmap(-1, _BYTES)
         else:
@@ -89,6 +124,58 @@ class SessionBudget:
                 verdict = Breach(name, limit, spent, 0, origin).verdict
                 return f"{verdict}\nThe budget of the whole run is spent: this call was not sent."
         return ""
+
+    # The plan of recording stale tests ---------------------------------------------------------------------------
+
+    def tell_plan(self, planned: PlannedSpending) -> None:
+        """All tests of this process have run; that is what recording its stale ones will take."""
+        first = self._row * _CELLS
+        self._cells[first + _TOKENS] = int(planned.tokens.to_integral_value(ROUND_CEILING))
+        self._cells[first + _COST] = int((planned.cost_usd * _UNITS).to_integral_value(ROUND_CEILING))
+        self._cells[first + _TESTS] = 2 * planned.tests + (not planned.is_known)
+        self._cells[first + _STATE] = _PLANNED
+
+    def leave_plan(self) -> None:
+        """It is not going to be known what recording the stale tests of this process takes."""
+        self._cells[self._row * _CELLS + _STATE] = _LOST
+
+    @property
+    def awaits_plans(self) -> bool:
+        """Whether other processes are still running tests."""
+        return _REPLAYING in self._cells[_STATE::_CELLS].tolist()
+
+    @property
+    def awaits_verdicts(self) -> bool:
+        """Whether other processes have not judged yet: what is spent from now on is not in what they add up."""
+        return _PLANNED in self._cells[_STATE::_CELLS].tolist()
+
+    def judge_plan(self) -> str:
+        """Why nothing may be recorded, by the plans of all processes; empty where it may."""
+        tokens, cost, tests = (self._cells[column::_CELLS].tolist() for column in (_TOKENS, _COST, _TESTS))
+        planned = PlannedSpending(
+            sum(count // 2 for count in tests),
+            Decimal(sum(tokens)),
+            Decimal(sum(cost)) / _UNITS,
+            is_known=not any(count % 2 for count in tests),
+        )
+        if _LOST in self._cells[_STATE::_CELLS].tolist():
+            verdict = "a worker ended before it was known what recording its stale tests costs"
+        elif self._is_alone and "PYTEST_XDIST_WORKER" in os.environ:
+            verdict = (
+                "workers on other machines cannot add up what recording their stale tests costs: leave out -n and --tx"
+            )
+        else:
+            verdict = plan_verdict(self._limits, {name: spent for name, _, spent, _ in self._spent()}, planned)
+        self._cells[self._row * _CELLS + _STATE] = _JUDGED
+        return verdict
+
+    def take_back(self, data: Mapping[str, Any]) -> None:
+        """Undoes `add`, of a test that runs again as if it had not run."""
+        reported = self._reported
+        self._reported = {}
+        self.add(data)
+        self._reported = {name: amount - self._reported.get(name, Decimal(0)) for name, amount in reported.items()}
+        self._write(self._reported)
 
     def _spent(self) -> list[tuple[str, int | Decimal, int | Decimal, str]]:
         """Each limit, what all processes have spent of it, and where it was set."""
@@ -121,6 +208,28 @@ class SessionBudget:
         """Lets the table go."""
         self._cells.release()
         self._table.close()
+
+
+def plan_verdict(limits: Limits, spent: Mapping[str, int | Decimal], planned: PlannedSpending) -> str:
+    """Why recording would not fit into the budget of the run; empty where it would, as far as that is known.
+
+    Args:
+        limits: What the run may spend.
+        spent: What it has spent already, by the names of the limits.
+        planned: What recording will take.
+    """
+    for name, most in (("max_tokens", planned.tokens), ("max_cost", planned.cost_usd)):
+        limit, before = getattr(limits, name), Decimal(spent.get(name, 0))
+        if not planned.tests or limit is None or EXACT.add(before, most) <= limit:
+            continue
+        kind = BUDGET_KINDS[name]
+        what = f"up to {kind.shown(most)}{'' if planned.is_known else ' and what is not known'}"
+        replayed = f" beside {kind.shown(before)} of what is replayed" if before else ""
+        return (
+            f"recording {plural(planned.tests, 'stale test')} again takes {what}{replayed}, "
+            f"limit {kind.shown_limit(limit)} ({limits.origins.get(name, name)})"
+        )
+    return ""
 
 
 class SpentRun:
@@ -162,6 +271,25 @@ def name_workers_row(node: Any) -> None:
     row = stash[_WORKERS] = stash.get(_WORKERS, -1) + 1
     if row < _ROWS // 2:
         node.workerinput["llm_usage_session"] = (str(stash[_TABLE]), row)
+        _set_state(stash[_TABLE], row, _REPLAYING)
+
+
+def note_lost_worker(node: Any) -> None:
+    """Tells the other workers not to wait for the plan of one that has ended, in whatever way."""
+    table, row = getattr(node, "workerinput", {}).get("llm_usage_session", ("", 0))
+    if table and Path(table).is_file() and _state(Path(table), row) == _REPLAYING:
+        _set_state(Path(table), row, _LOST)
+
+
+def _state(table: Path, row: int) -> int:
+    place = (row * _CELLS + _STATE) * 8
+    return int.from_bytes(table.read_bytes()[place : place + 8], sys.byteorder, signed=True)
+
+
+def _set_state(table: Path, row: int, state: int) -> None:
+    with table.open("r+b") as file:
+        file.seek((row * _CELLS + _STATE) * 8)
+        file.write(state.to_bytes(8, sys.byteorder, signed=True))
 
 
 def _new_table(closers: ExitStack) -> Path:

@@ -18,7 +18,7 @@ _MAX_NAMED = 12
 
 
 def note(item: pytest.Item, kind: str, value: Any) -> None:
-    """Notes something of a test's cassette: `stale`, `recorded`, or the `plan` of recording it again."""
+    """Notes something of a test's cassette: `stale`, `recorded`, `plan` (of recording it again) or `unrecorded` (why not)."""
     item.stash.setdefault(NOTES, {})[kind] = value
 
 
@@ -39,6 +39,8 @@ class StaleTests:
         self._is_plan = is_plan
         #: By test: what recording it again will cost.
         self.plans: dict[str, Mapping[str, Any]] = {}
+        #: Why nothing was recorded; empty where nothing was to be recorded, or it was.
+        self.unrecorded = ""
         self._stale: dict[str, None] = {}
         self._recorded: dict[str, None] = {}
 
@@ -48,6 +50,7 @@ class StaleTests:
             self._stale[notes["stale"]] = None
         if "plan" in notes:
             self.plans[notes["plan"]["test"]] = notes["plan"]
+        self.unrecorded = notes.get("unrecorded", self.unrecorded)
         if "recorded" in notes:
             self._recorded[notes["recorded"]] = None
 
@@ -69,7 +72,7 @@ class StaleTests:
         elif self._is_plan:
             terminalreporter.ensure_newline()
             terminalreporter.write_line("Plan: every recording matches; there is nothing to record again")
-        if self._is_plan and self._stale:
+        if self._stale and (self._is_plan or self.unrecorded):
             terminalreporter.write_line("Nothing was sent. Record them:")
             self._write_command(terminalreporter)
         # The failure of a single one ends in its command already.

@@ -28,6 +28,8 @@ RUN_FAILURES: pytest.StashKey[RunFailures] = pytest.StashKey()
 OPENED: pytest.StashKey[set[str]] = pytest.StashKey()
 #: Which cassettes belong to which tests.
 OWNERSHIP: pytest.StashKey[Ownership] = pytest.StashKey()
+#: Whether stale tests are not recorded yet, but kept until it is known what that costs.
+REPLAYS_FIRST: pytest.StashKey[bool] = pytest.StashKey()
 
 # Kept with a test.
 #: The open cassette of its own.

@@ -7,6 +7,8 @@ import pytest
 from counting_server import serving
 from test_rerecording import APP, FORTY, contents
 
+from pytest_llm_usage.money import plain
+
 COST = Decimal("0.000057")  # of one call of the app: 300 tokens in, 20 out
 
 
@@ -210,3 +212,127 @@ def test_where_all_matches_there_is_nothing_to_pay(project):
     result = project.runpytest("--llm-usage-plan")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["Plan: every recording matches; there is nothing to record again"])
+
+
+# Within a budget -----------------------------------------------------------------------------------------------------------
+
+
+def changed(project, numbers, count=12):
+    """Tests with recordings, of which some have changed since; nothing is counted of how they were recorded."""
+    project.makepyfile(test_it=FORTY.format(changed="()", count=count))
+    project.runpytest("--llm-usage-record=stale", "-n", "2").assert_outcomes(passed=count)
+    project.makepyfile(test_it=FORTY.format(changed=numbers, count=count))
+    project.provider.asked.clear()
+    return contents(project)
+
+
+def budget(amount):
+    return f"--session-max-cost={plain(amount)}"
+
+
+def test_below_the_plan_nothing_is_sent(project, plugin_args):
+    before = changed(project, "(3, 7, 11)")
+    limit = 21 * COST + 3 * COST  # what is replayed, and what is likely: answers may be longer
+    result = project.runpytest(*plugin_args, "--llm-usage-record=stale", budget(limit))
+    result.assert_outcomes(passed=9, failed=3)
+    assert not project.provider.asked
+    assert contents(project) == before
+    verdict = (
+        "FAILED llm-usage: recording 3 stale tests again takes up to $0.000208* beside $0.001197 of what is replayed, "
+        f"limit ${plain(limit)} (--session-max-cost); nothing was sent"
+    )
+    result.stdout.fnmatch_lines(["Plan: recording 3 stale tests again", "Nothing was sent. Record them:", verdict])
+
+
+def test_within_the_plan_the_stale_tests_alone_are_recorded(project, plugin_args):
+    before = changed(project, "(3, 7, 11)")
+    result = project.runpytest(*plugin_args, "--llm-usage-record=stale", budget(Decimal("0.00141")))
+    result.assert_outcomes(passed=12)
+    assert len(project.provider.asked) == 3
+    after = contents(project)
+    assert {name for name in before if before[name] != after[name]} == {"test[3].yaml", "test[7].yaml", "test[11].yaml"}
+    _, _, least, most = planned(result)
+    assert Decimal(least) <= 3 * COST <= Decimal(most)
+    # What the stale tests replayed before is not counted twice.
+    result.stdout.fnmatch_lines(
+        ["Recorded again: 3 tests (--llm-usage-record=stale)", "total *24 *7,200 *480 *0.00137"]
+    )
+    result.stdout.no_fnmatch_line("*Nothing was sent*")
+
+
+def test_a_budget_of_tokens_holds_for_the_plan_too(project):
+    changed(project, "(1,)", count=2)
+    result = project.runpytest("--llm-usage-record=stale", "--session-max-tokens=1280")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*takes up to 343 tokens beside 960 tokens of what is replayed, limit 1,280 *"])
+    assert not project.provider.asked
+    project.runpytest("--llm-usage-record=stale", "--session-max-tokens=1303").assert_outcomes(passed=2)
+
+
+def test_what_is_not_known_is_recorded_while_the_budget_lasts(project):
+    project.makepyfile(test_it="from app import ask\ndef test_new(llm_usage): ask('bird')")
+    result = project.runpytest("--llm-usage-record=stale", budget(COST))
+    result.assert_outcomes(passed=1)
+    assert len(project.provider.asked) == 1
+    result.stdout.fnmatch_lines(["test_it.py::test_new *[?] *[?] *[?]", "all *[?] *not known"])
+
+
+def test_a_stale_test_that_fails_while_it_is_recorded_stays_as_it_is(project):
+    code = "from app import ask\ndef test(llm_usage):\n    ask('{}')\n    assert {}"
+    project.makepyfile(test_it=code.format("bird", True))
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    before = contents(project)
+    project.makepyfile(test_it=code.format("fish", False))
+    result = project.runpytest("--llm-usage-record=stale", "--session-max-cost=1")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*not saved: the test failed (1 call, $0.000057 spent)"])
+    assert contents(project) == before
+
+
+def test_calls_of_wider_fixtures_are_not_lost_with_the_reports_that_are_kept(project):
+    code = """
+        import pytest
+        from app import ask
+
+        @pytest.fixture(scope="module")
+        def answer(llm_cassette):
+            with llm_cassette("shared"):
+                ask("shared")
+
+        def test(answer, llm_usage): ask("{text}")
+    """
+    project.makepyfile(test_it=code.format(text="bird"))
+    project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=1)
+    project.provider.asked.clear()
+    project.makepyfile(test_it=code.format(text="fish"))
+    result = project.runpytest("--llm-usage-record=stale", "--session-max-cost=1")
+    result.assert_outcomes(passed=1)
+    # The fixture is set up again, and replays again.
+    assert len(project.provider.asked) == 1
+    result.stdout.fnmatch_lines(["total *3 *900 *60 *0.00017"])
+
+
+def test_a_worker_that_dies_keeps_everything_from_being_sent(project):
+    project.makepyfile(
+        test_it="""
+        import os
+        import pytest
+        from app import ask
+
+        @pytest.mark.parametrize("number", range(6))
+        def test(number, llm_usage):
+            if number == 5:
+                os._exit(1)
+            ask("bird")
+        """
+    )
+    result = project.runpytest("-n", "2", "--llm-usage-record=stale", "--session-max-cost=1")
+    assert not project.provider.asked
+    result.stdout.fnmatch_lines(["FAILED llm-usage: a worker ended before it was known what *; nothing was sent"])
+
+
+def test_a_plan_beside_a_budget_says_whether_it_fits(project):
+    changed(project, "(1,)", count=2)
+    project.runpytest("--llm-usage-plan", budget(Decimal("0.0005"))).stdout.no_fnmatch_line("FAILED llm-usage*")
+    result = project.runpytest("--llm-usage-plan", budget(4 * COST))
+    result.stdout.fnmatch_lines(["FAILED llm-usage: recording 1 stale test again takes up to *; nothing was sent"])
