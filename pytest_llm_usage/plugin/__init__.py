@@ -52,12 +52,13 @@ from pytest_llm_usage.plugin.idle import (
     keep_from_running,
 )
 from pytest_llm_usage.plugin.missing_keys import shorten_missing_key, shorten_missing_key_of_module
+from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
 from pytest_llm_usage.plugin.replay_first import replay_first
 from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_hooks, safe_unless_idle
 from pytest_llm_usage.plugin.session import limit_session, name_workers_row, note_lost_worker
 from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
-from pytest_llm_usage.plugin.state import CLOSERS, RUN_FAILURES, SETTINGS, price_book
+from pytest_llm_usage.plugin.state import CASSETTE, CLOSERS, RUN_FAILURES, SETTINGS, price_book
 from pytest_llm_usage.plugin.unseen import UNSEEN
 from pytest_llm_usage.plugin.unseen_hooks import watch_unseen
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_taken
@@ -260,6 +261,9 @@ def pytest_runtest_makereport(
     attempt.note_outcome(report)
     if report.failed:
         shorten_missing_key(report, call)
+    if call.when == "call" and (cassette := item.stash.get(CASSETTE, None)) is not None:
+        note_sent(item, cassette, str(len(attempt.earlier)))
+        attach_notes(item, report)
     if call.when == "teardown":
         attach_notes(item, report)
         if attempt.outcome in ("failed", "error") and "usage_snapshot" in getattr(item, "fixturenames", ()):

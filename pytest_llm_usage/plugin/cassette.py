@@ -18,6 +18,7 @@ import pytest
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way, run_scope
+from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings, unclaimed
 from pytest_llm_usage.plugin.stale import note
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book
@@ -105,6 +106,7 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
     except CassetteError as error:
         fail(str(error))
     if cassette.recorded:
+        note_sent(item, cassette, str(len(attempt_at(item).earlier)))
         if not has_passed:
             item.add_report_section("teardown", "recording", _of_failed(item, cassette, settings))
         elif cassette.policy.record_mode == "stale":
@@ -185,6 +187,8 @@ def opened_as(
             yield
         finally:
             attempt = attempt_under_way(config)
+            if attempt is not None:
+                note_sent(attempt.item, cassette, name)
             if cassette.is_stale and attempt is not None:
                 note(attempt.item, "stale", shell_quoted(_typed(attempt.item)))
                 if _is_planned(config):

@@ -12,6 +12,7 @@ import pytest
 from pytest_llm_usage.budget import spending
 from pytest_llm_usage.plugin.attempt import spent_by_no_test
 from pytest_llm_usage.plugin.failures import RunFailures
+from pytest_llm_usage.plugin.progress import SpendingSoFar
 from pytest_llm_usage.plugin.session import plan_verdict
 from pytest_llm_usage.plugin.stale import StaleTests
 from pytest_llm_usage.plugin.state import SETTINGS, price_book
@@ -59,6 +60,7 @@ class RunCollector:
     def __init__(self, config: pytest.Config, failures: RunFailures, stale: StaleTests) -> None:
         self._config = config
         self._stale = stale
+        self._spending = SpendingSoFar(config)
         self._counts_tests = bool(config.stash[SETTINGS].session_limits)
         self._failures = failures
         self._run: Run | None = None
@@ -90,6 +92,7 @@ class RunCollector:
         # One hook for all that reports carry: it is called three times for every test.
         if notes := getattr(report, "llm_usage_cassette", None):
             self._stale.add(notes)
+            self._spending.add(report.nodeid, notes)
         data = getattr(report, "llm_usage", None)
         if not data:
             return

@@ -336,3 +336,45 @@ def test_a_plan_beside_a_budget_says_whether_it_fits(project):
     project.runpytest("--llm-usage-plan", budget(Decimal("0.0005"))).stdout.no_fnmatch_line("FAILED llm-usage*")
     result = project.runpytest("--llm-usage-plan", budget(4 * COST))
     result.stdout.fnmatch_lines(["FAILED llm-usage: recording 1 stale test again takes up to *; nothing was sent"])
+
+
+# While it records ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verbosity", [(), ("-q",), ("-v",)], ids=["", "q", "v"])
+def test_the_progress_line_shows_what_is_spent_while_it_records(project, plugin_args, verbosity):
+    project.makepyfile(test_it=FORTY.format(changed="()", count=2))
+    result = project.runpytest("--llm-usage-record=once", *verbosity, *plugin_args, "--color=no")
+    result.assert_outcomes(passed=2)
+    lines = [line for line in result.outlines if re.search(r"1,280 tokens \$0\.00023 \[100%\]", line)]
+    assert len(lines) == 1
+    assert len(lines[0]) < 80
+    if "-v" in verbosity:
+        result.stdout.fnmatch_lines(["* 640 tokens $0.00011 [[] 50%]*"])
+    result = project.runpytest(*verbosity, *plugin_args)
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*tokens $*%*")
+
+
+def test_lines_of_dots_keep_to_the_width_of_the_terminal(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    project.makepyfile(
+        test_it="def test_plain(): pass\n"
+        + "\n".join(f"def test_{n}(): pass" for n in range(120))
+        + "\nfrom app import ask\ndef test_0(llm_usage): ask('bird')"
+    )
+    project.makepyfile(test_a="from app import ask\ndef test_0(llm_usage): ask('bird')")
+    result = project.runpytest("--llm-usage-record=once")
+    lines = [line for line in result.outlines if line.endswith("%]")]
+    assert len(lines) > 2
+    assert {len(line) for line in lines} == {69}
+    assert all("320 tokens $0.00006" in line or "640 tokens $0.00011" in line for line in lines)
+
+
+@pytest.mark.parametrize("style", ["classic", "count", "times"])
+def test_other_styles_of_progress_are_as_pytest_has_them(project, style):
+    project.makepyfile(test_it=FORTY.format(changed="()", count=2))
+    result = project.runpytest("--llm-usage-record=once", "-o", f"console_output_style={style}")
+    result.assert_outcomes(passed=2)
+    (line,) = [line for line in result.outlines if line.startswith("test_it.py ..")]
+    assert ("1,280 tokens $0.00023" in line) == (style != "classic")

@@ -1,0 +1,89 @@
+"""What a run that records has spent so far, in the column where pytest shows how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llm_usage.money import plain, total
+from pytest_llm_usage.plugin.stale import NOTES
+from pytest_llm_usage.plugin.state import SETTINGS, price_book
+from pytest_llm_usage.text import tokens, usd
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.cassettes import OpenCassette
+
+__all__ = ["SpendingSoFar", "note_sent"]
+
+#: Columns that are kept free at the end of a line of dots.
+_COLUMNS = 26
+_NARROWEST = 60
+
+
+def note_sent(item: pytest.Item, cassette: OpenCassette, key: str) -> None:
+    """Notes what was paid for the answers that a cassette has recorded so far.
+
+    Args:
+        item: The test whose report takes the note to the process that prints.
+        cassette: The cassette.
+        key: What tells it apart from others of the same test; the last note of a key counts.
+    """
+    if not cassette.recorded:
+        return
+    from pytest_llm_usage.cassettes.rerecording import recorded_calls  # noqa: PLC0415 -- only while something is recorded
+
+    calls = recorded_calls(cassette.recorded, price_book(item.config, item.config.stash[SETTINGS].prices))
+    known = [call.cost_usd for call in calls]
+    cost = None if None in known else plain(total(cost for cost in known if cost is not None))
+    count = None if any(call.is_unknown for call in calls) else sum(call.billed_tokens or 0 for call in calls)
+    item.stash.setdefault(NOTES, {}).setdefault("sent", {})[key] = [count, cost]
+
+
+class SpendingSoFar:
+    """Adds up what tests note, and shows it beside pytest's percentage; as long as nothing was sent, nothing is shown.
+
+    Args:
+        config: pytest's.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._sent: dict[str, Mapping[str, Sequence[Any]]] = {}
+
+    def add(self, nodeid: str, notes: Mapping[str, Any]) -> None:
+        """Takes in what is noted of a test."""
+        if "sent" not in notes:
+            return
+        if not self._sent:
+            self._attach()
+        self._sent[nodeid] = {**self._sent.get(nodeid, {}), **notes["sent"]}
+
+    @property
+    def text(self) -> str:
+        """Tokens and USD; what is not known is told as that."""
+        rows = [row for of_test in self._sent.values() for row in of_test.values()]
+        counts, costs = [row[0] for row in rows], [row[1] for row in rows]
+        count = None if None in counts else sum(counts)
+        cost = None if None in costs else total(map(Decimal, costs))
+        return f"{tokens(count)} tokens {'' if cost is None else '$'}{usd(cost)}"
+
+    def _attach(self) -> None:
+        # Private, and the only way into that column; read in pytest 8.2 and 9.2. Without it, pytest's line is as it is.
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        message = getattr(reporter, "_get_progress_information_message", None)
+        if message is None or not hasattr(reporter, "_screen_width") or reporter._screen_width < _NARROWEST:  # noqa: SLF001
+            return
+        writer = self._config.get_terminal_writer()
+
+        def with_spending() -> str:
+            text, columns = f" {self.text}{message()}", writer.fullwidth - writer.width_of_current_line - 1
+            if len(text) > columns:
+                return str(message())
+            # pytest itself moves it to the right edge where a line is not full.
+            return text.rjust(columns) if self._config.option.verbose <= 0 else text
+
+        reporter._get_progress_information_message = with_spending  # noqa: SLF001
+        reporter._screen_width -= _COLUMNS  # noqa: SLF001
