@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, has_members
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
+from pytest_llm_usage.wire.providers.mistral import OCR
 from pytest_llm_usage.wire.providers.openai import IMAGES_SOURCE, OPENAI, OPENAI_SOURCE
 from pytest_llm_usage.wire.schema import UsageSchema
 
@@ -22,6 +25,13 @@ _PINECONE = UsageSchema(
 )
 
 FLAVOURS: tuple[Flavour, ...] = (
+    # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/mistral/mistral-ocr
+    replace(
+        OCR,
+        name="mistral-ocr-vertex",
+        home="google_vertexai",
+        path=r"/publishers/mistralai/models/(?P<model>mistral-ocr[^/:]*):rawPredict$",
+    ),
     # The zai SDK: `AsyncTaskStatus`, `AsyncCompletion`.
     Flavour(
         name="zai-async",

@@ -9,6 +9,20 @@ from pytest_llm_usage.wire.schema import UsageSchema
 
 _ANNOTATIONS = ("document_annotation", "pages[].images[].image_annotation")
 
+#: Billed by the page; one that was annotated has another price. The mistralai SDK: `OCRResponse`.
+OCR = Flavour(
+    name="mistral-ocr",
+    home="mistral",
+    path=r"/ocr$",
+    request=("document",),
+    sources=(Source(("usage_info",), UsageSchema(input=(), other_units=("pages_processed",), tokens_unsaid=True)),),
+    items=(
+        BilledItems("page", ("usage_info.pages_processed",), is_billed=lambda _: False, unless=_ANNOTATIONS),
+        BilledItems("annotated_page", ("usage_info.pages_processed",), is_billed=lambda _: False, only_if=_ANNOTATIONS),
+    ),
+    response_id=(),
+)
+
 FLAVOURS: tuple[Flavour, ...] = (
     # https://docs.mistral.ai/api/endpoint/beta/conversations
     Flavour(
@@ -41,19 +55,5 @@ FLAVOURS: tuple[Flavour, ...] = (
         answered_by=("openai-chat", "openai-embeddings", "mistral-conversations"),
         kind="batch-results",
     ),
-    # Billed by the page; one that was annotated has another price. The mistralai SDK: `OCRResponse`.
-    Flavour(
-        name="mistral-ocr",
-        home="mistral",
-        path=r"/ocr$",
-        request=("document",),
-        sources=(Source(("usage_info",), UsageSchema(input=(), other_units=("pages_processed",), tokens_unsaid=True)),),
-        items=(
-            BilledItems("page", ("usage_info.pages_processed",), is_billed=lambda _: False, unless=_ANNOTATIONS),
-            BilledItems(
-                "annotated_page", ("usage_info.pages_processed",), is_billed=lambda _: False, only_if=_ANNOTATIONS
-            ),
-        ),
-        response_id=(),
-    ),
+    OCR,
 )

@@ -336,7 +336,7 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="openai-images",
         home="openai",
-        path=r"/images/(?:generations|edits|variations)$",
+        path=r"(?:/deployments/(?P<deployment>[^/]+))?/images/(?:generations|edits|variations)$",
         sources=(IMAGES_SOURCE,),
         # The openai SDK: `SvgUsage`.
         tools=(ToolUsage(kind="svg", paths=("svg_usage",), schema=OPENAI, model=("model",)),),
@@ -374,7 +374,7 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="openai-audio",
         home="openai",
-        path=r"/audio/(?:transcriptions|translations|speech)$",
+        path=r"(?:/deployments/(?P<deployment>[^/]+))?/audio/(?:transcriptions|translations|speech)$",
         sources=(Source(("usage",), _SPEECH), Source(("",), _SPEECH_IN_FULL)),
         end=rb'"(?:transcript\.text|transcription|speech\.audio)\.done"',
     ),

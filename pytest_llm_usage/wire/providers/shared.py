@@ -8,6 +8,7 @@ from pytest_llm_usage.wire.flavour import Flavour, Source, holds_embeddings
 from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.providers.cohere import COHERE
 from pytest_llm_usage.wire.providers.openai import OPENAI_INPUT
+from pytest_llm_usage.wire.schema import UsageSchema
 
 #: Text by the token, pictures by the pixel. The voyageai SDK: `MultimodalEmbeddingsObject`.
 _VOYAGE_MULTIMODAL = replace(
@@ -39,6 +40,7 @@ FLAVOURS: tuple[Flavour, ...] = (
             r"/(?:(?:contextualized)?embeddings(?:/multimodal)?|v1/embedding/(?:text|image))$"
         ),
         looks=holds_embeddings,
-        sources=(Source(("usage",), OPENAI_INPUT),),
+        # GigaChat states the tokens beside each vector: `EmbeddingsUsage` of the gigachat SDK.
+        sources=(Source(("usage",), OPENAI_INPUT), Source(("",), UsageSchema(input=("data[].usage.prompt_tokens",)))),
     ),
 )

@@ -10,6 +10,7 @@ from documented import (
     bedrock,
     compatible,
     edges,
+    edges_hosts,
     edges_others,
     further,
     google,
@@ -30,4 +31,5 @@ ROWS = (
     *agents.ROWS,
     *edges.ROWS,
     *edges_others.ROWS,
+    *edges_hosts.ROWS,
 )

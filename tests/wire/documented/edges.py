@@ -738,6 +738,7 @@ OTHER_ROWS = (
 
 # --- Anthropic --------------------------------------------------------------------------------------------------------
 
+DAY_ONE = "2026-09-01T00:00:00Z"
 MESSAGES = "https://docs.anthropic.com/en/api/messages"
 CLAUDE_PRICES = "https://platform.claude.com/docs/en/about-claude/pricing"
 
