@@ -6,8 +6,11 @@
 #   make test-langchain-tests   the suite on the releases that langchain-tests pins
 #   make test-lowest            the suite on the lowest releases that pyproject.toml allows
 #   make test-pytest-8          the tests of pytest and syrupy on the lowest releases of these two
+#   make test-pre               the suite on pre-releases of pytest, vcrpy, syrupy, langchain-core and genai-prices
 #   make test-frameworks        the tests with aioboto3, litellm, instructor, pydantic-ai and openai-agents
+#   make coverage               lines and branches of each package, against the floors in scripts/coverage_floors.py
 #   make wheel                  build the package as a release does, check it, and try it in an environment of its own
+#   make contributor            a fresh clone, CONTRIBUTING's commands, one worked change, the checks
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
 #   make lint                   ruff, mypy, import-linter, codespell, and zizmor for the workflows
 #   make text                   the pages: spelling, words, links inside, no sentence twice
@@ -29,12 +32,22 @@ new_enough = import sys, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(or $(shell for python in python3 python python3.13 python3.12 python3.11; do \
 	$$python -c "$(new_enough)" 2>/dev/null && { command -v $$python; break; }; done),\
 	$(error Python 3.11 or later is not in PATH; name it: make PYTHON=/path/to/python3.11))
+# Where an environment has its programs.
+bin := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 JOBS ?= auto
 SECONDS ?= 600
 EXAMPLES := quickstart agent ci
+PRE := pytest vcrpy syrupy langchain-core genai-prices
 QUICK := tests/test_usage.py tests/test_ledger.py tests/test_money.py tests/test_budget.py tests/test_compare.py \
 	tests/test_text.py tests/test_pricing.py tests/tracker tests/report tests/wire --ignore=tests/wire/test_corpus.py
+
+# All but what types the commands of README, docs and workflows, and builds or copies the package. What is deselected counts what
+# Python makes in a frame, and a tracer makes something in each.
+COVERED := tests --ignore=tests/test_readme.py --ignore=tests/test_docs.py --ignore=tests/test_pipelines.py \
+	--ignore=tests/test_worked_changes.py --ignore=tests/test_types.py --ignore=tests/test_ci_run.py \
+	--ignore=tests/plugin/test_surroundings.py --ignore=tests/cassettes/test_network_table.py \
+	--deselect=tests/tracker/test_callsite.py::test_no_garbage_collection_begins_while_frames_are_listed
 
 # What hangs on pytest's and syrupy's releases.
 PYTEST_8 := tests/test_other_plugins.py tests/test_snapshot.py $(foreach name,guards reruns sections settings \
@@ -43,77 +56,90 @@ PYTEST_8 := tests/test_other_plugins.py tests/test_snapshot.py $(foreach name,gu
 
 # uv resolves in seconds and knows the lowest releases; it is installed into each environment. It takes the system's
 # certificates, so that it works behind a proxy that has its own.
-install = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upgrade pip uv \
-	&& $(1)/bin/uv pip install --quiet --system-certs --python $(1)/bin/python --editable . $(2) && touch $@
+install = $(PYTHON) -m venv $(1) && $(1)/$(bin)/python -m pip install --quiet --upgrade pip uv \
+	&& $(1)/$(bin)/uv pip install --quiet --system-certs --python $(1)/$(bin)/python --editable . $(2) && touch $@
 
-.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-frameworks test-network test-page bench-page wheel \
-	fuzz lint text bench record readme reference docs links release-check clean
+.PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-pre test-frameworks test-network test-page bench-page wheel \
+	coverage contributor fuzz lint text bench record readme reference docs links release-check clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
-	set -e; for name in $(EXAMPLES); do .venv/bin/python -m pytest -p no:asyncio examples/$$name; done
+	set -e; for name in $(EXAMPLES); do .venv/$(bin)/python -m pytest -p no:asyncio examples/$$name; done
 
 test test-latest: .venv/installed
-	.venv/bin/python -m pytest -n $(JOBS) $(ARGS)
+	.venv/$(bin)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-quick: .venv/installed
-	.venv/bin/python -m pytest -n $(JOBS) $(QUICK) $(ARGS)
+	.venv/$(bin)/python -m pytest -n $(JOBS) $(QUICK) $(ARGS)
 
 test-langchain-tests: .venv-langchain-tests/installed
-	.venv-langchain-tests/bin/python -m pytest -n $(JOBS) $(ARGS)
+	.venv-langchain-tests/$(bin)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-lowest: .venv-lowest/installed
-	.venv-lowest/bin/python -m pytest -n $(JOBS) $(ARGS)
+	.venv-lowest/$(bin)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-pytest-8: .venv-pytest-8/installed
-	.venv-pytest-8/bin/python -m pytest -p no:snapshot -p no:vcr -n $(JOBS) $(PYTEST_8) $(ARGS)
+	.venv-pytest-8/$(bin)/python -m pytest -p no:snapshot -p no:vcr -n $(JOBS) $(PYTEST_8) $(ARGS)
+
+test-pre: .venv-pre/installed
+	.venv-pre/$(bin)/python -m pytest -n $(JOBS) $(ARGS)
 
 test-frameworks: .venv-frameworks/installed
-	.venv-frameworks/bin/python -m pytest -n $(JOBS) tests/plugin/test_every_client.py \
+	.venv-frameworks/$(bin)/python -m pytest -n $(JOBS) tests/plugin/test_every_client.py \
 		tests/test_raw_clients.py tests/test_litellm_prices.py -k 'framework or every_client' $(ARGS)
 
 test-network: .venv-network/installed
-	.venv-network/bin/python -m pytest tests/cassettes/test_network_table.py $(ARGS)
+	.venv-network/$(bin)/python -m pytest tests/cassettes/test_network_table.py $(ARGS)
 
 test-page: .venv-page/installed
-	.venv-page/bin/python -m pytest tests/report/test_page_in_browser.py $(ARGS)
+	.venv-page/$(bin)/python -m pytest tests/report/test_page_in_browser.py $(ARGS)
 
 bench-page: .venv-page/installed
-	.venv-page/bin/python -m benchmarks.page
+	.venv-page/$(bin)/python -m benchmarks.page
+
+coverage: .venv-coverage/installed
+	.venv-coverage/$(bin)/coverage erase
+	.venv-coverage/$(bin)/coverage run -m pytest -n $(JOBS) $(COVERED) $(ARGS)
+	.venv-coverage/$(bin)/coverage combine --quiet
+	.venv-coverage/$(bin)/coverage json --quiet -o .coverage.json
+	.venv-coverage/$(bin)/python scripts/coverage_floors.py .coverage.json
 
 wheel: .venv-wheel/installed
-	.venv-wheel/bin/python scripts/wheel.py $(DIST)
+	.venv-wheel/$(bin)/python scripts/wheel.py $(if $(DIST),--dist $(DIST)) $(if $(SBOM),--sbom $(SBOM))
+
+contributor:
+	$(PYTHON) scripts/contributor.py
 
 fuzz: .venv/installed
-	.venv/bin/python tests/fuzz.py $(SECONDS)
+	.venv/$(bin)/python tests/fuzz.py $(SECONDS)
 
 lint: .venv/installed
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-	.venv/bin/codespell
-	.venv/bin/zizmor --offline --quiet .github examples/ci/.github action.yml
+	.venv/$(bin)/ruff check
+	.venv/$(bin)/ruff format --check
+	.venv/$(bin)/mypy
+	.venv/$(bin)/lint-imports
+	.venv/$(bin)/codespell
+	.venv/$(bin)/zizmor --offline --quiet .github examples/ci/.github action.yml
 
 text: .venv/installed
-	.venv/bin/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples
-	.venv/bin/python -m pytest tests/test_links.py tests/test_prose.py
+	.venv/$(bin)/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples
+	.venv/$(bin)/python -m pytest tests/test_links.py tests/test_prose.py
 
 bench: .venv/installed
-	.venv/bin/python -m benchmarks
+	.venv/$(bin)/python -m benchmarks
 
 record: .venv/installed
-	.venv/bin/python examples/record.py
+	.venv/$(bin)/python examples/record.py
 
 readme: .venv/installed
-	.venv/bin/python tests/test_readme.py
-	.venv/bin/python tests/test_docs.py
+	.venv/$(bin)/python tests/test_readme.py
+	.venv/$(bin)/python tests/test_docs.py
 
 reference: .venv/installed
-	.venv/bin/python scripts/reference.py
+	.venv/$(bin)/python scripts/reference.py
 
 docs: .venv-docs/installed
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --site-dir .site
+	NO_MKDOCS_2_WARNING=1 .venv-docs/$(bin)/mkdocs build --strict --site-dir .site
 
 links:
 	$(PYTHON) scripts/links.py
@@ -122,7 +148,7 @@ release-check:
 	$(PYTHON) scripts/release_check.py $(TAG)
 
 clean:
-	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-frameworks .venv-network .venv-page .venv-docs .venv-wheel .site
+	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-pre .venv-coverage .venv-frameworks .venv-network .venv-page .venv-docs .venv-wheel .site
 
 .venv/installed: pyproject.toml
 	$(call install,.venv,--group dev --upgrade)
@@ -135,6 +161,13 @@ clean:
 
 .venv-pytest-8/installed: pyproject.toml
 	$(call install,.venv-pytest-8,--group pytest-8)
+
+# Pre-releases of these packages, and of no other.
+.venv-pre/installed: pyproject.toml
+	$(call install,.venv-pre,--group test --group providers --upgrade $(foreach name,$(PRE),--prerelease-package $(name)=allow))
+
+.venv-coverage/installed: pyproject.toml
+	$(call install,.venv-coverage,--group test --group providers --group coverage)
 
 .venv-frameworks/installed: pyproject.toml
 	$(call install,.venv-frameworks,--group test --group frameworks)
@@ -149,11 +182,11 @@ clean:
 
 # The pages need no package but their builder.
 .venv-docs/installed: pyproject.toml
-	$(PYTHON) -m venv .venv-docs && .venv-docs/bin/python -m pip install --quiet --upgrade pip uv \
-		&& .venv-docs/bin/uv pip install --quiet --system-certs --python .venv-docs/bin/python --group docs && touch $@
+	$(PYTHON) -m venv .venv-docs && .venv-docs/$(bin)/python -m pip install --quiet --upgrade pip uv \
+		&& .venv-docs/$(bin)/uv pip install --quiet --system-certs --python .venv-docs/$(bin)/python --group docs && touch $@
 
 .venv-wheel/installed: pyproject.toml
-	$(PYTHON) -m venv .venv-wheel && .venv-wheel/bin/python -m pip install --quiet --upgrade pip uv \
-		&& .venv-wheel/bin/uv pip install --quiet --system-certs --python .venv-wheel/bin/python --group wheel && touch $@
+	$(PYTHON) -m venv .venv-wheel && .venv-wheel/$(bin)/python -m pip install --quiet --upgrade pip uv \
+		&& .venv-wheel/$(bin)/uv pip install --quiet --system-certs --python .venv-wheel/$(bin)/python --group wheel && touch $@
 
 comma := ,

@@ -7,15 +7,19 @@
 * In an environment of its own, what a newcomer types passes against the wheel: README, the tutorial, the first page of the
   documentation. So do the type checks of users' code.
 
-What passed is copied to a new folder where one is named: `make wheel DIST=dist`.
+What passed is copied to new folders where they are named: `make wheel DIST=dist SBOM=sbom`. The second one gets a bill of materials
+(CycloneDX): what an environment of its own holds into which nothing but the wheel was installed.
 """
 
+import argparse
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from email import message_from_string
@@ -101,8 +105,37 @@ def try_out(wheel: Path, folder: Path) -> None:
     run(python, "-P", "-m", "pytest", *options, *tests, cwd=ROOT, env=environment)
 
 
+def bill_of_materials(wheel: Path, folder: Path) -> Path:
+    """What comes with the wheel, as CycloneDX has it; `folder` is for an environment that holds nothing else."""
+    run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, folder)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    run(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--system-certs", "--python", python, wheel)
+    file = folder / "pytest-llm-usage.cdx.json"
+    options = (
+        "--pyproject",
+        ROOT / "pyproject.toml",
+        "--mc-type",
+        "library",
+        "--output-reproducible",
+        "--validate",
+        "-o",
+        file,
+    )
+    environment = {"SOURCE_DATE_EPOCH": EPOCH} | os.environ
+    run(sys.executable, "-m", "cyclonedx_py", "environment", python, *options, env=environment)
+    held = {component["name"].lower() for component in json.loads(file.read_text(encoding="utf-8"))["components"]}
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    if missing := {re.match(r"[\w-]+", name)[0] for name in needed} - held:  # type: ignore[index]
+        sys.exit(f"{file.name}: lacks {sorted(missing)}")
+    return file
+
+
 def main() -> None:
     """Builds, checks and tries."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--dist", type=Path, help="a new folder for the wheel and the sdist")
+    parser.add_argument("--sbom", type=Path, help="a new folder for the bill of materials")
+    wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         for part in ("one", "two", "dist", "again"):
@@ -118,10 +151,12 @@ def main() -> None:
         check_contents(wheel)
         check_description(wheel)
         try_out(wheel, folder / "environment")
-        for target in map(Path, sys.argv[1:]):
-            target.mkdir()
-            for file in first:
-                shutil.copy(file, target)
+        bill = bill_of_materials(wheel, folder / "wheel-alone")
+        for target, files in ((wanted.dist, first), (wanted.sbom, [bill])):
+            if target is not None:
+                target.mkdir()
+                for file in files:
+                    shutil.copy(file, target)
     print(f"{wheel.name} and {sdist.name}: checked, the same bytes twice, tried in an environment of its own")
 
 

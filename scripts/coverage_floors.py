@@ -1,0 +1,95 @@
+# ruff: noqa: T201 -- a command prints
+"""Holds each package's coverage against its floor (`make coverage`): python scripts/coverage_floors.py coverage.json
+
+The floors are what was measured, rounded down: lines and branches, without the recordings beside the repository. A package that is new
+has no floor and fails; a floor is only ever raised.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "pytest_llm_usage"
+
+#: Percent of lines and branches, by package (or module) of `pytest_llm_usage`.
+FLOORS: Mapping[str, int] = {
+    "anatomy": 89,
+    "atomic": 93,
+    "billing": 100,
+    "budget": 97,
+    "cassettes": 57,
+    "cli": 70,
+    "compare": 99,
+    "credentials": 67,
+    "encoding": 96,
+    "errors": 100,
+    "http_clients": 53,
+    "import_hook": 91,
+    "input_by_part": 95,
+    "langchain": 86,
+    "ledger": 100,
+    "money": 100,
+    "plugin": 68,
+    "pricing": 99,
+    "report": 94,
+    "settings": 78,
+    "snapshot": 86,
+    "text": 93,
+    "tracker": 91,
+    "upstream": 93,
+    "usage": 100,
+    "wire": 99,
+}
+
+
+def packages() -> set[str]:
+    """The packages, and the modules beside them."""
+    found = {
+        path.name.removesuffix(".py")
+        for path in PACKAGE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    return found - {"__init__"}
+
+
+def measured(report: Mapping[str, Any]) -> dict[str, float]:
+    """Percent by package, from what `coverage json` wrote."""
+    counted: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for name, file in report["files"].items():
+        path = ROOT / name
+        if not path.is_relative_to(PACKAGE):
+            continue  # a copy of the package that a test made
+        package = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        summary = file["summary"]
+        counted[package][0] += summary["covered_lines"] + summary.get("covered_branches", 0)
+        counted[package][1] += summary["num_statements"] + summary.get("num_branches", 0)
+    return {
+        name: 100 * covered / total if total else 100.0
+        for name, (covered, total) in counted.items()
+        if name != "__init__"
+    }
+
+
+def faults(percents: Mapping[str, float], floors: Mapping[str, int] = FLOORS) -> list[str]:
+    """What is below its floor, a line each."""
+    found = [
+        f"{name}: {percents.get(name, 0):.1f} %, floor {floor} %"
+        for name, floor in floors.items()
+        if percents.get(name, 0) < floor
+    ]
+    return found + [
+        f"{name}: has no floor in {Path(__file__).name}" for name in sorted(percents.keys() - floors.keys())
+    ]
+
+
+if __name__ == "__main__":
+    percents = measured(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    for name in sorted(percents):
+        print(f"{name:16} {percents[name]:6.1f} %  floor {FLOORS.get(name, '-')}")
+    sys.exit("\n".join(faults(percents)) or None)
