@@ -1081,6 +1081,21 @@ class TestExplain:
         )
 
 
+def test_the_book_is_read_behind_the_back_of_coverage_and_debuggers():
+    script = (
+        "import sys\n"
+        "from pytest_llm_usage.pricing import PriceBook\n"
+        "seen = set()\n"
+        "def trace(frame, event, arg): seen.add(frame.f_globals.get('__name__', '').partition('.')[0])\n"
+        "sys.settrace(trace)\n"
+        "PriceBook().read_ahead()\n"
+        "assert sys.gettrace() is trace\n"
+        "import colorsys\n"
+        "assert 'colorsys' in seen and 'genai_prices' in sys.modules and 'genai_prices' not in seen, seen"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_genai_prices_is_not_imported_before_the_first_price():
     script = (
         "import sys; from pytest_llm_usage.pricing import PriceBook\n"

@@ -52,6 +52,7 @@ from pytest_llm_usage.plugin.idle import (
     keep_from_running,
 )
 from pytest_llm_usage.plugin.missing_keys import shorten_missing_key, shorten_missing_key_of_module
+from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead, read_prices_ahead_of
 from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
 from pytest_llm_usage.plugin.replay_first import replay_first
@@ -165,7 +166,7 @@ def pytest_make_collect_report(
     """Notes tests that would be given the same cassette."""
     report = yield
     if report.failed:
-        shorten_missing_key_of_module(report)
+        shorten_missing_key_of_module(report, collector)
     note_names(report, collector)
     return report
 
@@ -174,6 +175,7 @@ def pytest_make_collect_report(
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Warns of markers without effect; keeps usage snapshots of tests that are not run from syrupy's other extensions."""
     warn_of_idle_markers(session)
+    read_prices_ahead(session)  # where limits on costs may need them
     if not hasattr(session.config, "_syrupy"):
         return
     folder = getattr(session.config.option, "snapshot_dirname", "__snapshots__")  # an option since syrupy 5
@@ -192,6 +194,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Calls belong to this attempt at the test from now on."""
     attempt = begin(item)
     open_cassette_first(item)
+    read_prices_ahead_of(item)
     try:
         result = yield
     except (KeyboardInterrupt, pytest.exit.Exception):
@@ -260,7 +263,7 @@ def pytest_runtest_makereport(
     attempt = attempt_at(item)
     attempt.note_outcome(report)
     if report.failed:
-        shorten_missing_key(report, call)
+        shorten_missing_key(item, report, call)
     if call.when == "call" and (cassette := item.stash.get(CASSETTE, None)) is not None:
         note_sent(item, cassette, str(len(attempt.earlier)))
         attach_notes(item, report)

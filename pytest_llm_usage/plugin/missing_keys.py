@@ -9,25 +9,38 @@ import pytest
 __all__ = ["shorten_missing_key", "shorten_missing_key_of_module"]
 
 
-def shorten_missing_key(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
-    """Puts two lines in the place of the traceback of a test, where all it says is that a key is missing."""
+def shorten_missing_key(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """Puts two lines in the place of the traceback of a test, where all it says is that a key is missing.
+
+    A suite without a test that asks for `llm_usage` keeps its own: there is nothing that it could replay.
+    """
     if report.failed and call.excinfo is not None:
         text = _explanation(call.excinfo.value)
-        if text:
+        if text and any("llm_usage" in getattr(each, "fixturenames", ()) for each in item.session.items):
             report.longrepr = text
 
 
-def shorten_missing_key_of_module(report: pytest.CollectReport) -> None:
-    """The same, of a module that makes a client when it is imported."""
+def shorten_missing_key_of_module(report: pytest.CollectReport, collector: pytest.Collector) -> None:
+    """The same, of a module that makes a client when it is imported, where it or pytest's configuration names `llm_usage`."""
     call = getattr(report, "call", None)
     error = getattr(getattr(call, "excinfo", None), "value", None)
     # pytest raises an error of its own from the module's.
     while error is not None:
         text = _explanation(error)
         if text:
-            report.longrepr = text
+            if _names_llm_usage(collector):
+                report.longrepr = text
             return
         error = error.__cause__ or error.__context__
+
+
+def _names_llm_usage(collector: pytest.Collector) -> bool:
+    if "llm_usage" in collector.config.getini("usefixtures"):
+        return True
+    try:
+        return b"llm_usage" in collector.path.read_bytes()
+    except OSError:
+        return False
 
 
 def _explanation(error: BaseException) -> str | None:

@@ -76,6 +76,11 @@ class PriceBook:
         files = dict.fromkeys(re.sub(r":\d+$", "", entry.where) for entry in self._entries)
         return ", ".join([*files, book_name()])
 
+    def read_ahead(self) -> None:
+        """Read now what the first price needs: that may come within an event loop, which must not wait for a disk."""
+        shipped_providers()
+        book_name()
+
     def quote(self, call: Call) -> Quote:
         """What `call` costs. Never raises, whatever the call says.
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.errors import NoPriceError
+from pytest_llm_usage.import_hook import untraced
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.pricing.billing_rules import (
     AUDIO_AS_TEXT,
@@ -92,7 +93,8 @@ def shipped_providers() -> Mapping[str, Provider]:
     Importing it takes about 0.2 s where pydantic and httpx2 are loaded already, and 0.4 s where not: most of it builds
     the 2,400 models, one object after the other; so it happens at the first read of a cost and not before.
     """
-    from genai_prices.data import providers  # noqa: PLC0415
+    with untraced():
+        from genai_prices.data import providers  # noqa: PLC0415
 
     return {provider.id: provider for provider in providers}
 

@@ -171,6 +171,66 @@ REPLAYED = """
 """
 
 
+COSTS = """
+    import pytest
+    from asking import _by_openai_async
+
+    @pytest.mark.asyncio
+    async def test_a_limit_of_the_run():
+        for number in range(2):
+            await _by_openai_async(f"{number} [8 4]")
+
+    @pytest.mark.asyncio
+    @pytest.mark.llm_budget(max_cost=1)
+    async def test_a_limit_of_its_own():
+        for number in range(2):
+            await _by_openai_async(f"{number} [8 4]")
+
+    @pytest.mark.asyncio
+    async def test_read(llm_usage):
+        await _by_openai_async("one [8 4]")
+        assert llm_usage.cost > 0
+"""
+
+#: Refuses to import genai-prices, which reads its files then, while a loop runs in the thread.
+NO_PRICES_IN_A_LOOP = """
+    import asyncio
+    import sys
+
+    import openai
+    import pytest
+
+    openai.AsyncOpenAI(api_key="dummy-key")
+
+    class InALoop:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] == "genai_prices":
+                try:
+                    asyncio.get_running_loop()
+                except RuntimeError:
+                    return None
+                raise AssertionError(f"{name} is read in an event loop")
+
+    sys.meta_path.insert(0, InALoop())
+"""
+
+
+@pytest.mark.parametrize("test", ["test_a_limit_of_the_run", "test_a_limit_of_its_own", "test_read"])
+def test_prices_are_read_before_the_loop_runs(pytester, monkeypatch, test):
+    with serving() as server:
+        monkeypatch.setenv("PROVIDER_URL", server.url)
+        pytester.makepyfile(asking=ASKING, test_it=COSTS)
+        pytester.makeconftest(NO_PRICES_IN_A_LOOP)
+        pytester.makeini("[pytest]\nfilterwarnings =\n    ignore:unclosed\n")
+        limit = ["--max-cost=1"] if test == "test_a_limit_of_the_run" else []
+
+        # In a process of its own: this one has read the prices.
+        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--llm-usage-record=live", *limit, "-k", test)
+
+        result.assert_outcomes(passed=1)
+        result.stdout.no_fnmatch_line("*is read in an event loop*")
+
+
 def test_recording_and_replaying_do_not_block_an_event_loop(pytester, monkeypatch):
     pytest.importorskip("blockbuster")
     with serving() as server:

@@ -84,7 +84,10 @@ def test_placeholders_are_gone_behind_the_test(project, monkeypatch):
 
 @pytest.mark.parametrize(
     "code",
-    ["from app import client\nC = client()\ndef test(llm_usage): pass", "from app import client\ndef test(): client()"],
+    [
+        "from app import client\nC = client()\ndef test(llm_usage): pass",
+        "from app import client\ndef test(): client()\ndef test_ours(llm_usage): pass",
+    ],
     ids=["at import", "without a cassette"],
 )
 def test_a_client_that_refuses_all_the_same_is_two_lines(project, monkeypatch, code):
@@ -97,6 +100,17 @@ def test_a_client_that_refuses_all_the_same_is_two_lines(project, monkeypatch, c
         "To replay, make the client in the test or in a fixture of function scope, or set any value:  OPENAI_API_KEY=replay",
     ]
     result.stdout.no_fnmatch_line("*site-packages*")
+
+
+@pytest.mark.parametrize(
+    "code", ["from app import client\nC = client()", "from app import client\ndef test(): client()"]
+)
+def test_a_suite_without_llm_usage_keeps_its_own_traceback(project, monkeypatch, code):
+    project.makepyfile(test_it=code)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    result = project.runpytest()
+    result.stdout.fnmatch_lines(["app.py:6: *", "E  *OpenAIError: *"])
+    result.stdout.no_fnmatch_line("*Only a test that replays*")
 
 
 # A test that fails while it records -------------------------------------------------------------------------------------

@@ -1,0 +1,31 @@
+"""Prices are read before the first of them may be asked for within an event loop, which must not wait for a disk."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+
+import pytest
+
+from pytest_llm_usage.plugin.state import SETTINGS, marker_names, price_book
+
+__all__ = ["read_prices_ahead", "read_prices_ahead_of"]
+
+#: Asynchronous clients, and what makes calls through them.
+_ASYNCHRONOUS = ("aiohttp", "httpx", "httpx2", "langchain_core")
+
+
+def read_prices_ahead(session: pytest.Session) -> None:
+    """Reads them for limits on costs that hold for all tests, where these have imported an asynchronous client."""
+    settings = session.config.stash[SETTINGS]
+    limits = (settings.limits, settings.session_limits)
+    if any(each.max_cost is not None for each in limits) and any(name in sys.modules for name in _ASYNCHRONOUS):
+        price_book(session.config, settings.prices).read_ahead()
+
+
+def read_prices_ahead_of(item: pytest.Item) -> None:
+    """Reads them for an asynchronous test that may ask for its cost, or has limits of its own."""
+    if not inspect.iscoroutinefunction(getattr(item, "obj", None)):
+        return
+    if "llm_usage" in getattr(item, "fixturenames", ()) or "llm_budget" in marker_names(item):
+        price_book(item.config, item.config.stash[SETTINGS].prices).read_ahead()
