@@ -20,6 +20,7 @@ from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.usage import TokenUsage
 
 __all__ = [
+    "NOT_READ",
     "STATUSES",
     "UNKNOWN_MODEL",
     "USAGE_NOT_ASKED",
@@ -48,6 +49,8 @@ UNKNOWN_MODEL = "unknown"
 
 #: In the note of a call: the stream of an API like OpenAI's states its usage only where the request asks for it.
 USAGE_NOT_ASKED = 'did not ask for usage: stream_options={"include_usage": True}'
+#: In the note of a call by an API that is not known: before the address that answered.
+NOT_READ = "looks like a model call that is not read"
 
 
 class Quotes(Protocol):

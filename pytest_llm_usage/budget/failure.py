@@ -98,10 +98,15 @@ def failure_text(found: Sequence[Breach], calls: Sequence[Call], stopped: Sequen
 
 
 def _why_unknown(breach: Breach, call: Call) -> str:
-    from pytest_llm_usage.ledger import USAGE_NOT_ASKED  # noqa: PLC0415 -- settings loads this module at every start of pytest
+    from pytest_llm_usage.ledger import NOT_READ, USAGE_NOT_ASKED  # noqa: PLC0415 -- settings loads this module at every start of pytest
 
     kind = BUDGET_KINDS[breach.name]
-    if breach.unknown and call.is_unknown and call.usage is None and USAGE_NOT_ASKED in call.note:
+    if (
+        breach.unknown
+        and call.is_unknown
+        and call.usage is None
+        and (USAGE_NOT_ASKED in call.note or NOT_READ in call.note)
+    ):
         return call.note
     return kind.why_unknown(call) if breach.unknown and call.is_billed and kind.is_unknown(call) else ""
 

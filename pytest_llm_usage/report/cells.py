@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_llm_usage.ledger import USAGE_NOT_ASKED, Call
+from pytest_llm_usage.ledger import NOT_READ, USAGE_NOT_ASKED, Call
 from pytest_llm_usage.money import total
 from pytest_llm_usage.text import plural, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
@@ -74,6 +74,7 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
         yield f"and {plural(len(unknown), 'call')} of unknown usage: {_where(unknown)}"
     if not_asked := sum(USAGE_NOT_ASKED in call.note for call in unknown):
         yield f"{plural(not_asked, 'streamed call')} {USAGE_NOT_ASKED}"
+    yield from dict.fromkeys(call.note for call in unknown if NOT_READ in call.note)
     if cached:
         yield f"and {plural(len(cached), 'answer')} from LangChain's cache, not counted"
     if fake:

@@ -13,7 +13,7 @@ from functools import cache, partial
 from pytest_llm_usage.credentials.recognised import header_credentials, remember
 from pytest_llm_usage.tracker.events import current_call
 from pytest_llm_usage.tracker.tracker import Tracker, current
-from pytest_llm_usage.wire import asked_model, may_ask_model
+from pytest_llm_usage.wire import asked_model, may_ask_model, may_be_unread, read
 from pytest_llm_usage.wire.exchange import Exchange, Headers
 from pytest_llm_usage.wire.in_flight import claim, in_flight
 
@@ -32,7 +32,7 @@ class WireSink:
 
     def wants(self, method: str, url: str) -> bool:
         """Whether a request may ask a model, by its address."""
-        return may_ask_model(method, url)
+        return may_ask_model(method, url) or may_be_unread(method, url)
 
     def before_send(self, method: str, url: str, headers: Headers, body: bytes) -> _Ticket | None:
         """Stops a request that a limit forbids."""
@@ -50,8 +50,16 @@ class WireSink:
             ticket.tracker.check_live(ticket.request, url)
 
     def observe(self, exchange: Exchange, ticket: object) -> None:
-        """Takes in what was sent and answered."""
-        if isinstance(ticket, _Ticket) and ticket.tracker.counts_requests:
+        """Takes in what was sent and answered.
+
+        From an address where nobody is known, only what left this machine and counts tokens: an application's own API
+        answers there as well, and is tested without a network.
+        """
+        if not isinstance(ticket, _Ticket):
+            return
+        if not may_ask_model(exchange.method, exchange.url) and not (exchange.live and read(exchange)):
+            ticket.tracker.unanswered(ticket.request)
+        elif ticket.tracker.counts_requests:
             remember(header_credentials(exchange.request_headers))
             ticket.tracker.take_in(exchange, ticket.request)
 

@@ -16,19 +16,20 @@ from typing import Literal, TypeAlias
 
 from pytest_llm_usage.billing import Billing, Part
 from pytest_llm_usage.credentials.mask import mask_text
-from pytest_llm_usage.ledger import UNKNOWN_MODEL, USAGE_NOT_ASKED
+from pytest_llm_usage.ledger import NOT_READ, UNKNOWN_MODEL, USAGE_NOT_ASKED
 from pytest_llm_usage.usage import TokenUsage, count
 from pytest_llm_usage.wire.exchange import Exchange, Headers
 from pytest_llm_usage.wire.facts import Facts
 from pytest_llm_usage.wire.flavour import Flavour, Kind
 from pytest_llm_usage.wire.framing import Body, Event, first_text, header, parsed
-from pytest_llm_usage.wire.hosts import address_of, answerer_at, path_of, provider_at
+from pytest_llm_usage.wire.hosts import address_of, answerer_at, host_of, path_of, provider_at
+from pytest_llm_usage.wire.loopback import is_loopback
 from pytest_llm_usage.wire.net import model_with_counts
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.providers import UNBILLED
 from pytest_llm_usage.wire.recognition import Request, by_path, by_shape, is_known_path
 
-__all__ = ["WireCall", "WireStatus", "is_model_call", "may_ask_model", "read"]
+__all__ = ["WireCall", "WireStatus", "is_model_call", "may_ask_model", "may_be_unread", "read"]
 
 #: ``ok``: usage is known. ``no_usage``: the provider answered without usage. ``aborted``: the answer breaks off; its
 #: usage, if any, is what was stated until then.
@@ -140,6 +141,14 @@ def may_ask_model(method: str, url: str) -> bool:
     return is_known_path(method, path) or (method.upper() == "POST" and provider_at(url, "") not in (None, ""))
 
 
+@lru_cache(maxsize=4096)
+def may_be_unread(method: str, url: str) -> bool:
+    """Whether a request that asks no API that is known may ask a model all the same: it is posted to another machine."""
+    return (
+        method.upper() == "POST" and not UNBILLED.search(path_of(url)) and not is_loopback(host_of(url) or "localhost")
+    )
+
+
 def read(exchange: Exchange) -> WireCall | None:
     """What `exchange` says about a call to a model; None where it is no such call or was refused (any but 2xx).
 
@@ -214,7 +223,7 @@ def _unread(exchange: Exchange, request: Request, body: Body) -> WireCall | None
             priced_at=_responded_at(exchange.response_headers, () if last is None else (last,)),
         ),
         streamed=body.framing != "json",
-        note=f"looks like a model call that is not read: {address_of(exchange.url)}",
+        note=f"{NOT_READ}: {address_of(exchange.url)}",
     )
 
 

@@ -16,7 +16,17 @@ from urllib.parse import unquote, urlsplit
 from pytest_llm_usage.wire.exchange import Headers
 from pytest_llm_usage.wire.framing import header
 
-__all__ = ["ENDPOINTS", "GATEWAYS", "REGIONS", "Answerer", "address_of", "answerer_at", "path_of", "provider_at"]
+__all__ = [
+    "ENDPOINTS",
+    "GATEWAYS",
+    "REGIONS",
+    "Answerer",
+    "address_of",
+    "answerer_at",
+    "host_of",
+    "path_of",
+    "provider_at",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +334,14 @@ def _split(url: str) -> tuple[str, str]:
         return "", ""
     host = parts.netloc.rpartition("@")[2].lower()
     return host.removesuffix(":443").removesuffix(":80"), parts.path
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, without its port; empty where the URL is redacted."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def address_of(url: str) -> str:
