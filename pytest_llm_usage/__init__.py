@@ -7,6 +7,8 @@ it is first asked for: every start of pytest imports this package.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_llm_usage.anatomy.growth import Growth
+    from pytest_llm_usage.anatomy.prefix import CachePrefix, PrefixBreak, RepeatedPrefix
     from pytest_llm_usage.billing import Billing, Part, PriceLine, Quote
     from pytest_llm_usage.errors import (
         BudgetExceededError,
@@ -27,20 +29,24 @@ if TYPE_CHECKING:
 __all__ = [
     "Billing",
     "BudgetExceededError",
+    "CachePrefix",
     "Call",
     "CassetteError",
     "ConfigurationError",
     "Discrepancy",
+    "Growth",
     "InputByPart",
     "LLMUsage",
     "LLMUsageError",
     "LLMUsageWarning",
     "Ledger",
     "Part",
+    "PrefixBreak",
     "PriceLine",
     "PriceUnknownError",
     "Quote",
     "RecordingMismatchError",
+    "RepeatedPrefix",
     "SecretError",
     "TokenUsage",
     "UsageSnapshotAssertion",
@@ -57,6 +63,8 @@ if not TYPE_CHECKING:
         from importlib import import_module  # noqa: PLC0415
 
         home = {
+            "Growth": "anatomy.growth",
+            **dict.fromkeys(("CachePrefix", "PrefixBreak", "RepeatedPrefix"), "anatomy.prefix"),
             "InputByPart": "input_by_part",
             "TokenUsage": "usage",
             **dict.fromkeys(("Billing", "Part", "PriceLine", "Quote"), "billing"),

@@ -255,7 +255,11 @@ def langchain_report(call: Call) -> tuple[Mapping[str, Any] | None, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The calls of a test, or of the run, in the order in which they started. Ledgers add up."""
+    """The calls of a test, or of the run. Ledgers add up.
+
+    Attributes:
+        calls: In the order in which they started.
+    """
 
     calls: tuple[Call, ...] = ()
 

@@ -34,7 +34,8 @@ class Growth:
     """How the input of one conversation grows.
 
     Attributes:
-        kind: See `GrowthKind`.
+        kind: `constant` (each call sends as much), `linear` (each sends about as much more than the one before) or
+            `quadratic` (what each sends more grows as well).
         calls: Its calls, in order.
     """
 

@@ -152,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     history_ = command("history", history, "show how usage moved, from a file that --llm-usage-history wrote")
-    history_.add_argument("file", type=Path, metavar="FILE")
+    history_.add_argument("file", type=Path, metavar="FILE", help="a file that --llm-usage-history wrote")
     history_.add_argument("--test", metavar="NAME", help="what this test used (tests/test_agent.py::test_bird)")
     history_.add_argument("--model", metavar="PATTERN", help="what these models used (gpt-4o*)")
     history_.add_argument("--branch", metavar="NAME", help="the runs of this branch alone")

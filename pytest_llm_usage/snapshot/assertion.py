@@ -164,17 +164,20 @@ class UsageSnapshotAssertion(SnapshotAssertion):
 
     With `--snapshot-update` the comparison is exact, so that the file always gets the new numbers, also those that a
     tolerance or a ratchet would have let pass.
+
+    Attributes:
+        default_tolerances: For comparisons that state none of their own (`llm_usage_tolerance`).
+        compared_with: What the latest comparison allowed.
+        model_names: Names for models, by pattern (`llm_usage_model_names`).
+        comparisons: One entry for each time it was compared, also by those that `with_defaults` made of it.
     """
 
     __hash__ = None  # type: ignore[assignment]  # as of any syrupy assertion
 
-    #: For comparisons that state none of their own.
     default_tolerances: Tolerances = NO_TOLERANCE
-    #: What the latest comparison allowed.
     compared_with: Tolerances = NO_TOLERANCE
-    #: See `UsageSnapshotExtension.model_names`.
     model_names: Mapping[str, str] = MappingProxyType({})
-    #: How often it was compared, with those that `with_defaults` made of it; one list for all of them.
+    #: One list for all that `with_defaults` makes of one.
     comparisons: list[None]
     _once: Tolerances | None = None
     _parts_once: bool = False
