@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measure import Comparison, Seconds, alternate
 
-MOST_RATIO = 3.0
+MOST_RATIO = 2.0
 TESTS = 20_000
 
 

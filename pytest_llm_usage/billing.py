@@ -35,6 +35,8 @@ def as_data(value: Any) -> Any:
     """`value` as JSON has it: without read-only mappings, tuples, decimals and numbers that are not finite."""
     if value is None or isinstance(value, str | int):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if isinstance(value, TokenUsage | Part):
         return value.to_dict()
     if isinstance(value, Mapping):
@@ -43,8 +45,6 @@ def as_data(value: Any) -> Any:
         return [as_data(item) for item in value]
     if isinstance(value, Decimal):
         return plain(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
     return value
 
 
@@ -88,14 +88,17 @@ class Billing:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able data, as part of the call's. Fields that hold nothing are left out."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {_DATA_NAMES.get(name, name): as_data(value) for name, value in values.items() if _is_told(value)}
+        if self is _BY_TOKENS:
+            return {}
+        return {key: as_data(value) for name, key in _KEYS if _is_told(value := getattr(self, name))}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Billing:
         """The inverse of `to_dict`; the call's other data may stand beside it."""
-        found = {f.name: data.get(_DATA_NAMES.get(f.name, f.name)) for f in fields(cls)}
-        return cls(**{name: _READERS.get(name, _as_is)(value) for name, value in found.items() if value is not None})
+        found = {name: data[key] for name, key in _KEYS if data.get(key) is not None}
+        if not found:
+            return _BY_TOKENS
+        return cls(**{name: _READERS.get(name, _as_is)(value) for name, value in found.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,9 @@ def _as_is(value: Any) -> Any:
 
 #: What the fields of `Billing` are called in a call's data, where that is not their own name.
 _DATA_NAMES = {"usage": "billed_usage", "items": "billed_items"}
+_KEYS = tuple((f.name, _DATA_NAMES.get(f.name, f.name)) for f in fields(Billing))
+#: What nearly every call is billed for: its tokens, on no terms of its own.
+_BY_TOKENS = Billing()
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "usage": TokenUsage.from_dict,
     "items": lambda items: MappingProxyType(dict(items)),
@@ -207,7 +213,7 @@ class Quote:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able data of all but the cost itself and its lines. Fields that hold nothing are left out."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("cost_usd", "lines")}
+        values = {name: getattr(self, name) for name in _QUOTE_DATA}
         return {name: as_data(value) for name, value in values.items() if value or isinstance(value, Decimal)}
 
     @classmethod
@@ -223,6 +229,8 @@ class Quote:
             fix=data.get("fix", ""),
         )
 
+
+_QUOTE_DATA = tuple(f.name for f in fields(Quote) if f.name not in ("cost_usd", "lines"))
 
 #: How to have a price file.
 NEW_PRICE_FILE = (

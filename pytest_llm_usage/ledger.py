@@ -204,8 +204,11 @@ class Call:
             with_parts: Whether to read and add `input_by_part`, with what the input cost; else it is added where it came
                 from such data.
         """
-        values = {name: getattr(self, name) for name in _PLAIN_FIELDS}
-        data = {name: as_data(value) for name, value in values.items() if value not in (None, "", ())}
+        data: dict[str, Any] = {}
+        for name in _PLAIN_FIELDS:
+            value = getattr(self, name)
+            if value is not None and value not in _NOTHING:
+                data[name] = value if type(value) in _AS_IN_JSON else as_data(value)
         if self.usage is not None:
             data["usage"] = self.usage.to_dict()
         data |= self.billing.to_dict()
@@ -241,6 +244,8 @@ class Call:
         )
 
 
+_NOTHING = ("", ())
+_AS_IN_JSON = frozenset({str, int, bool})
 _NO_PARTS = "the run was written without it"
 #: Kinds of a price's lines that are input.
 _INPUT_KINDS = ("input", "cache_")
@@ -325,10 +330,11 @@ def summed_usage(calls: Iterable[Call]) -> dict[str, Any]:
     if unknown:
         data |= {"calls_without_usage": unknown, "input_tokens": None, "output_tokens": None, "total_tokens": None}
     else:
-        data |= sum((call.usage for call in billed if call.usage is not None), TokenUsage()).to_dict()
+        data |= TokenUsage.summed(call.usage for call in billed if call.usage is not None).to_dict()
     items: Counter[str] = Counter()
     for call in billed:
-        items.update(call.billing.items)
+        if call.billing.items:
+            items.update(call.billing.items)
     if items:
         data["billed_items"] = dict(sorted(items.items()))
     costs = [call.cost_usd for call in billed if call.usage is not None or call.is_unknown]

@@ -11,7 +11,7 @@ output includes reasoning. Two things LangChain writes otherwise, both undone by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -93,6 +93,22 @@ class TokenUsage:
             input_token_details,
             output_token_details,
         )
+
+    @classmethod
+    def summed(cls, usages: Iterable[TokenUsage]) -> TokenUsage:
+        """The same as `sum(usages, TokenUsage())`, without a usage for each step."""
+        sent = received = total = 0
+        inputs: dict[str, int] = {}
+        outputs: dict[str, int] = {}
+        for usage in usages:
+            sent += usage.input_tokens
+            received += usage.output_tokens
+            total += usage.total_tokens
+            for key, value in usage.input_token_details.items():
+                inputs[key] = inputs.get(key, 0) + value
+            for key, value in usage.output_token_details.items():
+                outputs[key] = outputs.get(key, 0) + value
+        return cls(sent, received, total, inputs or _NO_DETAILS, outputs or _NO_DETAILS)
 
     @classmethod
     def from_langchain(cls, usage_metadata: Mapping[str, Any]) -> tuple[TokenUsage, str | None]:

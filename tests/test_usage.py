@@ -179,6 +179,8 @@ def test_addition_is_that_of_numbers(one, two, three):
     assert (one + two) + three == one + (two + three)
     assert one + TokenUsage() == one
     assert sum([one, two, three]) == sum([one, two, three], TokenUsage()) == one + two + three
+    assert TokenUsage.summed([one, two, three]) == one + two + three
+    assert TokenUsage.summed([]) == TokenUsage()
 
 
 @given(usages, usages)

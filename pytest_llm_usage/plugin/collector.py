@@ -72,6 +72,7 @@ class RunCollector:
         self._places: dict[str, tuple[str, int | None]] = {}
         self._comparison: RunComparison | None = None
         self._unseen: list[tuple[str, str]] = []
+        self._last_taken: pytest.TestReport | None = None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Notes which tests are to run."""
@@ -96,6 +97,10 @@ class RunCollector:
         data = getattr(report, "llm_usage", None)
         if not data:
             return
+        if self._last_taken is not None:
+            # pytest keeps every report to its end; everybody has seen this one, and the run has what rode on it.
+            self._last_taken.__dict__.pop("llm_usage", None)
+        self._last_taken = report
         file, line, _ = report.location
         workspace = os.environ.get("GITHUB_WORKSPACE")
         if workspace:

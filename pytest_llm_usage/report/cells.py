@@ -29,7 +29,7 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
     `>=` stands before a sum of which a part is not known, `<=` before a cost that can only be bounded.
     """
     billed = [call for call in calls if call.is_billed]
-    usage = sum((call.usage for call in billed if call.usage is not None), TokenUsage())
+    usage = TokenUsage.summed(call.usage for call in billed if call.usage is not None)
     unknown = sum(call.is_unknown for call in billed)
     known = any(call.usage is not None for call in billed)
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,8 +22,10 @@ from pytest_llm_usage.report.schema import run_fault
 __all__ = [
     "FORMAT",
     "RunData",
+    "calls_by_test",
     "calls_in",
     "calls_of",
+    "collector_paused",
     "merged_data",
     "read_run",
     "read_runs",
@@ -40,6 +44,20 @@ _HOW = "pytest --llm-usage-json=NEW-FILE.json writes one"
 
 #: Plain JSON-able data of the form that the schema describes.
 RunData: TypeAlias = Mapping[str, Any]
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Pauses Python's search for cycles: a large run is a million objects, none of them in a cycle, and looking at them
+    again and again takes a third of the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def run_data(
@@ -64,7 +82,7 @@ def run_data(
     for (nodeid, worker), test in run.tests.items():
         by_worker.setdefault(worker, {})[nodeid] = _test_data(test, root or Path.cwd())
     merged = merge_runs({"tests": tests} for tests in by_worker.values())
-    return _data(merged, [shard] if shard else [], run.shared, environment, exit_status)
+    return _data(merged, [shard] if shard else [], run.shared, environment, exit_status, run.calls)
 
 
 def merged_data(runs: Sequence[RunData]) -> tuple[dict[str, Any], MergedRun]:
@@ -81,10 +99,24 @@ def merged_data(runs: Sequence[RunData]) -> tuple[dict[str, Any], MergedRun]:
     return _data(merged, merged.shards, ledger, environment, exit_status), merged
 
 
-def calls_of(data: RunData) -> list[Call]:
-    """All calls of a run: of tests, of their earlier attempts and duplicates, and shared ones."""
-    records = [*data["tests"].values(), *(record for records in data["duplicates"].values() for record in records)]
-    return [call for record in (*records, data["shared"]) for call in calls_in(record)]
+def calls_by_test(data: RunData) -> dict[str, list[Call]]:
+    """The calls of each test, see `calls_in`."""
+    return {test: calls_in(record) for test, record in data["tests"].items()}
+
+
+def calls_of(data: RunData, by_test: Mapping[str, Sequence[Call]] | None = None) -> list[Call]:
+    """All calls of a run: of tests, of their earlier attempts and duplicates, and shared ones.
+
+    Args:
+        data: The run.
+        by_test: Its `calls_by_test`, where they were read already.
+    """
+    tests = calls_by_test(data) if by_test is None else by_test
+    others = [*(record for records in data["duplicates"].values() for record in records), data["shared"]]
+    return [
+        *(call for calls in tests.values() for call in calls),
+        *(call for each in others for call in calls_in(each)),
+    ]
 
 
 def calls_in(record: Mapping[str, Any]) -> list[Call]:
@@ -138,7 +170,8 @@ def read_run(path: Path) -> dict[str, Any]:
         RunFileError: The file is not there, is no run, or was written by a later version: one line.
     """
     try:
-        data: dict[str, Any] = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        with collector_paused():
+            data: dict[str, Any] = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except OSError as error:
         raise RunFileError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -169,7 +202,18 @@ def _data(
     shared: Ledger,
     environment: Mapping[str, Any],
     exit_status: int,
+    calls: Sequence[Call] | None = None,
 ) -> dict[str, Any]:
+    """The run's data.
+
+    Args:
+        merged: Its tests.
+        shards: Which parts of a sharded run it is.
+        shared: Calls that are no test's.
+        environment: See `report.environment`.
+        exit_status: pytest's.
+        calls: All its calls, where these are at hand.
+    """
     data: dict[str, Any] = {
         "format": FORMAT,
         "environment": dict(environment),
@@ -179,7 +223,7 @@ def _data(
         "duplicates": {test: list(records) for test, records in merged.duplicates.items()},
         "shared": {"usage": usage_by_model(shared.calls), "calls": shared.to_list()},
     }
-    calls = calls_of(data)
+    calls = calls_of(data) if calls is None else calls
     data["totals"] = {"tests": len(merged.tests), **summed_usage(calls), "usage": usage_by_model(calls)}
     return data
 

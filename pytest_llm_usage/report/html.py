@@ -14,7 +14,7 @@ from typing import Any
 from pytest_llm_usage.ledger import Call, summed_usage
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.comparison import Row, RunComparison
-from pytest_llm_usage.report.data import RunData, calls_of
+from pytest_llm_usage.report.data import RunData, calls_by_test, calls_of
 from pytest_llm_usage.report.icicle import icicle
 from pytest_llm_usage.report.markup import escape
 from pytest_llm_usage.report.page_data import PageExtras, page_data, pieces, summed
@@ -38,15 +38,16 @@ def page(data: RunData, comparison: RunComparison | None = None, extras: PageExt
         comparison: With earlier runs.
         extras: What else is asked for.
     """
-    calls = calls_of(data)
-    tests = page_data(data, extras)
+    by_test = calls_by_test(data)
+    calls = calls_of(data, by_test)
+    tests = page_data(data, by_test, extras)
     body = [
-        _heading(data),
+        _heading(data, calls),
         "<main>",
         _tiles(calls, len(data["tests"])),
         *(_comparison(comparison) if comparison is not None else ()),
         *(_models(calls) if calls else ()),
-        *_why(data),
+        *_why(data, by_test),
         *(trend_section(extras.trend) if extras is not None and extras.trend is not None else ()),
         *(_test_table() if tests["tests"] else ()),
         *_disagreements(data),
@@ -88,10 +89,10 @@ def table_cells(test: TestRecord | None) -> tuple[str, str]:
 # -- the parts of the page -------------------------------------------------------------------------------------
 
 
-def _heading(data: RunData) -> str:
+def _heading(data: RunData, calls: Sequence[Call]) -> str:
     environment = {name: _joined(value) for name, value in data["environment"].items()}
     commit, job = environment.pop("commit", ""), environment.get("job", "")
-    days = sorted({date for call in calls_of(data) if (date := _day(call.started_at))})
+    days = sorted({date for call in calls if (date := _day(call.started_at))})
     facts = [days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"] if days else []
     facts += [f"commit {commit[:12]}"] if commit else []
     facts += [f"branch {environment['branch']}"] if "branch" in environment else []
@@ -209,9 +210,9 @@ def _models(calls: Sequence[Call]) -> Iterator[str]:
     yield "</section>"
 
 
-def _why(data: RunData) -> Iterator[str]:
+def _why(data: RunData, by_test: Mapping[str, Sequence[Call]]) -> Iterator[str]:
     """What the cost is made of, where the run says what its calls sent."""
-    tests = explained_tests(data)
+    tests = explained_tests(data, by_test)
     if any(call.input_by_part is not None for test in tests for call in test.calls):
         yield from icicle(causes(tests))
 

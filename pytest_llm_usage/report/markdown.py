@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 
@@ -11,7 +11,7 @@ from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import total
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.comparison import Exceeded, Row, RunComparison
-from pytest_llm_usage.report.data import RunData, calls_in, calls_of
+from pytest_llm_usage.report.data import RunData, calls_by_test, calls_of
 from pytest_llm_usage.report.why import about_usd, causes, explained_tests
 from pytest_llm_usage.text import inert, percent, plural
 
@@ -34,7 +34,8 @@ def markdown(data: RunData, comparison: RunComparison | None = None) -> str:
         data: The run; of several compared ones the last.
         comparison: With earlier runs.
     """
-    calls = calls_of(data)
+    by_test = calls_by_test(data)
+    calls = calls_of(data, by_test)
     lines = [MARK]
     if comparison is None:
         lines += ["### LLM usage", ""]
@@ -47,14 +48,14 @@ def markdown(data: RunData, comparison: RunComparison | None = None) -> str:
                 *_over_budget(data),
                 *_by_model(calls),
                 "",
-                *_why(data),
-                *_tests(data),
+                *_why(data, by_test),
+                *_tests(by_test),
             ]
     else:
         verdict = f": {comparison.verdict(_code)}" if comparison.failed else ""
         lines += [f"### LLM usage{verdict}", "", *_over_budget(data), *_compared(comparison), ""]
         lines += _folded("By model", _by_model(calls)) if calls else []
-        lines += ["", *_why(data)]
+        lines += ["", *_why(data, by_test)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -162,8 +163,8 @@ def _by_model(calls: Sequence[Call]) -> Iterator[str]:
         yield f"- and for {len(reasons) - _OPEN_ROWS:,} reasons more"
 
 
-def _tests(data: RunData) -> Iterator[str]:
-    tests = [(test, calls_in(record)) for test, record in data["tests"].items()]
+def _tests(by_test: Mapping[str, Sequence[Call]]) -> Iterator[str]:
+    tests = list(by_test.items())
     if not tests:
         return
     tests.sort(key=lambda test: -sum(call.usage.total_tokens for call in test[1] if call.is_billed and call.usage))
@@ -174,9 +175,9 @@ def _tests(data: RunData) -> Iterator[str]:
     yield from _folded(plural(len(tests), "test"), lines)
 
 
-def _why(data: RunData) -> Iterator[str]:
+def _why(data: RunData, by_test: Mapping[str, Sequence[Call]]) -> Iterator[str]:
     """The largest causes of the cost, folded, where the run says what its calls sent."""
-    tests = explained_tests(data)
+    tests = explained_tests(data, by_test)
     if not any(call.input_by_part is not None for test in tests for call in test.calls):
         return
     ranked = causes(tests)

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.report.cells import usage_cells
-from pytest_llm_usage.report.data import RunData, calls_in
+from pytest_llm_usage.report.data import RunData
 from pytest_llm_usage.report.history import Trend
 from pytest_llm_usage.text import percent, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
@@ -32,13 +32,18 @@ class PageExtras:
     bodies: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
-def page_data(data: RunData, extras: PageExtras | None = None) -> dict[str, Any]:
+def page_data(data: RunData, by_test: Mapping[str, Sequence[Call]], extras: PageExtras | None = None) -> dict[str, Any]:
     """The tests, those that used most first, and the models, price sources and texts that their calls refer to by number.
 
     A text stands once however many calls have it, so the page is small and a search reads each text once.
+
+    Args:
+        data: The run.
+        by_test: Its `calls_by_test`.
+        extras: What else the page shows.
     """
     named = _Named()
-    tests = [_test(name, record, named) for name, record in data["tests"].items()]
+    tests = [_test(name, record, by_test[name], named) for name, record in data["tests"].items()]
     for test in tests:
         if extras is not None and test["name"] in extras.bodies:
             test["bodies"] = extras.bodies[test["name"]]
@@ -50,7 +55,7 @@ def page_data(data: RunData, extras: PageExtras | None = None) -> dict[str, Any]
 
 def summed(calls: Sequence[Call]) -> TokenUsage:
     """The known tokens of calls."""
-    return sum((call.usage for call in calls if call.is_billed and call.usage is not None), TokenUsage())
+    return TokenUsage.summed(call.usage for call in calls if call.is_billed and call.usage is not None)
 
 
 def pieces(usage: TokenUsage) -> tuple[int, int, int, int]:
@@ -73,8 +78,7 @@ def _number(names: dict[str, int], name: str) -> int:
     return names.setdefault(name, len(names))
 
 
-def _test(name: str, record: Mapping[str, Any], named: _Named) -> dict[str, Any]:
-    calls = calls_in(record)
+def _test(name: str, record: Mapping[str, Any], calls: Sequence[Call], named: _Named) -> dict[str, Any]:
     times = [(call.started_at, call.started_at + (call.duration_s or 0)) for call in calls if call.started_at]
     seconds = max(end for _, end in times) - min(start for start, _ in times) if times else 0.0
     return {

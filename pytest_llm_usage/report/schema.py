@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
 
+from pytest_llm_usage.report.schema_accepts import Accepts, compile_accepts
+
 __all__ = ["compile_schema", "run_fault"]
 
 #: Value → what does not fit: the path to it, from the inside out, and what is wrong; None where all fits.
@@ -33,7 +35,10 @@ _ANNOTATIONS = frozenset({"$schema", "$defs", "title", "description"})
 
 def run_fault(data: Any) -> str | None:
     """Why `data` is not a run, with the path to what is wrong; None where it is one."""
-    fault = _run_check()(data)
+    accepts, check = _run_checks()
+    if accepts(data):
+        return None
+    fault = check(data)
     if fault is None:
         return None
     path, text = fault
@@ -41,9 +46,9 @@ def run_fault(data: Any) -> str | None:
 
 
 @cache
-def _run_check() -> Check:
-    text = files("pytest_llm_usage.report").joinpath("run.schema.json").read_text(encoding="utf-8")
-    return compile_schema(json.loads(text))
+def _run_checks() -> tuple[Accepts, Check]:
+    schema = json.loads(files("pytest_llm_usage.report").joinpath("run.schema.json").read_text(encoding="utf-8"))
+    return compile_accepts(schema), compile_schema(schema)
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Check:

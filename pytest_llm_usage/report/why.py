@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT, total
-from pytest_llm_usage.report.data import RunData, calls_in
+from pytest_llm_usage.report.data import RunData, calls_by_test, calls_in
 from pytest_llm_usage.text import percent, plural, usd
 
 __all__ = ["SHARED", "Cause", "ExplainedTest", "about_usd", "causes", "explained_tests", "why_lines", "why_words"]
@@ -104,11 +104,16 @@ class Cause:
         return _WORDS[self.part][1]
 
 
-def explained_tests(data: RunData) -> list[ExplainedTest]:
-    """The tests of a run and, last, what no test called."""
+def explained_tests(data: RunData, by_test: Mapping[str, Sequence[Call]] | None = None) -> list[ExplainedTest]:
+    """The tests of a run and, last, what no test called.
+
+    Args:
+        data: The run.
+        by_test: Its `calls_by_test`, where they were read already.
+    """
     tests = [
-        ExplainedTest(nodeid, calls_in(record), record.get("prefix_notes", ()))
-        for nodeid, record in data["tests"].items()
+        ExplainedTest(nodeid, calls, data["tests"][nodeid].get("prefix_notes", ()))
+        for nodeid, calls in (calls_by_test(data) if by_test is None else by_test).items()
     ]
     return [*tests, ExplainedTest(SHARED, calls_in(data["shared"]))]
 

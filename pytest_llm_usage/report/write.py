@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_llm_usage.errors import ConfigurationError, LLMUsageError, ReportError
 from pytest_llm_usage.report.bodies import Recordings, call_bodies
 from pytest_llm_usage.report.comparison import FailOn, RunComparison, comparison_lines
-from pytest_llm_usage.report.data import RunData, read_runs, run_data
+from pytest_llm_usage.report.data import RunData, collector_paused, read_runs, run_data
 from pytest_llm_usage.report.environment import environment
 from pytest_llm_usage.report.files import append_report, check_replaceable, write_report
 from pytest_llm_usage.report.formats import FORMATS
@@ -106,6 +106,7 @@ def check_paths(reports: Mapping[str, Path]) -> None:
                 raise ConfigurationError(f"--llm-usage-{report.option}: {error}") from None
 
 
+@collector_paused()
 def write_reports(
     run: Run,
     *,

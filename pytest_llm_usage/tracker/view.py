@@ -305,7 +305,7 @@ class LLMUsage:
         unknown = [call for call in calls if call.is_unknown]
         if unknown:
             self._unknown(self._source.missing, UsageUnknownError, _usage_unknown(name, unknown, len(calls)))
-        return sum((call.usage for call in calls if call.is_billed and call.usage is not None), TokenUsage())
+        return TokenUsage.summed(call.usage for call in calls if call.is_billed and call.usage is not None)
 
     def _unknown(self, policy: Missing, error: type[Exception], text: str) -> None:
         if policy == "error":

@@ -26,6 +26,34 @@ def test_what_finished_survives_a_worker_that_died(pytester):
     assert totals(result)["total"][:2] == ("5", "50")
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "xdist"])
+def test_what_pytest_keeps_of_a_report_is_not_kept_twice(pytester, workers):
+    pytester.makeconftest("""
+        seen = []
+
+        def pytest_runtest_logreport(report):
+            seen.append(hasattr(report, "llm_usage"))
+
+        def pytest_terminal_summary(terminalreporter):
+            kept = [hasattr(report, "llm_usage") for reports in terminalreporter.stats.values() for report in reports]
+            print(f"seen {sum(seen)}, kept {sum(kept)} of {len(kept)}")
+    """)
+    pytester.makepyfile("""
+        import pytest
+        from fakes import FakeChatModel
+
+        @pytest.mark.parametrize("number", range(5))
+        def test_it(number):
+            FakeChatModel().invoke("one")
+    """)
+
+    result = pytester.runpytest(*workers)
+
+    # Every other plugin sees it; that of the last test alone stays.
+    result.stdout.fnmatch_lines(["seen 5, kept 1 of *"])
+    assert totals(result)["total"][:2] == ("5", "50")
+
+
 # -- a budget of the whole run -----------------------------------------------------------------------------------
 
 #: 200 tests of one call; every call that is answered leaves a byte in a file, whatever becomes of its process.

@@ -5,11 +5,12 @@ import math
 from importlib.resources import files
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pytest_llm_usage.report.schema import compile_schema, run_fault
+from pytest_llm_usage.report.schema_accepts import compile_accepts
 
 RUN = json.loads((files("pytest_llm_usage.report") / "run.schema.json").read_text(encoding="utf-8"))
 
@@ -55,6 +56,63 @@ def test_says_the_same_as_jsonschema(value):
     theirs = Draft202012Validator(SCHEMA).is_valid(value)
     # Their `$` takes a newline before the end, as Python's does.
     assert (compile_schema(SCHEMA)(value) is None) == theirs or "1\\n" in json.dumps(value)
+
+
+@settings(max_examples=500)
+@given(VALUES)
+def test_what_is_accepted_at_once_is_what_has_no_fault(value):
+    assert compile_accepts(SCHEMA)(value) == (compile_schema(SCHEMA)(value) is None)
+
+
+def values_of(schema):
+    """Values that nearly fit a schema of the run: each property there or not, of its own kind or of another."""
+    if "$ref" in schema:
+        return st.deferred(lambda: values_of(RUN["$defs"][schema["$ref"].removeprefix("#/$defs/")]))
+    if schema.keys() & {"enum", "const"}:
+        return st.sampled_from(schema.get("enum", [schema.get("const")])) | LEAVES
+    ways = [values_of(part) for part in schema.get("anyOf", ()) if "type" in part or "const" in part]
+    names = schema.get("type", [])
+    for name in [names] if isinstance(names, str) else names:
+        if name == "object" or (not ways and "properties" in schema):
+            known = {
+                key: values_of(part) for part in _parts(schema) for key, part in part.get("properties", {}).items()
+            }
+            required = {key: known.pop(key) for key in schema.get("required", ()) if key in known}
+            ways.append(st.fixed_dictionaries(required, optional=known))
+            if "additionalProperties" in schema:
+                ways[-1] = st.dictionaries(st.sampled_from("ab"), values_of(schema["additionalProperties"]), max_size=1)
+        elif name == "array":
+            ways.append(st.lists(values_of(schema.get("items", {})), max_size=2))
+        else:
+            ways.append(KINDS[name])
+    # One in eight is of another kind.
+    return st.integers(0, 7).flatmap(lambda at: st.one_of(ways) if at and ways else LEAVES)
+
+
+def _parts(schema):
+    return [schema, *(RUN["$defs"][part["$ref"].removeprefix("#/$defs/")] for part in schema.get("allOf", ()))]
+
+
+KINDS = {
+    "string": st.sampled_from(["1.5", "x", "1e5", ""]),
+    "integer": st.integers(-1, 3),
+    "number": st.floats(0, 3) | st.integers(0, 3),
+    "boolean": st.booleans(),
+    "null": st.none(),
+}
+
+
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+@given(
+    st.sampled_from(["test", "sum", "call", "usage"]).flatmap(
+        lambda name: values_of({"$ref": f"#/$defs/{name}"}).map(lambda value: (name, value))
+    )
+)
+def test_of_runs_too(found):
+    name, value = found
+    schema = {"$ref": f"#/$defs/{name}", "$defs": RUN["$defs"]}
+    event("fits" if compile_schema(schema)(value) is None else "does not fit")
+    assert compile_accepts(schema)(value) == (compile_schema(schema)(value) is None)
 
 
 def test_a_keyword_that_is_not_known_is_an_error():
