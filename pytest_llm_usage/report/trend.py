@@ -95,24 +95,19 @@ def _by(first: Decimal, last: Decimal) -> str:
 
 
 def _line(values: Sequence[Decimal | None], label: str, points: Sequence[str]) -> str:
-    """Values as a line, broken where one is not known.
-
-    It does not start at 0, where a change by a tenth would hardly be seen, and never shows less than a fifth of the
-    largest from top to bottom, so that noise stays flat.
+    """Values from 0 up as a line, broken where one is not known.
 
     Args:
         values: In order.
         label: What is told of the line.
         points: What is told of each value; none are drawn where this is empty.
     """
-    known = [value for value in values if value is not None]
-    most = float(max(known, default=0)) or 1.0
-    least = max(0.0, min(float(min(known, default=0)) - 0.05 * most, 0.8 * most))
+    most = max((value for value in values if value is not None), default=Decimal(0)) or Decimal(1)
     step = (_WIDTH - 2 * _EDGE) / max(len(values) - 1, 1)
     places = [
         None
         if value is None
-        else (_EDGE + step * at, _HEIGHT - _EDGE - (float(value) - least) / (most - least) * (_HEIGHT - 2 * _EDGE))
+        else (_EDGE + step * at, _HEIGHT - _EDGE - float(value / most) * (_HEIGHT - 2 * _EDGE))
         for at, value in enumerate(values)
     ]
     runs: list[list[tuple[float, float]]] = [[]]
