@@ -105,9 +105,7 @@ def _line(values: Sequence[Decimal | None], label: str, points: Sequence[str]) -
     most = max((value for value in values if value is not None), default=Decimal(0)) or Decimal(1)
     step = (_WIDTH - 2 * _EDGE) / max(len(values) - 1, 1)
     places = [
-        None
-        if value is None
-        else (_EDGE + step * at, _HEIGHT - _EDGE - float(value / most) * (_HEIGHT - 2 * _EDGE))
+        None if value is None else (_EDGE + step * at, _HEIGHT - _EDGE - float(value / most) * (_HEIGHT - 2 * _EDGE))
         for at, value in enumerate(values)
     ]
     runs: list[list[tuple[float, float]]] = [[]]
