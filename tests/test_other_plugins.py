@@ -95,6 +95,63 @@ class TestPytestVcr:
             "pytest's configuration overrides it\n"
         ) in done.stdout
 
+    @pytest.mark.parametrize("option", ["--vcr-record", "--vcr-record-mode"])
+    def test_its_modes_are_followed(self, project, option):
+        """A recording that does not match: `none` fails, `once` too, and the others ask; nobody is there to answer."""
+        project.record("cassettes/test_bird.yaml")
+        project.makepyfile(
+            test_bird="""
+            import httpx, pytest
+
+            def test_bird(llm_usage):
+                body = {"model": "gpt-4o-mini", "messages": []}
+                with pytest.raises(httpx.ConnectError):
+                    httpx.post("http://localhost:9/v1/chat/completions", json=body)
+            """
+        )
+        for mode, is_sent in {"none": False, "once": False, "new_episodes": True, "all": True}.items():
+            done = project.run_apart("-p", "no:snapshot", option, mode, "-W", "ignore::DeprecationWarning")
+            assert ("1 passed" if is_sent else "Recording does not match: cassettes/test_bird.yaml") in done.stdout
+        # Ours wins, as the environment and the configuration that say something of us.
+        done = project.run_apart("-p", "no:snapshot", option, "all", "--llm-usage-record=none")
+        assert "Recording does not match: cassettes/test_bird.yaml" in done.stdout
+
+    def test_cassettes_are_switched_off_with_its_own(self, project):
+        project.record("cassettes/test_bird.yaml")
+        project.makepyfile(
+            test_bird="""
+            import httpx, pytest
+
+            def test_bird(llm_usage):
+                body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "fastest bird?"}]}
+                with pytest.raises(httpx.ConnectError):
+                    httpx.post("http://localhost:9/v1/chat/completions", json=body)
+            """
+        )
+        done = project.run_apart("-p", "no:snapshot", "--disable-vcr")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_switched_off_behind_being_loaded(project):
+    """pytest keeps the fixtures of such a plugin."""
+    project.makepyfile(
+        test_it="""
+        def test_plain(): pass
+        def test_usage(llm_usage): pass
+        def test_snapshot(usage_snapshot): pass
+        def test_cassette(llm_cassette): pass
+        """
+    )
+    done = project.run_apart("-p", "no:vcr", "-p", "no:snapshot", "-p", "llm_usage", "-p", "no:llm_usage")
+    assert "1 passed, 3 errors" in done.stdout
+    assert "KeyError" not in done.stdout
+    assert (
+        done.stdout.count(
+            "\npytest-llm-usage is loaded (-p llm_usage) and switched off (-p no:llm_usage): drop one of the two\n"
+        )
+        == 3
+    )
+
 
 @needs("pytest_snapshot")
 class TestPytestSnapshot:

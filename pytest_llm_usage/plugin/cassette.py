@@ -18,6 +18,7 @@ import pytest
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way, run_scope
+from pytest_llm_usage.plugin.neighbours import record_mode_of_neighbours
 from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings, unclaimed
 from pytest_llm_usage.plugin.stale import note
@@ -256,8 +257,7 @@ def _policy(
     )
 
     settings = config.stash[SETTINGS]
-    # pytest-recording's own option is followed where it is given.
-    record = mark.record or settings.record or config.getoption("--record-mode", None) or "none"
+    record = mark.record or settings.record or record_mode_of_neighbours(config) or "none"
     if settings.plan or (config.stash.get(REPLAYS_FIRST, False) and record in ("stale", "once", "new_episodes")):
         record = "none"
     default = file.parent / (settings.cassette_dir or "cassettes") / file.stem

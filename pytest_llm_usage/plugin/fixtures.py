@@ -11,7 +11,7 @@ import pytest
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.plugin.attempt import attempt_at
 from pytest_llm_usage.plugin.guards import warn_of_idle_snapshot
-from pytest_llm_usage.plugin.state import CASSETTE, SETTINGS, fail, price_book
+from pytest_llm_usage.plugin.state import CASSETTE, SETTINGS, fail, price_book, settings_of
 
 if TYPE_CHECKING:
     from pytest_llm_usage.pricing import PriceSource
@@ -61,7 +61,7 @@ def _llm_usage_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def llm_usage_prices(pytestconfig: pytest.Config) -> PriceSource | None:
     """Your own prices: a path (of the ini key `llm_usage_prices`) or a mapping of that form. Override it to compute them."""
-    return pytestconfig.stash[SETTINGS].prices
+    return settings_of(pytestconfig).prices
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +95,7 @@ def usage_snapshot(request: pytest.FixtureRequest) -> Iterator[UsageSnapshotAsse
     from pytest_llm_usage.compare import NO_TOLERANCE  # noqa: PLC0415 -- only for tests with a snapshot
     from pytest_llm_usage.snapshot import usage_snapshot_assertion  # noqa: PLC0415 -- imports syrupy
 
-    settings = request.config.stash[SETTINGS]
+    settings = settings_of(request.config)
     try:
         assertion = usage_snapshot_assertion(request, settings.tolerance or NO_TOLERANCE, settings.model_names)
     except ConfigurationError as error:
@@ -117,6 +117,7 @@ def llm_cassette(
     """
     from pytest_llm_usage.plugin.cassette import fixture_value, opened_as  # noqa: PLC0415 -- only for who asks for it
 
+    settings_of(pytestconfig)
     vcr_config: Mapping[str, Any] = {}
     with suppress(pytest.fail.Exception):  # of a narrower scope, as pytest-recording's own is
         vcr_config = fixture_value(request, "vcr_config", {})

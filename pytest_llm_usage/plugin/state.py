@@ -36,6 +36,16 @@ REPLAYS_FIRST: pytest.StashKey[bool] = pytest.StashKey()
 CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
 
 
+def settings_of(config: pytest.Config) -> Settings:
+    """The settings of the run; fails the test that asks where the plugin was switched off behind being loaded.
+
+    pytest keeps the fixtures of a plugin that it has loaded, whatever becomes of that.
+    """
+    if SETTINGS not in config.stash:
+        fail("pytest-llm-usage is loaded (-p llm_usage) and switched off (-p no:llm_usage): drop one of the two")
+    return config.stash[SETTINGS]
+
+
 def marker_names(item: pytest.Item) -> set[str]:
     """The names of all markers that a test has, of its class and module too."""
     names = set()

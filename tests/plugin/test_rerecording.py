@@ -313,3 +313,12 @@ def test_the_folder_of_vcr_config_is_followed_without_the_marker(project):
     project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
     assert (project.path / "flat" / "test_bird.yaml").exists()
     project.runpytest().assert_outcomes(passed=1)
+
+
+def test_pytest_recordings_own_switch_is_followed(project):
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    before = contents(project)
+    project.runpytest("-p", "recording", "--disable-recording").assert_outcomes(passed=1)
+    assert len(project.provider.asked) == 2
+    assert contents(project) == before
