@@ -327,6 +327,12 @@ class TestWhereItWasSold:
         long_usd = mtok("6", 100_001) + mtok("0.6", 100_000) + mtok("22.5", 1_000)
         assert (short.cost_usd, long.cost_usd) == (list_usd * Decimal(factor), long_usd * Decimal(factor))
 
+    @pytest.mark.parametrize("tier", ["batch", "flex"])
+    def test_half_of_the_price_of_a_long_context(self, tier):
+        asked = {"service_tier": tier, "priced_at": day("2026-11-20")}
+        assert cost("openai", "gpt-5.5-pro", 272_000, 1_000, **asked) == mtok("15", 272_000) + mtok("90", 1_000)
+        assert cost("openai", "gpt-5.5-pro", 272_001, 1_000, **asked) == mtok("30", 272_001) + mtok("135", 1_000)
+
     @pytest.mark.parametrize("model", ["o3-pro", "gpt-5.3-codex"])
     def test_a_search_costs_the_same_by_every_model_that_reasons(self, model):
         plain = cost("openai", model, 1_000)

@@ -150,6 +150,15 @@ LONG_CONTEXTS = (
         output=Decimal("1.5"),
         source="https://claude.com/blog/1m-context",  # it names Amazon Bedrock and these prices
     ),
+    # The list price has these steps in the price book; a batch's and the flex tier's do not.
+    LongContext(
+        seller="openai",
+        models=r"gpt-5\.5-pro$",
+        above=272_000,
+        input=Decimal(2),
+        output=Decimal("1.5"),
+        source="https://developers.openai.com/api/docs/guides/batch",  # half of what the same request costs
+    ),
 )
 
 
