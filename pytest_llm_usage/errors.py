@@ -19,6 +19,7 @@ __all__ = [
     "ReportError",
     "RunFileError",
     "SecretError",
+    "StoppedInChildError",
     "UpstreamMovedError",
     "UsageUnknownError",
     "hides_frames",
@@ -52,6 +53,13 @@ class PriceUnknownError(LLMUsageError):
 
     To fix it: put the line that the message shows into the file that `llm_usage_prices` names. ini `llm_usage_unpriced = warn`
     reads what is known.
+    """
+
+
+class StoppedInChildError(LLMUsageError):
+    """A model call in a process that the test has forked, which a limit or a cassette forbids. It was not sent, and the test fails.
+
+    To fix it: the message says which limit or which recording it is, as in the test's own process.
     """
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "closest_recording",
     "differences",
     "explain_age",
+    "explain_forked",
     "explain_late",
     "explain_miss",
     "explain_no_recording",
@@ -188,6 +189,17 @@ def explain_late(policy: CassettePolicy, made: Subject) -> str:
             f"{made.method} {made.uri}",
             "An earlier test started the thread or task that made it",
             "Wait for it at the end of that test, or start it in a fixture of wider scope",
+        ]
+    )
+
+
+def explain_forked(policy: CassettePolicy, made: Subject) -> str:
+    """The message for a request of a process that the test has forked, where it would be recorded."""
+    return "\n".join(
+        [
+            f"Request of a forked process: not sent, and not recorded in {policy.shown_path}, which its parent saves",
+            f"{made.method} {made.uri}",
+            "Record it with one process or with threads; processes replay it. Without a cassette:  --llm-usage-record=live",
         ]
     )
 

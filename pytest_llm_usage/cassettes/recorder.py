@@ -10,6 +10,7 @@ holds of it is replayed all the same, since whoever recorded it relies on that.
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ from pytest_llm_usage.cassettes.matching import Recordings
 from pytest_llm_usage.cassettes.mismatch import (
     closest_recording,
     explain_age,
+    explain_forked,
     explain_late,
     explain_miss,
     explain_no_recording,
@@ -114,6 +116,7 @@ class Recorder:
         self._ignore_body = tuple(map(JsonPath, policy.ignore_body))
         self._ignored = HostPatterns(policy.ignore_hosts)
         self._lock = threading.RLock()
+        self._process = os.getpid()
         #: The recordings as they are in the file, and as the user's filters leave them.
         self._raw: Sequence[Interaction] = ()
         self._loaded: Sequence[Interaction] = ()
@@ -232,6 +235,8 @@ class Recorder:
         if not self.write_protected:
             # What a mock will answer is not recorded, unless it can only be a model's answer.
             is_mocked = is_mocked_below() and not _is_model_call(plain)
+            if os.getpid() != self._process and not is_mocked:
+                self._refuse(explain_forked(self._policy, subject))
             return _Decision(_Action.PASS if is_mocked else _Action.RECORD, plain, started_at, next(self._sent))
         if not is_mocked_below():
             self._missed.append((plain, subject))

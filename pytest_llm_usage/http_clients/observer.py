@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from pytest_llm_usage.errors import StoppedInChildError
 from pytest_llm_usage.http_clients.body import BoundedBody
 from pytest_llm_usage.http_clients.sink import Sink
 from pytest_llm_usage.wire.exchange import Exchange, Headers
@@ -62,6 +63,8 @@ class Observer:
         observation = Observation(self, method, url, headers, body)
         try:
             observation.ticket = observation.context.run(sink.before_send, method, url, headers, body)
+        except StoppedInChildError:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             self.report(f"{method} {url}", error)
             return None
@@ -103,6 +106,8 @@ class Observer:
                 return
             request.live = True
             request.context.run(self._sink.before_network, address, request.ticket)
+        except StoppedInChildError:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             self.report(f"{request.method} {request.url}", error)
 

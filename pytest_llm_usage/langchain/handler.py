@@ -18,7 +18,7 @@ from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import LLMResult
 
 from pytest_llm_usage.credentials.mask import mask_text
-from pytest_llm_usage.errors import UpstreamMovedError
+from pytest_llm_usage.errors import StoppedInChildError, UpstreamMovedError
 from pytest_llm_usage.langchain.frames import looks_into_cache
 from pytest_llm_usage.langchain.results import copied, copy_of, end_fields, is_fake, start_fields, usage_in
 from pytest_llm_usage.ledger import Status
@@ -40,6 +40,8 @@ def _harmless(event: _Event) -> _Event:
     def guarded(self: UsageHandler, *args: Any, **kwargs: Any) -> None:
         try:
             event(self, *args, **kwargs)
+        except StoppedInChildError:
+            raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
             self.note_fault(event.__name__, error)
 

@@ -300,8 +300,9 @@ def pytest_assertrepr_compare(
 @pytest.hookimpl(specname="pytest_sessionfinish", wrapper=True, tryfirst=True)
 @safe
 def pytest_sessionfinish_around_syrupy(session: pytest.Session) -> Generator[None, None, None]:
-    """Keeps the snapshots of tests that were not run, where those without a test are deleted."""
+    """Takes in what outlived its test; keeps the snapshots of tests that were not run, where those without one are deleted."""
     config = session.config
+    run_scope(config).take_in_left()
     if hasattr(config, "_syrupy") and config.option.update_snapshots and not hasattr(config, "workerinput"):
         from pytest_llm_usage.snapshot import keep_snapshots_of_unrun  # noqa: PLC0415 -- imports syrupy
 

@@ -21,7 +21,6 @@ from pytest_llm_usage.plugin.observation import flush, observe_wire
 from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.session import SESSION_BUDGET
 from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, marker_names, price_book
-from pytest_llm_usage.plugin.unseen import UNSEEN
 from pytest_llm_usage.settings import Settings, limits_of
 from pytest_llm_usage.tracker.scope import running
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.budget import Limits
     from pytest_llm_usage.ledger import Call
     from pytest_llm_usage.tracker import Tracker
+    from pytest_llm_usage.tracker.relatives import Relatives
 
 __all__ = [
     "Attempt",
@@ -218,6 +218,7 @@ class Attempt:
         """A report carries what it spent; a further attempt at the test will carry it as well."""
         self._is_reported = True
         if self._trackers:
+            run_scope(self.item.config).left += self._trackers[0].processes.hand_over()
             self.item.stash[_EARLIER] = (*self.earlier, self)
 
     def data(self) -> dict[str, Any]:
@@ -276,19 +277,20 @@ def _new_tracker(config: pytest.Config, phase: str, thread_id: int, limits: tupl
         prices=lambda: price_book(config, settings.prices),
         note_fault=partial(note_fault, config),
         counts_requests=settings.track != "langchain",
-        note_call=config.stash[UNSEEN].note_call,
     )
 
 
 class RunScope:
     """The run: calls that are no test's, of fixtures of wider scope and at import."""
 
-    __slots__ = ("_config", "_thread_id", "_trackers")
+    __slots__ = ("_config", "_thread_id", "_trackers", "left")
 
     is_run = True
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        #: Where processes tell of their calls that outlive the test that forked them.
+        self.left: list[Relatives] = []
         self._thread_id = threading.get_ident()
         self._trackers: list[Tracker] = []
 
@@ -320,6 +322,11 @@ class RunScope:
     def calls(self) -> tuple[Call, ...]:
         """Its calls since the last time."""
         return self._trackers[0].calls() if self._trackers else ()
+
+    def take_in_left(self) -> None:
+        """Takes in the calls of processes that outlived the test that forked them, at the end of the run."""
+        if self.left:
+            self.tracker.take_over(self.left)
 
     def drain(self) -> dict[str, Any]:
         """Its calls since the last time, as plain data."""

@@ -102,6 +102,10 @@ class SessionBudget:
                 self._table = mmap.mmap(file.fileno(), _BYTES)
         self._cells = memoryview(self._table).cast("q")
 
+    def stay_in_row(self) -> None:
+        """A process that a test has forked counts in its parent's row: they hear of each other's calls."""
+        self._process = os.getpid()
+
     def add(self, data: Mapping[str, Any]) -> None:
         """Takes in what the report of one attempt at a test carries: its calls, and those that were no test's."""
         from pytest_llm_usage.ledger import Ledger  # noqa: PLC0415 -- at the first call
@@ -197,7 +201,9 @@ class SessionBudget:
 
     def _write(self, spent: Mapping[str, Decimal]) -> None:
         for column, name in enumerate(self._names):
-            self._cells[self._row * _CELLS + column] = int(spent.get(name, Decimal(0)) * _UNITS)
+            cell = self._row * _CELLS + column
+            # A process that was forked may have written more already: nothing that was spent is given back.
+            self._cells[cell] = max(self._cells[cell], int(spent.get(name, Decimal(0)) * _UNITS))
 
     def _others(self, name: str) -> Decimal:
         column = self._names.index(name)

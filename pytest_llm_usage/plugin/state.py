@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from pytest_llm_usage.errors import StoppedInChildError
 from pytest_llm_usage.plugin.failures import RunFailures
 from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.text import inert
@@ -68,6 +69,15 @@ def price_book(config: pytest.Config, source: PriceSource | None) -> PriceBook:
     return books[id(source)][1]
 
 
+#: Whether this process was forked by a test.
+_is_child = [False]
+
+
+def fail_in_child() -> None:
+    """Makes `fail` raise an exception: a test has forked this process, and its parent fails the test."""
+    _is_child[0] = True
+
+
 def fail(text: str) -> NoReturn:
     """Fails the test with nothing but `text`.
 
@@ -76,5 +86,8 @@ def fail(text: str) -> NoReturn:
     from pytest_llm_usage.credentials.mask import mask_text  # noqa: PLC0415 -- at the first failure
 
     shown = "\n".join(map(inert, mask_text(text).split("\n")))
+    if _is_child[0]:
+        # A pool of processes waits for ever for a worker that ends by anything but an `Exception`.
+        raise StoppedInChildError(shown) from None
     # The error that it tells of would be printed before it.
     raise pytest.fail.Exception(shown, pytrace=False) from None

@@ -1,4 +1,4 @@
-"""Where `Unseen` is told of what cannot be seen: gRPC's calls, processes that are started, forks.
+"""Where `Unseen` is told of what cannot be seen: gRPC's calls, processes that are started.
 
 Nothing is loaded before the code under test makes use of them.
 """
@@ -17,6 +17,7 @@ import pytest
 
 from pytest_llm_usage.import_hook import ImportHook
 from pytest_llm_usage.plugin.attempt import attempt_under_way, is_tracked, run_scope
+from pytest_llm_usage.plugin.forks import watch_forks
 from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS
 from pytest_llm_usage.plugin.unseen import UNSEEN, Unseen
@@ -62,6 +63,7 @@ def watch_unseen(config: pytest.Config) -> None:
     """Notes what cannot be seen until pytest ends."""
     closers = config.stash[CLOSERS]
     unseen = config.stash[UNSEEN] = Unseen(partial(_test_under_way, config))
+    unseen.ask(watch_forks(config).not_counted)
     if config.stash[SETTINGS].track == "langchain":
         return  # whose calls are seen over whatever transport
 
@@ -104,9 +106,6 @@ def watch_unseen(config: pytest.Config) -> None:
             **dict.fromkeys(_STARTERS, partial(watch, attach_processes)),
         }
     ).install(closers)
-    _forking.append(unseen)
-    closers.callback(_forking.remove, unseen)
-    _register_at_fork()
 
 
 def _test_under_way(config: pytest.Config) -> str | None:
@@ -181,20 +180,3 @@ def _program(command: Any) -> str:
         command = command[0] if command else ""
     words = os.fsdecode(command).split() if isinstance(command, (str, bytes, os.PathLike)) else ["python"]
     return Path(words[0]).name if words else "?"
-
-
-# -- forks -----------------------------------------------------------------------------------------------------
-
-#: Who is told of forks. Python keeps what is registered for ever, so one function is, for all runs in this process.
-_forking: list[Unseen] = []
-
-
-def _before_fork() -> None:
-    for unseen in _forking:
-        unseen.before_fork()
-
-
-@functools.cache
-def _register_at_fork() -> None:
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(before=_before_fork)

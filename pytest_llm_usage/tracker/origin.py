@@ -53,6 +53,11 @@ class Origin:
         return self.source.started_at
 
     @property
+    def phase(self) -> str:
+        """Pytest's phase in which it started."""
+        return self.source.phase
+
+    @property
     def sections(self) -> tuple[Section, ...]:
         """The sections that were open when it started."""
         return self.source.sections

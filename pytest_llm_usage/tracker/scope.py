@@ -5,6 +5,8 @@ Entered for every test, so it imports nothing: the tracker of a test is made whe
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -82,6 +84,8 @@ class running:  # noqa: N801 -- a context manager, used as a function
 
 # -- sections --------------------------------------------------------------------------------------------------
 
+_numbers = itertools.count()
+
 
 class Section:  # no dataclass: making one costs every start of pytest
     """A part of a test, opened by `llm_usage.section(name)`.
@@ -91,15 +95,17 @@ class Section:  # no dataclass: making one costs every start of pytest
         owner: The sections of the test that it is a part of.
         outer: The sections it was opened in, outermost first.
         follows_test: Opened by code that runs in the test's own context, not in a plain thread.
+        key: What tells it from others, in the processes that a test forks as well.
     """
 
-    __slots__ = ("follows_test", "name", "outer", "owner")
+    __slots__ = ("follows_test", "key", "name", "outer", "owner")
 
     def __init__(self, name: str, owner: Sections, outer: tuple[Section, ...], follows_test: bool) -> None:
         self.name = name
         self.owner = owner
         self.outer = outer
         self.follows_test = follows_test
+        self.key = os.getpid(), next(_numbers)
 
     @property
     def path(self) -> tuple[Section, ...]:

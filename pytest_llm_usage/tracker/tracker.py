@@ -9,19 +9,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from pytest_llm_usage.billing import Quote
-from pytest_llm_usage.budget import Breach, Limits, breaches, failure_text, must_stop
+from pytest_llm_usage.budget import Breach, Limits, breaches, failure_text
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
 from pytest_llm_usage.tracker.callsite import Callsite, shown, user_callsite
 from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, Request, Response, read_fields
 from pytest_llm_usage.tracker.live import live_text
 from pytest_llm_usage.tracker.origin import Origin, origins_of
 from pytest_llm_usage.tracker.reconcile import Discrepancy
+from pytest_llm_usage.tracker.relatives import Processes, Relatives
 from pytest_llm_usage.tracker.scope import Section, Sections, current_scope
+from pytest_llm_usage.tracker.stops import SessionLimit, exceeded, forbidding, genai_prices
 from pytest_llm_usage.tracker.view import LLMUsage, Missing, growth_failures
 from pytest_llm_usage.wire.exchange import Exchange
 
@@ -32,19 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Tracker", "current"]
 
 _T = TypeVar("_T")
-
-
-def _genai_prices() -> PriceBook:
-    from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415 -- costs nothing until a price is read
-
-    return PriceBook()
-
-
-class SessionLimit(Protocol):
-    """What the whole run may spend."""
-
-    def forbids(self) -> str:
-        """Why no further call may be made; empty where one may."""
 
 
 class Tracker:
@@ -66,13 +55,13 @@ class Tracker:
         prices: Makes the price book when a price is first asked for.
         note_fault: Called with what was done and what went wrong where a mistake of ours must not fail the test; None
             raises it.
-        note_call: Called at each call that is made; see `plugin.unseen`.
         counts_requests: Whether requests that no cassette of ours replays are counted and limited, or LangChain's calls
             alone.
 
     Attributes:
         stopped_by: The limits that forbade the last call that was stopped; a limit on calls counts that call.
         cassettes: The recordings that its responses came from, or went to.
+        processes: Those that the test has forked.
     """
 
     def __init__(
@@ -87,9 +76,8 @@ class Tracker:
         stop: Callable[[str], NoReturn] | None = None,
         session: SessionLimit | None = None,
         stop_live: Callable[[str], NoReturn] | None = None,
-        prices: Callable[[], PriceBook] = _genai_prices,
+        prices: Callable[[], PriceBook] = genai_prices,
         note_fault: Callable[[str, Exception], None] | None = None,
-        note_call: Callable[[], None] = lambda: None,
         counts_requests: bool = True,
     ) -> None:
         self.root = root or Path.cwd()
@@ -106,7 +94,6 @@ class Tracker:
         self._stop_live = stop_live
         self._prices = prices
         self._note_fault = note_fault
-        self._note_call = note_call
         self._reporter: Reporter | None = None
         self._attached: dict[str, Any] = {}
         self._thread_id = threading.get_ident() if thread_id is None else thread_id
@@ -117,6 +104,7 @@ class Tracker:
         self._in_flight: dict[Request, str] = {}
         self._deciding = threading.RLock()
         self._sections = Sections()
+        self.processes = Processes()
         self._origins: tuple[Origin, ...] = ()
         #: Another object after every event, so that an answer that no event came behind is given again.
         self._state = object()
@@ -163,7 +151,6 @@ class Tracker:
             fields: Fields of `Call` that the start tells.
             batch: An object that the calls of one batch share.
         """
-        self._note_call()
         self._reporter = reporter
         call = OpenCall(self, run_id, self._phase, self._callsite(callsite), self._sections.here(), fields, batch)
         if not self._is_limited:
@@ -185,12 +172,12 @@ class Tracker:
     def end(self, call: OpenCall, fields: CallFields) -> None:
         """Notes how a call ended; only its first end counts."""
         call.end(fields)
-        self._state = object()
+        self._changed()
 
     def drop(self, call: OpenCall) -> None:
         """Forgets a call that turned out to be part of another one's request."""
         self._opened.remove(call)
-        self._state = object()
+        self._changed()
 
     def siblings(self, call: OpenCall) -> list[OpenCall]:
         """The calls that LangChain started as one batch with `call`."""
@@ -224,13 +211,12 @@ class Tracker:
 
     def take_in(self, exchange: Exchange, request: Request) -> None:
         """Notes what was sent and answered."""
-        self._note_call()
         with self._deciding:
             self._responses.append(Response(exchange, request))
             self.unanswered(request)
         if exchange.cassette is not None:
             self.cassettes.add(exchange.cassette)
-        self._state = object()
+        self._changed()
 
     def unanswered(self, request: Request) -> None:
         """Notes that a request is not in flight any more."""
@@ -252,23 +238,60 @@ class Tracker:
         """Notes a reason for which the test must fail whatever its code makes of it; the first one stays."""
         if self._failure is None:
             self._failure = text
+            self._changed()
 
     @property
     def failure(self) -> str | None:
         """Why the test must fail (a stopped call, a request that no cassette holds), as whole text; None where nothing."""
+        self._hear()
+        return self._own_failure
+
+    @property
+    def _own_failure(self) -> str | None:
         if self._failure is None and self.stopped_by:
             # With the answers that have come meanwhile.
             return failure_text(self.stopped_by, self.calls(), self._stopped)
         return self._failure
 
+    def _changed(self) -> None:
+        """The next answer is another one, and processes that were forked hear of it."""
+        self._state = object()
+        if self.processes.are_shared:
+            calls = self.calls()
+            self.processes.tell(zip(calls, self._origins, strict=True), self.cassettes, self._own_failure)
+
+    def known(self) -> tuple[Origin, ...]:
+        """What its calls are made of."""
+        self.calls()
+        return self._origins
+
+    def go_on_in_child(self) -> None:
+        """Goes on in a process that was forked from the one that made it."""
+        self._deciding = threading.RLock()  # another thread may have held it
+        self.processes.start(self._origins)
+
+    def take_over(self, left: list[Relatives]) -> None:
+        """Takes in what the processes of another tracker have told behind its end."""
+        self.processes.take_over(left)
+        self._state = object()
+
+    def _hear(self) -> None:
+        if (heard := self.processes.hear()) is not None:
+            self._failure = self._failure or heard.failure
+            self.cassettes |= heard.cassettes
+            self._state = object()
+
     # -- answering ---------------------------------------------------------------------------------------------
 
     def calls(self) -> tuple[Call, ...]:
         """All calls so far, in the order in which they started; those under way have no usage yet."""
+        self._hear()
         state = self._state
         known, calls = self._answer
         if known is not state:
             self._origins = origins_of(self._opened.copy(), self._responses.copy())
+            if told := self.processes.told:
+                self._origins = tuple(sorted((*self._origins, *told), key=lambda origin: origin.started_at))
             calls = tuple(self._call(index, origin) for index, origin in enumerate(self._origins))
             self._answer = state, calls
         return calls
@@ -284,7 +307,7 @@ class Tracker:
             index=index,
             **{
                 "started_at": origin.started_at,
-                "phase": origin.source.phase,
+                "phase": origin.phase,
                 "where": shown(origin.callsite, self.root),
                 "sections": tuple(section.name for section in origin.sections),
                 "_quotes": self,
@@ -320,6 +343,7 @@ class Tracker:
             origin.response for origin in self._origins if id(origin.call) in kept and origin.response is not None
         ]
         self._opened = open_calls
+        self.processes.forget_told()
         self._state = object()
         return Ledger() + Ledger(ended)
 
@@ -336,7 +360,7 @@ class Tracker:
             yield LLMUsage(self, lambda call: self._is_in(call, section))
 
     def _is_in(self, call: Call, section: Section) -> bool:
-        return section in self._origins[call.index].sections
+        return any(own.key == section.key for own in self._origins[call.index].sections)
 
     # -- limits ------------------------------------------------------------------------------------------------
 
@@ -357,28 +381,21 @@ class Tracker:
         if self._stop is None:
             return
         calls = self.calls()
-        found: list[Breach] = []
         if spent_only:
-            found = [
-                breach for limits in self.limits for breach in breaches(limits, calls) if breach.spent > breach.limit
-            ]
+            found = exceeded(self.limits, calls)
         elif self.limits:
-            sent = list(self._in_flight.values())
             # LangChain's open calls are among the calls already.
             under_way = [call.model for call, origin in zip(calls, self._origins, strict=True) if not origin.is_settled]
-            stopping = partial(
-                must_stop,
-                calls=calls,
-                model=model or UNKNOWN_MODEL,
-                sent=sent,
-                under_way=under_way,
-                # What is replayed costs nothing: its budget is verified at the end.
-                reserve=any(not response.exchange.replayed for response in self._responses.copy()),
-            )
-            found = [breach for limits in self.limits if (breach := stopping(limits))]
+            # What is replayed costs nothing: its budget is verified at the end.
+            reserve = any(not response.exchange.replayed for response in self._responses.copy())
+            asked, sent = model or UNKNOWN_MODEL, list(self._in_flight.values())
+            found = forbidding(self.limits, calls, asked, sent=sent, under_way=under_way, reserve=reserve)
+        else:
+            found = []
         if found:
             self.stopped_by = tuple(found)
             self._stopped.append(shown(callsite, self.root) or "")
+            self._changed()
             self._stop(self.failure or "")
         if self._session is not None and (text := self._session.forbids()):
             self.fail(text)

@@ -1,13 +1,10 @@
-"""What cannot be seen is named in the usage section: gRPC, other processes, calls of forked processes."""
+"""What cannot be seen is named in the usage section: gRPC, other processes."""
 
 import importlib.util
-import json
 import os
 
 import pytest
-from counting_server import serving
-from plugin.printed import section, totals
-from plugin.test_every_test import ASKING
+from plugin.printed import section
 
 GEMINI = "generativelanguage.googleapis.com"
 
@@ -167,50 +164,3 @@ def test_a_command_that_is_not_there_fails_as_ever(project):
 
     result.assert_outcomes(passed=1)
     assert "not seen" not in result.stdout.str()
-
-
-FORKED = """
-    import multiprocessing
-    import os
-
-    import pytest
-    from asking import by_httpx, by_openai_async
-
-    def test_in_its_own_process():
-        by_httpx("one [8 4]")
-
-    def test_os_fork():
-        by_httpx("two [8 4]")
-        child = os.fork()
-        if child == 0:
-            by_openai_async("of a child [100 100]")
-            os._exit(0)
-        os.waitpid(child, 0)
-
-    @pytest.mark.parametrize("calls", [0, 2])
-    def test_multiprocessing(calls):
-        def target():
-            for _ in range(calls):
-                by_httpx("of a child [100 100]")
-        process = multiprocessing.get_context("fork").Process(target=target)
-        process.start()
-        process.join()
-        assert process.exitcode == 0
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-@pytest.mark.parametrize("options", [(), ("-n", "2"), ("--session-max-tokens=1M",)], ids=["alone", "xdist", "session"])
-def test_calls_of_a_forked_process_are_named(project, pytester, monkeypatch, options):
-    pytester.makepyfile(asking=ASKING)
-    with serving() as server:
-        monkeypatch.setenv("PROVIDER_URL", server.url)
-        result = project(FORKED, "--llm-usage-json=run.json", *options)
-        assert len(server.asked) == 5
-
-    result.assert_outcomes(passed=4)
-    assert totals(result)["total"][:2] == ("2", "16")
-    (line,) = not_seen(result)
-    assert line.startswith("model calls of a forked process in test_it.py::test_") and line.endswith(" and 1 more test")
-    run = json.loads((pytester.path / "run.json").read_text())
-    assert sum(len(test["calls"]) for test in run["tests"].values()) == 2

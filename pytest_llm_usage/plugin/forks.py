@@ -1,0 +1,140 @@
+"""`Forks`: the processes that a test forks count with it, whatever they do and however they end.
+
+A process that is forked between tests runs tests and reports them (pytest-forked's): it is left alone. What `subprocess`
+and other ways to start a process start is no fork: `unseen_hooks` names that.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_llm_usage.budget import BUDGET_KINDS
+from pytest_llm_usage.plugin import state
+from pytest_llm_usage.plugin.attempt import attempt_under_way, is_tracked, run_scope
+from pytest_llm_usage.plugin.safety import note_fault
+from pytest_llm_usage.plugin.session import SESSION_BUDGET
+from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS
+from pytest_llm_usage.tracker.scope import current_scope
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.tracker import Tracker
+    from pytest_llm_usage.tracker.relatives import Relatives
+
+__all__ = ["watch_forks"]
+
+#: Of so many tests that fork it is known which one lost a call.
+_TESTS = 4096
+
+
+class Forks:
+    """The processes that the tests of a run fork."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._process = os.getpid()
+        self._folder: Path | None = None
+        #: A byte for each test that forks, set where a call of a process could not be told of.
+        self._lost: mmap.mmap | None = None
+        #: What the processes of each such test tell each other, and its name.
+        self._told: list[tuple[str, Relatives]] = []
+        self._sharing: list[Tracker] = []
+
+    def before(self) -> None:
+        """Makes ready to hear of a child's calls."""
+        self._sharing = []
+        attempt = attempt_under_way(self._config)
+        if attempt is None or not is_tracked(attempt.item, self._config.stash[SETTINGS]):
+            return
+        try:
+            run = run_scope(self._config)
+            trackers = [attempt.tracker, *([run.tracker] if current_scope() is run else [])]
+            for tracker in trackers:
+                if not tracker.processes.are_shared:
+                    tracker.processes.share(self._new(attempt.item.nodeid, tracker), tracker.known())
+            self._sharing = trackers
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+            note_fault(self._config, "forked processes", error)
+
+    def _new(self, test: str, tracker: Tracker) -> Relatives:
+        from pytest_llm_usage.tracker.relatives import Relatives  # noqa: PLC0415 -- only where a test forks
+
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="llm-usage-forks-"))
+            self._lost = mmap.mmap(-1, _TESTS)
+            self._config.stash[CLOSERS].callback(self._remove)
+        with_parts = self._config.stash[SETTINGS].explains or any(
+            getattr(limits, name) is not None
+            for limits in tracker.limits
+            for name, kind in BUDGET_KINDS.items()
+            if kind.is_estimate
+        )
+        index = min(len(self._told), _TESTS - 1)
+        folder = self._folder / str(len(self._told))
+        folder.mkdir(mode=0o700)
+        relatives = Relatives(folder, with_parts=with_parts, lost=partial(self._note_lost, index))
+        self._told.append((test, relatives))
+        return relatives
+
+    def _note_lost(self, index: int) -> None:
+        if self._lost is not None:
+            self._lost[index] = 1
+
+    def _remove(self) -> None:
+        if os.getpid() == self._process and self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def in_child(self) -> None:
+        """Goes on in a process that was forked, by a test or between tests."""
+        if not self._sharing:
+            return
+        state.fail_in_child()
+        for tracker in self._sharing:
+            tracker.go_on_in_child()
+        if SESSION_BUDGET in self._config.stash:
+            self._config.stash[SESSION_BUDGET].stay_in_row()
+
+    def not_counted(self) -> Iterator[tuple[str, str]]:
+        """What is known to be missing, each with its test; asked at the end of the run."""
+        for index, (test, relatives) in enumerate(self._told):
+            if relatives.has_half_line:
+                yield "a model call of a forked process, which ended while it was noted,", test
+            if self._lost is not None and self._lost[min(index, _TESTS - 1)]:
+                yield "model calls of a forked process, which could not note them,", test
+
+
+def watch_forks(config: pytest.Config) -> Forks:
+    """Takes in what forked processes do until pytest ends."""
+    forks = Forks(config)
+    _watching.append(forks)
+    config.stash[CLOSERS].callback(_watching.remove, forks)
+    _register()
+    return forks
+
+
+#: Who is told of forks. Python keeps what is registered for ever, so these functions are, for all runs in this process.
+_watching: list[Forks] = []
+
+
+def _before() -> None:
+    for forks in _watching:
+        forks.before()
+
+
+def _in_child() -> None:
+    for forks in _watching:
+        forks.in_child()
+
+
+@cache
+def _register() -> None:
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(before=_before, after_in_child=_in_child)

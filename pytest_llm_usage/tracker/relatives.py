@@ -1,0 +1,288 @@
+"""What the processes that a test forks tell each other: each writes its finished calls to a file that all of them read.
+
+A child of `os.fork` has a copy of its parent's tracker. From the fork on every process appends what it finishes to a file
+of its own, one line of JSON each, and takes in what the others have appended before it answers how many calls there are.
+Nobody waits for anybody, and what a child has finished stays where the child is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from pytest_llm_usage.credentials.mask import mask_text
+from pytest_llm_usage.input_by_part import InputByPart
+from pytest_llm_usage.ledger import Call
+from pytest_llm_usage.tracker.events import Response
+from pytest_llm_usage.tracker.origin import Origin
+from pytest_llm_usage.tracker.reconcile import Discrepancy
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.anatomy.prompt import Prompt
+
+__all__ = ["Processes", "Relatives"]
+
+_FIELDS = tuple(f.name for f in fields(Call) if f.name not in ("index", "_quotes", "_inputs"))
+
+
+class _ToldSection(NamedTuple):
+    """A section of another process, as far as it matters here."""
+
+    name: str
+    key: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToldOrigin(Origin):
+    """A call that another process made.
+
+    Attributes:
+        told: The call.
+        told_sections: The sections that it was made in.
+        told_discrepancy: What LangChain and the wire say differently of it.
+    """
+
+    told: Call
+    told_sections: tuple[_ToldSection, ...]
+    told_discrepancy: Discrepancy | None
+
+    @classmethod
+    def from_line(cls, line: Mapping[str, Any]) -> ToldOrigin:
+        """The inverse of `Relatives._line`."""
+        told = Call.from_dict(line["call"])
+        sections = tuple(
+            _ToldSection(name, (process, number))
+            for name, (process, number) in zip(told.sections, line["sections"], strict=True)
+        )
+        difference = Discrepancy.from_dict(line["discrepancy"]) if "discrepancy" in line else None
+        return cls(cast("Response", None), None, None, None, told, sections, difference)
+
+    @property
+    def started_at(self) -> float:
+        return self.told.started_at
+
+    @property
+    def phase(self) -> str:
+        return self.told.phase
+
+    @property
+    def sections(self) -> tuple[Any, ...]:
+        return self.told_sections
+
+    @property
+    def callsite(self) -> None:
+        return None
+
+    @property
+    def is_settled(self) -> bool:
+        return True
+
+    def is_same(self, other: Origin) -> bool:
+        return self is other
+
+    def fields(self) -> dict[str, Any]:
+        return {name: getattr(self.told, name) for name in _FIELDS}
+
+    def prompt(self) -> Prompt | str:
+        return "another process sent it"
+
+    def input_by_part(self, call: Call) -> InputByPart | str:
+        return self.told.input_by_part or self.told.input_by_part_reason
+
+    def discrepancy(self, made: Call) -> Discrepancy | None:
+        return None if self.told_discrepancy is None else replace(self.told_discrepancy, call_index=made.index)
+
+
+class Relatives:
+    """The files of one test's processes.
+
+    Args:
+        folder: Where they are; nobody else may read it.
+        with_parts: Whether the parts of the input are told, too.
+        lost: Called in the process whose calls could not be written.
+    """
+
+    def __init__(self, folder: Path, *, with_parts: bool, lost: Callable[[], None]) -> None:
+        self._folder = folder
+        self._with_parts = with_parts
+        self._lost = lost
+        self._lock = threading.RLock()
+        self._file = ""
+        #: What is no news to a process that is forked from now on, by identity.
+        self._known: dict[int, object] = {}
+        self._numbers: dict[int, int] = {}
+        self._told: dict[int, Origin] = {}
+        self._told_failure: str | None = None
+        #: How much of each file has been read, or need not be.
+        self._read: dict[str, int] = {}
+
+    def start(self, origins: Iterable[Origin]) -> None:
+        """Others know of `origins`: a process is forked for the first time, or this is one that was."""
+        self._lock = threading.RLock()  # another thread of the parent may have held it
+        self._known = {id(origin.source): origin.source for origin in origins}
+        if self._file:
+            # A child knows what its parent had told.
+            self._read[self._file] = (self._folder / self._file).stat().st_size
+        self._file = ""
+        self._numbers, self._told, self._told_failure = {}, {}, None
+
+    # -- telling -----------------------------------------------------------------------------------------------
+
+    def tell(self, calls: Iterable[tuple[Call, Origin]], cassettes: Iterable[Path], failure: str | None) -> None:
+        """Appends what is news: calls that have ended, those that are none after all, and why the test must fail."""
+        with self._lock:
+            lines = []
+            found = set()
+            for call, origin in calls:
+                source = id(origin.source)
+                if isinstance(origin, ToldOrigin) or source in self._known or not origin.is_settled:
+                    continue
+                found.add(source)
+                number = self._numbers.setdefault(source, len(self._numbers))
+                if source not in self._told or not self._told[source].is_same(origin):
+                    self._told[source] = origin
+                    lines.append(self._line(number, call, origin))
+            for source in self._told.keys() - found:
+                del self._told[source]
+                lines.append({"number": self._numbers.pop(source), "call": None})
+            if lines:
+                lines[-1]["cassettes"] = [str(path) for path in cassettes]
+            if failure is not None and failure != self._told_failure:
+                self._told_failure = failure
+                lines.append({"failure": mask_text(failure)})
+            if lines:
+                self._append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+
+    def _line(self, number: int, call: Call, origin: Origin) -> dict[str, Any]:
+        # The parent looks the price up.
+        line: dict[str, Any] = {
+            "number": number,
+            "call": replace(call, _quotes=None).to_dict(with_parts=self._with_parts),
+            "sections": [section.key for section in origin.sections],
+        }
+        if (discrepancy := origin.discrepancy(call)) is not None:
+            line["discrepancy"] = discrepancy.to_dict()
+        return line
+
+    def _append(self, data: bytes) -> None:
+        try:
+            self._file = self._file or f"{os.getpid()}-{time.time_ns()}"
+            file = os.open(self._folder / self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                if os.write(file, data) < len(data):
+                    self._lost()
+            finally:
+                os.close(file)
+        except OSError:
+            self._lost()
+
+    # -- hearing -----------------------------------------------------------------------------------------------
+
+    def hear(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """What the other processes have told since the last time: whole lines, each with its file."""
+        with self._lock:
+            for name in self._others():
+                *lines, _ = self._unread(name).split(b"\n")
+                self._read[name] = self._read.get(name, 0) + sum(map(len, lines)) + len(lines)
+                for text in lines:
+                    yield name, json.loads(text)
+
+    @property
+    def has_half_line(self) -> bool:
+        """Whether a process ended in the middle of a line."""
+        with self._lock:
+            return any(self._unread(name) for name in self._others())
+
+    def _others(self) -> list[str]:
+        try:
+            return sorted(path.name for path in self._folder.iterdir() if path.name != self._file)
+        except OSError:  # the run has ended
+            return []
+
+    def _unread(self, name: str) -> bytes:
+        try:
+            with (self._folder / name).open("rb", buffering=0) as file:
+                file.seek(self._read.get(name, 0))
+                return file.read()
+        except OSError:
+            return b""
+
+
+class Heard(NamedTuple):
+    """What other processes have told beside their calls.
+
+    Attributes:
+        failure: Why the test must fail; None where nothing says so.
+        cassettes: The recordings that they have replayed or made.
+    """
+
+    failure: str | None
+    cassettes: frozenset[Path]
+
+
+class Processes:
+    """The processes that a test has forked, as its tracker knows them."""
+
+    def __init__(self) -> None:
+        self._relatives: list[Relatives] = []
+        self._calls: dict[tuple[str, int], ToldOrigin] = {}
+
+    @property
+    def are_shared(self) -> bool:
+        """Whether there are any."""
+        return bool(self._relatives)
+
+    @property
+    def told(self) -> list[ToldOrigin]:
+        """The calls that others have told of."""
+        return list(self._calls.copy().values())
+
+    def forget_told(self) -> None:
+        """What others have told so far was reported."""
+        self._calls = {}
+
+    def share(self, relatives: Relatives, known: Iterable[Origin]) -> None:
+        """Processes that are forked from now on hear of the calls behind the `known` ones, and tell of theirs."""
+        relatives.start(known)
+        self._relatives = [relatives]
+
+    def start(self, known: Iterable[Origin]) -> None:
+        """Tells of its own calls alone, in a process that was forked."""
+        for relatives in self._relatives:
+            relatives.start(known)
+
+    def hand_over(self) -> list[Relatives]:
+        """What they tell from now on is no news to this one."""
+        relatives, self._relatives = self._relatives, []
+        return relatives
+
+    def tell(self, calls: Iterable[tuple[Call, Origin]], cassettes: Iterable[Path], failure: str | None) -> None:
+        """Tells the others."""
+        for relatives in self._relatives:
+            relatives.tell(calls, cassettes, failure)
+
+    def hear(self) -> Heard | None:
+        """Takes in the calls that others have told of; None where they have told nothing."""
+        return self.take_over(self._relatives) if self._relatives else None
+
+    def take_over(self, left: Iterable[Relatives]) -> Heard | None:
+        """The same of the processes of another tracker."""
+        failure: str | None = None
+        cassettes: set[Path] = set()
+        has_heard = False
+        for relatives in left:
+            for file, line in relatives.hear():
+                has_heard = True
+                failure = failure or line.get("failure")
+                cassettes.update(map(Path, line.get("cassettes", ())))
+                if line.get("call") is not None:
+                    self._calls[file, line["number"]] = ToldOrigin.from_line(line)
+                elif "call" in line:
+                    self._calls.pop((file, line["number"]), None)
+        return Heard(failure, frozenset(cassettes)) if has_heard else None
