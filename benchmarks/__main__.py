@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import chain
 
-from benchmarks import calls, compare_runs, empty_tests, http_clients, large_run, replay, startup, wire_reading
+from benchmarks import calls, compare_runs, empty_tests, history, http_clients, large_run, replay, startup, wire_reading
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
         comparisons += lines
         print(*lines, sep="\n", flush=True)
     figures = []
-    for figure in large_run.figures(options.large):
+    for figure in chain(history.figures(), large_run.figures(options.large)):
         figures.append(figure)
         print(figure, flush=True)
     return 0 if all(each.is_met for each in (*comparisons, *figures)) else 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -326,7 +327,8 @@ def _compare(options: argparse.Namespace) -> int:
         floor_tokens=options.floor,
     )
     if STDOUT not in _wanted(options).values():
-        print("\n".join(map(inert, comparison_lines(comparison))))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+        print("\n".join(map(inert, comparison_lines(comparison, columns))))
     _write_reports(options, comparison.head[-1], comparison)
     return FAILED if comparison.failed else OK
 

@@ -197,6 +197,7 @@ class RunCollector:
             exit_status=int(session.exitstatus),
             prices=lambda: price_book(self._config, settings.prices).name,
             print_text=self._printed.append,
+            columns=self._config.get_terminal_writer().fullwidth,
         )
         self._lines = written.lines
         self._comparison = written.comparison

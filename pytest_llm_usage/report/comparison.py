@@ -20,7 +20,7 @@ from pytest_llm_usage.compare import (
 )
 from pytest_llm_usage.ledger import price_sources
 from pytest_llm_usage.report.data import RunData, calls_in
-from pytest_llm_usage.text import columns, percent, plural, shortened, tokens, usd, width, wrapped
+from pytest_llm_usage.text import columns, percent, plural, tokens, told_apart, usd, width, wrapped
 
 __all__ = ["FailOn", "Row", "RunComparison", "comparison_lines"]
 
@@ -296,40 +296,48 @@ def _amount(gate: Gate, spent: Spending) -> str:
 
 # -- in a terminal ---------------------------------------------------------------------------------------------
 
-_WIDTH = 80
+_USUAL_WIDTH, _NARROWEST, _WIDEST_TEXT = 80, 60, 120
 _MOST_ROWS = 20
+#: In the usual width; all that a terminal has more is a name's.
 _LONGEST_NAME = 44
 _SHORTEST_NAME = 12
 
 
-def comparison_lines(comparison: RunComparison) -> list[str]:
-    """The comparison in 80 columns: what it is with, the tests that changed, all together, and the verdict."""
-    lines = wrapped(f"compared with {comparison.base_name}: {comparison.summary}", _WIDTH)
+def comparison_lines(comparison: RunComparison, columns_most: int = _USUAL_WIDTH) -> list[str]:
+    """The comparison for a terminal: what it is with, the tests that changed, all together, and the verdict.
+
+    Args:
+        comparison: The runs.
+        columns_most: How wide the terminal is; no less than 60 is taken.
+    """
+    wide = max(columns_most, _NARROWEST)
+    text = min(wide, _WIDEST_TEXT)
+    lines = wrapped(f"compared with {comparison.base_name}: {comparison.summary}", text)
     rows, more = comparison.rows(_MOST_ROWS)
     total = comparison.total
     if rows or total.over or total.was != total.now:
         cells = [("before", "now", ""), *((row.was, row.now, row.by) for row in (*rows, total))]
         taken = sum(max(map(width, column)) + 2 for column in zip(*cells, strict=True))
-        longest = max(_SHORTEST_NAME, min(_LONGEST_NAME, _WIDTH - 2 - taken))
-        names = ["test", *(shortened(row.name, longest) for row in (*rows, total))]
+        longest = max(_SHORTEST_NAME, min(_LONGEST_NAME + max(0, wide - _USUAL_WIDTH), wide - 2 - taken))
+        names = ["test", *told_apart([row.name for row in (*rows, total)], longest)]
         table = columns([(name, *rest) for name, rest in zip(names, cells, strict=True)], "<>>>")
         lines.append(f"  {table[0]}")
         for row, line in zip((*rows, total), table[1:], strict=True):
             if row is total and more:
                 lines.append(f"  and {more:,} more")
-            lines += _with_notes(line, row)
+            lines += _with_notes(line, row, wide, text)
     if verdict := comparison.verdict():
-        lines += wrapped(f"{'FAILED: ' if comparison.failed else ''}{verdict}", _WIDTH)
+        lines += wrapped(f"{'FAILED: ' if comparison.failed else ''}{verdict}", text)
     return lines
 
 
-def _with_notes(line: str, row: Row) -> list[str]:
+def _with_notes(line: str, row: Row, wide: int, text_width: int) -> list[str]:
     notes = [item.text() for item in row.over]
     notes += [f"renamed from {row.renamed_from}"] if row.renamed_from else []
     notes += row.notes
     if not notes:
         return [f"  {line}"]
     beside = f"  {line}  {'; '.join(notes)}"
-    if width(beside) <= _WIDTH:
+    if width(beside) <= wide:
         return [beside]
-    return [f"  {line}", *(text for note in notes for text in wrapped(note, _WIDTH, indent="      "))]
+    return [f"  {line}", *(text for note in notes for text in wrapped(note, text_width, indent="      "))]

@@ -120,6 +120,7 @@ def write_reports(
     exit_status: int,
     prices: Callable[[], str],
     print_text: Callable[[str], object] = print,
+    columns: int = 80,
 ) -> WrittenReports:
     """Compares and writes. A report that cannot be written is one of the failures; the others are written.
 
@@ -135,12 +136,13 @@ def write_reports(
         exit_status: pytest's, before any gate.
         prices: Tells which price books were asked.
         print_text: Prints what is to go to the standard output.
+        columns: How wide the terminal is.
     """
     data = run_data(run, environment=environment(root, prices()), exit_status=exit_status, shard=shard, root=root)
     written = WrittenReports()
     comparison = written.comparison = None if baseline is None else baseline.compare(data)
     if baseline is not None:
-        _tell(baseline, comparison, written, makes_one=baseline.is_in(reports.get("json")))
+        _tell(baseline, comparison, written, columns, makes_one=baseline.is_in(reports.get("json")))
     trend: Trend | None = None
     if history is not None:
         try:
@@ -179,10 +181,12 @@ def write_reports(
     return written
 
 
-def _tell(baseline: Baseline, comparison: RunComparison | None, written: WrittenReports, *, makes_one: bool) -> None:
+def _tell(
+    baseline: Baseline, comparison: RunComparison | None, written: WrittenReports, columns: int, *, makes_one: bool
+) -> None:
     """Says what the comparison gives, or that there is nothing to compare with."""
     if comparison is not None:
-        written.lines += comparison_lines(comparison)
+        written.lines += comparison_lines(comparison, columns)
         written.failures += comparison.failures
         return
     name = shown_path(baseline.path)

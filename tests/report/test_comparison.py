@@ -130,10 +130,22 @@ class TestInATerminal:
         st.dictionaries(st.text(min_size=1, max_size=120), st.integers(0, 10**9), max_size=6),
         st.dictionaries(st.text(min_size=1, max_size=120), st.integers(0, 10**9), max_size=6),
     )
-    def test_takes_80_columns_at_most(self, base, head):
+    def test_takes_no_more_columns_than_there_are(self, base, head):
         base, head = (run(**{k: [call(n)] for k, n in side.items()}) for side in (base, head))
-        for line in comparison_lines(compared(base, head, "tokens:+5%,cost:+$0.01")):
-            assert width(line) <= 80 or " " not in line.strip()
+        for columns in (60, 80, 120, 200):
+            for line in comparison_lines(compared(base, head, "tokens:+5%,cost:+$0.01"), columns):
+                assert width(line) <= columns or " " not in line.strip()
+
+    def test_a_narrow_terminal_cuts_names_and_a_wide_one_none(self):
+        names = [f"tests/agents/test_{kind}.py::TestAgent::test_answers_at_length[{kind}-0-of-many]" for kind in "ab"]
+        base, head = run(**{n: [call()] for n in names}), run(**{n: [call(200)] for n in names})
+        narrow, wide = (comparison_lines(compared(base, head), columns) for columns in (60, 200))
+
+        assert narrow[2:4] != wide[2:4]
+        assert len({line.split("  ")[1] for line in narrow[2:] if "test_" in line}) == 2
+        for name in names:
+            assert any(name in line for line in wide)
+            assert not any(name in line for line in narrow)
 
 
 class TestMarkdown:
