@@ -12,6 +12,7 @@
 #   make wheel                  build the package as a release does, check it, and try it in an environment of its own
 #   make contributor            a fresh clone, CONTRIBUTING's commands, one worked change, the checks
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
+#   make mutants                change the code in small ways and see that a test fails: make mutants ARGS="usage money"
 #   make lint                   ruff, mypy, import-linter, codespell, and zizmor for the workflows
 #   make text                   the pages: spelling, words, links inside, no sentence twice
 #   make bench                  the benchmarks
@@ -60,7 +61,7 @@ install = $(PYTHON) -m venv $(1) && $(1)/$(bin)/python -m pip install --quiet --
 	&& $(1)/$(bin)/uv pip install --quiet --system-certs --python $(1)/$(bin)/python --editable . $(2) && touch $@
 
 .PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-pre test-frameworks test-network test-page bench-page wheel \
-	coverage contributor fuzz lint text bench record readme reference docs links release-check clean
+	coverage contributor fuzz mutants lint text bench record readme reference docs links release-check clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -112,6 +113,9 @@ contributor:
 
 fuzz: .venv/installed
 	.venv/$(bin)/python tests/fuzz.py $(SECONDS)
+
+mutants: .venv-mutants/installed
+	.venv-mutants/$(bin)/python scripts/mutants.py --show $(ARGS)
 
 lint: .venv/installed
 	.venv/$(bin)/ruff check
@@ -179,6 +183,9 @@ clean:
 .venv-page/installed: pyproject.toml
 	-npm install --silent --no-save --prefix .venv-page axe-core@4
 	$(call install,.venv-page,--group test --group page)
+
+.venv-mutants/installed: pyproject.toml
+	$(call install,.venv-mutants,--group test --group providers --group mutants)
 
 # The pages need no package but their builder.
 .venv-docs/installed: pyproject.toml

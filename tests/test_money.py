@@ -49,6 +49,22 @@ def test_a_total_is_exact_and_short(values):
     assert "E" not in money.plain(total)
 
 
+@pytest.mark.parametrize(
+    ("amount", "short"),
+    [
+        ("1000", "1000"),
+        ("10", "10"),
+        ("1.20E+5", "120000"),
+        ("1.500", "1.5"),
+        ("7.00", "7"),
+        ("0.00", "0"),
+        ("0E+3", "0"),
+    ],
+)
+def test_the_shortest_form_has_no_trailing_zero_and_no_exponent(amount, short):
+    assert str(money.normal(Decimal(amount))) == short
+
+
 @given(st.lists(amounts, min_size=1, max_size=6))
 def test_every_sum_of_costs_is_the_same_and_exact(values):
     calls = [paid(value, index) for index, value in enumerate(values)]
