@@ -23,6 +23,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ GROUPS = {
         ),
         ("test_pricing.py", "test_price_rules.py", "test_money.py", "test_second_book.py", "wire/test_billing.py"),
     ),
-    "reconciliation": Group(("tracker/reconcile.py",), ("tracker",)),
+    "reconciliation": Group(("tracker/reconcile.py",), ("tracker/test_reconcile.py",)),
     "matching": Group(
         ("cassettes/subject.py", "cassettes/json_path.py", "cassettes/matching.py"),
         ("cassettes/test_matching.py", "cassettes/test_mismatch.py"),
@@ -241,9 +242,11 @@ def _executed_lines(
         answer = Path(folder, "lines.json")
         child = os.fork()
         if child == 0:
-            with _dying():
+            with _dying(tell=True):
                 _quiet()
-                watch = coverage.Coverage(data_file=None, include=[str(file) for file in files], messages=False)
+                watch = coverage.Coverage(
+                    data_file=None, config_file=False, include=[str(file) for file in files], messages=False
+                )
                 durations, failed = {}, []
                 watch.start()
                 for number, item in enumerate(items):
@@ -274,7 +277,7 @@ def _try(items: list[pytest.Item], live: list[tuple[FunctionType, CodeType]], du
     """Run `items` in a fork where the functions have their new code, until one fails."""
     child = os.fork()
     if child == 0:
-        with _dying():
+        with _dying(tell=False):
             _quiet()
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -293,10 +296,14 @@ def _try(items: list[pytest.Item], live: list[tuple[FunctionType, CodeType]], du
 
 
 @contextlib.contextmanager
-def _dying() -> Iterator[None]:
-    """A fork ends here, whatever happens in it."""
+def _dying(*, tell: bool) -> Iterator[None]:
+    """A fork ends here, whatever happens in it; `tell`: what happened is printed."""
+    terminal = os.dup(2)
     try:
         yield
+    except BaseException:  # noqa: BLE001 -- it is the fork that must end
+        if tell:
+            os.write(terminal, traceback.format_exc().encode())
     finally:
         os._exit(3)
 

@@ -21,7 +21,10 @@ from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
         (12, 12),
         (0, 0),
         (12.0, 12),
+        (0.0, 0),
         ("12", 12),
+        ("9" * 19, 9_999_999_999_999_999_999),
+        ("9" * 20, None),
         ("012", 12),
         (True, None),
         (-1, None),
@@ -88,6 +91,33 @@ def test_cache_creation_is_all_cache_writes_however_they_are_split():
     }
 
 
+@pytest.mark.parametrize(
+    ("stated", "written"),
+    [
+        ({"cache_creation": 500, "ephemeral_5m_input_tokens": 100}, 500),
+        ({"cache_creation": 100, "ephemeral_5m_input_tokens": 60, "ephemeral_1h_input_tokens": 40}, 100),
+        ({"ephemeral_1h_input_tokens": 1}, 1),
+    ],
+)
+def test_cache_creation_is_what_is_stated_or_the_sum_of_its_lifetimes_if_that_is_more(stated, written):
+    usage, _ = TokenUsage.from_langchain({"input_tokens": 1_000, "input_token_details": stated})
+
+    assert usage.input_token_details == {**stated, "cache_creation": written}
+
+
+@pytest.mark.parametrize("tier", ["priority", "flex"])
+def test_one_half_of_the_details_is_enough_to_tell_the_tier(tier):
+    of_input = {tier: 70, f"{tier}_cache_read": 30, "cache_read": 5}
+    usage, told = TokenUsage.from_langchain({"input_tokens": 100, "input_token_details": of_input})
+    assert told == tier
+    # What is told with the prefix and without it is one detail.
+    assert usage.input_token_details == {"cache_read": 35}
+
+    usage, told = TokenUsage.from_langchain({"output_tokens": 50, "output_token_details": {tier: 50}})
+    assert told == tier
+    assert usage.output_token_details == {}
+
+
 @pytest.mark.parametrize("tier", ["priority", "flex"])
 def test_a_service_tier_is_told_apart_from_the_details(tier):
     usage, told = TokenUsage.from_langchain(
@@ -108,6 +138,24 @@ def test_a_service_tier_is_told_apart_from_the_details(tier):
 def test_a_total_that_nobody_states_is_the_sum():
     assert TokenUsage.from_langchain({"input_tokens": 10, "output_tokens": 5})[0].total_tokens == 15
     assert TokenUsage.from_counts(10, 5).total_tokens == 15
+
+
+@pytest.mark.parametrize("total", [9, 20])
+def test_a_total_that_langchain_states_is_kept(total):
+    usage, _ = TokenUsage.from_langchain({"input_tokens": 10, "output_tokens": 5, "total_tokens": total})
+    assert usage == TokenUsage(10, 5, total)
+
+
+def test_what_langchain_does_not_count_is_zero():
+    assert TokenUsage.from_langchain({})[0] == TokenUsage(0, 0, 0)
+    assert TokenUsage.from_langchain({"output_tokens": 5})[0] == TokenUsage(0, 5, 5)
+    assert TokenUsage.from_langchain({"input_tokens": 10, "output_tokens": None})[0] == TokenUsage(10, 0, 10)
+
+
+def test_a_usage_of_counts_keeps_the_details_of_both_sides():
+    usage = TokenUsage.from_counts(10, 5, input_token_details={"cache_read": 4}, output_token_details={"reasoning": 3})
+    assert usage.input_token_details == {"cache_read": 4}
+    assert usage.output_token_details == {"reasoning": 3}
 
 
 def test_a_total_above_the_sum_is_kept_and_one_below_is_not():
