@@ -23,7 +23,7 @@ from strategies import usages
 from pytest_llm_usage import BudgetExceededError, PriceUnknownError, UsageUnknownError
 from pytest_llm_usage.billing import Billing, Part
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
-from pytest_llm_usage.tracker import Tracker, observe
+from pytest_llm_usage.tracker import Discrepancy, Tracker, observe
 from pytest_llm_usage.tracker.reconcile import Candidate, completed, difference, joined, pair, wire_fields
 from pytest_llm_usage.usage import TokenUsage
 from pytest_llm_usage.wire import Exchange, WireCall
@@ -682,3 +682,35 @@ def test_a_stated_total_below_its_parts_is_no_difference():
 
     assert difference(stated, TokenUsage.from_counts(12, 6, total_tokens=10)) == ""
     assert difference(TokenUsage(12, 6, 30), TokenUsage.from_counts(12, 6)) == "total 30 against 18"
+
+
+@pytest.mark.parametrize(
+    ("langchain", "written"),
+    [
+        (None, None),
+        (
+            TokenUsage.from_counts(9, 2),
+            {"input_tokens": 9, "output_tokens": 2, "total_tokens": 11},
+        ),
+    ],
+)
+def test_a_discrepancy_is_plain_data_that_reads_back(langchain, written):
+    discrepancy = Discrepancy(
+        call_index=3,
+        model="gpt-4o",
+        where="app.py:7 in ask",
+        langchain=langchain,
+        wire=TokenUsage.from_counts(10, 2),
+        reason="input 9 against 10",
+    )
+
+    data = discrepancy.to_dict()
+    assert data == {
+        "call_index": 3,
+        "model": "gpt-4o",
+        "where": "app.py:7 in ask",
+        "langchain": written,
+        "wire": {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12},
+        "reason": "input 9 against 10",
+    }
+    assert Discrepancy.from_dict(data) == discrepancy
