@@ -714,3 +714,39 @@ def test_a_discrepancy_is_plain_data_that_reads_back(langchain, written):
         "reason": "input 9 against 10",
     }
     assert Discrepancy.from_dict(data) == discrepancy
+
+
+def test_what_langchain_noted_is_kept_and_the_response_s_note_stands_where_it_noted_nothing():
+    wire = WireCall(provider="openai", flavour="openai-chat", model="m", usage=TokenUsage(1, 1, 2), note="the wire's")
+
+    assert joined({"model": "m", "note": "LangChain's"}, wire)["note"] == "LangChain's"
+    assert joined({"model": "m", "note": None}, wire)["note"] == "the wire's"
+    assert joined({"model": "m"}, wire)["note"] == "the wire's"
+
+
+def test_a_response_whose_model_has_no_name_leaves_the_one_that_langchain_told():
+    wire = WireCall(provider="openai", flavour="openai-chat", model="", usage=TokenUsage(1, 1, 2))
+
+    assert joined({"model": "gpt-4o"}, wire)["model"] == "gpt-4o"
+
+
+def test_the_results_of_a_batch_count_once_however_often_they_are_fetched():
+    def results(response_id, status="ok"):
+        return WireCall(
+            provider="anthropic",
+            flavour="anthropic",
+            model="m",
+            usage=TokenUsage(1, 1, 2),
+            kind="batch-results",
+            response_id=response_id,
+            status=status,
+        )
+
+    first, again, other = results("batch_1"), results("batch_1"), results("batch_2")
+    assert completed([first, again, other, again]) == [first, None, other, None]
+    # A fetch that failed delivered no results: it is not the one that counts.
+    failed = results("batch_1", status="error")
+    assert completed([failed, first]) == [failed, first]
+    # Without an id nothing tells that they are the same.
+    nameless = results(None)
+    assert completed([nameless, nameless]) == [nameless, nameless]
