@@ -318,7 +318,15 @@ def run(name: str, *, every: int, show: bool) -> tuple[int, int]:
     """Test the mutants of one group; how many there are, and how many of them a test found."""
     group = GROUPS[name]
     runner = Runner(group, every, show)
-    hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, database=None, max_examples=30)
+    hypothesis.settings.register_profile(
+        "mutants",
+        deadline=None,
+        derandomize=True,
+        database=None,
+        max_examples=30,
+        # Slow is what a busy machine is, and what each of these tests is while its lines are noted.
+        suppress_health_check=[*hypothesis.HealthCheck],
+    )
     tests = [str(ROOT / "tests" / test) for test in group.tests]
     began = time.monotonic()
     args = [
