@@ -65,7 +65,9 @@ class Group:
 
 GROUPS = {
     "usage": Group(("usage.py",), ("test_usage.py", "test_ledger.py")),
-    "ledger": Group(("ledger.py",), ("test_ledger.py", "test_budget.py", "tracker", "report/test_data.py")),
+    "ledger": Group(
+        ("ledger.py",), ("test_ledger.py", "test_budget.py", "tracker/test_reconcile.py", "report/test_data.py")
+    ),
     "money": Group(("money.py",), ("test_money.py",)),
     "budget": Group(("budget",), ("test_budget.py", "test_money.py")),
     "compare": Group(("compare",), ("test_compare.py", "test_money.py", "report/test_comparison.py")),
