@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_llm_usage.budget.amounts import shown_share
 from pytest_llm_usage.budget.limits import BUDGET_KINDS, Limits
@@ -18,8 +17,7 @@ if TYPE_CHECKING:  # settings loads this module at every start of pytest
 __all__ = ["MOST_UNKNOWN", "Breach", "breaches", "must_stop", "spending"]
 
 
-@dataclass(frozen=True)
-class Breach:
+class Breach(NamedTuple):
     """A limit that was exceeded, or that cannot be verified.
 
     Attributes:
@@ -161,9 +159,9 @@ def must_stop(
         spent, limit = breach.spent, breach.limit
         if name == "max_calls":
             if spent + requests >= limit:
-                return replace(breach, spent=spent + requests + 1)
+                return breach._replace(spent=spent + requests + 1)
             continue
         reserved = (requests + open_calls) * max(map(kind.spent, covered), default=0) if reserve else 0
         if (limit == 0 and kind.every_call_takes) or spent + reserved > limit or unknown >= MOST_UNKNOWN:
-            return replace(breach, unknown=max(breach.unknown - open_calls, 0), reserved=reserved)
+            return breach._replace(unknown=max(breach.unknown - open_calls, 0), reserved=reserved)
     return None

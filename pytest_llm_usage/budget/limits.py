@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_llm_usage.budget.amounts import parse_count, parse_share, parse_usd, shown_usd
 from pytest_llm_usage.errors import ConfigurationError, hides_frames
@@ -23,8 +23,7 @@ __all__ = ["BUDGET_KINDS", "GROWTH_LIMITS", "LIMIT_KEYWORDS", "BudgetKind", "Lim
 __tracebackhide__ = hides_frames
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetKind:
+class BudgetKind(NamedTuple):
     """Something that can be limited: a field of `Limits`, and everything else there is to know about it.
 
     Attributes:

@@ -13,10 +13,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -58,8 +57,7 @@ _TABLE: pytest.StashKey[Path] = pytest.StashKey()
 _WORKERS: pytest.StashKey[int] = pytest.StashKey()
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedSpending:
+class PlannedSpending(NamedTuple):
     """What recording the stale tests of a process will take.
 
     Attributes:

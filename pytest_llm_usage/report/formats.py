@@ -6,10 +6,9 @@ The settings make an option and an ini key of each row, the command an option; `
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_llm_usage.report.comparison import RunComparison
@@ -22,8 +21,7 @@ __all__ = ["FORMATS", "STDOUT", "ReportFormat"]
 STDOUT = Path("-")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportFormat:
+class ReportFormat(NamedTuple):
     """One format.
 
     Attributes:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import pytest
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.report.comparison import FailOn
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):  # a dataclass of as many fields takes milliseconds of every start of pytest
     """What the command line, the environment and the ini file say; see the help of each option.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -57,8 +56,7 @@ def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
     return tuple(limits for limits in (general.over(settings.limits), *of_models) if limits)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CassetteMark:
+class CassetteMark(NamedTuple):
     """The keywords of the marker `llm_cassette`; see `docs/how-to/record.md`."""
 
     name: str | None = None
@@ -74,7 +72,7 @@ class CassetteMark:
             ConfigurationError: A keyword or value that cannot be read.
         """
         values: dict[str, Any] = {"name": name, **keywords}
-        known = cls.__dataclass_fields__
+        known = cls._fields
         for key, value in values.items():
             if key not in known:
                 raise ConfigurationError(f"llm_cassette: {key!r} is not one of {', '.join(known)}")

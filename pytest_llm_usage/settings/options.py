@@ -8,9 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -21,8 +20,7 @@ from pytest_llm_usage.settings import parsers
 PREFIX = "llm_usage_"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """One thing that can be configured.
 
     Attributes:
@@ -66,8 +64,7 @@ class Setting:
         return f"PYTEST_{self.key.upper()}"
 
 
-@dataclass(frozen=True)
-class Renamed:
+class Renamed(NamedTuple):
     """An earlier name of a setting: an error that gives the new one, so that no suite runs without what it asked for.
 
     Attributes:
