@@ -116,7 +116,7 @@ def _why_no_reasoning(call: Call) -> str:
     return "" if call.usage is None else "its provider does not say how many of its output tokens are reasoning"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)  # each method takes time at every start of pytest
 class Limits:
     """What may be spent; None is no limit. The fields are the keywords of the marker `llm_budget`.
 

@@ -253,6 +253,8 @@ def _limits_of(item: pytest.Item, settings: Settings) -> tuple[tuple[Limits, ...
     """A test's limits, and what is wrong with its markers; that fails this test alone."""
     if settings.budgets == "off" or not is_tracked(item, settings):
         return (), ""
+    if "llm_budget" not in marker_names(item):
+        return settings.general_limits, ""
     try:
         return limits_of(item, settings), ""
     except ConfigurationError as error:

@@ -77,6 +77,11 @@ class Settings(NamedTuple):  # a dataclass of as many fields takes milliseconds 
     step_summary: Path | None
 
     @property
+    def general_limits(self) -> tuple[Limits, ...]:
+        """What a test without a marker may spend: one set, or none."""
+        return (self.limits,) if self.limits else ()
+
+    @property
     def explains(self) -> bool:
         """Whether what the calls' input is made of is asked for: by the section `why`, or by a report that shows it."""
         return self.report == "why" or bool(self.reports)
