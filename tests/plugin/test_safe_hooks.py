@@ -45,7 +45,11 @@ SUITE = """
 
 #: Puts a body that raises in the place of a hook's own, with its signature.
 BREAKER = """
-    import importlib, inspect
+    import importlib, inspect, pathlib
+
+    def reached():
+        pathlib.Path(__file__).with_name("reached").touch()
+        return RuntimeError("broken on purpose")
 
     def break_hook(module, name, behind):
         owner = importlib.import_module(module)
@@ -54,8 +58,8 @@ BREAKER = """
         hook = inspect.unwrap(owner)
         parameters = ", ".join(inspect.signature(hook).parameters)
         lines = ["result = yield"] if behind else ["yield"] if inspect.isgeneratorfunction(hook) else []
-        body = "; ".join([*lines, "raise RuntimeError('broken on purpose')"] if behind or not lines
-                         else ["raise RuntimeError('broken on purpose')", *lines])
+        body = "; ".join([*lines, "raise __import__('breaker').reached()"] if behind or not lines
+                         else ["raise __import__('breaker').reached()", *lines])
         made = {}
         exec(f"def {hook.__name__}({parameters}): {body}", made)
         hook.__code__ = made[hook.__name__].__code__
@@ -85,6 +89,28 @@ def _all_hooks():
 
 HOOKS = list(_all_hooks())
 
+#: What a hook is called for, beyond the options of every run.
+_XDIST = ("-n", "2")
+OPTIONS = {
+    "pytest_configure_node": _XDIST,
+    "pytest_testnodedown": _XDIST,
+    "RunCollector.pytest_testnodedown": _XDIST,
+    "RunCollector.pytest_xdist_node_collection_finished": _XDIST,
+    "OrphanCheck.pytest_testnodedown": _XDIST,
+    "ReplayFirst.pytest_runtest_protocol": ("--llm-usage-record=stale", "--session-max-tokens=1M"),
+    "ReplayFirst.pytest_runtestloop": ("--llm-usage-record=stale", "--session-max-tokens=1M"),
+    "SpentRun.pytest_runtest_protocol": ("--session-max-tokens=1M",),
+}
+#: Registered where a test has failed in its set-up, or every test is to fail; called by pytest-html, which is not loaded;
+#: called before `-p` is read.
+NOT_REACHED = {
+    "pytest_addoption",
+    "FailedSetup.pytest_runtest_call",
+    "FailingTests.pytest_runtest_setup",
+    "RunCollector.pytest_html_results_table_header",
+    "RunCollector.pytest_html_results_table_row",
+}
+
 #: What the suite says without the plugin, run once.
 _WITHOUT = {}
 
@@ -112,13 +138,15 @@ def test_there_are_hooks_to_break():
 
 @pytest.mark.parametrize(("module", "name", "behind"), HOOKS, ids=lambda value: str(value).rpartition(".usage.")[-1])
 def test_a_broken_hook_changes_no_test(suite, pytester, module, name, behind):
-    without = _WITHOUT.get("suite") or _WITHOUT.setdefault("suite", outcomes_of(suite("-p", "no:llm_usage")))
+    workers = OPTIONS.get(name, ()) if OPTIONS.get(name) == _XDIST else ()
+    without = _WITHOUT.get(workers) or _WITHOUT.setdefault(workers, outcomes_of(suite("-p", "no:llm_usage", *workers)))
     pytester.makepyfile(breaker=BREAKER % ((module, name, behind),))
     options = [] if name == "pytest_addoption" else ["--llm-usage-orphans=warn", "--llm-usage-json=run.json"]
 
-    broken = suite("-p", "breaker", *options)
+    broken = suite("-p", "breaker", *options, *OPTIONS.get(name, ()))
 
     assert outcomes_of(broken) == without
+    assert (pytester.path / "reached").exists() is (name not in NOT_REACHED), "the fault was never met"
     printed = broken.stdout.str() + broken.stderr.str()
     assert "INTERNALERROR" not in printed
     if "broken on purpose" in printed:
