@@ -85,6 +85,7 @@ def _url_passwords(value: str) -> Iterable[str]:
 #: What a key is made of, with the marks that some alphabets have. Words, versions and dates between marks are no key.
 _MARKS = re.compile(r"[^A-Za-z0-9]+")
 _MIN_RANDOM_RUN = 12
+_LONG_RUN = re.compile(f"[A-Za-z0-9]{{{_MIN_RANDOM_RUN}}}")
 _HEX_RUN = re.compile(r"(?=[0-9]{0,40}[a-fA-F])(?=[a-fA-F]{0,40}[0-9])(?:[0-9a-f]{24,}|[0-9A-F]{24,})")
 
 
@@ -92,6 +93,8 @@ def looks_random(value: str) -> bool:
     """Whether a part of the value between marks changes so often between letters, capitals and digits that it is no
     word, number or name.
     """
+    if _LONG_RUN.search(value) is None:  # nearly all that is asked
+        return False
     for run in _MARKS.split(value):
         if len(run) < _MIN_RANDOM_RUN:
             continue

@@ -479,6 +479,7 @@ HOSTILE = {
     "open fields": b'"api_key":"\\"' * 40_000,
     "web tokens": b".eyJabcdefghijkl-" * 30_000,
     "keys": b"-sk-ant-" * 60_000,
+    "starts of keys": b"sk-" * 170_000,
     "key headers": b"-----BEGIN PRIVATE KEY-----" * 20_000,
     "angle brackets": b"<a>" * 200_000,
     "base64": base64.b64encode(bytes(range(256)) * 2000),
