@@ -185,7 +185,8 @@ def _details(session: Any, kwargs: Mapping[str, Any]) -> tuple[Headers, bytes]:
 def _observed(response: Any, observation: Observation) -> Any:
     """The same response, observed."""
     try:
-        observation.respond(response.status, LazyHeaders(response.headers.items()))
+        if not observation.respond(response.status, LazyHeaders(response.headers.items())):
+            return response
         content = response.content
         if isinstance(body := getattr(response, "_body", None), bytes):
             observation.tap(body)

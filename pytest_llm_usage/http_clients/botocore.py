@@ -49,7 +49,8 @@ def _observed(answer: Any, observation: Observation) -> Any:
         success, _ = answer
         if success is not None:
             response = success[0]
-            observation.respond(response.status_code, LazyHeaders(response.headers.items()))
+            if not observation.respond(response.status_code, LazyHeaders(response.headers.items())):
+                return answer
             if response._content is not None:  # noqa: SLF001 - `content` would read it
                 observation.tap(response._content)  # noqa: SLF001
                 observation.finish()

@@ -96,7 +96,8 @@ def _details(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Headers, by
 def _observed(response: Any, observation: Observation) -> Any:
     """The same response, observed."""
     try:
-        observation.respond(response.status, LazyHeaders(response.getheaders()))
+        if not observation.respond(response.status, LazyHeaders(response.getheaders())):
+            return response
         if response.fp is None:
             observation.finish()
         else:

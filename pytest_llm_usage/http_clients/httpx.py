@@ -104,7 +104,8 @@ def _form(stream: Any) -> bytes:
 def _observed(response: Any, observation: Observation, wrapper: type[ObservedStream | ObservedAsyncStream]) -> Any:
     """The same response, whose stream is observed."""
     try:
-        observation.respond(response.status_code, LazyHeaders(response.headers.raw))
+        if not observation.respond(response.status_code, LazyHeaders(response.headers.raw)):
+            return response
         content = getattr(response, "_content", None)
         if content is not None:
             # A mock's response that has no stream to be read.

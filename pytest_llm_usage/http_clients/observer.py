@@ -88,6 +88,17 @@ class Observer:
             self._wanted[key] = wanted
         return wanted
 
+    def wants_answer(self, observation: Observation, headers: Headers) -> bool:
+        """Whether the body of an answer is to be observed."""
+        sink = self._sink
+        if sink is None:
+            return False
+        try:
+            return sink.wants_answer(observation.method, observation.url, headers, live=observation.live)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.report(f"{observation.method} {observation.url}", error)
+            return False
+
     def before_network(self, url: Callable[[], str]) -> None:
         """Tell that the lowest layer of a library was reached: what is in flight there is about to leave the process.
 
@@ -224,12 +235,16 @@ class Observation(InFlight):
         if kind is not None and self._status is None:
             self.observer.unanswered(self)
 
-    def respond(self, status: int, headers: Headers) -> None:
-        """Take in the head of the answer."""
+    def respond(self, status: int, headers: Headers) -> bool:
+        """Take in the head of the answer; whether its body is to be observed, and not left as it is."""
         self._status = status
         self._headers = headers
+        if not self.observer.wants_answer(self, headers):
+            self.observer.unanswered(self)
+            return False
         self._body = BoundedBody()
         self.tap = self._body.add
+        return True
 
     def passing(self, pieces: Iterable[Any]) -> Iterator[Any]:
         """The pieces of the body, told of as they pass to their reader. Whoever comes to their end has read it all.

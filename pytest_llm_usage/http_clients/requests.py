@@ -48,7 +48,8 @@ def _details(request: Any) -> tuple[Headers, bytes]:
 def _observed(response: Any, observation: Observation) -> Any:
     """The same response, observed."""
     try:
-        observation.respond(response.status_code, LazyHeaders(response.headers.items()))
+        if not observation.respond(response.status_code, LazyHeaders(response.headers.items())):
+            return response
         content = response._content  # noqa: SLF001 - `content` would read it
         if content is False:
             observe_raw(response.raw, observation)

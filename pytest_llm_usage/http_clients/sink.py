@@ -35,6 +35,16 @@ class Sink(Protocol):
             Anything: `observe` gets it back with the answer.
         """
 
+    def wants_answer(self, method: str, url: str, headers: Headers, *, live: bool) -> bool:
+        """Whether the body of an answer is to be observed, by its head; else nothing of it is looked at.
+
+        Args:
+            method: The HTTP method of the request.
+            url: The whole URL.
+            headers: The answer's.
+            live: Whether the request left this machine.
+        """
+
     def before_network(self, url: str, ticket: object) -> None:
         """Take note that a request leaves this machine now; raise an outcome exception to stop it.
 

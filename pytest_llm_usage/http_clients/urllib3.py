@@ -63,7 +63,8 @@ def _details(pool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tup
 def _observed(response: Any, observation: Observation) -> Any:
     """The same response, observed."""
     try:
-        observation.respond(response.status, LazyHeaders(response.headers.items()))
+        if not observation.respond(response.status, LazyHeaders(response.headers.items())):
+            return response
         observe_raw(response, observation)
     except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
         observation.observer.report(f"{observation.method} {observation.url}", error)

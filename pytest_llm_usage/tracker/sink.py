@@ -13,7 +13,7 @@ from functools import cache, partial
 from pytest_llm_usage.credentials.recognised import header_credentials, remember
 from pytest_llm_usage.tracker.events import current_call
 from pytest_llm_usage.tracker.tracker import Tracker, current
-from pytest_llm_usage.wire import asked_model, may_ask_model, may_be_unread, read
+from pytest_llm_usage.wire import asked_model, may_ask_model, may_be_unread, may_hold_counts, read
 from pytest_llm_usage.wire.exchange import Exchange, Headers
 from pytest_llm_usage.wire.in_flight import claim, in_flight
 
@@ -49,15 +49,19 @@ class WireSink:
         if isinstance(ticket, _Ticket) and ticket.asked_model() is not None:
             ticket.tracker.check_live(ticket.request, url)
 
-    def observe(self, exchange: Exchange, ticket: object) -> None:
-        """Takes in what was sent and answered.
+    def wants_answer(self, method: str, url: str, headers: Headers, *, live: bool) -> bool:
+        """Whether an answer may be a model's, by its head.
 
-        From an address where nobody is known, only what left this machine and counts tokens: an application's own API
-        answers there as well, and is tested without a network.
+        From an address where nobody is known, only what left this machine: an application's own API answers there as
+        well, and is tested without a network.
         """
+        return may_ask_model(method, url) or (live and may_hold_counts(headers))
+
+    def observe(self, exchange: Exchange, ticket: object) -> None:
+        """Takes in what was sent and answered; from an address where nobody is known, only what counts tokens."""
         if not isinstance(ticket, _Ticket):
             return
-        if not may_ask_model(exchange.method, exchange.url) and not (exchange.live and read(exchange)):
+        if not may_ask_model(exchange.method, exchange.url) and not read(exchange):
             ticket.tracker.unanswered(ticket.request)
         elif ticket.tracker.counts_requests:
             remember(header_credentials(exchange.request_headers))

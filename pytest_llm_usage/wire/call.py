@@ -29,7 +29,7 @@ from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.providers import UNBILLED
 from pytest_llm_usage.wire.recognition import Request, by_path, by_shape, is_known_path
 
-__all__ = ["WireCall", "WireStatus", "is_model_call", "may_ask_model", "may_be_unread", "read"]
+__all__ = ["WireCall", "WireStatus", "is_model_call", "may_ask_model", "may_be_unread", "may_hold_counts", "read"]
 
 #: ``ok``: usage is known. ``no_usage``: the provider answered without usage. ``aborted``: the answer breaks off; its
 #: usage, if any, is what was stated until then.
@@ -147,6 +147,12 @@ def may_be_unread(method: str, url: str) -> bool:
     return (
         method.upper() == "POST" and not UNBILLED.search(path_of(url)) and not is_loopback(host_of(url) or "localhost")
     )
+
+
+def may_hold_counts(headers: Headers) -> bool:
+    """Whether an answer with these headers may count tokens: JSON, or events and lines of it."""
+    content_type = header(headers, "content-type").lower()
+    return "json" in content_type or "event-stream" in content_type
 
 
 def read(exchange: Exchange) -> WireCall | None:

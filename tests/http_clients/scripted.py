@@ -199,6 +199,10 @@ class KeptSink:
         self.asked.append((method, url))
         return may_ask_model(method, url)
 
+    def wants_answer(self, method, url, headers, *, live):
+        self._break("wants_answer")
+        return may_ask_model(method, url)
+
     def before_send(self, method, url, headers, body):
         self._break("before_send")
         if self.stop is not None:

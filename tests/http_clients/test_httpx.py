@@ -361,7 +361,7 @@ class TestStopping:
 
 
 class TestMistakesOfOurs:
-    @pytest.mark.parametrize("method", ["wants", "before_send", "observe"])
+    @pytest.mark.parametrize("method", ["wants", "before_send", "wants_answer", "observe"])
     def test_one_report_that_names_the_request(self, library, server, method):
         sink = KeptSink(break_on=method)
         server.scripts = [json_answer()]

@@ -143,7 +143,7 @@ class TestLive:
 
 
 class TestMistakesOfOurs:
-    @pytest.mark.parametrize("method", ["wants", "before_send", "observe"])
+    @pytest.mark.parametrize("method", ["wants", "before_send", "wants_answer", "observe"])
     @pytest.mark.parametrize("name", DRIVERS)
     def test_one_report_that_names_the_request(self, server, name, method):
         sink = KeptSink(break_on=method)

@@ -64,11 +64,13 @@ ANSWERS = {
 
 
 class Handler(BaseHTTPRequestHandler):
+    content_type = "application/json"
+
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
         content = json.dumps(ANSWERS[self.path]).encode()
         self.send_response(200)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", self.content_type)
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -123,6 +125,19 @@ def test_an_applications_own_answer_is_not(pytester, port, client, host):
 
     result.assert_outcomes(passed=1)
     assert "LLM usage" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(("content_type", "listed"), [("application/x-ndjson", True), ("image/png", False), ("", False)])
+def test_only_what_may_count_tokens_is_read(pytester, port, content_type, listed):
+    """Of any other answer nothing is looked at but its head."""
+    Handler.content_type = content_type
+    try:
+        result = run(pytester, "urllib", f"http://{HOST}:{port}/ask")
+    finally:
+        Handler.content_type = "application/json"
+
+    result.assert_outcomes(passed=1)
+    assert (f"looks like a model call that is not read: {HOST}:{port}/ask" in result.stdout.str()) is listed
 
 
 def test_calls_that_are_not_read_are_stopped_by_no_option(pytester, port):
