@@ -10,22 +10,18 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.observation import flush, observe_wire
-from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.session import SESSION_BUDGET
-from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, marker_names, price_book
-from pytest_llm_usage.settings import Settings, limits_of
+from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, marker_names
+from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.tracker.scope import running
 
 if TYPE_CHECKING:
-    from pytest_llm_usage.budget import Limits
     from pytest_llm_usage.ledger import Call
     from pytest_llm_usage.tracker import Tracker
     from pytest_llm_usage.tracker.relatives import Relatives
@@ -128,11 +124,9 @@ class Attempt:
         return bool(self._trackers) and len(self._trackers[0].calls()) > self._calls_before_phase
 
     def _new_tracker(self) -> Tracker:
-        limits, problem = _limits_of(self.item, self.item.config.stash[SETTINGS])
-        tracker = _new_tracker(self.item.config, self._phase, self._thread_id, limits)
-        if problem:
-            tracker.fail(problem)
-        return tracker
+        from pytest_llm_usage.plugin.trackers import tracker_of_test  # noqa: PLC0415 -- at the first call
+
+        return tracker_of_test(self.item, self._phase, self._thread_id)
 
     def enter_phase(self, phase: str) -> None:
         """Pytest's phase `phase` begins, unless it is under way already."""
@@ -249,39 +243,6 @@ def is_tracked(item: pytest.Item, settings: Settings) -> bool:
     return settings.track != "requested" or "llm_usage" in getattr(item, "fixturenames", ())
 
 
-def _limits_of(item: pytest.Item, settings: Settings) -> tuple[tuple[Limits, ...], str]:
-    """A test's limits, and what is wrong with its markers; that fails this test alone."""
-    if settings.budgets == "off" or not is_tracked(item, settings):
-        return (), ""
-    if "llm_budget" not in marker_names(item):
-        return settings.general_limits, ""
-    try:
-        return limits_of(item, settings), ""
-    except ConfigurationError as error:
-        return (), str(error)
-
-
-def _new_tracker(config: pytest.Config, phase: str, thread_id: int, limits: tuple[Limits, ...] = ()) -> Tracker:
-    """A tracker that does as the settings say."""
-    from pytest_llm_usage.tracker import Tracker  # noqa: PLC0415 -- at the first call
-
-    settings = config.stash[SETTINGS]
-    return Tracker(
-        root=settings.root,
-        missing=settings.missing,
-        unpriced=settings.unpriced,
-        phase=phase,
-        thread_id=thread_id,
-        limits=limits,
-        stop=fail if settings.budgets == "fail" else None,
-        session=config.stash.get(SESSION_BUDGET, None),
-        stop_live=fail if settings.live == "fail" else None,
-        prices=lambda: price_book(config, settings.prices),
-        note_fault=partial(note_fault, config),
-        counts_requests=settings.track != "langchain",
-    )
-
-
 class RunScope:
     """The run: calls that are no test's, of fixtures of wider scope and at import."""
 
@@ -300,7 +261,9 @@ class RunScope:
     def tracker(self) -> Tracker:
         """Gathers its calls; made when it is first asked for."""
         if not self._trackers:
-            self._trackers.append(_new_tracker(self._config, "setup", self._thread_id))
+            from pytest_llm_usage.plugin.trackers import tracker_of_run  # noqa: PLC0415 -- at the first call
+
+            self._trackers.append(tracker_of_run(self._config, self._thread_id))
         return self._trackers[0]
 
     @contextmanager

@@ -127,7 +127,9 @@ def test_an_applications_own_answer_is_not(pytester, port, client, host):
     assert "LLM usage" not in result.stdout.str()
 
 
-@pytest.mark.parametrize(("content_type", "listed"), [("application/x-ndjson", True), ("image/png", False), ("", False)])
+@pytest.mark.parametrize(
+    ("content_type", "listed"), [("application/x-ndjson", True), ("image/png", False), ("", False)]
+)
 def test_only_what_may_count_tokens_is_read(pytester, port, content_type, listed):
     """Of any other answer nothing is looked at but its head."""
     Handler.content_type = content_type
