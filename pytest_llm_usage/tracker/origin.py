@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.billing import Billing
 from pytest_llm_usage.input_by_part import InputByPart
-from pytest_llm_usage.ledger import Call
-from pytest_llm_usage.tracker.callsite import Callsite
+from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Quotes
+from pytest_llm_usage.tracker.callsite import Callsite, shown
 from pytest_llm_usage.tracker.events import OpenCall, Response
 from pytest_llm_usage.tracker.reconcile import (
     Candidate,
@@ -90,6 +91,24 @@ class Origin:
                 # A recording that does not say when it was made: the newest price known, whatever the day is.
                 fields["billing"] = replace(billing, priced_at=math.inf)
         return fields
+
+    def to_call(self, index: int, root: Path, *, quotes: Quotes) -> Call:
+        """The call, at its place among those of its test; paths in it are relative to `root`."""
+        fields = self.fields()
+        if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
+            fields["model"] = fields.get("requested_model") or UNKNOWN_MODEL
+        return Call(
+            index=index,
+            **{
+                "started_at": self.started_at,
+                "phase": self.phase,
+                "where": shown(self.callsite, root),
+                "sections": tuple(section.name for section in self.sections),
+                "_quotes": quotes,
+                "_inputs": self,
+                **fields,
+            },
+        )
 
     def prompt(self) -> Prompt | str:
         """What the request sent, or why that is not known."""

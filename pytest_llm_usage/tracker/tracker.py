@@ -300,21 +300,7 @@ class Tracker:
         known = self._made.get(index)
         if known is not None and origin.is_same(known[0]):
             return known[1]
-        fields = origin.fields()
-        if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
-            fields["model"] = fields.get("requested_model") or UNKNOWN_MODEL
-        call = Call(
-            index=index,
-            **{
-                "started_at": origin.started_at,
-                "phase": origin.phase,
-                "where": shown(origin.callsite, self.root),
-                "sections": tuple(section.name for section in origin.sections),
-                "_quotes": self,
-                "_inputs": origin,
-                **fields,
-            },
-        )
+        call = origin.to_call(index, self.root, quotes=self)
         if origin.is_settled:
             self._made[index] = (origin, call)
         return call
@@ -380,7 +366,7 @@ class Tracker:
     def _stop_beyond_limits(self, callsite: Callsite | None, model: str | None, *, spent_only: bool = False) -> None:
         if self._stop is None:
             return
-        calls = self.calls()
+        calls, found = self.calls(), list[Breach]()
         if spent_only:
             found = exceeded(self.limits, calls)
         elif self.limits:
@@ -390,8 +376,6 @@ class Tracker:
             reserve = any(not response.exchange.replayed for response in self._responses.copy())
             asked, sent = model or UNKNOWN_MODEL, list(self._in_flight.values())
             found = forbidding(self.limits, calls, asked, sent=sent, under_way=under_way, reserve=reserve)
-        else:
-            found = []
         if found:
             self.stopped_by = tuple(found)
             self._stopped.append(shown(callsite, self.root) or "")
@@ -405,10 +389,9 @@ class Tracker:
 
     def quote(self, call: Call) -> Quote:
         """What a call costs, or why that is not known; looked up once."""
-        known = self._quoted.get(call.index)
-        if known is None or known[0] is not call:
-            known = self._quoted[call.index] = (call, self._prices().quote(call))
-        return known[1]
+        if self._quoted.get(call.index, (None,))[0] is not call:
+            self._quoted[call.index] = (call, self._prices().quote(call))
+        return self._quoted[call.index][1]
 
 
 def current() -> Tracker | None:
