@@ -17,8 +17,7 @@ import pytest
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.observation import flush, observe_wire
 from pytest_llm_usage.plugin.session import SESSION_BUDGET
-from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, marker_names
-from pytest_llm_usage.settings import Settings
+from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, is_tracked, marker_names
 from pytest_llm_usage.tracker.scope import running
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ __all__ = [
     "begin",
     "forget_attempt",
     "interrupted_attempt",
-    "is_tracked",
     "report_attempt",
     "run_scope",
     "spent_by_no_test",
@@ -236,11 +234,6 @@ class Attempt:
             costs = [call.cost_usd for call in calls if call.usage is not None]
             if None not in costs:
                 yield "llm_cost_usd", plain(total(cost for cost in costs if cost is not None))
-
-
-def is_tracked(item: pytest.Item, settings: Settings) -> bool:
-    """Whether a test's calls are budgeted and reported."""
-    return settings.track != "requested" or "llm_usage" in getattr(item, "fixturenames", ())
 
 
 class RunScope:

@@ -19,10 +19,10 @@ import pytest
 
 from pytest_llm_usage.budget import BUDGET_KINDS
 from pytest_llm_usage.plugin import state
-from pytest_llm_usage.plugin.attempt import attempt_under_way, is_tracked, run_scope
+from pytest_llm_usage.plugin.attempt import attempt_under_way, run_scope
 from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.session import SESSION_BUDGET
-from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS
+from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, is_tracked
 from pytest_llm_usage.tracker.scope import current_scope
 
 if TYPE_CHECKING:

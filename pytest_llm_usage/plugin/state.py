@@ -58,6 +58,11 @@ def marker_names(item: pytest.Item) -> set[str]:
     return names
 
 
+def is_tracked(item: pytest.Item, settings: Settings) -> bool:
+    """Whether a test's calls are budgeted and reported."""
+    return settings.track != "requested" or "llm_usage" in getattr(item, "fixturenames", ())
+
+
 def price_book(config: pytest.Config, source: PriceSource | None) -> PriceBook:
     """The price book over the user's own prices, made once for each source of them."""
     from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415 -- at the first price

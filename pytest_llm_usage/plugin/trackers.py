@@ -8,10 +8,9 @@ import pytest
 
 from pytest_llm_usage.budget import Limits
 from pytest_llm_usage.errors import ConfigurationError
-from pytest_llm_usage.plugin.attempt import is_tracked
 from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.session import SESSION_BUDGET
-from pytest_llm_usage.plugin.state import SETTINGS, fail, marker_names, price_book
+from pytest_llm_usage.plugin.state import SETTINGS, fail, is_tracked, marker_names, price_book
 from pytest_llm_usage.settings import limits_of
 from pytest_llm_usage.tracker import Tracker
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from pytest_llm_usage.import_hook import ImportHook
-from pytest_llm_usage.plugin.attempt import attempt_under_way, is_tracked, run_scope
+from pytest_llm_usage.plugin.attempt import attempt_under_way, run_scope
 from pytest_llm_usage.plugin.forks import watch_forks
 from pytest_llm_usage.plugin.safety import note_fault
-from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS
+from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, is_tracked
 from pytest_llm_usage.plugin.unseen import UNSEEN, Unseen
 
 __all__ = ["watch_unseen"]
