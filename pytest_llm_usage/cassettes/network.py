@@ -14,15 +14,16 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
+from pytest_llm_usage.cassettes.grpc_channels import GRPC_CHANNELS, grpc_calls, grpc_target
 from pytest_llm_usage.import_hook import ImportHook
 from pytest_llm_usage.wire.loopback import is_loopback
 
-__all__ = ["HostPatterns", "NetworkGuard", "grpc_calls", "grpc_target"]
+__all__ = ["HostPatterns", "NetworkGuard"]
 
 #: Packages that only pass a connection on: the library that wanted it is further out.
 _PLUMBING = frozenset({"asyncio", "socket", "ssl", "concurrent", "threading", "anyio", "sniffio", "trio", "contextlib"})
@@ -150,6 +151,9 @@ class _Watch:
         return guards[-1] if guards else None
 
     def add(self, guard: NetworkGuard) -> None:
+        for name, internals in GRPC_CHANNELS.items():
+            if name in sys.modules:
+                internals.check()  # else calls would pass unseen
         with self._lock:
             self._guards.append(guard)
             if len(self._guards) == 1:
@@ -169,7 +173,7 @@ class _Watch:
                 return
             self._knows_grpc = True
         # Never uninstalled: the wrappers do nothing without a guard.
-        ImportHook(dict.fromkeys(("grpc._channel", "grpc.aio._channel"), self._wrap_grpc)).install(ExitStack())
+        ImportHook(dict.fromkeys(GRPC_CHANNELS, self._wrap_grpc)).install(ExitStack())
 
     def remove(self, guard: NetworkGuard) -> None:
         with self._lock:
@@ -287,28 +291,3 @@ class _Watch:
 
 
 _watch = _Watch()
-
-
-def grpc_calls(module: Any) -> Iterator[tuple[type, str]]:
-    """The methods by which calls are made, each with its class: of a module of grpcio that has channels."""
-    for name, multi_callable in list(vars(module).items()):
-        if isinstance(multi_callable, type) and name.endswith("MultiCallable"):
-            for method in ("__call__", "with_call", "future"):
-                if method in vars(multi_callable):
-                    yield multi_callable, method
-
-
-def grpc_target(multi_callable: Any) -> tuple[str, str]:
-    """The host and port of a call's channel; empty for what is no network (`unix:`, in-process)."""
-    channel = getattr(multi_callable, "_channel", None)
-    target = getattr(channel, "target", None)
-    address = target() if callable(target) else target
-    text = address.decode() if isinstance(address, bytes) else str(address or "")
-    scheme, separator, rest = text.partition("://")
-    if separator:
-        text = rest.rpartition("/")[2] if scheme == "dns" else rest
-    text = text.removeprefix("dns:").lstrip("/")
-    if text.startswith(("unix:", "unix-abstract:", "inproc:")):
-        return "", ""
-    host, _, port = text.rpartition(":")
-    return (host.strip("[]"), port) if host else (text, "")

@@ -80,7 +80,11 @@ def watch_unseen(config: pytest.Config) -> None:
         closers.callback(lambda: setattr(owner, name, original) if vars(owner).get(name) is wrapper else None)
 
     def attach_grpc(module: ModuleType) -> None:
-        from pytest_llm_usage.cassettes.network import grpc_calls, grpc_target  # noqa: PLC0415 -- with grpc
+        from pytest_llm_usage.cassettes.grpc_channels import (  # noqa: PLC0415 -- with grpc
+            GRPC_CHANNELS,
+            grpc_calls,
+            grpc_target,
+        )
         from pytest_llm_usage.wire.hosts import provider_at  # noqa: PLC0415
 
         def note(call: Any) -> None:
@@ -88,6 +92,7 @@ def watch_unseen(config: pytest.Config) -> None:
             if host and provider_at(f"https://{host}/", "") and not _is_reported(config):
                 unseen.note(f"gRPC to {host}")
 
+        GRPC_CHANNELS[module.__name__].check()
         for owner, name in grpc_calls(module):
             replace(owner, name, partial(_noting_calls, _safely(config, note)))
 

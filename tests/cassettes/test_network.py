@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import importlib
+import re
 import socket
 import threading
 
@@ -11,6 +13,7 @@ from provider_server import HOST, Refused, refuse
 from pytest_llm_usage.cassettes import storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
+from pytest_llm_usage.errors import UpstreamMovedError
 from pytest_llm_usage.wire.loopback import is_loopback
 
 INTERCEPTED = "httpx, httpx2, requests, urllib3, urllib, aiohttp, boto3, httplib2 and tornado"
@@ -313,3 +316,15 @@ def test_everything_is_put_back():
         pass
     assert [getattr(module, name) for module in (socket, _socket) for name in names] == before
     assert [vars(socket.socket).get(name) for name in ("connect", "connect_ex", "sendto", "sendmsg")] == methods
+
+
+@pytest.mark.parametrize("name", ["grpc._channel", "grpc.aio._channel"])
+def test_a_release_of_grpc_that_moved_its_calls_is_named(monkeypatch, name):
+    """Its calls would pass a replaying cassette unseen."""
+    pytest.importorskip("grpc")
+    module = importlib.import_module(name)
+    kind = "UnaryStreamMultiCallable" if "aio" in name else "_UnaryStreamMultiCallable"
+    monkeypatch.delattr(module, kind)
+    gone = rf"grpcio .*: {re.escape(name)}\.{kind}\.__call__ is gone.*see calls that gRPC makes"
+    with pytest.raises(UpstreamMovedError, match=gone), NetworkGuard(HostPatterns([]), refuse, "tests/c.yaml"):
+        pytest.fail("it began to guard")
