@@ -12,6 +12,7 @@
 #   make wheel                  build the package as a release does, check it, and try it in an environment of its own
 #   make contributor            a fresh clone, CONTRIBUTING's commands, one worked change, the checks
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
+#   make torture                four writers of one cassette, killed and on full disks: make torture KILLS=300 FULL=100
 #   make mutants                change the code in small ways and see that a test fails: make mutants ARGS="usage money"
 #   make lint                   ruff, mypy, import-linter, codespell, and zizmor for the workflows
 #   make text                   the pages: spelling, words, links inside, no sentence twice
@@ -38,6 +39,8 @@ bin := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 JOBS ?= auto
 SECONDS ?= 600
+KILLS ?= 300
+FULL ?= 100
 EXAMPLES := quickstart agent ci
 PRE := pytest vcrpy syrupy langchain-core genai-prices
 QUICK := tests/test_usage.py tests/test_ledger.py tests/test_money.py tests/test_budget.py tests/test_compare.py \
@@ -61,7 +64,7 @@ install = $(PYTHON) -m venv $(1) && $(1)/$(bin)/python -m pip install --quiet --
 	&& $(1)/$(bin)/uv pip install --quiet --system-certs --python $(1)/$(bin)/python --editable . $(2) && touch $@
 
 .PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-pre test-frameworks test-network test-page bench-page wheel \
-	coverage contributor fuzz mutants lint text bench record readme reference docs links release-check clean
+	coverage contributor fuzz torture mutants lint text bench record readme reference docs links release-check clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -113,6 +116,9 @@ contributor:
 
 fuzz: .venv/installed
 	.venv/$(bin)/python tests/fuzz.py $(SECONDS)
+
+torture: .venv/installed
+	.venv/$(bin)/python tests/torture.py --kills $(KILLS) --full $(FULL)
 
 mutants: .venv-mutants/installed
 	.venv-mutants/$(bin)/python scripts/mutants.py --show $(ARGS)

@@ -1,14 +1,10 @@
 """Tests that share a cassette: whoever saves, and whenever, nothing that another one has just recorded is lost."""
 
 import json
-import os
-import random
-import signal
+import re
 import subprocess
 import sys
-import time
 from pathlib import Path
-from textwrap import dedent
 
 import httpx
 import pytest
@@ -136,78 +132,14 @@ def test_one_lock_for_all_names_of_a_file(record, path, tmp_path):
     assert asked(path) == ["a", "b"]
 
 
-WRITER = """
-    import json, os, resource, sys
-    from pathlib import Path
-    sys.path[:0] = sys.argv[5:]
-    from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
-    from pytest_llm_usage.cassettes import CassettePolicy
-    from pytest_llm_usage.cassettes.run_recordings import RunRecordings
-    from pytest_llm_usage.cassettes.saving import save_recording
-    from pytest_llm_usage.errors import CassetteError
-
-    path, folder, log, name = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-    run = RunRecordings(folder)
-    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    number = 0
-    while True:
-        number += 1
-        ask = f"{name}-{os.getpid()}-{number}"
-        policy = CassettePolicy(path=path, record_mode="rewrite", owner=f"test_{ask}", run=run)
-        body = json.dumps({"ask": ask}).encode()
-        one = Interaction(Request("POST", "https://x.test/chat", {}, body), Response(200, "OK", {}, b"x" * 500))
-        # Every third save meets a disk with too little room.
-        is_full = number % 3 == 0
-        limits = (os.stat(path).st_size // 2 if is_full and path.exists() else resource.RLIM_INFINITY)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limits, resource.RLIM_INFINITY))
-        try:
-            save_recording(policy, [one], is_replaced=lambda old: False, is_dropped=lambda old: True)
-        except CassetteError as error:
-            os.write(out, f"full {ask}\\n".encode())
-        else:
-            os.write(out, f"saved {ask}\\n".encode())
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    """
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="kills and limits of a POSIX system")
-def test_nothing_is_lost_by_kills_and_full_disks(path, tmp_path):
-    """Four writers of one cassette, killed and started again. `LLM_USAGE_KILLS=300` is the full measure."""
-    kills = int(os.environ.get("LLM_USAGE_KILLS", "24"))
-    folder, log = tmp_path / "run", tmp_path / "log"
-    folder.mkdir()
-    path.parent.mkdir(parents=True)
-    log.touch()
-
-    def start(name):
-        places = [str(Path(storage.__file__).parents[2])]
-        return subprocess.Popen(
-            [sys.executable, "-c", dedent(WRITER), str(path), str(folder), str(log), name, *places],
-            stderr=subprocess.PIPE,
-        )
-
-    chance = random.Random(0)
-    writers = {name: start(name) for name in "abcd"}
-    killed = 0
-    try:
-        while killed < kills or log.read_text().count("full") < kills // 3:
-            before = log.stat().st_size
-            while log.stat().st_size == before:
-                assert all(writer.poll() is None for writer in writers.values())
-                time.sleep(0.001)
-            time.sleep(chance.random() * 0.02)
-            name = chance.choice("abcd")
-            writers[name].send_signal(signal.SIGKILL)
-            writers[name].communicate()
-            killed += 1
-            writers[name] = start(name)
-    finally:
-        for writer in writers.values():
-            writer.kill()
-            writer.communicate()
-    lines = [line.split() for line in log.read_text().splitlines()]
-    saved = {ask for state, ask in lines if state == "saved"}
-    in_file = asked(path)
-    assert saved - set(in_file) == set()
-    assert len(saved) > kills // 4
-    assert len(in_file) == len(set(in_file))
+def test_nothing_is_lost_by_kills_and_full_disks():
+    """The short form of `make torture`, which says what is looked at."""
+    script = Path(__file__).parents[1] / "torture.py"
+    done = subprocess.run(
+        [sys.executable, script, "--kills", "24", "--full", "8"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    kills, full = map(int, re.search(r"^(\d+) kills .* (\d+) full disks, .*: nothing lost", done.stdout).groups())
+    assert kills >= 24
+    assert full >= 8
