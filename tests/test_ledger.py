@@ -15,8 +15,9 @@ from hypothesis import given
 from strategies import calls, ledgers
 
 import pytest_llm_usage
-from pytest_llm_usage.billing import Billing, Part, Quote
-from pytest_llm_usage.ledger import Call, Ledger, langchain_report, summed_usage
+from pytest_llm_usage.billing import Billing, Part, PriceLine, Quote
+from pytest_llm_usage.input_by_part import InputByPart
+from pytest_llm_usage.ledger import Call, Ledger, langchain_report, price_sources, summed_usage, usage_by_model
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -165,6 +166,180 @@ def test_what_is_billed_is_filled_from_another_source_where_one_tells_nothing():
 
     assert Billing(region="eu", priced_at=0.0).filled_from(free) == replace(free, region="eu", priced_at=0.0)
     assert free.filled_from(Billing(stated_cost_usd=Decimal(1), service_tier="batch")) == free
+
+
+@pytest.mark.parametrize(
+    ("status", "unknown"),
+    [
+        ("ok", False),
+        ("no_usage", True),
+        ("error", False),
+        ("aborted", True),
+        ("cached", False),
+        ("fake", False),
+    ],
+)
+def test_without_usage_tokens_may_have_been_spent_where_there_was_an_answer_or_it_broke_off(status, unknown):
+    assert Call(index=0, status=status).is_unknown is unknown
+    assert Call(index=0, status=status, usage=USAGE).is_unknown is False
+    assert Call(index=0, status=status, usage=USAGE, is_partial=True).is_unknown is True
+
+
+# -- what the input was made of, and what it cost ----------------------------------------------------------------
+
+
+QUOTE = Quote(
+    cost_usd=Decimal("0.00012"),
+    lines=(
+        PriceLine("input", 60, Decimal(1), Decimal("0.00006"), "m"),
+        PriceLine("cache_read", 40, Decimal("0.5"), Decimal("0.00002"), "m"),
+        PriceLine("output", 20, Decimal(2), Decimal("0.00004"), "m"),
+    ),
+    source="prices.toml:7",
+)
+SPLIT = InputByPart({"system": 60, "tools": 40}, {"search": 40}, "characters")
+UNKNOWN_USAGE = "its usage is not known"
+
+
+def test_the_plain_form_of_a_call_has_its_price_and_its_input_by_part_with_what_that_cost():
+    call = Call(index=0, model="m", usage=USAGE, _quotes=QUOTE, _inputs=SPLIT)
+
+    assert call.to_dict() == {
+        "index": 0,
+        "source": "langchain",
+        "model": "m",
+        "usage": {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120},
+        "is_partial": False,
+        "status": "ok",
+        "streamed": False,
+        "started_at": 0.0,
+        "live": False,
+        "phase": "call",
+        "cost_usd": "0.00012",
+        "price": {"source": "prices.toml:7"},
+        "input_by_part": {
+            "tokens": {"system": 60, "tools": 40},
+            "tools_by_name": {"search": 40},
+            "estimated_by": "characters",
+            "cost_usd": "0.00008",
+        },
+    }
+
+    again = Call.from_dict(json.loads(json.dumps(call.to_dict())))
+    assert (again.quote, again.input_by_part, again.input_by_part_reason) == (QUOTE, SPLIT, "")
+    assert (again.input_by_part.tools_by_name, again.input_by_part.estimated_by) == ({"search": 40}, "characters")
+    assert again.input_by_part.cost_usd == Decimal("0.00008")
+    assert again.to_dict() == call.to_dict()
+
+
+def test_the_price_of_a_call_without_usage_is_not_written():
+    call = Call(index=0, status="error", _quotes=Quote(reason="nobody sells m"))
+
+    assert "price" not in call.to_dict()
+    assert replace(call, usage=USAGE).to_dict()["price"] == {"reason": "nobody sells m"}
+
+
+def test_the_input_is_split_once_and_only_where_it_is_read():
+    asked = []
+
+    class Requests:
+        def input_by_part(self, call):
+            asked.append(call)
+            return SPLIT
+
+    call = Call(index=0, usage=USAGE, _inputs=Requests())
+
+    assert "input_by_part" not in call.to_dict()
+    assert asked == []
+    assert Ledger((call,)).to_list() == [call.to_dict()]
+    assert (call.input_by_part, call.input_by_part_reason) == (SPLIT, "")
+    # There are no lines of a price, so the input has no cost.
+    assert call.to_dict(with_parts=True)["input_by_part"] == SPLIT.to_dict()
+    assert Ledger((call,)).to_list(with_parts=True) == [call.to_dict(with_parts=True)]
+    assert asked == [call]
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (Call(index=0, usage=USAGE), "no request of it was seen"),
+        (Call(index=0, usage=USAGE, _inputs="its body is not JSON"), "its body is not JSON"),
+        (Call(index=0, status="error", _inputs=SPLIT), UNKNOWN_USAGE),
+        (Call(index=0, usage=USAGE, status="aborted", is_partial=True, _inputs=SPLIT), UNKNOWN_USAGE),
+        (Call.from_dict({"index": 0, "usage": USAGE.to_dict()}), "the run was written without it"),
+    ],
+    ids=["no-request", "not-read", "no-usage", "broke-off", "not-written"],
+)
+def test_why_the_input_by_part_is_not_known(call, reason):
+    assert (call.input_by_part, call.input_by_part_reason) == (None, reason)
+    assert "input_by_part" not in call.to_dict(with_parts=True)
+
+
+def test_why_the_cost_of_a_call_that_broke_off_is_not_known():
+    assert Call(index=0, usage=USAGE, status="aborted", is_partial=True).quote.reason == UNKNOWN_USAGE
+
+
+# -- sums --------------------------------------------------------------------------------------------------------
+
+
+def priced(model="m", cost="0.5", *, source="prices.toml:7", **values):
+    quote = Quote(cost_usd=None if cost is None else Decimal(cost), source=source)
+    return Call(index=0, model=model, usage=values.pop("usage", USAGE), _quotes=quote, **values)
+
+
+def sums(calls, sent, received, cost):
+    tokens = {"input_tokens": sent, "output_tokens": received, "total_tokens": sent + received}
+    return {"calls": calls, **tokens, "cost_usd": cost}
+
+
+def test_by_whose_price_each_model_costs_what_it_costs():
+    calls = [
+        priced("m", source="genai-prices 1, a/m"),
+        priced("n"),
+        priced("m"),
+        priced("m", source="genai-prices 1, a/m"),
+        priced("o", source=""),
+        priced("p", status="cached"),
+    ]
+
+    assert price_sources(calls) == {"m": "genai-prices 1, a/m; prices.toml:7", "n": "prices.toml:7"}
+    assert price_sources(calls[:2], str.upper) == {"M": "genai-prices 1, a/m", "N": "prices.toml:7"}
+
+
+def test_usage_by_model_is_sorted_and_leaves_answers_of_a_cache_out():
+    found = usage_by_model([priced("b"), priced("a", "0.25"), priced("b"), priced("c", status="cached")])
+
+    assert list(found.items()) == [("a", sums(1, 100, 20, "0.25")), ("b", sums(2, 200, 40, "1"))]
+
+
+@pytest.mark.parametrize(
+    ("calls", "summed"),
+    [
+        ([], sums(0, 0, 0, "0")),
+        ([priced(), priced(status="cached"), priced(status="fake")], sums(1, 100, 20, "0.5")),
+        # A request that failed has spent nothing, and needs no price.
+        ([priced(), Call(index=1, status="error")], sums(2, 100, 20, "0.5")),
+        ([priced(), priced(cost=None)], sums(2, 200, 40, None)),
+    ],
+    ids=["none", "cached", "failed", "unpriced"],
+)
+def test_a_sum_of_calls(calls, summed):
+    assert summed_usage(calls) == summed
+
+
+UNKNOWN_TOKENS = {"input_tokens": None, "output_tokens": None, "total_tokens": None}
+
+
+def test_a_sum_over_unknown_tokens_is_not_known_and_says_how_many_calls_those_are():
+    calls = [priced(), Call(index=1, status="no_usage"), Call(index=2, status="aborted")]
+
+    assert summed_usage(calls) == {"calls": 3, "calls_without_usage": 2, **UNKNOWN_TOKENS, "cost_usd": None}
+
+
+def test_a_cost_that_the_provider_states_is_summed_though_the_tokens_are_not_known():
+    calls = [priced(), priced(usage=None, status="no_usage")]
+
+    assert summed_usage(calls) == {"calls": 2, "calls_without_usage": 1, **UNKNOWN_TOKENS, "cost_usd": "1"}
 
 
 NEW_FACT = """
