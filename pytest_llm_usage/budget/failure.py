@@ -30,7 +30,7 @@ def call_lines(
         columns_most: The columns there are, where there is a limit: models, then places are cut in their middle to fit.
     """
     rows = [("#", "model", "input", "output", "total", "where")]
-    sizes = [0 if mark is None else BUDGET_KINDS[mark].spent(call) for call in calls]
+    sizes = [0 if mark is None or not call.is_billed else BUDGET_KINDS[mark].spent(call) for call in calls]
     largest = max(sizes, default=0)
     for call, size in zip(calls, sizes, strict=True):
         is_largest = largest and size == largest and len(calls) > 1 and sizes.count(largest) == 1
