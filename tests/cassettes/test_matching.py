@@ -11,8 +11,8 @@ from vcr import VCR
 
 from pytest_llm_usage.cassettes import DEFAULT_MATCH_ON, MATCHERS, JsonPath, Redaction
 from pytest_llm_usage.cassettes.interaction import Request
-from pytest_llm_usage.cassettes.matching import Recordings, agrees
-from pytest_llm_usage.cassettes.subject import Subject
+from pytest_llm_usage.cassettes.matching import Recordings, agrees, changes_each_run, is_same_scalar, without_ids
+from pytest_llm_usage.cassettes.subject import Subject, canonical_json
 from pytest_llm_usage.credentials.placeholders import is_placeholder
 from pytest_llm_usage.errors import ConfigurationError
 
@@ -143,6 +143,11 @@ def test_compressed_bodies_compare_by_what_is_in_them():
         ("https://H.test/a", "https://h.test/a", True),
         ("https://h.test:443/a", "https://h.test/a", True),
         ("https://h.test/model/a%3Ab/invoke", "https://h.test/model/a:b/invoke", True),
+        ("https://me@h.test/a", "https://h.test/a", True),
+        ("https://h.test./a", "https://h.test/a", True),
+        ("https://[FE80::1]:8443/a", "https://[fe80::1]/a", True),
+        ("https://[fe80::1]/a", "https://[fe80::2]/a", False),
+        ("https://h.test/a?x=1&x=2", "https://h.test/a?x=2&x=1", True),
         ("https://h.test/a", "https://h.test/b", False),
         ("https://h.test/a", "https://other.test/a", False),
         ("https://h.test/a?x=1", "https://h.test/a?x=2", False),
@@ -161,6 +166,26 @@ def test_scheme_and_port_count_where_they_are_asked_for():
     assert not is_match(recorded, made, ["port"])
     assert not is_match(recorded, made, ["uri"])
     assert is_match(subject(url="https://h.test/a"), subject(url="https://h.test:443/a"), ["url", "port"])
+
+
+@pytest.mark.parametrize(
+    ("recorded", "made", "same"),
+    [
+        ("http://h.test/a", "http://h.test:80/a", True),
+        ("http://h.test:443/a", "https://h.test/a", True),
+        ("http://h.test/a", "https://h.test/a", False),
+        ("http://h.test:99999/a", "http://h.test:99999/a", True),
+        ("http://h.test:99999/a", "http://h.test/a", False),
+    ],
+)
+def test_a_port_that_is_not_written_is_that_of_the_scheme(recorded, made, same):
+    assert is_match(subject(url=recorded), subject(url=made), ["port"]) is same
+
+
+def test_headers_compare_in_any_order_with_all_their_values():
+    recorded = subject(headers={"X-A": ["1", "2"], "X-B": ["3"]})
+    assert is_match(recorded, subject(headers={"x-b": ["3"], "x-a": ["1", "2"]}), ["headers"])
+    assert not is_match(recorded, subject(headers={"x-a": ["1"], "x-b": ["3"]}), ["headers"])
 
 
 def test_headers_compare_without_those_that_change_by_themselves():
@@ -252,6 +277,152 @@ def test_forms_with_placeholders():
     assert not is_match(recorded, subject(made.replace(b"=refresh_token", b"=code"), headers=headers))
 
 
+def test_a_form_of_other_fields_is_another_whatever_was_taken_out():
+    headers = {"content-type": ["application/x-www-form-urlencoded"]}
+    recorded = subject(b"a=<A>&b=2", headers=headers)
+    assert is_match(recorded, subject(b"a=1&b=2", headers=headers))
+    assert not is_match(recorded, subject(b"c=1&b=2", headers=headers))
+    assert not is_match(recorded, subject(b"a=1", headers=headers))
+    assert not is_match(recorded, subject(b"a=1&b=3", headers=headers))
+    assert not is_match(recorded, subject({"a": "1", "b": "2"}))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "has_gaps"),
+    [
+        (subject({"a": 1}), False),
+        (subject({"a": ["b", {"c": "REDACTED"}]}), True),
+        (subject({"a": "the key redacted here"}), True),
+        (subject({"REDACTED": "a"}), False),
+        (subject(b"the key REDACTED", headers={}), False),
+        (subject({"a": 1}, url="<URL>"), True),
+        (subject({"a": 1}, url="https://h.test/<PROJECT>/a"), True),
+        (subject({"a": 1}, url="https://h.test/a?key=redacted"), True),
+        (subject({"a": 1}, method="REDACTED"), True),
+        (subject(b"a=1", headers={"content-type": ["application/x-www-form-urlencoded"]}), False),
+        (subject(b"REDACTED=1", headers={"content-type": ["application/x-www-form-urlencoded"]}), False),
+        (subject(b"b=1&a=<A>", headers={"content-type": ["application/x-www-form-urlencoded"]}), True),
+        *[(subject(method=method), False) for method in ("GET", "HEAD", "OPTIONS", "TRACE", "DELETE")],
+        *[(subject(method=method), True) for method in ("POST", "PUT", "PATCH")],
+    ],
+)
+def test_what_leaves_something_out(recorded, has_gaps):
+    assert recorded.has_gaps is has_gaps
+
+
+@pytest.mark.parametrize(
+    ("recorded", "made", "same"),
+    [
+        ("one redacted two", "one qwerty123456 two", True),
+        ("one redacted two", "one redacted two", True),
+        ("one redacted two", "one short two", False),
+        ("one redacted two", "one qwerty123456 three", False),
+        ("one redacted two", "a qwerty123456 two", False),
+        ("redacted and redacted.", "qwerty123456 and asdfgh123456.", True),
+        ("redacted and redacted.", "qwerty123456 and redacted.", True),
+        ("redacted and redacted.", "qwerty123456 or asdfgh123456.", False),
+        ("redacted and redacted.", "qwerty123456 and short.", False),
+        ("redacted and redacted.", "short and qwerty123456.", False),
+        ("aredacteda", "a", False),
+        ("one", "one qwerty123456", False),
+    ],
+)
+def test_a_credential_that_was_taken_out_of_a_text_stands_for_one(recorded, made, same):
+    assert is_match(subject({"p": recorded}), subject({"p": made})) is same
+    assert (
+        is_match(subject({"a": 1}, url=f"https://h.test/{recorded}"), subject({"a": 1}, url=f"https://h.test/{made}"))
+        is same
+    )
+
+
+@pytest.mark.parametrize("part", ["scheme", "host", "port", "path", "query", "method", "body"])
+def test_of_a_url_that_was_taken_out_nothing_is_compared_but_what_is_beside_it(part):
+    recorded = subject({"a": 1}, url="**REDACTED**", method="GET")
+    assert agrees(part, recorded, subject({"a": 2}, url="http://other.test:1/b?c=1")) is (
+        part not in ("method", "body")
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "same"), [("scheme", True), ("host", True), ("port", True), ("path", False), ("query", False)]
+)
+def test_of_a_base_that_was_taken_out_the_rest_is_compared(part, same):
+    recorded = subject({"a": 1}, url="<API_BASE>/chat")
+    assert agrees(part, recorded, subject({"a": 1}, url="http://other.test:1/other?c=1")) is same
+    assert agrees(part, recorded, subject({"a": 1}, url="http://other.test:1/v1/chat"))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "made", "same"),
+    [
+        ("a=<A>&b=1", "b=1&a=x", True),
+        ("a=in <A> of&b=1", "b=1&a=in x of", True),
+        ("a=<A>&b=1", "a=x&b=2", False),
+        ("a=<A>&b=1", "a=x&c=1", False),
+        ("a=<A>&b=1", "a=x", False),
+        ("a=<A>", "a=x&b=1", False),
+    ],
+)
+def test_a_query_with_placeholders_agrees_field_by_field(recorded, made, same):
+    url = "https://h.test/a?"
+    assert is_match(subject({"a": 1}, url=url + recorded), subject({"a": 1}, url=url + made)) is same
+
+
+def test_a_method_that_was_taken_out_is_any():
+    assert is_match(subject({"a": 1}, method="REDACTED"), subject({"a": 1}))
+
+
+def test_bytes_that_were_not_recorded_are_any_and_others_are_compared():
+    assert is_match(subject(None), subject({"a": 1}), ["raw_body"])
+    gap = {"url": "https://h.test/<A>"}
+    assert is_match(subject({"a": 1}, **gap), subject({"a": 1}, url="https://h.test/b"), ["raw_body"])
+    assert not is_match(subject({"a": 1}, **gap), subject({"a": 2}, url="https://h.test/b"), ["raw_body"])
+    headers = {**JSON, "x-version": ["1"]}
+    assert not is_match(subject({"a": 1}, headers=headers, **gap), subject({"a": 1}), ["headers"])
+    assert is_match(subject({"a": 1}, headers=headers, **gap), subject({"a": 2}, headers=headers), ["headers"])
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.5, None, [1], {"a": 1}])
+def test_a_placeholder_stands_for_a_value_of_any_kind(value):
+    assert is_match(subject({"p": "<VALUE>", "q": 1}), subject({"p": value, "q": 1}))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        *[(1, 1.0, True), (True, True, True), (None, None, True), ("a", "a", True)],
+        *[(1, True, False), (False, 0, False), (True, False, False), (None, 0, False), ("1", 1, False)],
+        *[("a", "b", False), (1, 2, False)],
+    ],
+)
+def test_scalars_of_json(one, other, same):
+    assert is_same_scalar(one, other) is same
+    assert is_same_scalar(other, one) is same
+    assert is_match(subject({"p": "<VALUE>", "q": one}), subject({"p": "x", "q": other})) is same
+
+
+def test_the_canonical_text_of_a_value():
+    assert canonical_json({"b": 1.0, "a": [None, {"x": None, "y": 1.5}], "é": "ü", "c": True}) == (
+        '{"a":[null,{"y":1.5}],"b":1,"c":true,"é":"ü"}'
+    )
+
+
+KEY = "my-own-2024-x7"
+
+
+def test_a_body_that_repeats_its_own_key_matches_as_it_was_sent():
+    made = subject({"note": f"it is {KEY}"}, headers={**JSON, "authorization": [f"Bearer {KEY}"]})
+    other = subject({"note": "it is another"})
+    kept = subject({"note": f"it is {KEY}"})
+    taken = subject({"note": "it is redacted"})
+
+    assert made.as_sent is not None
+    assert kept.as_sent is None
+    assert Recordings([other, kept, kept], DEFAULT_MATCH_ON).take(made) == 1
+    recordings = Recordings([kept, taken], DEFAULT_MATCH_ON)
+    assert [recordings.take(made) for _ in range(3)] == [1, 0, None]
+
+
 def test_a_recording_that_says_everything_comes_first():
     recordings = Recordings([subject(None), subject({"a": 1})], DEFAULT_MATCH_ON)
     assert [recordings.take(subject({"a": 1})) for _ in range(3)] == [1, 0, None]
@@ -286,7 +457,69 @@ def test_any_order_of_requests(recorded, made):
         assert recordings.take(subject({"n": number})) == expected
 
 
+def test_the_last_recording_repeats_only_where_its_condition_holds():
+    recordings = Recordings([subject(), subject()], DEFAULT_MATCH_ON, repeat=True)
+    assert [recordings.take(subject(), lambda index: index == 0) for _ in range(2)] == [0, 0]
+
+
+# Ids that are made anew in each run -------------------------------------------------------------------------------------
+
+
+def identified(number, **how):
+    return subject({"id": f"call_{number:024}", "q": 1}, **how)
+
+
+def test_ids_are_numbered_in_the_order_in_which_they_appear():
+    text = '["call_abc123DEF","toolu_01XYZabcd","call_abc123DEF"]'
+    assert without_ids(text) == '["<id 0>","<id 1>","<id 0>"]'
+
+
+def test_a_request_with_other_ids_gets_a_recording_only_where_none_has_its_own():
+    recordings = Recordings([identified(1), identified(2), subject({"q": 1})], DEFAULT_MATCH_ON)
+    assert [recordings.take(identified(2)) for _ in range(2)] == [1, None]
+    assert [recordings.take(identified(3)) for _ in range(2)] == [0, None]
+
+
+def test_other_ids_are_the_same_nowhere_but_in_the_body():
+    assert not is_match(identified(1), identified(2, url="https://h.test/other"))
+    assert not is_match(identified(1), identified(2), ["method", "raw_body"])
+    assert is_match(identified(1), identified(2), ["method", "path"])
+    text = [subject(f"call_{number:024}".encode(), headers={}) for number in (1, 2)]
+    assert not is_match(*text)
+
+
+def test_a_recording_whose_url_was_taken_out_is_none_of_other_ids():
+    assert not is_match(identified(1, url="<URL>"), identified(2))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "changes"),
+    [
+        ("at 2025-03-01T10:00:00Z", "at 2026-04-02T11:22:33Z", True),
+        ("2025-03-01", "2026-04-02", True),
+        (1740823200, 1775128953, True),
+        (1740823200000, 1775128953000, True),
+        (f"call_{1:024}", f"call_{2:024}", True),
+        ("at 2025-03-01", "on 2025-03-02", False),
+        ("2025-03-01", f"call_{1:024}", False),
+        ("a", "b", False),
+        ("a", "a", False),
+        ("<a>", "<a>", False),
+        (1, 2, False),
+        (["2025-03-01"], ["2026-04-02"], False),
+        ("2025-03-01", ["2025-03-01"], False),
+        (None, "2025-03-01", False),
+    ],
+)
+def test_what_differs_in_moments_and_ids_alone(was, now, changes):
+    assert changes_each_run(was, now) is changes
+    assert changes_each_run(now, was) is changes
+
+
 # What is left out -------------------------------------------------------------------------------------------------------
+
+
+VALUE = {"metadata": {"k": 1, "session_id": "s"}, "messages": [{"id": 1, "t": "a"}, {"id": 2}], "o.d": 3}
 
 
 @pytest.mark.parametrize(
@@ -299,14 +532,22 @@ def test_any_order_of_requests(recorded, made):
         ("messages[*]", {"metadata": {"k": 1, "session_id": "s"}, "messages": [], "o.d": 3}),
         ('["o.d"]', {"metadata": {"k": 1, "session_id": "s"}, "messages": [{"id": 1, "t": "a"}, {"id": 2}]}),
         ("*.session_id", {"metadata": {"k": 1}, "messages": [{"id": 1, "t": "a"}, {"id": 2}], "o.d": 3}),
+        ("  messages[1].id ", {**VALUE, "messages": [{"id": 1, "t": "a"}, {}]}),
+        ("messages[0]['t']", {**VALUE, "messages": [{"id": 1}, {"id": 2}]}),
+        (".metadata.*", {**VALUE, "metadata": {}}),
+        ("*[0]", {**VALUE, "messages": [{"id": 2}]}),
+        ("*", {}),
+        ("messages[7]", None),
+        ("messages.id", None),
+        ("metadata[0]", None),
+        ("metadata.k.x", None),
         ("nothing.there[3].x", None),
     ],
 )
 def test_paths(path, left):
-    value = {"metadata": {"k": 1, "session_id": "s"}, "messages": [{"id": 1, "t": "a"}, {"id": 2}], "o.d": 3}
-    before = json.dumps(value)
-    assert JsonPath(path).without(value) == (left or value)
-    assert json.dumps(value) == before
+    before = json.dumps(VALUE)
+    assert JsonPath(path).without(VALUE) == (VALUE if left is None else left)
+    assert json.dumps(VALUE) == before
 
 
 def test_ignored_places_are_not_compared():
@@ -317,12 +558,22 @@ def test_ignored_places_are_not_compared():
     assert not is_match(recorded, subject({"metadata": {}, "messages": [{"t": 2}]}, ignore_body=ignore))
 
 
+def test_ignored_fields_of_a_form_are_not_compared():
+    headers = {"content-type": ["application/x-www-form-urlencoded"]}
+    recorded = subject(b"a=1&b=2&c=3", headers=headers, ignore_body=["b", "c"])
+    assert is_match(recorded, subject(b"a=1&b=4", headers=headers, ignore_body=["b", "c"]))
+    assert not is_match(recorded, subject(b"a=2&b=2&c=3", headers=headers, ignore_body=["b", "c"]))
+    text = [subject(body, headers={}, ignore_body=["b"]) for body in (b"b one", b"b two")]
+    assert not is_match(*text)
+
+
 @pytest.mark.parametrize("path", ["", "$", "a[", "a[x]", "a]", "a b[", "[-1]"])
 def test_what_is_no_path(path):
-    with pytest.raises(
-        ConfigurationError, match=r"is not a path in a JSON body \(examples: metadata.session_id, messages"
-    ):
+    with pytest.raises(ConfigurationError) as refused:
         JsonPath(path)
+    assert str(refused.value) == (
+        f"{path!r} is not a path in a JSON body (examples: metadata.session_id, messages[*].id)"
+    )
 
 
 def test_what_is_no_url_matches_only_itself():
