@@ -125,6 +125,50 @@ class TestTolerance:
         with pytest.raises(ConfigurationError, match="is not a tolerance"):
             Tolerances.from_arguments(rel=value)
 
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            ({"rel": -1}, "rel=-1"),
+            ({"abs": "x"}, "abs='x'"),
+            ({"rel": {"input": True}}, "rel['input']=True"),
+            ({"abs": {"cost": None}}, "abs['cost']=None"),
+        ],
+    )
+    def test_of_a_value_that_is_none_says_where_it_stands(self, arguments, said):
+        with pytest.raises(ConfigurationError) as raised:
+            Tolerances.from_arguments(**arguments)
+        assert str(raised.value) == f"{said} is not a tolerance (a number, 0 or more; rel=0.05 is 5 %)"
+
+    def test_of_what_is_not_named(self):
+        shares = Tolerances.from_arguments(rel="0.05", abs=10)
+        assert shares.of_field("input_tokens") == (Tolerance(Decimal("0.05"), Decimal(10)), False)
+        assert shares.of_field("cost_usd") == (Tolerance(Decimal("0.05")), False)
+        mixed = Tolerances.from_arguments(rel={"input": "0.1"}, abs={"input": 5, "calls": 1})
+        assert mixed.of_field("input_tokens") == (Tolerance(Decimal("0.1"), Decimal(5)), True)
+        assert mixed.of_field("calls") == (Tolerance(abs=Decimal(1)), True)
+        assert mixed.of_field("output_tokens") == (Tolerance(), False)
+        assert Tolerances.parse("tokens:5%").of_field("cache_read", "input") == (Tolerance(Decimal("0.05")), True)
+        assert Tolerances.parse("tokens:5%").of_field("calls") == (Tolerance(), False)
+
+    @pytest.mark.parametrize(
+        ("text", "exact"),
+        [("", True), ("input:0%", True), ("input:1%", False), ("calls:1", False), ("ratchet", False)],
+    )
+    def test_whether_nothing_may_move(self, text, exact):
+        assert Tolerances.parse(text).is_exact is exact
+
+    @pytest.mark.parametrize(
+        ("tolerance", "shown"),
+        [
+            (Tolerance(), "0"),
+            (Tolerance(rel=Decimal("0.025")), "2.5 %"),
+            (Tolerance(abs=Decimal(1000)), "1,000"),
+            (Tolerance(Decimal("0.05"), Decimal("0.001"), ratchet=True), "5 % or 0.001"),
+        ],
+    )
+    def test_is_shown(self, tolerance, shown):
+        assert str(tolerance) == shown
+
     def test_a_float_is_what_was_written(self):
         assert Tolerances.from_arguments(rel=0.1).tokens.rel == Decimal("0.1")
 
@@ -269,6 +313,21 @@ class TestTable:
         assert lines[2].endswith("+51  +5 %  over 5 % or 10")
         assert lines[3].endswith("+4  +4 %")
 
+    def test_a_model_in_another_ones_place_stands_against_it(self):
+        changes = compare_usage(
+            usage("a") | usage("same"),
+            usage("b", inputs=1100, input_token_details={"cache_read": 5}) | usage("same"),
+            Tolerances.from_arguments(rel="0.05"),
+        )
+        assert [" ".join(line.split()) for line in change_lines(changes)] == [
+            "b was now by",
+            "calls 1 1",
+            "input_tokens 1,000 1,100 +100 +10 % over 5 %",
+            "cache_read 0 5 +5 over 5 %",
+            "output_tokens 100 100",
+            "cost_usd 0.01000 0.01000",
+        ]
+
     def test_new_gone_and_unknown(self):
         now = usage("b", inputs=None, outputs=None, cost=None, calls_without_usage=1) | usage("c")
         assert change_lines(compare_usage(usage("a"), now))[:8] == [
@@ -331,6 +390,110 @@ class TestCauses:
     )  # fmt: skip
     def test_sentence(self, was, now, sentences):
         assert causes(compare_usage(was, now), lambda _model, which: which, lambda _: self.PRICES) == sentences
+
+
+def split(schemas=None, /, by="characters", **parts):
+    """The input by part, as a snapshot writes it."""
+    return {"input_by_part": {**parts, **({"tools_by_name": schemas} if schemas else {}), "estimated_by": by}}
+
+
+class TestInputByPart:
+    WAS = split({"search": 40, "rain": 20}, system=60, tools=60)
+    NOW = split({"search": 44, "news": 6}, system=90, tools=50)
+
+    def test_each_part_and_tool_is_a_number_held_to_that_of_input_tokens(self):
+        (change,) = compare_usage(usage(**self.WAS), usage(**self.NOW), Tolerances.parse("input:10%"))
+        parts = {item.name: (item.was, item.now, item.allowed) for item in change.fields if item.is_estimate}
+        assert parts == {
+            "input_by_part.system": (60, 90, False),
+            "input_by_part.tools": (60, 50, False),
+            "input_by_part.tools_by_name.search": (40, 44, True),
+            "input_by_part.tools_by_name.news": (0, 6, False),
+            "input_by_part.tools_by_name.rain": (20, 0, False),
+        }
+        assert all(item.is_detail for item in change.fields if item.is_estimate)
+        lines = change_lines([change])[-5:]
+        assert [" ".join(line.split()) for line in lines] == [
+            "system ~60 ~90 +30 +50 % over 10 %",
+            "tools ~60 ~50 -10 -17 % over 10 %",
+            "search ~40 ~44 +4 +10 %",
+            "news 0 ~6 +6 over 10 %",
+            "rain ~20 0 -20 -100 % over 10 %",
+        ]
+        assert [len(line) - len(line.lstrip()) for line in lines] == [4, 4, 6, 6, 6]
+
+    def test_a_ratchet_lets_no_part_rise(self):
+        (change,) = compare_usage(usage(**self.WAS), usage(**self.NOW), Tolerances.parse("ratchet"))
+        assert {item.label for item in change.fields if not item.allowed} == {"system", "search", "news"}
+
+    @pytest.mark.parametrize(
+        ("was", "now", "sentence"),
+        [
+            ({}, WAS, "The snapshot has no parts of the input yet, which input_by_part=True asks for"),
+            (WAS, {}, "The snapshot has the parts of the input, which the test does not ask for (input_by_part=True)"),
+            (
+                split(system=60),
+                split(system=70, by="o200k_base"),
+                (
+                    "The parts of the input were estimated by characters then and by o200k_base now, so they are not "
+                    "compared (the extra pytest-llm-usage[estimate] brings OpenAI's tokenizers)"
+                ),
+            ),
+        ],
+    )
+    def test_parts_that_cannot_be_compared_are_not_within_any_tolerance(self, was, now, sentence):
+        changes = compare_usage(usage(**was), usage(**now), Tolerances.from_arguments(rel=10))
+        assert not is_within(changes)
+        assert causes(changes) == [sentence]
+        assert not is_within(compare_usage(usage(**now), usage(**was), Tolerances.from_arguments(rel=10)))
+
+    def test_a_model_that_is_new_needs_no_parts_before(self):
+        (change,) = compare_usage({}, usage(**self.WAS), Tolerances.from_arguments(abs=10_000))
+        assert change["input_by_part.system"].allowed
+        assert change["input_by_part"].was == change["input_by_part"].now == 0
+
+    @pytest.mark.parametrize(
+        ("was", "now", "sentence"),
+        [
+            (split(system=60), split(system=80), "the system prompt grew by ~20 tokens"),
+            (split(system=60), split(system=59), "the system prompt shrank by ~1 token"),
+            (split(images=60), split(images=61), "images grew by ~1 token"),
+            (split(tools=60), split(tools=80), "the tools' schemas grew by ~20 tokens"),
+            (split({"a": 6}, tools=6), split({"a": 9}, tools=9), "the schema of a grew by ~3 tokens"),
+            (split({"a": 6}, tools=6), split({"a": 4}, tools=4), "the schema of a shrank by ~2 tokens"),
+            (
+                split({"a": 6}, tools=6),
+                split({"a": 6, "b": 4}, tools=10),
+                "a tool that was not sent before: b (~4 tokens)",
+            ),
+            (split({"a": 6, "b": 4}, tools=10), split({"a": 6}, tools=6), "a tool is no longer sent: b (~4 tokens)"),
+            (
+                split(system=60, history=10, user=20, other=5, tool_results=9),
+                split(system=50, history=40, user=25, other=6, tool_results=11),
+                (
+                    "the earlier messages grew by ~30 tokens; the system prompt shrank by ~10 tokens; "
+                    "the user's message grew by ~5 tokens"
+                ),
+            ),
+            (
+                split({"a": 1, "b": 1, "c": 1, "d": 1}, tools=4, other=5, tool_results=9),
+                split({"a": 2, "b": 3, "c": 4, "d": 5}, tools=14, other=6, tool_results=11),
+                (
+                    "the schema of d grew by ~4 tokens; the schema of c grew by ~3 tokens; the schema of b grew by ~2 tokens; "
+                    "what tools returned grew by ~2 tokens; what is none of the parts grew by ~1 token"
+                ),
+            ),
+        ],
+    )
+    def test_what_grew_is_named_the_furthest_first(self, was, now, sentence):
+        (said,) = causes(compare_usage(usage(**was), usage(inputs=1001, **now)))
+        assert said == f"Prompts grew by 1 token; {sentence}"
+
+    @pytest.mark.parametrize(("calls", "said"), [(3, "1 call more; {} more"), (1, "1 call fewer; {} less")])
+    def test_with_other_calls_no_part_has_grown(self, calls, said):
+        now = 60 + 20 * (calls - 2)
+        (cause,) = causes(compare_usage(usage(calls=2, **split(system=60)), usage(calls=calls, **split(system=now))))
+        assert cause == said.format("the system prompt took ~20 tokens")
 
 
 class TestGate:
