@@ -1,0 +1,237 @@
+"""Which names and values are credentials, how a text spells them, and what is masked in it."""
+
+import json
+from collections import OrderedDict
+from urllib.parse import quote
+
+import pytest
+
+from pytest_llm_usage.credentials import recognised
+from pytest_llm_usage.credentials.mask import mask_text, mask_values
+from pytest_llm_usage.credentials.names import (
+    field_kind,
+    is_account_header,
+    is_credential_header,
+    is_credential_name,
+    is_credential_parameter,
+    is_credential_variable,
+    snake_case,
+)
+from pytest_llm_usage.credentials.values import (
+    credentials_in,
+    is_worth_guarding,
+    longest_first,
+    looks_random,
+    spellings,
+)
+
+KEY, OTHER = "my-own-2024-x7", "another-2024-y8"
+RANDOM = "a1b2c3d4e5f6"
+LONG = "abcdefghi-abcdefghi1"
+
+# -- names -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["X-Api-Key", "xApiKey", "x_api_key", "x api.key", "-X-API-KEY-"])
+def test_names_are_read_in_snake_case(name):
+    assert snake_case(name) == "x_api_key"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("apiKey", "always"), ("password", "password"), ("token", "token"), ("page_token", "never"), ("text", "never")],
+)
+def test_fields_of_bodies(name, kind):
+    assert field_kind(name) == kind
+    assert is_credential_name(name) is (kind in ("always", "password"))
+
+
+@pytest.mark.parametrize(
+    ("names", "test"),
+    [
+        (["Authorization", "Cookie", "X-Goog-Api-Key", "X-Signature", "X-Key"], is_credential_header),
+        (["OpenAI-Organization", "X-Account-Id"], is_account_header),
+        (["key", "access%5Ftoken", "sig", "apiKey", "token"], is_credential_parameter),
+        (["MY_API_KEY", "my_api_key", "PGPASSWORD", "AWS_ACCESS_KEY_ID", "SECRETKEY"], is_credential_variable),
+    ],
+)
+def test_names_of_credentials(names, test):
+    assert [name for name in names if not test(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "test"),
+    [
+        (["Idempotency-Key", "Content-Type", "Accept"], is_credential_header),
+        (["X-Request-Id", "Authorization"], is_account_header),
+        (["page", "q", "page_token"], is_credential_parameter),
+        (["HOME", "SSH_AUTH_SOCK", "CACHE_KEY", "TOKEN_FILE"], is_credential_variable),
+    ],
+)
+def test_names_that_are_no_credentials(names, test):
+    assert [name for name in names if test(name)] == []
+
+
+# -- values ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (KEY, [KEY]),
+        (f"  {KEY}\n", [KEY]),
+        (f"Bearer {KEY}", [f"Bearer {KEY}", KEY]),
+        (f"Bearer Basic {KEY}", [f"Bearer Basic {KEY}", f"Basic {KEY}"]),
+        (f"{{{KEY}", [f"{{{KEY}"]),
+        # Of several keys each counts; a word of a passphrase is none.
+        (f"{LONG}, {LONG[1:]}", [f"{LONG}, {LONG[1:]}", LONG]),
+        (f"postgres://me:{KEY}@db.test/x", [f"postgres://me:{KEY}@db.test/x", KEY]),
+        ("short-1", []),
+        (
+            json.dumps({"private_key": f" {KEY} ", "type": "service-account-1", "more": [{"client_secret": OTHER}]}),
+            [KEY, OTHER],
+        ),
+        (json.dumps({"type": "service-account-1", "private_key": 5}), []),
+    ],
+)
+def test_what_a_variable_that_is_a_credentials_holds(value, found):
+    assert credentials_in({"MY_API_KEY": value}) == dict.fromkeys(found, "MY_API_KEY")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (KEY, []),
+        (f"postgres://me:{KEY}@db.test/x", [KEY]),
+        ("postgres://me:password@db.test/x", []),
+        ("postgres://me@db.test/x", []),
+        (f"me:{KEY}@db.test", []),
+        (f"http://[me:{KEY}@db.test", []),
+    ],
+)
+def test_any_other_variable_may_hold_a_url_with_a_password(value, found):
+    assert credentials_in({"DATABASE": value}) == dict.fromkeys(found, "DATABASE")
+
+
+@pytest.mark.parametrize(
+    ("value", "guarded"),
+    [
+        *[("abc1234", False), ("abc12345", True), ("12345678", False), ("password", False), ("Password", True)],
+        *[("a" * 19, False), ("a" * 20, True), ("redacted", False), ("<API_KEY>", False), ("undefined", False)],
+        *[("/usr/bin", False), ("./abc/def1", False), ("~/abc1234", False), (f"/{RANDOM}Z{RANDOM}", True)],
+    ],
+)
+def test_what_can_be_looked_for_everywhere(value, guarded):
+    assert is_worth_guarding(value) is guarded
+
+
+@pytest.mark.parametrize(
+    ("value", "random"),
+    [
+        (RANDOM, True),
+        (RANDOM[:-1], False),
+        (f"key-{RANDOM}", True),
+        ("hello-wonderful-world", False),
+        ("helloWonderful", False),
+        # Three changes in 15 characters, and in 16.
+        ("abcde12345abcd1", True),
+        ("abcde12345abcde1", False),
+        ("20240101T120000Z", False),
+        ("deadbeefdeadbeefdeadbee1", True),
+        ("123456789012345678901234", False),
+    ],
+)
+def test_what_looks_random(value, random):
+    assert looks_random(value) is random
+
+
+def test_how_a_text_can_spell_a_value():
+    assert set(spellings('p ä"/')) == {
+        'p ä"/',
+        'p \\u00e4\\"/',
+        'p ä\\"/',
+        'p \\\\u00e4\\\\\\"/',
+        'p \\u00e4\\"\\/',
+        'p \\xe4"/',
+        "p%20%C3%A4%22%2F",
+        "p%20%C3%A4%22/",
+        "p+%C3%A4%22%2F",
+    }
+    assert spellings("plain") == ("plain",)
+
+
+def test_the_longest_value_is_replaced_first():
+    assert longest_first(["ab", "b", "abc", "aa", "ab"]) == ["abc", "aa", "ab", "b"]
+    assert mask_values("abcdef", ["abc", "abcdef"]) == "***"
+    assert mask_values("a 'b' c", ["'b'"], "<B>") == "a <B> c"
+
+
+# -- what was recognised -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _nothing_recognised(monkeypatch):
+    monkeypatch.setattr(recognised, "_remembered", OrderedDict())
+
+
+def test_credentials_of_headers_are_read_without_their_scheme():
+    headers = {
+        "Authorization": f"Bearer {KEY}",
+        "Accept": "application/json",
+        "X-Api-Key": [OTHER, "short"],
+        "Cookie": f"sid={RANDOM}; theme=dark-and-light",
+        "Set-Cookie": [f"id={RANDOM[::-1]}"],
+    }
+
+    assert recognised.header_credentials(headers) == [KEY, OTHER, RANDOM, RANDOM[::-1]]
+    assert recognised.bare_credential(f" token  {KEY} ") == KEY
+    assert recognised.bare_credential(f"{KEY} token x") == f"{KEY} token x"
+
+
+def test_what_is_not_worth_it_is_not_remembered():
+    recognised.remember([KEY, "short"])
+
+    assert recognised.remembered() == (KEY,)
+    assert mask_text(f"it is {KEY}, in short") == "it is ***, in short"
+
+
+def test_the_oldest_of_many_is_forgotten():
+    recognised.remember(f"number-{number:04}" for number in range(500))
+    recognised.remember(["number-0000"])
+    assert len(recognised.remembered()) == 500
+
+    recognised.remember(["number-0500"])
+    kept = recognised.remembered()
+    assert (len(kept), kept[0], kept[-2:]) == (500, "number-0002", ("number-0000", "number-0500"))
+
+
+# -- what is masked ----------------------------------------------------------------------------------------------
+
+
+def test_a_credential_of_the_environment_is_masked_in_every_spelling(monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "my own/2024")
+
+    assert mask_text("my own/2024, my+own%2F2024, my%20own/2024, my own\\/2024") == "***, ***, ***, ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("https://h.test/a?api_key=short&q=1", "https://h.test/a?api_key=***&q=1"),
+        ("https://h.test/a?q=1&api_key=short", "https://h.test/a?q=1&api_key=***"),
+        (f"https://h.test/a?key={RANDOM}", "https://h.test/a?key=***"),
+        ("https://h.test/a?key=name", "https://h.test/a?key=name"),
+        (f"https://h.test/a?q={RANDOM}", f"https://h.test/a?q={RANDOM}"),
+        ("https://h.test/a?api_key=***", "https://h.test/a?api_key=***"),
+    ],
+)
+def test_parameters_of_urls(text, masked):
+    assert mask_text(text) == masked
+
+
+def test_a_key_that_is_written_for_a_url_is_masked():
+    url = f"postgres://me:{KEY}@db.test"
+    once = quote(url, safe="")
+    twice = quote(once, safe="")
+
+    assert mask_text(f"see {once} and 50%25 or {twice} or a%20b") == "see *** and 50%25 or *** or a%20b"
