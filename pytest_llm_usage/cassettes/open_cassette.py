@@ -13,6 +13,7 @@ from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.cassettes.recorder import Recorder
 from pytest_llm_usage.cassettes.vcr_patches import patched_clients
 from pytest_llm_usage.credentials.mask import mask_text
+from pytest_llm_usage.event_loop import outside_event_loop
 from pytest_llm_usage.wire.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         self._patches.close()
         if save:
             self._recorder.check_unplayed()
-            self._recorder.save()
+            outside_event_loop(self._recorder.save)
 
     @property
     def is_stale(self) -> bool:

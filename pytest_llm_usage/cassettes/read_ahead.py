@@ -6,7 +6,6 @@ matter until a request asks for it: most tests of a suite may make none.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import TypeAlias
 from pytest_llm_usage.cassettes import storage
 from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.errors import CassetteError
+from pytest_llm_usage.event_loop import is_in_event_loop, outside_event_loop
 
-__all__ = ["ReadAhead", "is_in_event_loop"]
+__all__ = ["ReadAhead"]
 
 #: What tells whether a file is still the one that was read.
 _Stamp: TypeAlias = tuple[Path, int, int, int]
@@ -38,6 +38,9 @@ class ReadAhead:
 
     def read(self) -> None:
         """Read the file now."""
+        outside_event_loop(self._read)
+
+    def _read(self) -> None:
         self._recordings = self._problem = None
         try:
             found = storage.find_recording(self._path)
@@ -72,12 +75,3 @@ def _stamp(found: Path | None) -> _Stamp | None:
             state = found.stat()
             return found, state.st_ino, state.st_size, state.st_mtime_ns
     return None
-
-
-def is_in_event_loop() -> bool:
-    """Whether the caller runs in an event loop, so that nothing may wait for a disk."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
+from pytest_llm_usage.event_loop import outside_event_loop
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way, run_scope
 from pytest_llm_usage.plugin.neighbours import record_mode_of_neighbours
@@ -172,14 +173,16 @@ def opened_as(
     callsite, tracker = user_callsite(), current() or run_scope(config).tracker
     file = config.rootpath / "conftest.py" if callsite is None else Path(callsite[0])
     try:
-        policy = _policy(
-            config,
-            CassetteMark.from_marker(name, keywords),
-            file,
-            "pytest",
-            owner=f"llm_cassette({name!r})",
-            redact=redact,
-            vcr_config=vcr_config,
+        policy = outside_event_loop(
+            lambda: _policy(
+                config,
+                CassetteMark.from_marker(name, keywords),
+                file,
+                "pytest",
+                owner=f"llm_cassette({name!r})",
+                redact=redact,
+                vcr_config=vcr_config,
+            )
         )
     except (ConfigurationError, CassetteError) as error:
         fail(str(error))
@@ -213,7 +216,7 @@ def _replaying(policy: CassettePolicy, tracker: Tracker) -> Iterator[OpenCassett
         before_request(request.method, request.uri, request.body or b"", request.headers)
 
     try:
-        opened = OpenCassette(policy, observe=observe, before_send=before_send, fail=refuse)
+        opened = outside_event_loop(lambda: OpenCassette(policy, observe=observe, before_send=before_send, fail=refuse))
     except ConfigurationError as error:
         fail(str(error))
     with opened as cassette:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from pytest_llm_usage.errors import StoppedInChildError
+from pytest_llm_usage.event_loop import outside_event_loop
 from pytest_llm_usage.plugin.failures import RunFailures
 from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.text import inert
@@ -70,7 +71,10 @@ def price_book(config: pytest.Config, source: PriceSource | None) -> PriceBook:
     # Kept with its source, so that no other can take its id.
     books = config.stash.setdefault(PRICES, {})
     if id(source) not in books:
-        books[id(source)] = (source, PriceBook() if source is None else PriceBook.from_sources(source))
+        books[id(source)] = (
+            source,
+            PriceBook() if source is None else outside_event_loop(lambda: PriceBook.from_sources(source)),
+        )
     return books[id(source)][1]
 
 

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.errors import NoPriceError
+from pytest_llm_usage.event_loop import outside_event_loop
 from pytest_llm_usage.import_hook import untraced
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.pricing.billing_rules import (
@@ -93,16 +95,14 @@ def shipped_providers() -> Mapping[str, Provider]:
     Importing it takes about 0.2 s where pydantic and httpx2 are loaded already, and 0.4 s where not: most of it builds
     the 2,400 models, one object after the other; so it happens at the first read of a cost and not before.
     """
-    with untraced():
-        from genai_prices.data import providers  # noqa: PLC0415
-
-    return {provider.id: provider for provider in providers}
+    data = outside_event_loop(untraced()(lambda: import_module("genai_prices.data")))
+    return {provider.id: provider for provider in data.providers}
 
 
 @cache
 def book_name() -> str:
     """`genai-prices 0.2.3`, without importing it."""
-    return f"genai-prices {version('genai-prices')}"
+    return f"genai-prices {outside_event_loop(lambda: version('genai-prices'))}"
 
 
 def spellings(provider_id: str | None, model: str) -> Iterator[str]:

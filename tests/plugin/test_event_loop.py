@@ -259,3 +259,105 @@ def test_recording_and_replaying_do_not_block_an_event_loop(pytester, monkeypatc
             assert "BlockingError" not in refused.stdout.str()
             assert refused.stdout.str().count(message) >= 5
         assert len(server.asked) == 20
+
+
+OPENED_IN_A_LOOP = """
+    import asyncio
+
+    import pytest
+    import pytest_asyncio
+    from asking import _by_aiohttp, _by_openai_async, by_httpx_async
+
+    ASKS = [_by_aiohttp, _by_openai_async, by_httpx_async]
+    every_way = pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.__name__)
+
+    @pytest_asyncio.fixture
+    async def opened(llm_cassette, request):
+        with llm_cassette(request.node.name):
+            await _by_openai_async("of the fixture [8 4]")
+            yield
+
+    @pytest.mark.asyncio
+    @every_way
+    async def test_fixture(ask, opened):
+        await ask("of the test [8 4]")
+
+    @pytest.mark.asyncio
+    @every_way
+    async def test_coroutine(ask, llm_cassette, request):
+        with llm_cassette(request.node.name):
+            await ask("of the test [8 4]")
+
+    @every_way
+    def test_loop_of_its_own(ask, llm_cassette, request):
+        async def ask_twice():
+            with llm_cassette(request.node.name):
+                await asyncio.gather(ask("one [8 4]"), ask("two [8 4]"))
+
+        asyncio.run(ask_twice())
+
+    @pytest.mark.asyncio
+    async def test_forbidden_name(llm_cassette):
+        with llm_cassette("../../elsewhere"):
+            await by_httpx_async("never [8 4]")
+"""
+
+
+def test_a_cassette_may_be_opened_in_an_event_loop(pytester, monkeypatch):
+    pytest.importorskip("blockbuster")
+    with serving() as server:
+        monkeypatch.setenv("PROVIDER_URL", server.url)
+        pytester.makepyfile(asking=ASKING, test_it=OPENED_IN_A_LOOP)
+        pytester.makeconftest(BLOCKBUSTER)
+        pytester.makeini("[pytest]\nfilterwarnings =\n    ignore:unclosed\n")
+
+        recorded = pytester.runpytest("-p", "no:cacheprovider", "--llm-usage-record=once")
+        recorded.assert_outcomes(passed=9, failed=1)
+        recorded.stdout.fnmatch_lines("*'../../elsewhere' leads out of the cassette folder*")
+        assert len(server.asked) == 15
+
+        replayed = pytester.runpytest("-p", "no:cacheprovider")
+        replayed.assert_outcomes(passed=9, failed=1)
+        assert len(server.asked) == 15
+        assert totals(replayed) == totals(recorded)
+
+        # What is refused there is refused in the words it has elsewhere.
+        pytester.makepyfile(test_it=OPENED_IN_A_LOOP.replace("[8 4]", "[8 5]"))
+        refused = pytester.runpytest("-p", "no:cacheprovider")
+        refused.assert_outcomes(failed=10)
+        assert "BlockingError" not in refused.stdout.str()
+        assert refused.stdout.str().count("Recording does not match") == 9
+        assert len(server.asked) == 15
+
+
+FIRST_COST = """
+    import asyncio
+
+    from asking import _by_openai_async
+
+    def test_it(llm_usage):
+        async def ask():
+            await _by_openai_async("one [8 4]")
+            return llm_usage.cost
+
+        assert asyncio.run(ask()) > 0
+"""
+
+
+@pytest.mark.parametrize("has_price_file", [False, True], ids=["genai-prices", "price file"])
+def test_the_first_cost_may_be_read_in_the_loop_of_an_ordinary_test(pytester, monkeypatch, has_price_file):
+    pytest.importorskip("blockbuster")
+    with serving() as server:
+        monkeypatch.setenv("PROVIDER_URL", server.url)
+        pytester.makepyfile(asking=ASKING, test_it=FIRST_COST)
+        pytester.makeconftest(BLOCKBUSTER)
+        prices = ""
+        if has_price_file:
+            prices = "llm_usage_prices = prices.toml\n"
+            pytester.path.joinpath("prices.toml").write_text('[models]\n"another-model" = { input = 1, output = 2 }\n')
+        pytester.makeini(f"[pytest]\n{prices}filterwarnings =\n    ignore:unclosed\n")
+
+        # In a process of its own: this one has read the prices.
+        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--llm-usage-record=live")
+
+        result.assert_outcomes(passed=1)

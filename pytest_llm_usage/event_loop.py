@@ -1,0 +1,59 @@
+"""Work that waits for a disk, where an event loop may be running.
+
+A function that is no coroutine cannot give way to the loop: `with llm_cassette(...)` in an async fixture, `llm_usage.cost`
+in the middle of a coroutine. What forbids to block a loop (BlockBuster, in pydantic-ai's and langchain-core's suites) looks
+at the thread in which the loop runs. So such work is done in a thread of its own, and the loop waits for that: a few
+milliseconds, once for a cassette and once for the prices of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from queue import SimpleQueue
+from typing import TypeVar
+
+__all__ = ["is_in_event_loop", "outside_event_loop"]
+
+_T = TypeVar("_T")
+
+
+def is_in_event_loop() -> bool:
+    """Whether the caller runs in an event loop, so that nothing may wait for a disk."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def outside_event_loop(work: Callable[[], _T]) -> _T:
+    """What `work` returns or raises. Where an event loop runs in this thread, it is done in another one.
+
+    It sees the context variables of the caller, and changes none of them.
+    """
+    if not is_in_event_loop():
+        return work()
+    context = copy_context()
+    results: list[_T] = []
+    # A lock, a `Future` or `join` would be waited for in Python, where that counts as blocking.
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.append(context.run(work))
+        except BaseException as error:  # noqa: BLE001 -- raised where it was asked for
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=run, name="llm-usage outside the event loop", daemon=True).start()
+    error = ended.get()
+    if error is None:
+        return results[0]
+    try:
+        raise error
+    finally:
+        del error  # its traceback holds this frame
