@@ -174,6 +174,16 @@ def _changed_functions(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType,
             yield from _changed_functions(before, after)
 
 
+def _with_inner(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
+    """A changed function, and the changed ones that it makes: some of those were made at import, and are called now."""
+    yield old, new
+    olds, news = _inner(old), _inner(new)
+    if [each.co_name for each in olds] == [each.co_name for each in news]:
+        for before, after in zip(olds, news, strict=True):
+            if _plain(before) != _plain(after) and before.co_freevars == after.co_freevars:
+                yield from _with_inner(before, after)
+
+
 def _inner(code: CodeType) -> list[CodeType]:
     return [each for each in code.co_consts if isinstance(each, CodeType)]
 
@@ -213,7 +223,12 @@ class Runner:
                     touched |= lines[mutant.file.as_posix(), line]
             exact = lines[mutant.file.as_posix(), mutant.line]
             chosen = sorted(exact or touched, key=lambda nodeid: durations[nodeid])
-            live = [(function, new) for old, new in mutant.codes for function in functions.get(_key(old), ())]
+            live = [
+                (function, new)
+                for code in mutant.codes
+                for old, new in _with_inner(*code)
+                for function in functions.get(_key(old), ())
+            ]
             if not live or not chosen:
                 mutant.outcome = "not executed"
             else:

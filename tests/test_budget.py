@@ -564,6 +564,12 @@ def test_the_table_says_what_became_of_calls_without_tokens():
     ]
 
 
+def test_where_nothing_was_spent_no_call_is_the_largest():
+    calls = [call(None, status="error", where="a.py:1"), call(index=1, status="cached", where="b.py:2")]
+
+    assert "largest" not in "".join(call_lines(calls))
+
+
 def test_the_table_of_what_was_stopped_alone():
     assert call_lines([], ["b.py:2", "c.py:3"]) == [
         "#  model  input  output  total  where",
@@ -645,8 +651,10 @@ def test_each_reason_for_a_bound_is_said_once():
         replace(call(index=2), _quotes=bound("of no bound")),
     ]
 
-    text = failure_text(breaches(Limits(max_cost=Decimal("0.01")), calls), calls)
-    assert text.splitlines()[-4:] == ["", "  At most: one", "  At most: two", "  At most: three"]
+    (breach,) = found = breaches(Limits(max_cost=Decimal("0.01")), calls)
+    lines = failure_text(found, calls).splitlines()
+    assert (lines[0], len(lines)) == (breach.verdict, 10)
+    assert lines[-4:] == ["", "  At most: one", "  At most: two", "  At most: three"]
     assert "At most" not in failure_text(breaches(Limits(max_tokens=1), calls), calls)
 
 
@@ -658,7 +666,9 @@ def test_the_largest_schemas_come_first_and_calls_without_parts_have_none():
         call(index=2, _inputs="not read"),
     ]
 
-    lines = failure_text(breaches(Limits(max_tool_schema_tokens=1), calls), calls).splitlines()
+    (breach,) = found = breaches(Limits(max_tool_schema_tokens=1), calls)
+    lines = failure_text(found, calls).splitlines()
+    assert lines[:2] == [breach.verdict, ""]
     assert lines[lines.index("  tool    tokens") - 1 :] == [
         "",
         "  tool    tokens",
@@ -708,9 +718,9 @@ def test_calls_without_a_price_are_told_from_those_without_usage():
         "  Unpriced: nobody sells acme-2",
     ]
     assert "Unpriced" not in failure_text(breaches(Limits(max_tokens=1), calls), calls)
-    assert failure_text(breaches(Limits(max_cost=Decimal(1)), calls[2:3]), calls[2:3]).splitlines()[-1].split() == [
-        *["3", "acme-3", "?", "?", "?"]
-    ]
+    assert failure_text(breaches(Limits(max_cost=Decimal(1)), calls[2:3]), calls[2:3]).endswith(
+        "acme-3      ?       ?      ?"
+    )
 
 
 def test_a_limit_over_a_part_of_a_usage_never_holds_and_no_price_is_asked_for():

@@ -323,6 +323,7 @@ def test_what_leaves_something_out(recorded, has_gaps):
         ("redacted and redacted.", "qwerty123456 or asdfgh123456.", False),
         ("redacted and redacted.", "qwerty123456 and short.", False),
         ("redacted and redacted.", "short and qwerty123456.", False),
+        ("one and redacted and redacted.", "one and qwerty123456 and asdfgh123456.", True),
         ("aredacteda", "a", False),
         ("one", "one qwerty123456", False),
     ],
@@ -366,6 +367,20 @@ def test_of_a_base_that_was_taken_out_the_rest_is_compared(part, same):
 def test_a_query_with_placeholders_agrees_field_by_field(recorded, made, same):
     url = "https://h.test/a?"
     assert is_match(subject({"a": 1}, url=url + recorded), subject({"a": 1}, url=url + made)) is same
+
+
+def test_each_piece_between_placeholders_is_found_behind_the_one_before():
+    recorded = subject({"a": 1}, url="https://h.test/<A>/k/<B>/k/<C>")
+    assert is_match(recorded, subject({"a": 1}, url="https://h.test/1/k/2/k/3"))
+    assert not is_match(recorded, subject({"a": 1}, url="https://h.test/1/k/2/3"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [({"a": 1}, 1), ({"a": 1}, [1]), ([1], 1), ({}, None), ([], None), ([1, 2], [1]), ("a", {"a": 1})]
+)
+def test_beside_a_placeholder_values_of_two_kinds_differ(one, other):
+    assert not is_match(subject({"p": "<A>", "q": one}), subject({"p": "x", "q": other}))
+    assert not is_match(subject({"p": "<A>", "q": other}), subject({"p": "x", "q": one}))
 
 
 def test_a_method_that_was_taken_out_is_any():
