@@ -82,9 +82,12 @@ def _decoded(text: str) -> Iterator[str]:
     if "=\n" in text or "=\r\n" in text or "=3D" in text:
         yield quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
     joined = _BASE64_BREAK.sub("", text) if "\n" in text else text
-    yield "\n".join(plain for run in _BASE64_RUN.findall(joined) for plain in _from_base64(run))
-    runs = (bytes.fromhex(run).decode("utf-8", "replace") for run in _HEX_RUN.findall(text))
-    yield "\n".join(plain for plain in runs if _is_readable(plain))
+    runs = _BASE64_RUN.findall(joined)
+    # The same one may be there a hundred thousand times.
+    plains = {run: "\n".join(_from_base64(run)) for run in dict.fromkeys(runs)}
+    yield "\n".join(plains[run] for run in runs)
+    hexadecimal = (bytes.fromhex(run).decode("utf-8", "replace") for run in _HEX_RUN.findall(text))
+    yield "\n".join(plain for plain in hexadecimal if _is_readable(plain))
 
 
 def _unescaped(text: str) -> str:

@@ -110,12 +110,15 @@ class _Scanner:
             texts.update(dict.fromkeys(texts_of(body)))
         for content in _compressed_parts(header(headers, "content-type"), plain.content):
             texts.update(dict.fromkeys(texts_of(content)))
-        found = dict.fromkeys(what for text in texts for what in self._whats(text))
+        whats = {text: self._whats(text) for text in texts}
+        found = dict.fromkeys(what for several in whats.values() for what in several)
         placed: set[str] = set()
         for path, value in texts_in(next(iter(texts))) if found else ():
-            for finding in self.text(f"{place}, {path}", value):
-                placed.add(finding.what)
-                yield finding
+            if value not in whats:
+                whats[value] = self._whats(value)
+            for what in whats[value]:
+                placed.add(what)
+                yield Finding(f"{place}, {path}", what)
         for what in found:
             if what not in placed:
                 yield Finding(place, what)

@@ -13,13 +13,14 @@ with the text alone. What documentation shows as an example is no key: see `is_e
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_llm_usage.credentials.names import field_kind, is_credential_variable
-from pytest_llm_usage.credentials.values import looks_random
+from pytest_llm_usage.credentials.values import LONG_RUN, looks_random
 
 __all__ = ["SHAPES", "Shape", "is_example", "shapes_in", "without_shapes"]
 
@@ -63,14 +64,19 @@ def is_example(value: str) -> bool:
     return _EXAMPLE.search(value) is not None or _JWT_IO in value or len(set(value)) < _MIN_DISTINCT
 
 
-def _value(found: re.Match[str]) -> str:
-    return found["value"] if "value" in found.re.groupindex else found[0]
+#: A hostile text repeats itself a million times. What shapes match is short, so that this is little to keep.
+_looks_random = functools.lru_cache(maxsize=256)(looks_random)
 
 
 def _is_random(found: re.Match[str]) -> bool:
-    return looks_random(_value(found))
+    return _looks_random(found[0])
 
 
+def _is_random_value(found: re.Match[str]) -> bool:
+    return _looks_random(found["value"])
+
+
+_CHECKS_OF_RANDOM = (_is_random, _is_random_value)
 _MAX_NAME_CHARACTERS = 60
 #: The name before an assignment, in one word or in two: `OPENAI_API_KEY`, `api key`.
 _NAME_BEFORE = re.compile(r"(?:\b(?:api|access|secret|auth|client|private) )?[A-Za-z0-9_-]*$", re.IGNORECASE)
@@ -144,7 +150,8 @@ def _shape(
 ) -> Shape:
     longest = max(map(int, re.findall(r",(\d+)\}", rest)), default=0)
     is_long = longest > _LONG and not inside
-    check = _is_random if random else check
+    if random:
+        check = _is_random_value if "(?P<value>" in rest else _is_random
     return Shape(rule, what, tuple(starts.split()), re.compile(rest), inside, is_long, check, before)
 
 
@@ -481,6 +488,14 @@ SHAPES: tuple[Shape, ...] = (
     ),
 )
 
+
+def _starts(shapes: Sequence[Shape]) -> list[tuple[str, int]]:
+    """What keys begin with, each with the number of its shape, in the order of the shapes."""
+    return [(start, number) for number, shape in enumerate(shapes) for start in shape.starts]
+
+
+_STARTS = _starts(SHAPES)
+
 _RUN = re.compile(r"[A-Za-z0-9_-]*")
 #: Characters before a key that are looked at.
 _BEFORE = 48
@@ -500,7 +515,10 @@ def shapes_in(text: str, shapes: Sequence[Shape] = SHAPES) -> list[tuple[Shape, 
     """The keys in a text: of which shape, and from where to where the secret part stands. The first shape counts."""
     found: list[tuple[Shape, int, int]] = []
     taken: list[tuple[int, int]] = []
-    for shape in shapes:
+    # Asked for each line of a body: most have the start of no key.
+    starts = _STARTS if shapes is SHAPES else _starts(shapes)
+    for number in dict.fromkeys(number for start, number in starts if start in text):
+        shape = shapes[number]
         for place in _places(shape, text):
             index = bisect(taken, place)
             if not any(place[0] < end and begin < place[1] for begin, end in taken[max(0, index - 1) : index + 1]):
@@ -519,13 +537,17 @@ def without_shapes(text: str, replacement: Callable[[str], str]) -> str:
 
 
 def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
+    match = shape.rest.match
     for start in shape.starts:
-        position = text.find(start)
+        position, length = text.find(start), len(start)
+        if position >= 0 and shape.check in _CHECKS_OF_RANDOM and LONG_RUN.search(text, position) is None:
+            continue  # Nothing there is random.
         while position >= 0:
-            place = _match(shape, text, position, position + len(start))
+            # Nearly all that begins like a key goes on unlike one: a text may do so a million times.
+            found = match(text, position + length)
+            place = None if found is None else _place(shape, found, position)
             if place is not None:
                 yield place
-            if place is not None:
                 position = place[1]
             elif shape.is_long and (run := _RUN.match(text, position)) is not None:
                 # Trying a run from each of its places would take time that grows with its square.
@@ -535,7 +557,9 @@ def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
             position = text.find(start, position)
 
 
-def _match(shape: Shape, text: str, position: int, end: int) -> tuple[int, int] | None:
+def _place(shape: Shape, found: re.Match[str], position: int) -> tuple[int, int] | None:
+    """Where the secret part of a key stands that starts at `position`; None where it is none."""
+    text = found.string
     if not shape.is_inside_words and position:
         before = text[position - 1]
         if (
@@ -547,10 +571,9 @@ def _match(shape: Shape, text: str, position: int, end: int) -> tuple[int, int] 
         if before == "\\" and text[position] in _ESCAPE_LETTERS:
             return None
         # In the middle of base64 for URLs, three letters and a mark are there by accident.
-        if before in "_-" and looks_random(text[max(0, position - _BEFORE) : position]):
+        if before in "_-" and _looks_random(text[max(0, position - _BEFORE) : position]):
             return None
-    found = shape.rest.match(text, end)
-    if found is None or (shape.check is not None and not shape.check(found)):
+    if shape.check is not None and not shape.check(found):
         return None
     begin, stop = found.span("value") if "value" in found.re.groupindex else (position - shape.before, found.end())
     return None if is_example(text[begin:stop]) else (begin, stop)

@@ -6,13 +6,12 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from urllib.parse import quote, quote_plus, urlsplit
 
 from pytest_llm_usage.credentials.names import is_credential_name, is_credential_variable
 from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
 
-__all__ = ["credentials_in", "is_worth_guarding", "longest_first", "looks_random", "spellings"]
+__all__ = ["LONG_RUN", "credentials_in", "is_worth_guarding", "longest_first", "looks_random", "spellings"]
 
 _MIN_CHARACTERS = 8
 #: From here on a single word is no longer one of a language.
@@ -82,27 +81,25 @@ def _url_passwords(value: str) -> Iterable[str]:
         yield password
 
 
-#: What a key is made of, with the marks that some alphabets have. Words, versions and dates between marks are no key.
-_MARKS = re.compile(r"[^A-Za-z0-9]+")
-_MIN_RANDOM_RUN = 12
-_LONG_RUN = re.compile(f"[A-Za-z0-9]{{{_MIN_RANDOM_RUN}}}")
+#: What a key is made of, without the marks that some alphabets have. Words, versions and dates between marks are no key.
+#: What holds none of these is not random.
+LONG_RUN = re.compile("[A-Za-z0-9]{12,}")
 _HEX_RUN = re.compile(r"(?=[0-9]{0,40}[a-fA-F])(?=[a-fA-F]{0,40}[0-9])(?:[0-9a-f]{24,}|[0-9A-F]{24,})")
+#: Each byte as what it is: a digit, a small letter or a capital.
+_KINDS = bytes(ord("0" if chr(byte).isdigit() else "a" if chr(byte).islower() else "A") for byte in range(128)) * 2
+#: From one kind to another. A small letter after a capital is how words begin.
+_CHANGES = (b"0a", b"0A", b"a0", b"A0", b"aA")
 
 
 def looks_random(value: str) -> bool:
     """Whether a part of the value between marks changes so often between letters, capitals and digits that it is no
     word, number or name.
     """
-    if _LONG_RUN.search(value) is None:  # nearly all that is asked
-        return False
-    for run in _MARKS.split(value):
-        if len(run) < _MIN_RANDOM_RUN:
-            continue
+    for run in LONG_RUN.findall(value):
         if _HEX_RUN.fullmatch(run):
             return True
-        kinds = ["0" if char.isdigit() else "a" if char.islower() else "A" for char in run]
-        changes = sum(one != other and (one, other) != ("A", "a") for one, other in pairwise(kinds))
-        if changes * 5 >= len(run):
+        kinds = run.encode().translate(_KINDS)
+        if sum(map(kinds.count, _CHANGES)) * 5 >= len(run):
             return True
     return False
 

@@ -11,6 +11,7 @@ import json
 import re
 import sys
 import zlib
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ from pytest_llm_usage.cassettes.interaction import Interaction, Request, Respons
 from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.credentials.shapes import SHAPES, shapes_in
+from pytest_llm_usage.credentials.values import looks_random
 from pytest_llm_usage.errors import SecretError
 
 sys.path.append(str(Path(__file__).parents[1] / "wire"))
@@ -480,7 +482,9 @@ HOSTILE = {
     "web tokens": b".eyJabcdefghijkl-" * 30_000,
     "keys": b"-sk-ant-" * 60_000,
     "starts of keys": b"sk-" * 170_000,
+    "starts of keys and long words": (b"sk-" * 30 + b"abcdefghijkl-") * 5_000,
     "key headers": b"-----BEGIN PRIVATE KEY-----" * 20_000,
+    "short runs of base64": b"KEY----------BEGIN " * 25_000,
     "angle brackets": b"<a>" * 200_000,
     "base64": base64.b64encode(bytes(range(256)) * 2000),
     "URLs": b"://a:" * 100_000,
@@ -599,3 +603,31 @@ def test_any_text_can_be_masked_and_only_once(text):
 
 def test_the_token_of_a_service_is_no_example():
     assert [shape.rule for shape, _, _ in shapes_in(JWT)] == ["jwt"]
+
+
+#: What keys are made of, whole and in parts, and what may stand around them.
+PIECES = [
+    *(part for _, key in KEYS for part in (key, key[: len(key) // 2], key[len(key) // 2 :])),
+    *(start for shape in SHAPES for start in shape.starts),
+    *" -_.,:;=/\\\"'%\n",
+    *("\\n", "%0a", "a" * 12, "abcABC123", "word", "é"),
+]
+
+
+def plainly_random(value):
+    """A part between marks that changes its kind of character at every fifth, or is of hexadecimal digits."""
+    for run in re.split("[^A-Za-z0-9]+", value):
+        if len(run) >= 24 and re.fullmatch("[0-9a-f]+|[0-9A-F]+", run):
+            head = run[:41]
+            if any(map(str.isdigit, head)) and any(map(str.isalpha, head)):
+                return True
+        kinds = ["0" if char.isdigit() else "a" if char.islower() else "A" for char in run]
+        changes = sum(one != other and (one, other) != ("A", "a") for one, other in pairwise(kinds))
+        if len(run) >= 12 and changes * 5 >= len(run):
+            return True
+    return False
+
+
+@given(st.text(alphabet="abcXYZ0189-_é ", max_size=80) | st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_what_looks_random(value):
+    assert looks_random(value) == plainly_random(value)
