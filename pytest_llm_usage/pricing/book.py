@@ -32,7 +32,8 @@ from pytest_llm_usage.pricing.billing_rules import (
     STATED_TO_USD,
     STATES_FREE,
 )
-from pytest_llm_usage.pricing.genai_book import book_name, book_rates, look_up, shipped_providers, spellings
+from pytest_llm_usage.pricing.genai_book import book_name, book_rates, look_up, shipped_providers
+from pytest_llm_usage.pricing.model_names import spellings
 from pytest_llm_usage.pricing.price import PER_ITEM, sum_lines
 from pytest_llm_usage.pricing.pricefile import Entry, PriceFile, PriceSource
 from pytest_llm_usage.pricing.rates import Rates, cut, lines_of

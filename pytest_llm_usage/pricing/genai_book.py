@@ -31,6 +31,7 @@ from pytest_llm_usage.pricing.billing_rules import (
     SELLS_FOR,
     provider_id_of,
 )
+from pytest_llm_usage.pricing.model_names import is_same, spellings, stem
 from pytest_llm_usage.pricing.price import PER_ITEM, per_million
 from pytest_llm_usage.pricing.rates import ENDLESS_DIGITS, Rate, Rates
 from pytest_llm_usage.pricing.sale import Sale
@@ -39,7 +40,7 @@ from pytest_llm_usage.pricing.surcharges import SURCHARGES, TIER, holds, own_pri
 if TYPE_CHECKING:
     from genai_prices.types import ConditionalPrice, MatchLogic, ModelInfo, ModelPrice, PriceVariant, Provider
 
-__all__ = ["book_name", "book_rates", "look_up", "shipped_providers", "spellings"]
+__all__ = ["book_name", "book_rates", "look_up", "shipped_providers"]
 
 #: Our kinds → genai-prices' price keys; those are per million, but per thousand (`kcount`, `kpages`) for what is counted
 #: singly, and per hour for sound.
@@ -67,25 +68,7 @@ _PRICE_KEYS = {
     "annotated_page": "input_annotated_document_kpages",
     "audio_second": "audio_hours",
 }
-#: What may follow (or be left out of) a model's name without making it another model.
-_REVISION = re.compile(
-    r"""(?:
-        [-@:](?:19|20)\d{2}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])   # -2024-07-18, @20240620
-      | -(?:0[1-9]|1[0-2])-(?:19|20)\d{2}                                 # -08-2024
-      | -(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])                        # -05-06
-      | -\d{3,4}                                                          # -001, -0613, -2411
-      | -v\d+ | :\d+ | :\d+k                                              # Bedrock's -v1:0 and :200k
-      | -latest | -preview | -exp | -beta
-    )$""",
-    re.VERBOSE,
-)
-_COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
-_REGION = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|in|ca|sa|me|af|mx|il)\.(?=[a-z0-9-]+\.)")
-_OPEN_WEIGHTS = re.compile(r"openai\.gpt-oss-(?:safeguard-)?\d+b")
-#: models/gemini-…, projects/…/publishers/google/models/gemini-…
-_MODELS_PATH = re.compile(r"(?:^|/)models/[^/]+$")
 _DOTTED_VERSION = re.compile(r"-(\d+\.\d+)$")
-_FINE_TUNED = re.compile(r"^ft:([^:]+):")
 
 
 @cache
@@ -105,63 +88,19 @@ def book_name() -> str:
     return f"genai-prices {outside_event_loop(lambda: version('genai-prices'))}"
 
 
-def spellings(provider_id: str | None, model: str) -> Iterator[str]:
-    """The spellings of `model` under which the book may know it, the given one first; all in lower case."""
-    name = model.strip().lower()
-    yield name
-    if name.startswith("arn:") or _MODELS_PATH.search(name):
-        name = name.rpartition("/")[2]
-        yield name
-    if fine_tuned := _FINE_TUNED.match(name):
-        yield f"ft:{fine_tuned[1]}"
-    dashed = _COMPACT_DATE.sub(r"-\1-\2-\3", name)
-    if dashed != name:
-        yield dashed
-    if provider_id == "google" and (plain := name.removeprefix("google/").removesuffix("@default")) != name:
-        yield plain  # as Vertex AI's OpenAI-compatible endpoint and its Claude models have it
-    if provider_id == "azure":
-        yield name.replace("gpt-35-", "gpt-3.5-")
-    if provider_id == "aws" and _OPEN_WEIGHTS.fullmatch(name):
-        yield f"{name}-1:0"  # Bedrock's newer endpoint (`bedrock-mantle`) leaves the version out
-    if provider_id == "aws" and (regionless := _REGION.sub("", name)) != name:
-        yield regionless
-
-
-def _stem(name: str) -> str:
-    """`name` without dates, revisions and the like, however many."""
-    name = name.rstrip("-@:")
-    if fine_tuned := _FINE_TUNED.match(name):
-        name = f"ft:{fine_tuned[1]}"
-    while revision := _REVISION.search(name):
-        name = name[: revision.start()]
-    return name
-
-
-def _is_same(name: str, start: int, rule: str) -> bool:
-    """Whether `rule`, found in `name` at `start`, names that model and not one that only begins (or ends) alike."""
-    if start and name[start - 1] not in "/.:":
-        return False
-    found = name[start:]
-    end = len(rule)
-    while end < len(found) and found[end].isdigit() and rule[-1].isdigit():
-        end += 1  # The rule ends within a number (`claude-sonnet-4-2025`): the number counts as a whole.
-    stem = _stem(found)
-    return stem == _stem(found[:end]) and len(stem) <= len(rule)
-
-
 def _matches(rule: MatchLogic, name: str) -> bool:
-    """Whether one of genai-prices' rules names exactly this model; see `_is_same`."""
+    """Whether one of genai-prices' rules names exactly this model; see `is_same`."""
     from genai_prices import types  # noqa: PLC0415
 
     if not rule.is_match(name):
         return False
     match rule:
         case types.ClauseStartsWith(starts_with=text):
-            return _is_same(name, 0, text.lower())
+            return is_same(name, 0, text.lower())
         case types.ClauseEndsWith(ends_with=text):
-            return _is_same(name, len(name) - len(text), text.lower())
+            return is_same(name, len(name) - len(text), text.lower())
         case types.ClauseContains(contains=text):
-            return _is_same(name, name.index(text.lower()), text.lower())
+            return is_same(name, name.index(text.lower()), text.lower())
         case types.ClauseRegex(regex=pattern):
             found = re.search(pattern, name)
             return found is not None and not name[found.end() :].strip("-0123456789")
@@ -189,7 +128,7 @@ def _find(provider: Provider, model: str) -> ModelInfo | None:
 def _is_named(info: ModelInfo, name: str) -> bool:
     """Whether an entry names that very model, where its rules are laxer: in its id, or its title (Claude 2.0 / 2.1)."""
     version = _DOTTED_VERSION.search(name)
-    return _stem(name) == _stem(info.id.lower()) or (version is not None and version[1] in (info.name or "").split())
+    return stem(name) == stem(info.id.lower()) or (version is not None and version[1] in (info.name or "").split())
 
 
 def _is_sold_by_others(seller: Provider, info: ModelInfo) -> bool:
@@ -225,10 +164,25 @@ def look_up(seller_id: str | None, model: str) -> tuple[Provider, ModelInfo, tup
     return None
 
 
-# A recording is replayed at its own moment again and again.
-@lru_cache(maxsize=4096)
 def book_rates(sale: Sale) -> Rates | None:
     """genai-prices' prices of a sale under the first of its names; None where it does not know the model."""
+    # Every call of a suite has a moment of its own; its price is that of the day, but where it depends on the hour.
+    return _rates_at(sale if _changes_within_days(sale.seller, sale.names[0]) else sale.on_its_day())
+
+
+@lru_cache(maxsize=4096)
+def _changes_within_days(seller_id: str | None, model: str) -> bool:
+    """Whether a model has a price for some hours of the day."""
+    found = look_up(seller_id, model)
+    if found is None:
+        return False
+    listed = found[1].prices
+    prices = (*(listed if isinstance(listed, list) else ()), *(found[1].price_variants or ()))
+    return any(hasattr(price.constraint, "start_time") for price in prices)
+
+
+@lru_cache(maxsize=4096)
+def _rates_at(sale: Sale) -> Rates | None:
     model = sale.names[0]
     found = look_up(sale.seller, model)
     if found is None:

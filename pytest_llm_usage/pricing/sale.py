@@ -101,6 +101,10 @@ class Sale:
             terms=_terms({**dict(self.terms), **terms.modifiers}),
         )
 
+    def on_its_day(self) -> Sale:
+        """The same at the beginning of its day, which all sales of that day on the same terms have in common."""
+        return replace(self, moment=self.moment.replace(hour=0, minute=0, second=0, microsecond=0))
+
     def named_as(self, *names: str) -> Sale:
         """The same of another model."""
         return self if names == self.names else replace(self, names=names)
