@@ -38,6 +38,8 @@ class HostPatterns:
 
     def match(self, host: str, port: int | None) -> bool:
         """Whether one of the patterns names the host."""
+        if not self._patterns:
+            return False
         host = host.lower().rstrip(".")
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return any(
@@ -143,6 +145,8 @@ class _Watch:
         self._guards: list[NetworkGuard] = []
         self._lock = threading.Lock()
         self._wrapped: list[tuple[Any, str, Any, Any]] = []
+        #: The last wrapper of each name, and what it is around: most tests find the same there.
+        self._wrappers: dict[tuple[Any, str], tuple[Any, Any]] = {}
         self._knows_grpc = False
 
     @property
@@ -190,9 +194,12 @@ class _Watch:
 
     def _wrap(self, owner: Any, name: str, watched: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         original = vars(owner).get(name, getattr(owner, name))
-        wrapper = watched(original)
-        if not isinstance(original, type):
-            wrapper = functools.wraps(original)(wrapper)
+        known, wrapper = self._wrappers.get((owner, name), (None, None))
+        if known is not original:
+            wrapper = watched(original)
+            if not isinstance(original, type):
+                wrapper = functools.wraps(original)(wrapper)
+            self._wrappers[owner, name] = original, wrapper
         self._wrapped.append((owner, name, original if name in vars(owner) else _INHERITED, wrapper))
         setattr(owner, name, wrapper)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 __all__ = ["NOT_RECORDED", "is_not_recorded"]
@@ -51,7 +52,12 @@ def is_not_recorded(url: str) -> bool:
     host = (parts.hostname or "").rstrip(".")
     if host == "huggingface.co" and _MODELS.match(parts.path):
         return False
-    path = parts.path or "/"
-    return any(fnmatchcase(host, pattern) and path.startswith(start) for pattern, start, _ in NOT_RECORDED) or (
+    return _is_listed(host, parts.path or "/") or (
         parts.netloc in {urlsplit(os.environ.get(name, "")).netloc for name in _LANGSMITH_ENDPOINTS} - {""}
     )
+
+
+# A suite asks the same few addresses again and again.
+@lru_cache(maxsize=4096)
+def _is_listed(host: str, path: str) -> bool:
+    return any(fnmatchcase(host, pattern) and path.startswith(start) for pattern, start, _ in NOT_RECORDED)

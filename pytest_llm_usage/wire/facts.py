@@ -63,22 +63,23 @@ class Facts:
         if flavour.answers:
             return _batch(flavour, body, requested_model)
         stated = _stated(flavour, body, headers)
+        usage = stated.usage
         first = next(body.events(), None)
         telling = stated.events if first is None else (*stated.events, first)
         model = first_text(flavour.model, chain(telling, _naming(flavour, body))) or requested_model
         items, item_problems = _billed_items(flavour, body, stated)
-        tools, problems = tools_within(flavour, body, stated.usage)
+        tools, problems = tools_within(flavour, body, usage)
         return cls(
             model=model,
-            usage=None if problems or item_problems else stated.usage,
+            usage=None if problems or item_problems else usage,
             billing=Billing(
                 # Nothing that can be read is not nothing that is billed.
-                usage=None if item_problems or (stated.usage is None and not items) else stated.billed_usage,
+                usage=None if item_problems or (usage is None and not items) else stated.billed_usage,
                 # What a tool states in tokens is billed by those.
                 items=MappingProxyType(
                     {kind: n for kind, n in items.items() if kind not in {part.kind for part in tools}}
                 ),
-                parts=(*_parts(stated, model), *tools, *requests_within(flavour, body, stated.usage)),
+                parts=(*_parts(stated, model), *tools, *requests_within(flavour, body, usage)),
                 stated_cost_usd=_cost_usd(stated, body, headers),
                 region=first_text(flavour.region, telling, ignored=_UNSAID),
                 service_tier=first_text(flavour.service_tier, telling)
