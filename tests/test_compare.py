@@ -241,6 +241,11 @@ class TestCompareUsage:
             compare_usage(usage(cost="<cost>"), usage(cost="<other>"), Tolerances.from_arguments(rel=10))
         )
 
+    def test_what_is_no_finite_number_is_text(self):
+        assert is_within(compare_usage(usage(cost="NaN"), usage(cost="NaN")))
+        (change,) = compare_usage(usage(cost="Infinity"), usage(cost="1"), Tolerances.from_arguments(rel=10))
+        assert (change["cost_usd"].was, change["cost_usd"].by, change.allowed) == ("Infinity", None, False)
+
 
 class TestModelNames:
     NAMES = {"gpt-4o-*": "gpt-4o", "*": "others"}  # noqa: RUF012 -- never changed
@@ -276,6 +281,12 @@ class TestModelNames:
         )
         if not (before.is_unknown or before.is_unpriced):
             assert after == before
+
+    def test_what_one_side_lacks_is_nothing(self):
+        models = {"a": {"calls": 1, "cost_usd": "0.5"}, "b": {"calls": 2, "billed_items": {"web_search": 3}}}
+        both = {"calls": 3, "billed_items": {"web_search": 3}, "cost_usd": "0.5"}
+        assert with_model_names(models, {"*": "all"}) == {"all": both}
+        assert with_model_names(dict(reversed(models.items())), {"*": "all"}) == {"all": both}
 
     def test_without_patterns_nothing_changes(self):
         assert with_model_names(usage(), {}) == usage()
@@ -352,6 +363,10 @@ class TestTable:
     )
     def test_no_change_is_shown_as_none(self, was, now, line):
         assert " ".join(change_lines(compare_usage(usage(cost=was), usage(cost=now)))[-1].split()) == line
+
+    def test_a_number_that_is_not_whole(self):
+        lines = change_lines(compare_usage(usage(seconds="1.50"), usage(seconds="2")))
+        assert "seconds 1.5 2 +0.5 +33 %" in [" ".join(line.split()) for line in lines]
 
     def test_a_total_that_is_not_the_sum(self):
         lines = change_lines(compare_usage(usage(), usage(total=1200)))
