@@ -81,10 +81,17 @@ class SessionBudget:
         unreported: The calls of this process that `add` was not told of yet.
         table: The table that the processes share; None where this process, and what it forks, is the only one.
         row: The row of this process.
+        is_worker: Whether this process is a worker of xdist: without a table it is on another machine.
     """
 
     def __init__(
-        self, limits: Limits, unreported: Callable[[], Sequence[Call]], table: Path | None = None, row: int = 0
+        self,
+        limits: Limits,
+        unreported: Callable[[], Sequence[Call]],
+        table: Path | None = None,
+        row: int = 0,
+        *,
+        is_worker: bool = False,
     ) -> None:
         self._limits = limits
         self._unreported = unreported
@@ -92,7 +99,7 @@ class SessionBudget:
         self._process = os.getpid()
         self._reported: dict[str, Decimal] = {}
         self._names = [name for name, *_ in spending(limits, ())]
-        self._is_alone = table is None
+        self._is_remote = is_worker and table is None
         if table is None:
             self._table = mmap.mmap(-1, _BYTES)
         else:
@@ -162,7 +169,7 @@ class SessionBudget:
         )
         if _LOST in self._cells[_STATE::_CELLS].tolist():
             verdict = "a worker ended before it was known what recording its stale tests costs"
-        elif self._is_alone and "PYTEST_XDIST_WORKER" in os.environ:
+        elif self._is_remote:
             verdict = (
                 "workers on other machines cannot add up what recording their stale tests costs: leave out -n and --tx"
             )
@@ -259,7 +266,9 @@ def limit_session(config: pytest.Config, unreported: Callable[[], Sequence[Call]
     table, row = getattr(config, "workerinput", {}).get("llm_usage_session", ("", 0))
     # A worker on another machine has no such file: it knows of itself alone, and the controller of all.
     shared = Path(table) if table and Path(table).is_file() else None
-    budget = config.stash[SESSION_BUDGET] = SessionBudget(settings.session_limits, unreported, shared, row)
+    budget = config.stash[SESSION_BUDGET] = SessionBudget(
+        settings.session_limits, unreported, shared, row, is_worker=hasattr(config, "workerinput")
+    )
     config.stash[CLOSERS].callback(budget.close)
     config.pluginmanager.register(safe_hooks(SpentRun(budget), config), "llm_usage_spent_run")
 
