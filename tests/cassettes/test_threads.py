@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import botocore.config
+import botocore.loaders
+import botocore.session
 import httpx
 import pytest
 import requests
@@ -48,9 +50,17 @@ def by_http_client(url, body):
     connection.close()
 
 
+#: Reads the files that describe AWS' services, once: to read them takes longer than all else here.
+LOADER = botocore.loaders.create_loader()
+
+
 def by_boto3(url, body):
+    session = botocore.session.get_session()
+    session.register_component("data_loader", LOADER)
     config = botocore.config.Config(signature_version=botocore.UNSIGNED, retries={"max_attempts": 0})
-    client = boto3.session.Session().client("bedrock-runtime", region_name="us-east-1", endpoint_url=url, config=config)
+    client = boto3.session.Session(botocore_session=session).client(
+        "bedrock-runtime", region_name="us-east-1", endpoint_url=url, config=config
+    )
     client.invoke_model(modelId="m", body=body)
     client.close()
 

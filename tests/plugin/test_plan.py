@@ -33,7 +33,7 @@ def planned(result):
 
 def test_the_plan_says_what_recording_will_cost_and_sends_nothing(project, plugin_args):
     project.makepyfile(test_it=FORTY.format(changed="()", count=40))
-    project.runpytest("--llm-usage-record=stale", "-n", "2").assert_outcomes(passed=40)
+    project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=40)
     before = contents(project)
     project.provider.asked.clear()
     project.makepyfile(test_it=FORTY.format(changed="(3, 17, 39)", count=40))
@@ -220,7 +220,7 @@ def test_where_all_matches_there_is_nothing_to_pay(project):
 def changed(project, numbers, count=12):
     """Tests with recordings, of which some have changed since; nothing is counted of how they were recorded."""
     project.makepyfile(test_it=FORTY.format(changed="()", count=count))
-    project.runpytest("--llm-usage-record=stale", "-n", "2").assert_outcomes(passed=count)
+    project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=count)
     project.makepyfile(test_it=FORTY.format(changed=numbers, count=count))
     project.provider.asked.clear()
     return contents(project)
@@ -341,17 +341,17 @@ def test_a_plan_beside_a_budget_says_whether_it_fits(project):
 # While it records ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verbosity", [(), ("-q",), ("-v",)], ids=["", "q", "v"])
-def test_the_progress_line_shows_what_is_spent_while_it_records(project, plugin_args, verbosity):
+@pytest.mark.parametrize("arguments", ["-p no:xdist", "-p no:xdist -q", "-p no:xdist -v", "-n 0", "-n 2", "-n 2 -v"])
+def test_the_progress_line_shows_what_is_spent_while_it_records(project, arguments):
     project.makepyfile(test_it=FORTY.format(changed="()", count=2))
-    result = project.runpytest("--llm-usage-record=once", *verbosity, *plugin_args, "--color=no")
+    result = project.runpytest("--llm-usage-record=once", *arguments.split(), "--color=no")
     result.assert_outcomes(passed=2)
     lines = [line for line in result.outlines if re.search(r"1,280 tokens \$0\.00023 \[100%\]", line)]
     assert len(lines) == 1
     assert len(lines[0]) < 80
-    if "-v" in verbosity:
+    if "-v" in arguments:
         result.stdout.fnmatch_lines(["* 640 tokens $0.00011 [[] 50%]*"])
-    result = project.runpytest(*verbosity, *plugin_args)
+    result = project.runpytest(*arguments.split())
     result.assert_outcomes(passed=2)
     result.stdout.no_fnmatch_line("*tokens $*%*")
 
