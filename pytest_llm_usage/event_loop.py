@@ -2,8 +2,8 @@
 
 A function that is no coroutine cannot give way to the loop: `with llm_cassette(...)` in an async fixture, `llm_usage.cost`
 in the middle of a coroutine. What forbids to block a loop (BlockBuster, in pydantic-ai's and langchain-core's suites) looks
-at the thread in which the loop runs. So such work is done in a thread of its own, and the loop waits for that: a few
-milliseconds, once for a cassette and once for the prices of a run.
+at the thread in which the loop runs. So such work is done in a thread of its own. The loop still waits for it, as it would
+without: some milliseconds for a cassette, some tenths of a second for the prices of a run, which are read once.
 """
 
 from __future__ import annotations
