@@ -235,3 +235,9 @@ def test_a_key_that_is_written_for_a_url_is_masked():
     twice = quote(once, safe="")
 
     assert mask_text(f"see {once} and 50%25 or {twice} or a%20b") == "see *** and 50%25 or *** or a%20b"
+
+
+def test_a_key_is_found_behind_many_other_parts():
+    before, key = "a%20b " * 20, quote(f"postgres://me:{KEY}@db.test", safe="")
+
+    assert mask_text(f"{before}{key} c%20d") == f"{before}*** c%20d"
