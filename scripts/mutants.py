@@ -81,7 +81,7 @@ GROUPS = {
             "pricing/rates.py",
             "pricing/price.py",
         ),
-        ("test_pricing.py", "test_price_rules.py", "test_money.py", "test_second_book.py", "wire/test_billing.py"),
+        ("test_sales.py", "test_pricing.py", "test_price_rules.py", "test_money.py"),
     ),
     "reconciliation": Group(("tracker/reconcile.py",), ("tracker/test_reconcile.py",)),
     "matching": Group(
