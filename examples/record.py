@@ -48,7 +48,9 @@ def emulator_environment() -> Iterator[dict[str, str]]:
         server = emulator.serve(certificate, key)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield os.environ | {
+            # Without what a pytest that runs this has told its own processes.
+            inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+            yield inherited | {
                 "PYTHONPATH": str(EXAMPLES),
                 "OPENAI_API_KEY": "sk-emulator",
                 redirect.PORT_VARIABLE: str(server.server_port),
