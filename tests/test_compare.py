@@ -339,6 +339,17 @@ class TestTable:
             "cost_usd 0.01000 0.01000",
         ]
 
+    def test_a_detail_that_only_the_model_of_before_had_stands_with_its_tokens(self):
+        changes = compare_usage(usage("a", input_token_details={"cache_read": 5}), usage("b"))
+        assert [" ".join(line.split()[:3]) for line in change_lines(changes)] == [
+            "b was now",
+            "calls 1 1",
+            "input_tokens 1,000 1,000",
+            "cache_read 5 0",
+            "output_tokens 100 100",
+            "cost_usd 0.01000 0.01000",
+        ]
+
     def test_new_gone_and_unknown(self):
         now = usage("b", inputs=None, outputs=None, cost=None, calls_without_usage=1) | usage("c")
         assert change_lines(compare_usage(usage("a"), now))[:8] == [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -40,7 +40,7 @@ def _side_by_side(changes: Iterable[ModelChange]) -> list[ModelChange]:
     if swap is None:
         return changes
     gone, new = swap
-    names = {item.name: item for item in (*new.fields, *gone.fields)}
+    names = {item.name: item for item in _in_order(new.fields, gone.fields)}
     fields = tuple(
         replace(
             item,
@@ -55,6 +55,16 @@ def _side_by_side(changes: Iterable[ModelChange]) -> list[ModelChange]:
         for change in changes
         if change is not gone
     ]
+
+
+def _in_order(fields: Sequence[FieldChange], others: Sequence[FieldChange]) -> list[FieldChange]:
+    """The fields of both, those that only the others have each behind the one that it follows there."""
+    merged = list(fields)
+    for follows, item in zip((None, *others), others, strict=False):
+        names = [known.name for known in merged]
+        if item.name not in names:
+            merged.insert(names.index(follows.name) + 1 if follows is not None else 0, item)
+    return merged
 
 
 def _is_listed(item: FieldChange, change: ModelChange) -> bool:
