@@ -269,7 +269,7 @@ def _cause(was: Sequence[Piece], now: Sequence[Piece], same: int, at: int) -> tu
         schemas = [sorted(_key(piece) for piece in each if piece.part == "tools") for each in (was, now)]
         if schemas[0] == schemas[1]:
             return "another order of the tools", True
-        if one.name != other.name:
+        if one.name != other.name or not (one.is_text and other.is_text):
             return "another set of tools", False
     if sorted(one.content) == sorted(other.content):
         return "another order of keys or words", True
@@ -282,4 +282,4 @@ def _cause(was: Sequence[Piece], now: Sequence[Piece], same: int, at: int) -> tu
         ]
         if None not in spans:
             return name, True
-    return "another text", False
+    return "another tool schema" if one.part == other.part == "tools" else "another text", False

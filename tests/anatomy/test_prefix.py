@@ -203,3 +203,75 @@ def test_what_is_predicted_is_what_providers_report():
     assert len(read) >= 10
     # The others: DeepSeek and Anthropic had read answers that they had given themselves, Gemini some of a video.
     assert sum(abs(predicted - reported) <= 0.1 * reported for predicted, reported in read) >= len(read) - 3
+
+
+#: Breaks in recordings of agents, each read by hand: the recording, the call, where it differs from an earlier one, the cause,
+#: and why that is the cause.
+READ_BY_HAND = [
+    # The container that the code runs in is named by the second call.
+    ("langchain-openai-1.7.4__test_code_interpreter", 1, "tools[0]", "another set of tools"),
+    # Three questions, each a conversation of its own with the same tools before it.
+    ("langchain-openai-1.7.4__test_function_calling", 2, "input[0].content", "another text"),
+    # The agent offers its tool again in the call that asks for a format.
+    ("langchain-anthropic-1.7.10__test_response_format_in_agent", 1, "tools[0]", "another set of tools"),
+    # The answer that a framework told again lost what the model had thought.
+    (
+        "pydantic-ai__test_cache_prefix_stability__test_anthropic_thinking_agui_0_1_10_drops_prefix",
+        2,
+        "messages[1].content[0].text",
+        "another text",
+    ),
+    # A tool that was found is put into the conversation, and the list of what is deferred shrinks.
+    (
+        "pydantic-ai__test_tool_search__test_openai_native_tool_search_with_deferred_capability",
+        2,
+        "input[8].tools[0]",
+        "another set of tools",
+    ),
+    # The tool of the deferred capability stands where the way to load it stood.
+    (
+        "pydantic-ai__test_deepseek__test_deepseek_deferred_capability_with_thinking",
+        1,
+        "tools[1].function",
+        "another set of tools",
+    ),
+    # "summarize the document" and "describe the document".
+    (
+        "pydantic-ai__test_multimodal_tool_returns__test_text_plain_document_anthropic",
+        1,
+        "messages[0].content[0].text",
+        "another text",
+    ),
+    # The second call has no tools any more: the conversation begins where they were.
+    (
+        "opentelemetry-python-genai__test_chat_completion_tool_calls_with_content",
+        1,
+        "messages[0].content",
+        "another set of tools",
+    ),
+    # Two agents of a crew, each with its own role.
+    ("dd-trace-py__test_basic_crew", 1, "messages[0].content", "another text"),
+    # A sequence of agents: the name in the instruction is the second one's.
+    ("langsmith-sdk__test_google_adk_test_sequential_agent", 1, "systemInstruction.parts[0].text", "another text"),
+    # `current_date` became `current_date2`.
+    (
+        "chatlas__test_provider_openai_completions__test_openai_tool_variations_async",
+        2,
+        "tools[0].function",
+        "another set of tools",
+    ),
+    # The tool that carries the structured answer keeps its name and loses its description.
+    ("chatlas__test_provider_bedrock__test_data_extraction", 2, "tools[0]", "another tool schema"),
+]
+
+
+@corpus.needs_corpus
+@pytest.mark.parametrize(("name", "call_index", "path", "cause"), READ_BY_HAND)
+def test_breaks_that_were_read_by_hand(name, call_index, path, cause):
+    (file,) = {row["file"] for row in corpus.rows() if row["file"].endswith(f"/{name}.yaml")}
+    tracker = Tracker()
+    for each in corpus.exchanges(file):
+        tracker.take_in(each, tracker.request(None))
+    (call,) = [call for call in tracker.usage.cache_prefix.calls if call.call_index == call_index]
+    assert (call.difference.path, call.difference.cause) == (path, cause)
+    assert not call.difference.is_volatile
