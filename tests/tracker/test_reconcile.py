@@ -219,6 +219,12 @@ def test_the_model_is_langchains_where_it_names_one():
     assert joined({"model": "unknown"}, WIRE)["model"] == joined({}, WIRE)["model"] == MODEL
 
 
+@pytest.mark.parametrize("choices", [2, 3])
+def test_the_name_that_langchain_joins_of_all_choices_of_a_stream_is_the_responses(choices):
+    assert joined({"model": MODEL * choices}, WIRE)["model"] == MODEL
+    assert joined({"model": f"{MODEL * choices}-2"}, WIRE)["model"] == f"{MODEL * choices}-2"
+
+
 @pytest.mark.parametrize(
     ("told", "status"), [("no_usage", "ok"), ("ok", "ok"), ("error", "error"), ("aborted", "aborted")]
 )

@@ -854,6 +854,20 @@ def test_replicate():
 WATSONX = "https://us-south.ml.cloud.ibm.com/ml/v1/text"
 
 
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [({"amazon-bedrock-guardrailAction": "INTERVENED"}, "ok"), ({"amazon-bedrock-guardrailAction": "NONE"}, "aborted")],
+)
+def test_a_stream_of_titan_that_a_guardrail_blocked_has_ended(last, status):
+    url = (
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/amazon.titan-text-express-v1/invoke-with-response-stream"
+    )
+    piece = {"outputText": "Sorry", "inputTextTokenCount": 5, "totalOutputTextTokenCount": 2}
+    body = aws_stream(("chunk", piece | last))
+    call = read(url, {"inputText": "hi"}, body)
+    assert (call.status, call.usage) == (status, usage(5, 2))
+
+
 def test_aleph_alpha_complete():
     body = {"model_version": "1", "completions": [], "num_tokens_prompt_total": 7, "num_tokens_generated": 20}
     call = read("https://api.aleph-alpha.com/complete", {"model": "luminous", "prompt": "hi"}, body)
