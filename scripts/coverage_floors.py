@@ -29,6 +29,7 @@ FLOORS: Mapping[str, int] = {
     "credentials": 67,
     "encoding": 96,
     "errors": 100,
+    "event_loop": 50,
     "http_clients": 53,
     "import_hook": 91,
     "input_by_part": 95,
