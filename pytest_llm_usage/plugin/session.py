@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,8 +44,10 @@ _ROWS = 4096
 #: Cells of a row, one for each limit of the session.
 _CELLS = 8
 _BYTES = _ROWS * _CELLS * 8
-#: Cells hold whole numbers. What a process spent itself is counted exactly beside them.
-_UNITS = 10**9
+#: Cells hold whole numbers up to that many: tokens, and billionths of a USD. What a process spent itself is counted exactly beside
+#: them.
+_MOST = 2**63 - 1
+_BILLIONTHS = 10**9
 
 #: Cells of a row behind those of the limits: how far a process is with its plan, and what that takes.
 _STATE, _TOKENS, _COST, _TESTS = range(_CELLS - 4, _CELLS)
@@ -118,7 +120,7 @@ class SessionBudget:
         attempts = data.get("attempts", ())
         calls = [call for rows in (*attempts[-1:], data.get("shared", ())) for call in Ledger.from_list(rows).calls]
         for name, amount in self._amounts(calls).items():
-            self._reported[name] = self._reported.get(name, Decimal(0)) + amount
+            self._reported[name] = EXACT.add(self._reported.get(name, Decimal(0)), amount)
         self._write(self._reported)
 
     @property
@@ -139,8 +141,8 @@ class SessionBudget:
     def tell_plan(self, planned: PlannedSpending) -> None:
         """All tests of this process have run; that is what recording its stale ones will take."""
         first = self._row * _CELLS
-        self._cells[first + _TOKENS] = int(planned.tokens.to_integral_value(ROUND_CEILING))
-        self._cells[first + _COST] = int((planned.cost_usd * _UNITS).to_integral_value(ROUND_CEILING))
+        self._cells[first + _TOKENS] = _in_cell("max_tokens", planned.tokens, ROUND_CEILING)
+        self._cells[first + _COST] = _in_cell("max_cost", planned.cost_usd, ROUND_CEILING)
         self._cells[first + _TESTS] = 2 * planned.tests + (not planned.is_known)
         self._cells[first + _STATE] = _PLANNED
 
@@ -164,7 +166,7 @@ class SessionBudget:
         planned = PlannedSpending(
             sum(count // 2 for count in tests),
             Decimal(sum(tokens)),
-            Decimal(sum(cost)) / _UNITS,
+            EXACT.divide(Decimal(sum(cost)), _BILLIONTHS),
             is_known=not any(count % 2 for count in tests),
         )
         if _LOST in self._cells[_STATE::_CELLS].tolist():
@@ -183,7 +185,9 @@ class SessionBudget:
         reported = self._reported
         self._reported = {}
         self.add(data)
-        self._reported = {name: amount - self._reported.get(name, Decimal(0)) for name, amount in reported.items()}
+        self._reported = {
+            name: EXACT.subtract(amount, self._reported.get(name, Decimal(0))) for name, amount in reported.items()
+        }
         self._write(self._reported)
 
     def _spent(self) -> list[tuple[str, int | Decimal, int | Decimal, str]]:
@@ -194,10 +198,10 @@ class SessionBudget:
             self._row = _ROWS // 2 + self._process % (_ROWS // 2)
         own = dict(self._reported)
         for name, amount in self._amounts(self._unreported()).items():
-            own[name] = own.get(name, Decimal(0)) + amount
+            own[name] = EXACT.add(own.get(name, Decimal(0)), amount)
         self._write(own)
         return [
-            (name, limit, own.get(name, Decimal(0)) + self._others(name), origin)
+            (name, limit, EXACT.add(own.get(name, Decimal(0)), self._others(name)), origin)
             for name, limit, _, origin in spending(self._limits, ())
         ]
 
@@ -208,17 +212,26 @@ class SessionBudget:
         for column, name in enumerate(self._names):
             cell = self._row * _CELLS + column
             # A process that was forked may have written more already: nothing that was spent is given back.
-            self._cells[cell] = max(self._cells[cell], int(spent.get(name, Decimal(0)) * _UNITS))
+            self._cells[cell] = max(self._cells[cell], _in_cell(name, spent.get(name, Decimal(0)), ROUND_FLOOR))
 
     def _others(self, name: str) -> Decimal:
         column = self._names.index(name)
         own = self._cells[self._row * _CELLS + column]
-        return Decimal(sum(self._cells[column::_CELLS]) - own) / _UNITS
+        return EXACT.divide(Decimal(sum(self._cells[column::_CELLS]) - own), _units(name))
 
     def close(self) -> None:
         """Lets the table go."""
         self._cells.release()
         self._table.close()
+
+
+def _units(name: str) -> int:
+    return _BILLIONTHS if BUDGET_KINDS[name].noun == "USD" else 1
+
+
+def _in_cell(name: str, amount: Decimal, rounding: str) -> int:
+    """An amount of a limit as a cell holds it; what no cell can hold is more than any budget."""
+    return min(int(EXACT.multiply(amount, _units(name)).to_integral_value(rounding)), _MOST)
 
 
 def plan_verdict(limits: Limits, spent: Mapping[str, int | Decimal], planned: PlannedSpending) -> str:

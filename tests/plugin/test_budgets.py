@@ -839,6 +839,28 @@ def test_a_spent_session_budget_ends_the_run_with_the_reason(pytester, limit, re
     result.stdout.fnmatch_lines([f"*{reason}*"])
 
 
+@pytest.mark.parametrize("count", [10**10, 10**14])
+@pytest.mark.parametrize("limit", ["--session-max-tokens=1M", "--session-max-cost=0.01"])
+@pytest.mark.parametrize("workers", [("-p", "no:xdist"), ("-n", "2")], ids=["", "xdist"])
+def test_the_session_budget_holds_however_much_is_spent(pytester, count, limit, workers):
+    pytester.makepyfile(FIVE_TESTS.replace("(1_000, 500)", f"({count}, 500)"))
+
+    result = pytester.runpytest(limit, *workers)
+
+    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR)
+    assert 0 < result.parseoutcomes()["passed"] < 5
+    result.stdout.fnmatch_lines(["*LLM budget exceeded: *"])
+    result.stdout.no_fnmatch_line("*internal error*")
+
+
+def test_the_session_budget_is_exact_in_any_decimal_context(pytester):
+    pytester.makeconftest("import decimal\ndecimal.setcontext(decimal.Context(prec=1))")
+    pytester.makepyfile(FIVE_TESTS)
+    result = pytester.runpytest_subprocess("--session-max-tokens=7499", "--session-max-cost=0.003")
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(["*LLM budget exceeded: 7,500 tokens, limit 7,499 (--session-max-tokens)*"])
+
+
 def test_exactly_the_session_budget_is_not_exceeded(pytester):
     pytester.makepyfile(FIVE_TESTS)
 
