@@ -7,11 +7,11 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from pytest_llm_usage.cassettes.rerecording import Amount
-from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.money import EXACT, total
 from pytest_llm_usage.plugin.session import PlannedSpending
 from pytest_llm_usage.text import columns, plural, told_apart, usd
 
-__all__ = ["plan_lines", "planned_spending"]
+__all__ = ["outcome_line", "plan_lines", "planned_spending"]
 
 _MOST_ROWS = 20
 _LONGEST_NAME = 40
@@ -20,6 +20,7 @@ _SMALLEST_USD = Decimal("0.00001")
 _HOW = (
     "from: the request that changed is sent, its answer is half as long as recorded, and what comes after it still matches",
     "to: every call after it is sent as well, answers are twice as long, and nothing is read from a prompt cache",
+    "in neither: calls that a test makes beyond its recording; nobody knows them before it is recorded",
 )
 
 
@@ -64,6 +65,35 @@ def plan_lines(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:
     if new:
         notes.append(f"?: not known, because requests are new: {', '.join(new[:3])}{' …' if len(new) > 3 else ''}")
     return [f"Plan: recording {plural(len(plans), 'stale test')} again", "", *lines, "", *notes]
+
+
+def outcome_line(plans: Mapping[str, Mapping[str, Any]], sent: Mapping[str, Sequence[Sequence[Any]]]) -> str:
+    """What recording took, beside what was planned: an agent may have made more calls than its recording had.
+
+    Args:
+        plans: By test, what `Rerecording.to_dict` gives.
+        sent: By test, what `note_sent` notes of each of its cassettes.
+    """
+    costs = [cost for rows in sent.values() for _, cost, _ in rows]
+    if None in costs:
+        return "Recording took what is not known: calls are unpriced, or told no usage"
+    took = total(map(Decimal, costs))
+    planned, is_known = _sums(plans.values(), 2)
+    longer = []
+    for test, rows in sent.items():
+        made, expected = sum(count for *_, count in rows), sum(row[0] for row in plans[test]["models"].values())
+        if made > expected > 0:
+            longer.append(f"{test} ({plural(made, 'call')}, {expected:,} planned)")
+    text = f"Recording took ${usd(took)}"
+    if took > planned.most and is_known:
+        text += ", more than the plan"
+    elif took < planned.least:
+        text += ", less than the plan"
+    elif is_known:
+        text += ", within the plan"
+    if longer:
+        text += f"; more calls than recorded before: {', '.join(longer[:3])}{' …' if len(longer) > 3 else ''}"
+    return text
 
 
 def _cells(row: list[Any], *, is_known: bool) -> tuple[str, str, str, str]:

@@ -41,6 +41,7 @@ class StaleTests:
         self.plans: dict[str, Mapping[str, Any]] = {}
         #: Why nothing was recorded; empty where nothing was to be recorded, or it was.
         self.unrecorded = ""
+        self._sent: dict[str, list[Any]] = {}
         self._stale: dict[str, None] = {}
         self._recorded: dict[str, None] = {}
 
@@ -50,6 +51,8 @@ class StaleTests:
             self._stale[notes["stale"]] = None
         if "plan" in notes:
             self.plans[notes["plan"]["test"]] = notes["plan"]
+            if "sent" in notes:
+                self._sent[notes["plan"]["test"]] = [*notes["sent"].values()]
         self.unrecorded = notes.get("unrecorded", self.unrecorded)
         if "recorded" in notes:
             self._recorded[notes["recorded"]] = None
@@ -64,11 +67,13 @@ class StaleTests:
             for name in self._recorded:
                 terminalreporter.write_line(f"  {name}")
         if self.plans:
-            from pytest_llm_usage.plugin.plan import plan_lines  # noqa: PLC0415 -- only where it is asked for
+            from pytest_llm_usage.plugin.plan import outcome_line, plan_lines  # noqa: PLC0415 -- only where it is asked for
 
             terminalreporter.ensure_newline()
             for line in plan_lines(self.plans):
                 terminalreporter.write_line(line)
+            if self._sent:
+                terminalreporter.write_line(outcome_line(self.plans, self._sent))
         elif self._is_plan:
             terminalreporter.ensure_newline()
             terminalreporter.write_line("Plan: every recording matches; there is nothing to record again")

@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 
+import counting_server
 import pytest
 from counting_server import serving
 from test_rerecording import APP, FORTY, contents
@@ -31,7 +32,7 @@ def planned(result):
 # Nothing is sent ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_plan_says_what_recording_will_cost_and_sends_nothing(project, plugin_args):
+def test_the_plan_says_what_recording_will_cost_and_sends_nothing(project, plugin_args, monkeypatch):
     project.makepyfile(test_it=FORTY.format(changed="()", count=40))
     project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=40)
     before = contents(project)
@@ -56,10 +57,19 @@ def test_the_plan_says_what_recording_will_cost_and_sends_nothing(project, plugi
     assert sorted(command.split()[1:-1]) == sorted(names)
     assert command.endswith(" --llm-usage-record=stale")
 
-    project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=40)
+    # What changed is a few tokens longer, and the answers are not the recorded ones.
+    count = counting_server._question
+    monkeypatch.setattr(
+        counting_server,
+        "_question",
+        lambda path, text: count(path, text)._replace(**({"sent": 303, "received": 35} if "now?" in text else {})),
+    )
+    result = project.runpytest("--llm-usage-record=stale")
+    result.assert_outcomes(passed=40)
     assert len(project.provider.asked) == 3
-    # The emulator counts 300 tokens for each question, changed or not.
-    assert Decimal(least) <= 3 * COST <= Decimal(most)
+    (spent,) = re.findall(r" 1,014 tokens \$(\S+) \[100%\]", result.stdout.str())
+    assert Decimal(spent) == Decimal("0.00020") > Decimal(likely)
+    assert Decimal(least) <= Decimal(spent) <= Decimal(most)
 
 
 def test_a_test_that_stops_at_its_first_call_is_planned_with_all_of_them(project):
@@ -77,6 +87,48 @@ def test_a_test_that_stops_at_its_first_call_is_planned_with_all_of_them(project
     assert (calls, likely) == ("3", "0.00017")
     assert Decimal(least) <= COST, "what comes after it may still match"
     assert Decimal(most) >= 3 * COST
+
+
+MORE_CALLS = """
+    from app import ask
+
+    def test(llm_usage):
+        for text in {texts}:
+            ask(text)
+"""
+
+
+@pytest.mark.parametrize("texts", [["fish", "then", "now"], ["bird", "then", "now"]], ids=["changed", "as it was"])
+def test_calls_beyond_the_recording_are_in_no_plan_and_both_say_so(project, texts):
+    project.makepyfile(test_it=MORE_CALLS.format(texts=["bird"]))
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(test_it=MORE_CALLS.format(texts=texts))
+    result = project.runpytest("--llm-usage-plan")
+    calls, _, _, most = planned(result)
+    assert calls == "1"
+    result.stdout.fnmatch_lines(["in neither: calls that a test makes beyond its recording; *"])
+    result.stdout.no_fnmatch_line("Recording took*")
+
+    result = project.runpytest("--llm-usage-record=stale", budget(Decimal(1)))
+    result.assert_outcomes(passed=1)
+    made = 2 + (texts[0] == "fish")
+    assert Decimal(most) < made * COST
+    took = f"Recording took ${plain(round(made * COST, 5))}, more than the plan"
+    longer = f"more calls than recorded before: test_it.py::test ({made} calls, 1 planned)"
+    assert f"{took}; {longer}" in result.outlines
+
+
+def test_the_budget_holds_for_calls_beyond_the_plan(project):
+    project.makepyfile(test_it=MORE_CALLS.format(texts=["bird"]))
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    before = contents(project)
+    project.provider.asked.clear()
+    project.makepyfile(test_it=MORE_CALLS.format(texts=["fish", "then", "now", "again", "ever"]))
+    limit = Decimal("1.5") * COST  # the plan takes up to that
+    result = project.runpytest("--llm-usage-record=stale", budget(limit))
+    result.assert_outcomes(failed=1)
+    assert len(project.provider.asked) == 2, "the call that exceeds it is the last one"
+    assert contents(project) == before
 
 
 def test_a_longer_prompt_costs_more(project):
@@ -255,7 +307,11 @@ def test_within_the_plan_the_stale_tests_alone_are_recorded(project, plugin_args
     assert Decimal(least) <= 3 * COST <= Decimal(most)
     # What the stale tests replayed before is not counted twice.
     result.stdout.fnmatch_lines(
-        ["Recorded again: 3 tests (--llm-usage-record=stale)", "total *24 *7,200 *480 *0.00137"]
+        [
+            "Recorded again: 3 tests (--llm-usage-record=stale)",
+            "Recording took $0.00017, within the plan",
+            "total *24 *7,200 *480 *0.00137",
+        ]
     )
     result.stdout.no_fnmatch_line("*Nothing was sent*")
 
