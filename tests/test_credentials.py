@@ -212,6 +212,10 @@ def test_a_credential_of_the_environment_is_masked_in_every_spelling(monkeypatch
     monkeypatch.setenv("MY_API_KEY", "my own/2024")
 
     assert mask_text("my own/2024, my+own%2F2024, my%20own/2024, my own\\/2024") == "***, ***, ***, ***"
+    assert (
+        mask_text(f"https://h.test/x?next={quote(quote('my own/2024', safe=''), safe='')}&n=1")
+        == "https://h.test/x?next=***&n=1"
+    )
 
 
 @pytest.mark.parametrize(

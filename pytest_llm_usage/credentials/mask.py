@@ -10,7 +10,7 @@ import functools
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from urllib.parse import unquote_plus
 
@@ -32,14 +32,15 @@ _PARAMETER = re.compile(r"(?<=[?&;#])([A-Za-z0-9_.%-]{1,64})=([^&\s\"'<>\\#;)\]]
 
 def mask_text(text: str) -> str:
     """The text without credentials, each replaced by `***`."""
-    text = mask_values(text, (*_in_environment(), *remembered()))
+    values = (*_in_environment(), *remembered())
+    text = mask_values(text, values)
     if "=" in text:
         text = _PARAMETER.sub(_masked_parameter, text)
     from pytest_llm_usage.credentials.shapes import without_shapes  # noqa: PLC0415 -- compiled for the first text
 
     text = without_shapes(text, lambda _: MASK)
     # A key whose marks are written for a URL: `user%3Apassword%40host`.
-    return _without_encoded(text) if "%" in text else text
+    return _without_encoded(text, values) if "%" in text else text
 
 
 def mask_values(text: str, values: Iterable[str], mask: str = MASK) -> str:
@@ -56,8 +57,8 @@ def _masked_parameter(match: re.Match[str]) -> str:
     return f"{match[1]}={MASK}" if is_credential and match[2] != MASK else match[0]
 
 
-def _without_encoded(text: str) -> str:
-    """The text without the parts of URLs that are a key once their percent escapes are resolved."""
+def _without_encoded(text: str, values: Sequence[str]) -> str:
+    """The text without the parts of URLs that are a key, or one of the values, once their percent escapes are resolved."""
     from pytest_llm_usage.credentials.shapes import shapes_in  # noqa: PLC0415
 
     parts = [match.span() for match in _PART_OF_URL.finditer(text) if "%" in match[0]]
@@ -67,7 +68,10 @@ def _without_encoded(text: str) -> str:
         plain = [unquote_plus(part) for part in plain]
         # Looked through together: there may be a hundred thousand of them.
         ends = list(accumulate(len(part) + 1 for part in plain))
-        masked.update(bisect_right(ends, begin) for _, begin, _ in shapes_in("\0".join(plain)))
+        joined = "\0".join(plain)
+        begins = [begin for _, begin, _ in shapes_in(joined)]
+        begins += [found.start() for value in values for found in re.finditer(re.escape(value), joined)]
+        masked.update(bisect_right(ends, begin) for begin in begins)
     pieces, done = [], 0
     for index in sorted(masked):
         begin, end = parts[index]

@@ -503,8 +503,8 @@ _BEFORE = 48
 _ESCAPE_LETTERS = "abfnrtv0"
 _ESCAPE_BEFORE = re.compile(
     r"\\(?:[abfnrtv0]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})$|%[0-9a-fA-F]{2}$"
-    # What colours a terminal, as it is and as source code and JSON write it.
-    r"|(?:\x1b|\x9b|\\(?:e|033|x1b|u001b|x9b))\[?[0-9;]{0,16}m$",
+    # What colours a terminal: as it is, as source code and JSON write it, and as a log keeps it that drops control characters.
+    r"|(?:\x1b|\x9b|\\(?:e|033|x1b|u001b|x9b)|\[)\[?[0-9;]{0,16}m$",
     re.IGNORECASE,
 )
 #: The longest of them.

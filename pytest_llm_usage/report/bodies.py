@@ -12,6 +12,7 @@ from difflib import unified_diff
 from itertools import zip_longest
 from typing import Any
 
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.encoding import decode
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.report.data import RunData, calls_in
@@ -24,6 +25,7 @@ __all__ = ["MOST_CHARACTERS", "MOST_OF_ALL", "Recordings", "call_bodies"]
 #: What is longer is cut: a text, and all texts of a page.
 MOST_CHARACTERS, MOST_OF_ALL = 20_000, 8_000_000
 _CONTEXT_LINES = 2
+_LONGEST_KEY = 4_000
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,10 @@ def _body(recorded: _Recorded) -> dict[str, Any]:
 
 
 def _cut(text: str) -> tuple[list[str], bool]:
-    return text[:MOST_CHARACTERS].split("\n"), len(text) > MOST_CHARACTERS
+    """The lines of a text that are shown, and whether there are more. Another recorder's cassette may hold a key."""
+    # Masked before it is cut: the start of a key no longer says what it is.
+    shown = mask_text(text[: MOST_CHARACTERS + _LONGEST_KEY])[:MOST_CHARACTERS]
+    return shown.split("\n"), len(text) > MOST_CHARACTERS
 
 
 def _prompt(recorded: _Recorded) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.money import EXACT, total
 from pytest_llm_usage.usage import count
 from pytest_llm_usage.wire.paths import get_path, iter_path, path_steps
@@ -19,6 +20,7 @@ __all__ = ["MAX_COUNT", "BilledItems", "StatedCost", "shown"]
 MAX_COUNT = 10**15
 #: Of a value that is no count, this much is shown.
 _SHOWN_CHARS = 24
+_LOOKED_AT_CHARS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,5 +145,7 @@ def shown(value: Any) -> str:
         return "an object" if isinstance(value, Mapping) else "a list"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_COUNT:
         return f"a number of {len(str(abs(value)))} digits" if value > 0 else "a number below zero"
+    # Before it is cut: the start of a key no longer says what it is.
+    value = mask_text(value[:_LOOKED_AT_CHARS]) if isinstance(value, str) else value
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

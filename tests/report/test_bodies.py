@@ -98,6 +98,20 @@ def test_what_is_long_is_cut_with_a_note():
     assert found["note"] == "prompt cut after 20,000 characters; all of it is in c.yaml"
 
 
+@pytest.mark.parametrize("before", ["", "x" * (MOST_CHARACTERS - 60)])
+def test_no_key_of_another_recorders_cassette_is_shown(before):
+    key = "sk-proj-" + "aB3dE5gH7jK9mN1pQ" * 4
+    was, now = interaction(f"{before} a {key}\n"), interaction(f"{before} b {key}\n", f"it is {key}.")
+    base = run(made(), digest="sha256:then", commit="ab" * 20)
+
+    (found,) = call_bodies(run(made()), recordings(now, then=[was]), base)["test_a"]
+
+    assert "***" in str(found["answer"])
+    assert " b ***" in str(found["prompt"])
+    assert before or "+ b ***" in found["diff"]
+    assert key[:10] not in str(found)
+
+
 def test_a_page_holds_so_much_and_no_more(monkeypatch):
     monkeypatch.setattr(bodies_module, "MOST_OF_ALL", 10)
     first, second = shown(

@@ -48,6 +48,8 @@ def test_a_count_that_cannot_be_read_is_unknown_and_named(member, value):
         ({"n": 7}, "an object"),
         (10**600, "a number of 601 digits"),
         ("x" * 99, f'"{"x" * 23}…'),
+        ("AKIAN3JGVJ2JVJ7QYW1G", '"***"'),
+        ("sk-proj-" + "aB3dE5gH7jK9mN1pQ" * 4, '"***"'),
     ],
 )
 def test_the_note_shows_what_the_member_holds(value, shown):
