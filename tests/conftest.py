@@ -1,13 +1,17 @@
 """What all tests share: throw-away projects to run pytest in, and how hypothesis looks for examples."""
 
+import atexit
+import gc
 import importlib
 import importlib.util
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import corpus
 import pytest
+import warm
 from hypothesis import settings
 
 # A run of `pytester` forgets what it imported: what is loaded once here is not loaded again in every one of them.
@@ -29,9 +33,35 @@ if importlib.util.find_spec("httplib2"):
     importlib.import_module("vcr.stubs.httplib2_stubs")
 
 pytest_plugins = ["pytester"]
+execnet_io = importlib.import_module("execnet.gateway_io") if importlib.util.find_spec("execnet") else None
+
+# Each client of each test loads the certificates that it trusts, of which there are hundreds; no test has a need of more than one.
+# Workers and what tests start inherit the name.
+if "SSL_CERT_FILE" not in os.environ and importlib.util.find_spec("certifi"):
+    handle, name = tempfile.mkstemp(suffix=".pem")
+    certificates = Path(importlib.import_module("certifi").where()).read_text(encoding="utf-8")
+    os.write(handle, (certificates.partition("END CERTIFICATE-----")[0] + "END CERTIFICATE-----\n").encode())
+    os.close(handle)
+    os.environ["SSL_CERT_FILE"] = name
+    atexit.register(os.unlink, name)
 
 settings.register_profile("suite", deadline=None, print_blob=True)
 settings.load_profile("suite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported and collected stays: the garbage collector, which would walk it hundreds of times, leaves it alone."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_unconfigure():
+    warm.SERVER.stop()
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -67,6 +97,10 @@ def pytester(pytester, monkeypatch):
         "PYTEST_ADDOPTS",
         " ".join([*(f"-p {name}" for name in PLUGINS), *(f"-o {key}='{value}'" for key, value in settings.items())]),
     )
+    # The workers of its xdist are forks of a process that has pytest imported.
+    if execnet_io:
+        cold = execnet_io.popen_args
+        monkeypatch.setattr(execnet_io, "popen_args", lambda spec: [*warm.SERVER.command(), *cold(spec)[1:]])
     return pytester
 
 

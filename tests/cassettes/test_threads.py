@@ -9,6 +9,7 @@ import boto3
 import botocore.config
 import botocore.loaders
 import botocore.session
+import certifi
 import httpx
 import pytest
 import requests
@@ -97,8 +98,9 @@ def test_requests_of_all_threads_are_recorded(provider, cassette, path, clients)
 
 
 @pytest.mark.parametrize("kind", ["HTTPConnection", "HTTPSConnection"])
-def test_a_connection_that_is_made_while_others_are_asks_the_cassette(cassette, kind):
-    """With the certificates that it loads, one takes long enough to be made for others to begin."""
+def test_a_connection_that_is_made_while_others_are_asks_the_cassette(cassette, kind, monkeypatch):
+    """With all the certificates that it loads, one takes long enough to be made for others to begin."""
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
     with cassette("once"), ThreadPoolExecutor(N_THREADS) as threads:
         made = list(threads.map(lambda _: getattr(http.client, kind)("api.provider.test"), range(N_REQUESTS)))
     assert {hasattr(connection, "real_connection") for connection in made} == {True}
