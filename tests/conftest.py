@@ -15,18 +15,7 @@ import warm
 from hypothesis import settings
 
 # A run of `pytester` forgets what it imported: what is loaded once here is not loaded again in every one of them.
-for name in (
-    "fakes",
-    "genai_prices",
-    "pytest_llm_usage.cassettes.observer",
-    "pytest_llm_usage.cassettes.open_cassette",
-    "pytest_llm_usage.http_clients.observer",
-    "pytest_llm_usage.langchain",
-    "pytest_llm_usage.report.html",
-    "pytest_llm_usage.report.terminal",
-    "pytest_llm_usage.report.write",
-    "pytest_llm_usage.tracker.sink",
-):
+for name in ("fakes", *warm.OF_THE_PLUGIN):
     importlib.import_module(name)
 # Where it is loaded again while a cassette is open, vcrpy's stub of it is built on what is patched.
 if importlib.util.find_spec("httplib2"):

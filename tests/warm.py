@@ -1,12 +1,13 @@
 """Processes that have pytest and the providers' libraries imported before they start: forks of one that does nothing else.
 
-A worker of xdist spends two seconds on imports before it runs the first test of a project of three lines. `command()` is what to run
-in the place of `sys.executable`: a small program, which hands its arguments, environment, folder and streams to the server, waits for
-the fork that runs them, and ends as it ended. The fork is a process of its own, with the interpreter's state as after these imports:
-none of pytest's sessions ran in the server, and it has one thread. What the plugin loads later is not loaded there.
+A worker of xdist spends two seconds on imports before it runs the first test of a project of three lines. `SERVER.command()` is what to
+run in the place of `sys.executable`: a small program, which hands its arguments, environment, folder and streams to the server, waits for
+the fork that runs them, and ends as it ended. The fork is a process of its own, as the interpreter is after these imports: no session of
+pytest ran in the server, and it has one thread.
 
 What a fork cannot do as a process from scratch does (options of Python, other locales, another hash seed, coverage, systems that do
-not fork) is run by `sys.executable`. Tests of what happens while a library is imported ask for `cold_workers`.
+not fork) is run by `sys.executable`. What tests start themselves is, too: `runpytest_subprocess` and `subprocess`. So a test of what
+happens while a library is imported starts a process of its own.
 """
 
 import atexit
@@ -28,13 +29,51 @@ import traceback
 import types
 from pathlib import Path
 
+#: What the plugin imports later, with what that imports: every run of the suite needs it, in this process and in forks.
+OF_THE_PLUGIN = (
+    "genai_prices",
+    "pytest_llm_usage.cassettes.observer",
+    "pytest_llm_usage.cassettes.open_cassette",
+    "pytest_llm_usage.http_clients.observer",
+    "pytest_llm_usage.langchain",
+    "pytest_llm_usage.pricing",
+    "pytest_llm_usage.report.html",
+    "pytest_llm_usage.report.terminal",
+    "pytest_llm_usage.report.write",
+    "pytest_llm_usage.tracker.sink",
+)
 #: What every fork has imported: pytest with the plugins of `conftest.PLUGINS`, and what the fakes and the plugin import of others.
 IMPORTS = (
-    "pytest", "xdist.plugin", "xdist.remote", "xdist.workermanage", "pytest_rerunfailures", "pytest_asyncio.plugin", "anyio.pytest_plugin",
-    "_pytest.unraisableexception", "_pytest.pytester_assertions", "asyncio", "concurrent.futures.thread", "http.server", "wsgiref.simple_server",
-    "pytest_llm_usage.plugin", "langchain_core.language_models.chat_models", "langchain_core.messages", "langchain_core.outputs",
-    "langchain_core.tracers.context", "langchain_core.runnables", "genai_prices", "vcr", "yaml", "httpx", "openai.resources.chat", "openai.resources.responses",
-)  # fmt: skip
+    "pytest",
+    "xdist.plugin",
+    "xdist.remote",
+    "xdist.workermanage",
+    "pytest_rerunfailures",
+    "pytest_asyncio.plugin",
+    "anyio.pytest_plugin",
+    "_pytest.faulthandler",
+    "_pytest.stepwise",
+    "_pytest.unraisableexception",
+    "asyncio",
+    "http.server",
+    "pdb",
+    "tomllib",
+    "pytest_llm_usage.plugin",
+    *OF_THE_PLUGIN,
+    "genai_prices.data",
+    "genai_prices.data_units",
+    "langchain_core.language_models.chat_models",
+    "langchain_core.messages.block_translators.langchain_v0",
+    "langchain_core.tracers.stdout",
+    "openai.resources.chat",
+    "openai.resources.responses",
+    "vcr",
+    "pytest_llm_usage.http_clients.aiohttp",
+    "pytest_llm_usage.http_clients.http_client",
+    "pytest_llm_usage.http_clients.httpx",
+    "pytest_llm_usage.http_clients.requests",
+    "pytest_llm_usage.http_clients.urllib3",
+)
 #: What makes another interpreter: a fork that is asked for with another value of these would not have it.
 OF_THE_INTERPRETER = ("LANG", "LANGUAGE", "LC_", "TZ", "PYTHON", "MALLOC", "LD_", "COV")
 OF_EACH = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
