@@ -309,6 +309,20 @@ class TestWhereItWasSold:
         assert sold.cost_usd == quoted(provider, model, 1_000).cost_usd
         assert sold.notes == (f"price in the region {region} not known: list price",)
 
+    @pytest.mark.parametrize(
+        ("model", "noted"),
+        [
+            ("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", False),
+            ("us-gov.anthropic.claude-sonnet-4-5-20250929-v1:0", True),
+            ("global.amazon.nova-2-lite-v1:0", False),
+            ("us.amazon.nova-lite-v1:0", False),
+            ("eu.amazon.nova-lite-v1:0", True),
+        ],
+    )
+    def test_the_geography_of_an_inference_profile_has_a_note_where_its_price_is_not_known(self, model, noted):
+        expected = (f"price in the region {model.partition('.')[0]} not known: list price",) if noted else ()
+        assert quoted("amazon_bedrock", model, 1_000).notes == expected
+
     def test_claude_on_bedrock_by_inference_profile(self):
         asked = {"requested_model": "global.anthropic.claude-sonnet-4-5-20250929-v1:0"}
         model = "claude-sonnet-4-5-20250929"

@@ -1049,6 +1049,22 @@ class TestExplain:
             f"prices: {version}, openai/gpt-4-turbo"
         )
 
+    def test_a_source_that_is_longer_than_a_line_is_wrapped_between_its_words(self):
+        quote = priced(PriceBook().quote(call("openai", "gpt-4-turbo", 1)))
+        path = "price-files/" + "of-the-team/" * 8 + "prices.toml:2"
+        text = explain(
+            [dataclasses.replace(quote, source=f"the file {path} of the team", notes=("one " * 20 + "end",))]
+        )
+        assert text.partition("\n\n")[2] == (
+            f"prices: the file\n  {path}\n  of the team\nnote: {'one ' * 17}one\n  one one end"
+        )
+
+    def test_a_price_by_the_piece_is_exact_in_a_decimal_context_of_the_tests_own(self):
+        sound = priced(PriceBook().quote(call("groq", "whisper-large-v3", items={"audio_second": 3_600})))
+        with decimal.localcontext(prec=2):
+            text = explain([sound])
+        assert text.splitlines()[2].split() == ["audio_second", "3,600", "0.000030833333333333", "each", "0.111"]
+
     def test_what_applies_to_a_model_and_from_where(self):
         text = book_of('[models]\n"gpt-4-turbo" = { provider = "azure", input = 9 }').describe(
             "gpt-4-turbo", at=day("2026-10-20")
