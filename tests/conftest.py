@@ -22,7 +22,6 @@ if importlib.util.find_spec("httplib2"):
     importlib.import_module("vcr.stubs.httplib2_stubs")
 
 pytest_plugins = ["pytester"]
-execnet_io = importlib.import_module("execnet.gateway_io") if importlib.util.find_spec("execnet") else None
 
 # Each client of each test loads the certificates that it trusts, of which there are hundreds; no test has a need of more than one.
 # Workers and what tests start inherit the name.
@@ -87,9 +86,8 @@ def pytester(pytester, monkeypatch):
         " ".join([*(f"-p {name}" for name in PLUGINS), *(f"-o {key}='{value}'" for key, value in settings.items())]),
     )
     # The workers of its xdist are forks of a process that has pytest imported.
-    if execnet_io:
-        cold = execnet_io.popen_args
-        monkeypatch.setattr(execnet_io, "popen_args", lambda spec: [*warm.SERVER.command(), *cold(spec)[1:]])
+    if importlib.util.find_spec("execnet"):
+        warm.fork_workers(warm.SERVER.command, monkeypatch.setattr)
     return pytester
 
 

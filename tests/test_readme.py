@@ -24,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import warm
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -185,7 +186,7 @@ class Project:
             if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_")) and name != "CI"
         }
         return subprocess.run(
-            [sys.executable, *arguments],
+            [*warm.SERVER.command(), *arguments],
             cwd=directory or self.directory,
             # No other plugins than those shown, whatever is installed, and no warnings of other packages.
             env=own

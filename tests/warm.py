@@ -27,6 +27,7 @@ import tempfile
 import threading
 import traceback
 import types
+from importlib.metadata import entry_points
 from pathlib import Path
 
 #: What the plugin imports later, with what that imports: every run of the suite needs it, in this process and in forks.
@@ -131,9 +132,10 @@ class Server:
         client = Path(self._folder.name) / "client.py"
         client.write_text(CLIENT, encoding="utf-8")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        command = [sys.executable, "-I", "-S", str(client), path, sys.executable]
         # It ends when its standard input does: with this process, however that ends.
         self._process = subprocess.Popen(
-            [sys.executable, __file__, path],
+            [sys.executable, __file__, path, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -143,7 +145,7 @@ class Server:
         if self._process.stdout.readline() != b"ready\n":
             self.stop()
             return None
-        return [sys.executable, "-I", "-S", str(client), path, sys.executable]
+        return command
 
     def stop(self):
         if self._process is not None:
@@ -153,6 +155,14 @@ class Server:
             self._process = None
             self._folder.cleanup()
         self._command = None
+
+
+def fork_workers(command, replace=setattr):
+    """Let this process start its workers of xdist by a command in the place of `sys.executable`."""
+    from execnet import gateway_io
+
+    cold = gateway_io.popen_args
+    replace(gateway_io, "popen_args", lambda spec: [*command(), *cold(spec)[1:]])
 
 
 #: One for each process of the suite.
@@ -226,7 +236,7 @@ def _import():
 
     # As pytest imports its plugins: it warns of one that was imported otherwise.
     hook = install_importhook(get_config())
-    hook.mark_rewrite("xdist", "pytest_rerunfailures", "pytest_asyncio", "anyio", "pytest_llm_usage")
+    hook.mark_rewrite("vcr.matchers", *(entry.module.partition(".")[0] for entry in entry_points(group="pytest11")))
     for name in IMPORTS:
         with contextlib.suppress(ImportError):  # an older release has it elsewhere
             importlib.import_module(name)
@@ -317,7 +327,9 @@ def _run(function):
 
 
 if __name__ == "__main__":
-    asked = _serve(sys.argv[1])
+    path, *command = sys.argv[1:]
+    asked = _serve(path)
     if asked:
+        fork_workers(lambda: command)
         _run(_become(*asked))
     os._exit(0)
