@@ -15,7 +15,7 @@ import warm
 from hypothesis import settings
 
 # A run of `pytester` forgets what it imported: what is loaded once here is not loaded again in every one of them.
-for name in ("fakes", *warm.OF_THE_PLUGIN):
+for name in ("fakes", "pytest_llm_usage.langchain", *warm.OF_THE_PLUGIN):
     importlib.import_module(name)
 # Where it is loaded again while a cassette is open, vcrpy's stub of it is built on what is patched.
 if importlib.util.find_spec("httplib2"):
@@ -89,6 +89,12 @@ def pytester(pytester, monkeypatch):
     if importlib.util.find_spec("execnet"):
         warm.fork_workers(warm.SERVER.command, monkeypatch.setattr)
     return pytester
+
+
+@pytest.fixture
+def forked(pytester, monkeypatch):
+    """Lets `pytester.runpytest_subprocess` fork a process that has the libraries imported: not where a test is of their import."""
+    monkeypatch.setattr(pytester, "_getpytestargs", lambda: (*warm.SERVER.command(), "-mpytest"))
 
 
 @pytest.fixture(params=[("-p", "no:xdist"), ("-n", "0"), ("-n", "2")], ids=["no-xdist", "n0", "n2"])

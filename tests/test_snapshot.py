@@ -874,7 +874,7 @@ BIRDS = """
     ("breaks", "options"),
     [("set-up", []), ("between", []), ("test", ["-x"]), ("test", ["-n", "2"]), ("between", ["-n", "2", "-x"])],
 )
-def test_an_update_removes_nothing_of_a_test_that_failed_or_was_not_run(pytester, monkeypatch, breaks, options):
+def test_an_update_removes_nothing_of_a_test_that_failed_or_was_not_run(pytester, forked, monkeypatch, breaks, options):
     of_no_worker(monkeypatch)
     command = ("-p", "syrupy", "-p", "xdist", "-p", "no:cacheprovider", "-W", "ignore:syrupy", "--snapshot-update")
     pytester.makepyfile(test_agent=BIRDS)

@@ -30,13 +30,13 @@ import types
 from importlib.metadata import entry_points
 from pathlib import Path
 
-#: What the plugin imports later, with what that imports: every run of the suite needs it, in this process and in forks.
+#: What the plugin imports later, with what that imports: every run of the suite needs it, in this process and in forks. (Not
+#: `pytest_llm_usage.langchain`: to import it is to attach it to LangChain.)
 OF_THE_PLUGIN = (
     "genai_prices",
     "pytest_llm_usage.cassettes.observer",
     "pytest_llm_usage.cassettes.open_cassette",
     "pytest_llm_usage.http_clients.observer",
-    "pytest_llm_usage.langchain",
     "pytest_llm_usage.pricing",
     "pytest_llm_usage.report.html",
     "pytest_llm_usage.report.terminal",
@@ -294,14 +294,20 @@ def _become(fds, arguments, environment, folder, base):
     sys.modules["__main__"] = main
     what, *rest = arguments
     if what == "-c":
-        sys.path[:] = ["", *paths, *base]
+        _set_path("", *paths, *base)
         sys.argv[:] = ["-c", *rest[1:]]
         code = compile(rest[0], "<string>", "exec")
         return lambda: exec(code, main.__dict__)
     name, *rest = [what[2:], *rest] if what != "-m" else rest
-    sys.path[:] = [str(Path.cwd()), *paths, *base]
+    _set_path(str(Path.cwd()), *paths, *base)
     sys.argv[:] = [name, *rest]
     return lambda: runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def _set_path(*entries):
+    sys.path[:] = entries
+    if "xdist.plugin" in sys.modules:  # gives its workers what it found when it was imported
+        sys.modules["xdist.plugin"]._sys_path[:] = entries
 
 
 def _run(function):

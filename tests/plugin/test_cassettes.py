@@ -84,7 +84,7 @@ def recorded(project, path):
     ],
     ids=["failure", "ctrl-c", "exit", "skip", "crash"],
 )
-def test_only_a_test_that_passed_saves(project, provider, mode, ending):
+def test_only_a_test_that_passed_saves(project, forked, provider, mode, ending):
     path = project.record("cassettes/test_it/test_it.yaml")
     before = path.read_bytes()
     project.makepyfile(

@@ -32,7 +32,7 @@ CHILDREN = """
 
 
 @pytest.fixture
-def project(pytester, monkeypatch):
+def project(pytester, forked, monkeypatch):
     """Runs tests that ask a counting server."""
     for name in [name for name in os.environ if name.endswith("_API_KEY")]:
         monkeypatch.delenv(name)

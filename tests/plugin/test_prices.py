@@ -260,7 +260,7 @@ def recording(pytester, cost, date):
         pytest.param(None, 2, 8, id="undated"),
     ],
 )
-def test_the_price_of_a_recording_does_not_depend_on_the_clock(pytester, clock, date, usd_in, usd_out):
+def test_the_price_of_a_recording_does_not_depend_on_the_clock(pytester, forked, clock, date, usd_in, usd_out):
     tokens = (Decimal(usd_in) * 1_000 + Decimal(usd_out) * 100) / 1_000_000
     recording(pytester, tokens + Decimal("0.01"), date)
     if clock is not None:

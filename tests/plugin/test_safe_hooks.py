@@ -122,7 +122,7 @@ def outcomes_of(result):
 
 
 @pytest.fixture
-def suite(pytester):
+def suite(pytester, forked):
     pytester.makepyfile(test_it=SUITE)
 
     def run(*arguments):
@@ -167,7 +167,7 @@ def test_a_mistake_of_ours_is_told_once(suite, pytester, name, workers):
 
 
 @pytest.mark.parametrize("stop", ["raise KeyboardInterrupt", "pytest.exit('enough')"])
-def test_what_was_spent_before_an_interrupt_is_in_the_totals(pytester, stop):
+def test_what_was_spent_before_an_interrupt_is_in_the_totals(pytester, forked, stop):
     pytester.makepyfile(f"""
         import pytest
         from fakes import FakeChatModel

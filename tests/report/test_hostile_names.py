@@ -25,7 +25,7 @@ HOSTILE = """
 """
 
 
-def test_no_name_leads_whoever_reads_the_output(pytester):
+def test_no_name_leads_whoever_reads_the_output(pytester, forked):
     pytester.makepyfile(HOSTILE)
 
     result = pytester.runpytest_subprocess(

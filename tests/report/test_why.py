@@ -104,7 +104,7 @@ def test_no_call_has_no_cause():
 
 
 @pytest.fixture
-def run(pytester):
+def run(pytester, forked):
     """A run of two tests on recordings, as `--llm-usage-json` writes it; gives pytest's output."""
     body = {
         "model": "gpt-4o-mini",

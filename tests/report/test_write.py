@@ -253,7 +253,7 @@ class TestJson:
             "test_failed_strictly": "failed",
         }
 
-    def test_names_the_cassettes_whoever_opens_them(self, pytester, monkeypatch):
+    def test_names_the_cassettes_whoever_opens_them(self, pytester, forked, monkeypatch):
         """Its own, pytest-recording's, and one of the factory that stays open for several tests."""
         pytester.makepyfile(
             test_it="""
