@@ -2,7 +2,7 @@
 #
 #   make demo                   the examples, offline, with the usage section that pytest prints
 #   make test                   the suite on the latest releases, on all cores
-#   make test-quick             the part of it that starts no pytest and no client of its own: under a minute
+#   make test-quick             the part of it that starts no pytest and no client of its own: a minute or two
 #   make test-langchain-tests   the suite on the releases that langchain-tests pins
 #   make test-lowest            the suite on the lowest releases that pyproject.toml allows
 #   make test-pytest-8          the tests of pytest and syrupy on the lowest releases of these two

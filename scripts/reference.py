@@ -36,7 +36,7 @@ VARIABLES = {
     "GITHUB_ACTIONS": "`true` on GitHub Actions; failed budgets are then annotated at their lines",
     "GITHUB_WORKSPACE": "the checkout, to which paths in annotations are relative",
     "TIKTOKEN_CACHE_DIR": "where tiktoken keeps its vocabularies; read, never downloaded to",
-    "DATA_GYM_CACHE_DIR": "the same by its older name",
+    "DATA_GYM_CACHE_DIR": "the older name of `TIKTOKEN_CACHE_DIR`",
     "HOSTNAME": "the machine's own name, which may be looked up while a cassette replays",
 }
 
@@ -224,7 +224,7 @@ def error_page() -> str:
             continue
         text = described(error.__doc__).replace("To fix it: ", "**To fix it:** ")
         bases = " and ".join(code(base.__name__) for base in error.__bases__)
-        parts.append(f"## `{name}`\n\nIs a {bases}.\n\n{text}")
+        parts.append(f"## `{name}`\n\nA subclass of {bases}.\n\n{text}")
         if said.get(name):
             parts.append("Messages:\n\n```text\n" + "\n".join(sorted(said[name])) + "\n```\n")
     return "\n".join(parts)
