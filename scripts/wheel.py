@@ -26,8 +26,17 @@ from email import message_from_string
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-#: What README, the tutorial and the type checks need beside the package.
-BESIDE = ["--group", "types", "hypothesis", "langchain", "langchain-openai", "pytest-asyncio", "pytest-recording"]
+#: What README, the tutorial, the first day and the type checks need beside the package; LangChain's vector store needs numpy.
+BESIDE = [
+    "--group",
+    "types",
+    "hypothesis",
+    "langchain",
+    "langchain-openai",
+    "numpy",
+    "pytest-asyncio",
+    "pytest-recording",
+]
 #: 2020-01-01; `SOURCE_DATE_EPOCH` from outside comes first.
 EPOCH = "1577836800"
 

@@ -159,7 +159,10 @@ class Server:
 
 def fork_workers(command, replace=setattr):
     """Let this process start its workers of xdist by a command in the place of `sys.executable`."""
-    from execnet import gateway_io
+    try:
+        from execnet import gateway_io
+    except ImportError:
+        return  # no xdist is installed, and so there are no workers
 
     cold = gateway_io.popen_args
     replace(gateway_io, "popen_args", lambda spec: [*command(), *cold(spec)[1:]])
