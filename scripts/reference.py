@@ -19,6 +19,7 @@ from typing import Any
 import pytest_llm_usage
 from pytest_llm_usage import cli, errors
 from pytest_llm_usage.budget import BUDGET_KINDS
+from pytest_llm_usage.cassettes.not_recorded import NOT_RECORDED
 from pytest_llm_usage.cassettes.provider_keys import PROVIDER_KEYS
 from pytest_llm_usage.plugin import fixtures
 from pytest_llm_usage.settings import markers
@@ -37,6 +38,7 @@ VARIABLES = {
     "GITHUB_WORKSPACE": "the checkout, to which paths in annotations are relative",
     "TIKTOKEN_CACHE_DIR": "where tiktoken keeps its vocabularies; read, never downloaded to",
     "DATA_GYM_CACHE_DIR": "the older name of `TIKTOKEN_CACHE_DIR`",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "pytest's own: no plugin is loaded but those that `-p` names",
     "HOSTNAME": "the machine's own name, which may be looked up while a cassette replays",
 }
 
@@ -106,6 +108,12 @@ def options() -> str:
         + table(("variable", "what it does"), [(code(name), VARIABLES[name]) for name in variables])
         + "\n## Keys\n\nWhile a test replays, these variables get a placeholder where they are not set "
         "(`llm_usage_placeholder_keys`):\n\n" + ", ".join(code(name) for name in PROVIDER_KEYS) + ".\n"
+        "\n## Hosts that no test is about\n\nWhat libraries fetch or tell on their own is neither recorded nor a failure while a "
+        "test replays. `llm_usage_ignore_hosts` adds hosts; what a cassette holds of them already is replayed.\n\n"
+        + table(
+            ("host", "path", "what it is"),
+            [(code(host), code(path) if path != "/" else "", what) for host, path, what in NOT_RECORDED],
+        )
     )
 
 

@@ -22,6 +22,8 @@ import reference
 DOCS = ROOT / "docs"
 #: Recordings that pages need beside those of the examples: a folder a page, laid out as in the page's project.
 LENT = Path(__file__).parent / "docs_recordings"
+#: Pages whose project begins with nothing of the examples'.
+OWN_PROJECT = ("first-day",)
 
 
 def blocks_of(page):
@@ -40,6 +42,8 @@ class Page(Project):
     def __init__(self, page, directory):
         super().__init__(directory)
         self.written = set()
+        for path in directory.iterdir() if page.stem in OWN_PROJECT else ():
+            path.unlink()
         lent = LENT / page.stem
         if lent.is_dir():
             shutil.copytree(lent, directory, dirs_exist_ok=True)

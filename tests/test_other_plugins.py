@@ -176,6 +176,14 @@ class TestPytestSnapshot:
             """
         )
 
+    def test_beside_syrupy_two_lines_say_how_to_live_with_both(self, project):
+        done = project.run_apart("-p", "no:vcr")
+        assert done.returncode == pytest.ExitCode.USAGE_ERROR
+        assert done.stderr.splitlines()[0].startswith(
+            "ERROR: --snapshot-update: pytest-snapshot and syrupy both have it."
+        )
+        assert "Traceback" not in done.stdout + done.stderr
+
     def test_without_syrupy_all_but_usage_snapshot_works(self, project):
         done = project.run_apart("-p", "no:vcr", "-p", "no:syrupy", "--snapshot-update", "-k", "test_text or test_bird")
         assert (project.path / "snapshots" / "test_bird" / "test_text" / "answer.txt").exists(), done.stdout

@@ -66,7 +66,7 @@ def without_varying(line):
 
 
 def assert_prints(printed, expected):
-    """Assert that the lines `expected` were printed one after the other, with gaps only where `...` stands."""
+    """Assert that the lines `expected` were printed one after the other and no others, with gaps only where `...` stands."""
     lines = [without_varying(line) for line in printed.splitlines()]
     at, is_gap = 0, True
     for line in expected:
@@ -78,6 +78,7 @@ def assert_prints(printed, expected):
         assert found is not None, f"not printed: {line!r}\n\n{printed}"
         assert is_gap or found == at, f"printed before {line!r}: {lines[at]!r}\n\n{printed}"
         at, is_gap = found + 1, False
+    assert is_gap or not expected or not any(lines[at:]), f"printed, and not shown: {lines[at:]}\n\n{printed}"
 
 
 class Project:

@@ -123,9 +123,9 @@ def test_another_database_is_left_alone(tmp_path):
     before = (tmp_path / "mine.db").read_bytes()
 
     for name in ("mine.db", "text.db"):
-        with pytest.raises(ReportError, match=name):
+        with pytest.raises(ReportError, match=f"{name}: .*no history of pytest-llm-usage; choose another path"):
             add_run(tmp_path / name, run(), 1)
-        with pytest.raises(RunFileError, match=name):
+        with pytest.raises(RunFileError, match=f"{name}: .*no history of pytest-llm-usage; choose another path"):
             past_runs(tmp_path / name)
     assert (tmp_path / "mine.db").read_bytes() == before
 

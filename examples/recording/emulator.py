@@ -1,9 +1,10 @@
 """A server on loopback that answers like OpenAI and Wikipedia, always with the same words and on the same day.
 
-It speaks as much of two interfaces as the examples need:
+It speaks as much of three interfaces as the examples and the pages in docs need:
 
 * OpenAI's chat completions (https://platform.openai.com/docs/api-reference/chat), whole and as server-sent events; in a
   stream the usage comes in a last chunk without choices, and only when `stream_options.include_usage` asks for it;
+* OpenAI's embeddings (https://platform.openai.com/docs/api-reference/embeddings): texts with the same words are near each other;
 * Wikipedia's page search (https://api.wikimedia.org/wiki/Core_REST_API) and page summary
   (https://en.wikipedia.org/api/rest_v1/).
 
@@ -12,9 +13,12 @@ What is said here was written for these examples, and the token counts go with t
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import re
 import ssl
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -90,6 +94,19 @@ REPLIES: dict[tuple[str, str], tuple[Reply, ...]] = {
             "As soon as it has arrived, your bank can unblock the card, and we gladly confirm it to them in writing.",
         ),
     ),
+    ("Look speeds up with the tool.", "How fast is a peregrine falcon?"): (
+        Reply(62, 16, tool="speed", arguments={"bird": "peregrine falcon"}),
+        Reply(95, 21, "A peregrine falcon reaches up to 389 kilometres an hour when it dives on its prey."),
+    ),
+    ("Look speeds up with the tool. Say how sure you are.", "How fast is a peregrine falcon?"): (
+        Reply(68, 16, tool="speed", arguments={"bird": "peregrine falcon"}),
+        Reply(
+            101,
+            29,
+            "A peregrine falcon reaches up to 389 kilometres an hour when it dives. I am sure: the tool says so.",
+        ),
+    ),
+    ("", "In three words: The peregrine falcon is the fastest bird."): (Reply(18, 5, "Falcons fly fastest."),),
 }
 
 
@@ -134,6 +151,10 @@ ARTICLES = {
         "overestimated.",
     ),
 }
+
+
+#: Numbers of an embedding.
+_DIMENSIONS = 32
 
 
 class UnknownRequestError(LookupError):
@@ -226,6 +247,25 @@ def _token(reply: Reply) -> str:
     return hashlib.sha256(repr(reply).encode()).hexdigest()[:29]
 
 
+def embeddings(request: dict[str, Any]) -> dict[str, Any]:
+    """Embeddings, in which each word of a text has a place; a word counts as a token."""
+    texts = [request["input"]] if isinstance(request["input"], str) else request["input"]
+    words = [re.findall(r"\w+|[^\w\s]", text.lower()) for text in texts]
+    vectors: list[list[float]] = []
+    for of_text in words:
+        places = [hashlib.sha256(word.encode()).digest()[0] % _DIMENSIONS for word in of_text]
+        vectors.append([places.count(place) / len(places) for place in range(_DIMENSIONS)])
+    is_coded = request.get("encoding_format") == "base64"
+    coded = [base64.b64encode(struct.pack(f"<{_DIMENSIONS}f", *vector)).decode() for vector in vectors]
+    data = [
+        {"object": "embedding", "index": index, "embedding": embedding}
+        for index, embedding in enumerate(coded if is_coded else vectors)
+    ]
+    count = sum(map(len, words))
+    usage = {"prompt_tokens": count, "total_tokens": count}
+    return {"object": "list", "data": data, "model": request["model"], "usage": usage}
+
+
 def search_results(query: str) -> dict[str, Any]:
     """The answer of Wikipedia's search."""
     article = ARTICLES.get(query)
@@ -277,6 +317,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/v1/embeddings":
+            self._send_json(embeddings(request))
+            return
         if self.path != "/v1/chat/completions":
             self.send_error(HTTPStatus.NOT_FOUND)
             return

@@ -52,6 +52,7 @@ from pytest_llm_usage.plugin.idle import (
     keep_from_running,
 )
 from pytest_llm_usage.plugin.missing_keys import shorten_missing_key, shorten_missing_key_of_module
+from pytest_llm_usage.plugin.neighbours import refuse_two_snapshot_updates
 from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead, read_prices_ahead_of
 from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
@@ -80,8 +81,9 @@ _LANGCHAINS_HOOKS = "langchain_core.tracers.context"
 
 
 @safe
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declares the options and ini keys."""
+    refuse_two_snapshot_updates(pluginmanager)
     add_options(parser)
 
 

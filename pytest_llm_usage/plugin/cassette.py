@@ -135,7 +135,9 @@ def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) ->
     calls = [call for call in attempt_at(item).tracker.calls() if call.is_billed]
     costs = [call.cost_usd for call in calls]
     known = [cost for cost in costs if cost is not None]
-    spent = f"${plain(total(known))} spent" if len(known) == len(costs) else f"at least ${plain(total(known))} spent"
+    spent = f"{'at least ' if len(known) < len(costs) else ''}${plain(total(known))} spent"
+    if costs and not known:
+        spent = "what it cost is not known"
     lines = [f"{cassette.policy.shown_path} not saved: the test failed ({plural(len(calls), 'call')}, {spent})"]
     if settings.keep_failed:
         path = failed_path(cassette.policy.path, own_name(item) if cassette.policy.is_shared else "")

@@ -1,10 +1,13 @@
-"""What the options of other recorders of cassettes say, where these are installed and their options are given."""
+"""What the options of other plugins say, where these are installed."""
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
+
 import pytest
 
-__all__ = ["record_mode_of_neighbours"]
+__all__ = ["record_mode_of_neighbours", "refuse_two_snapshot_updates"]
 
 #: Options that choose a record mode, by the names that their plugins keep them under: pytest-recording's, and
 #: pytest-vcr's, the later of its two names first.
@@ -18,3 +21,21 @@ def record_mode_of_neighbours(config: pytest.Config) -> str | None:
     if any(config.getoption(name, False) for name in _SWITCHES):
         return "live"
     return next((mode for name in _MODES if (mode := config.getoption(name, None))), None)
+
+
+def refuse_two_snapshot_updates(manager: pytest.PytestPluginManager) -> None:
+    """Says what to do about pytest-snapshot beside syrupy, before pytest shows where argparse failed.
+
+    Args:
+        manager: pytest's. Both plugins may be loaded behind this one.
+    """
+    options = getattr(manager.get_plugin("pytestconfig"), "known_args_namespace", None)
+    is_automatic = not (
+        os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") or getattr(options, "disable_plugin_autoload", False)
+    )
+    is_either_off = manager.is_blocked("syrupy") or manager.is_blocked("snapshot")
+    if is_automatic and not is_either_off and find_spec("pytest_snapshot") is not None:
+        raise pytest.UsageError(
+            "--snapshot-update: pytest-snapshot and syrupy both have it.  addopts = -p no:syrupy  in pytest's configuration "
+            "keeps pytest-snapshot, and all of pytest-llm-usage but usage_snapshot;  addopts = -p no:snapshot  keeps syrupy"
+        )

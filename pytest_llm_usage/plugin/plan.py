@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
@@ -15,10 +16,11 @@ __all__ = ["outcome_line", "plan_lines", "planned_spending"]
 
 _MOST_ROWS = 20
 _LONGEST_NAME = 40
+_NARROWEST = 40
 #: A range is rounded outwards, so that what is spent stays inside of it.
 _SMALLEST_USD = Decimal("0.00001")
 _HOW = (
-    "from: the request that changed is sent, its answer is half as long as recorded, and what comes after it still matches",
+    "from: the request that changed is sent, its answer is half as long as recorded, and what comes after it matches",
     "to: every call after it is sent as well, answers are twice as long, and nothing is read from a prompt cache",
     "in neither: calls that a test makes beyond its recording; nobody knows them before it is recorded",
 )
@@ -36,11 +38,12 @@ def _sums(plans: Iterable[Mapping[str, Any]], place: int) -> tuple[Amount, bool]
     return amount, is_known
 
 
-def plan_lines(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def plan_lines(plans: Mapping[str, Mapping[str, Any]], width: int = 80) -> list[str]:
     """The plan in words.
 
     Args:
         plans: By test, what `Rerecording.to_dict` gives.
+        width: Columns of the terminal.
     """
     rows = [
         (test, model, row)
@@ -64,7 +67,8 @@ def plan_lines(plans: Mapping[str, Mapping[str, Any]]) -> list[str]:
     notes = [*_HOW]
     if new:
         notes.append(f"?: not known, because requests are new: {', '.join(new[:3])}{' …' if len(new) > 3 else ''}")
-    return [f"Plan: recording {plural(len(plans), 'stale test')} again", "", *lines, "", *notes]
+    told = [line for note in notes for line in textwrap.wrap(note, max(width, _NARROWEST), subsequent_indent="  ")]
+    return [f"Plan: recording {plural(len(plans), 'stale test')} again", "", *lines, "", *told]
 
 
 def outcome_line(plans: Mapping[str, Mapping[str, Any]], sent: Mapping[str, Sequence[Sequence[Any]]]) -> str:

@@ -58,7 +58,17 @@ class StaleTests:
             self._recorded[notes["recorded"]] = None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Prints both."""
+        """Prints the plan, what was recorded, and what is still stale."""
+        if self.plans:
+            from pytest_llm_usage.plugin.plan import outcome_line, plan_lines  # noqa: PLC0415 -- only where it is asked for
+
+            terminalreporter.ensure_newline()
+            for line in plan_lines(self.plans, terminalreporter.config.get_terminal_writer().fullwidth):
+                terminalreporter.write_line(line)
+            terminalreporter.write_line("")
+        elif self._is_plan:
+            terminalreporter.ensure_newline()
+            terminalreporter.write_line("Plan: every recording matches; there is nothing to record again")
         if self._recorded:
             terminalreporter.ensure_newline()
             terminalreporter.write_line(
@@ -66,17 +76,8 @@ class StaleTests:
             )
             for name in self._recorded:
                 terminalreporter.write_line(f"  {name}")
-        if self.plans:
-            from pytest_llm_usage.plugin.plan import outcome_line, plan_lines  # noqa: PLC0415 -- only where it is asked for
-
-            terminalreporter.ensure_newline()
-            for line in plan_lines(self.plans):
-                terminalreporter.write_line(line)
-            if self._sent:
-                terminalreporter.write_line(outcome_line(self.plans, self._sent))
-        elif self._is_plan:
-            terminalreporter.ensure_newline()
-            terminalreporter.write_line("Plan: every recording matches; there is nothing to record again")
+        if self._sent:
+            terminalreporter.write_line(outcome_line(self.plans, self._sent))
         if self._stale and (self._is_plan or self.unrecorded):
             terminalreporter.write_line("Nothing was sent. Record them:")
             self._write_command(terminalreporter)

@@ -99,7 +99,7 @@ def add_run(path: Path, data: RunData, finished_at: float) -> None:
                 ),
             )
     except (OSError, sqlite3.Error, RunFileError) as error:
-        raise ReportError(f"history not written: {path}: {getattr(error, 'strerror', None) or error}") from None
+        raise ReportError(f"history not written: {path}: {_why(error)}") from None
 
 
 _WHERE = ("commit", "branch")
@@ -124,7 +124,7 @@ def past_runs(path: Path, *, test: str | None = None, branch: str | None = None,
             _check(connection)
             return _read(connection, test, branch, last)
     except (OSError, sqlite3.Error, RunFileError) as error:
-        raise RunFileError(f"{path}: {error}") from None
+        raise RunFileError(f"{path}: {_why(error)}") from None
 
 
 def read_trend(path: Path, last: int) -> Trend:
@@ -141,7 +141,7 @@ def read_trend(path: Path, last: int) -> Trend:
                 (ids[0] if ids else 0,),
             ).fetchall()
     except sqlite3.Error as error:
-        raise RunFileError(f"{path}: {error}") from None
+        raise RunFileError(f"{path}: {_why(error)}") from None
     place = {run: at for at, run in enumerate(ids)}
     tests: dict[str, list[int | None]] = {}
     for run, test, count, unknown in rows:
@@ -202,6 +202,12 @@ def _check(connection: sqlite3.Connection) -> None:
         raise RunFileError("this database is no history of pytest-llm-usage; choose another path")
     if version > FORMAT:
         raise RunFileError(f"format {version} is of a later pytest-llm-usage, this one reads {FORMAT}")
+
+
+def _why(error: Exception) -> str:
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
+        return "this file is no history of pytest-llm-usage; choose another path"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _text(name: str) -> str:

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import TypeAlias
 
 __all__ = ["Callsite", "shown", "user_callsite"]
@@ -53,6 +53,14 @@ def _frame_of(thread_id: int) -> FrameType | None:
             gc.enable()
 
 
+def _function(code: CodeType) -> str:
+    """The name of a function; of a comprehension, a generator expression or a lambda that of the function it stands in."""
+    if not code.co_name.startswith("<"):
+        return code.co_name
+    named = [part for part in code.co_qualname.split(".") if not part.startswith("<")]
+    return named[-1] if named else code.co_name
+
+
 def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | None:
     """The innermost frame of the user's own code that led here; None if there is none.
 
@@ -65,7 +73,7 @@ def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | 
     while frame is not None:
         code = frame.f_code
         if _is_users(code.co_filename):
-            return code.co_filename, frame.f_lineno, code.co_name
+            return code.co_filename, frame.f_lineno, _function(code)
         if _PYTEST in code.co_filename:
             return None  # what started pytest made no call
         frame = frame.f_back

@@ -131,6 +131,13 @@ def test_what_was_paid_for_and_is_not_saved_is_said(project, plugin_args):
     assert contents(project) == {}
 
 
+def test_what_was_paid_is_never_zero(project):
+    project.makepyfile(test_it=FAILS)
+    project.makepyfile(app=APP.replace("gpt-4o-mini", "in-house-1"))
+    result = project.runpytest("--llm-usage-record=once")
+    result.stdout.fnmatch_lines(["*not saved: the test failed (1 call, what it cost is not known)"])
+
+
 def test_it_is_kept_for_a_look_and_never_replayed(project):
     project.makepyfile(test_it=FAILS)
     result = project.runpytest("--llm-usage-record=once", "--llm-usage-keep-failed")
