@@ -2,7 +2,8 @@
 
 Escapes of JSON and of source code (and JSON in JSON to any depth), percent escapes, HTML's, base64 and hexadecimal digits,
 what was compressed below them, quoted-printable, and these in each other. Each is resolved as a whole: a text that holds
-escapes here and there is looked at as it stands, and again with all of them resolved.
+escapes here and there is looked at as it stands, with each way of writing them resolved, and with all of them resolved.
+So a text is looked at a few times, however often its escapes are escaped.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import base64
 import html
 import quopri
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from pytest_llm_usage.encoding import decode
 
-__all__ = ["layers_of", "texts_of"]
+__all__ = ["Layer", "layers_of", "texts_of"]
 
 #: How often a text is decoded in ways that cannot go on for ever: base64 in base64 in base64.
 _MAX_DEPTH = 5
@@ -26,7 +28,9 @@ _MIN_ROOM = 2**20
 #: Less than this of what base64 expands to is looked at.
 _MAX_INNER_BYTES = 16 * 2**20
 
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([abfnrtv\"'\\/0]))")
+#: The longest run of backslashes is halved twenty times.
+_MAX_TIMES = 24
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([abfnrtv\"'/0]))|((?:\\\\)+)")
 _NAMED_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -55,32 +59,105 @@ def texts_of(body: bytes, charset: str = "") -> Iterator[str]:
             return
 
 
-def layers_of(text: str) -> Iterator[tuple[str, bool]]:
-    """The text, and what it and its parts decode to; with each, whether more than escapes had to be resolved."""
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What a text says in one of its layers.
+
+    Attributes:
+        text: What it says.
+        is_encoded: Whether more than escapes had to be resolved.
+        is_between: Whether some of its escapes are resolved and others of the same kind are not. A value that has escapes
+            of its own may stand there and nowhere else; of anything else the layers around it say more.
+    """
+
+    text: str
+    is_encoded: bool = False
+    is_between: bool = False
+
+
+def layers_of(text: str) -> Iterator[Layer]:
+    """The text, and what it and its parts decode to, the least encoded first."""
     seen = {text}
-    waiting = [(text, 0)]
+    # With each: how much was decoded, and whether it is still to be resolved.
+    waiting = [(text, 0, True)]
     room = _MAX_GROWTH * len(text) + _MIN_ROOM
     while waiting and room > 0:
-        layer, depth = waiting.pop(0)
-        room -= len(layer)
-        yield layer, depth > 0
-        found = [(_unescaped(layer), depth)]
+        layer, depth, is_whole = waiting.pop(0)
+        yield Layer(layer, depth > 0)
+        steps = _Steps()
+        found: list[tuple[str, int, bool]] = []
+        if is_whole:
+            found.append((steps.last(_unescaped, layer), depth, False))
         if depth < _MAX_DEPTH:
-            found += [(inner, depth + 1) for inner in _decoded(layer)]
-        for inner, its_depth in found:
-            if inner and inner not in seen:
-                seen.add(inner)
-                waiting.append((inner, its_depth))
+            if is_whole:
+                found += [(plain, depth + 1, False) for plain in _resolved(layer, found[0][0], steps)]
+            found += [(inner, depth + 1, True) for inner in _from_runs(layer)]
+        yield from (Layer(between, depth > 0, is_between=True) for between in steps.between)
+        room -= len(layer) + sum(map(len, steps.between))
+        for new in found:
+            if new[0] and new[0] not in seen:
+                seen.add(new[0])
+                waiting.append(new)
 
 
-def _decoded(text: str) -> Iterator[str]:
-    """What the text decodes to, in each way of which it holds something."""
-    if _PERCENT.search(text):
-        yield unquote_plus(text)
-    if "&#" in text or "&quot;" in text or "&amp;" in text:
-        yield html.unescape(text)
-    if "=\n" in text or "=\r\n" in text or "=3D" in text:
-        yield quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+class _Steps:
+    """Resolves escapes of escapes until there are none, and keeps what is between."""
+
+    def __init__(self) -> None:
+        self.between: list[str] = []
+
+    def last(self, resolve: Callable[[str], str], text: str) -> str:
+        start = text
+        for _ in range(_MAX_TIMES):
+            plain = resolve(text)
+            if plain == text:
+                break
+            if text is not start:
+                self.between.append(text)
+            text = plain
+        return text
+
+
+def _resolved(text: str, unescaped: str, steps: _Steps) -> Iterator[str]:
+    """The text without percent escapes, without HTML's, without quoted-printable, and without escapes of any kind."""
+    percent, once = steps.last(_without_percent, text), _without_html(text)
+    markup = steps.last(_without_html, once)
+    if once != markup:
+        steps.between.append(once)
+    yield from (percent, markup)
+    everything = unescaped if (percent, markup) == (text, text) else steps.last(_without_any, percent)
+    yield everything
+    for plain in dict.fromkeys((unescaped, percent, once, markup, everything)):
+        printable = steps.last(_without_quopri, plain)
+        if printable != plain:
+            yield printable
+            yield steps.last(_without_any, printable)
+
+
+def _without_any(text: str) -> str:
+    return _without_html(_without_percent(_unescaped(text)))
+
+
+def _without_percent(text: str) -> str:
+    return unquote_plus(text) if _PERCENT.search(text) else text
+
+
+def _without_html(text: str) -> str:
+    return html.unescape(text) if "&#" in text or "&quot;" in text or "&amp;" in text else text
+
+
+#: An equals sign, the end of a line, or a character in UTF-8.
+_QUOPRI = re.compile(r"=(?:3D|\r?\n|[C-F][0-9A-F]=[89AB][0-9A-F])")
+
+
+def _without_quopri(text: str) -> str:
+    if _QUOPRI.search(text) is None:
+        return text
+    return quopri.decodestring(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+def _from_runs(text: str) -> Iterator[str]:
+    """What runs of base64 and of hexadecimal digits in the text stand for."""
     joined = _BASE64_BREAK.sub("", text) if "\n" in text else text
     runs = _BASE64_RUN.findall(joined)
     # The same one may be there a hundred thousand times.
@@ -99,6 +176,8 @@ def _unescaped(text: str) -> str:
 
 
 def _character(match: re.Match[str]) -> str:
+    if match[4]:
+        return match[4][: len(match[4]) // 2]
     code = match[1] or match[2]
     return chr(int(code, 16)) if code else _NAMED_ESCAPES.get(match[3], match[3])
 

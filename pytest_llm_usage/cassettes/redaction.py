@@ -28,7 +28,7 @@ from pytest_llm_usage.credentials.names import (
 )
 from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
 from pytest_llm_usage.credentials.recognised import bare_credential, header_credentials
-from pytest_llm_usage.credentials.values import is_worth_guarding, longest_first, looks_random, spellings
+from pytest_llm_usage.credentials.values import core, is_worth_guarding, longest_first, looks_random, spellings
 from pytest_llm_usage.encoding import is_aws_message
 from pytest_llm_usage.errors import ConfigurationError
 
@@ -278,6 +278,8 @@ class Redaction:
 
     def _text(self, text: str) -> str:
         for value in longest_first(self.values):
+            if core(value) not in text:
+                continue
             for spelling in spellings(value):
                 if spelling in text:
                     text = text.replace(spelling, self.hide(spelling))

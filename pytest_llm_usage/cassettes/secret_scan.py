@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_llm_usage.cassettes.content import decode_body, is_json_text, multipart_boundary
-from pytest_llm_usage.cassettes.decoded_texts import layers_of, texts_of
+from pytest_llm_usage.cassettes.decoded_texts import Layer, layers_of, texts_of
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 from pytest_llm_usage.cassettes.json_fields import replace_fields
 from pytest_llm_usage.credentials.names import field_kind
@@ -29,6 +29,8 @@ __all__ = ["Finding", "find_secrets", "texts_in", "values_to_find"]
 
 _REPLACED = "a credential that was replaced where it was recognised"
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]{1,40})")
+#: Of a longer text in a body, the message does not say where in the body it stands.
+_LONG_VALUE = 100_000
 #: Members that say which of several texts an event continues.
 _WHICH = ("index", "output_index", "content_index", "item_id", "contentBlockIndex")
 
@@ -115,7 +117,8 @@ class _Scanner:
         placed: set[str] = set()
         for path, value in texts_in(next(iter(texts))) if found else ():
             if value not in whats:
-                whats[value] = self._whats(value)
+                # What takes long has been looked through once already, with all of the body.
+                whats[value] = self._whats(value) if len(value) <= _LONG_VALUE else {}
             for what in whats[value]:
                 placed.add(what)
                 yield Finding(f"{place}, {path}", what)
@@ -129,10 +132,11 @@ class _Scanner:
 
     def _whats(self, text: str) -> dict[str, None]:
         """What is found in a text and in its layers, in words, each once."""
-        return dict.fromkeys(what for layer, is_encoded in layers_of(text) for what in self._in(layer, is_encoded))
+        return dict.fromkeys(what for layer in layers_of(text) for what in self._in(layer))
 
-    def _in(self, text: str, is_encoded: bool) -> Iterator[str]:
-        shapes = shapes_in(text)
+    def _in(self, layer: Layer) -> Iterator[str]:
+        text = layer.text
+        shapes = [] if layer.is_between else shapes_in(text)
         for shape, _, _ in shapes:
             yield f"something of the shape of {shape.what}"
         for value, what in self._values.items():
@@ -142,7 +146,7 @@ class _Scanner:
             # A shape says more than that it was replaced elsewhere.
             if what != _REPLACED or not any(start < begin + len(value) and begin < end for _, start, end in shapes):
                 yield what
-        if is_encoded:
+        if layer.is_encoded and not layer.is_between:
             # What stands there plainly has been replaced.
             yield from (f"a field {name!r} in something encoded" for name in _credential_fields(text))
 

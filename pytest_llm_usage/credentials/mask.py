@@ -10,13 +10,13 @@ import functools
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 from pytest_llm_usage.credentials.names import is_credential_name, is_credential_parameter
 from pytest_llm_usage.credentials.recognised import remembered
-from pytest_llm_usage.credentials.values import credentials_in, longest_first, looks_random, spellings
+from pytest_llm_usage.credentials.values import core, credentials_in, longest_first, looks_random, spellings
 
 __all__ = ["MASK", "mask_text", "mask_values"]
 
@@ -27,6 +27,11 @@ MASK = "***"
 _PART_OF_URL = re.compile(r"[^\s\"'<>&?=/]+")
 #: How often one is looked for in the other.
 _MOST_ENCODED = 3
+#: A byte that no text has in UTF-8.
+_BETWEEN = b"\xff"
+_BETWEEN_IN_TEXT = _BETWEEN.decode("utf-8", "surrogateescape")
+_ENCODED_BETWEEN = re.compile(b"%[fF]{2}")
+_ENCODED = re.compile(b"%[0-9A-Fa-f]{2}")
 _PARAMETER = re.compile(r"(?<=[?&;#])([A-Za-z0-9_.%-]{1,64})=([^&\s\"'<>\\#;)\]]{1,4000})")
 
 
@@ -46,6 +51,8 @@ def mask_text(text: str) -> str:
 def mask_values(text: str, values: Iterable[str], mask: str = MASK) -> str:
     """The text without these values, however JSON or a URL spell them."""
     for value in longest_first(values):
+        if core(value) not in text:
+            continue
         for spelling in spellings(value):
             if spelling in text:
                 text = text.replace(spelling, mask)
@@ -62,15 +69,17 @@ def _without_encoded(text: str, values: Sequence[str]) -> str:
     from pytest_llm_usage.credentials.shapes import shapes_in  # noqa: PLC0415
 
     parts = [match.span() for match in _PART_OF_URL.finditer(text) if "%" in match[0]]
-    plain = [text[begin:end] for begin, end in parts]
+    # Looked through together: there may be a hundred thousand of them. No text holds the byte that is between them.
+    together = _BETWEEN.join(text[begin:end].encode("utf-8", "replace") for begin, end in parts)
     masked: set[int] = set()
     for _ in range(_MOST_ENCODED):
-        plain = [unquote_plus(part) for part in plain]
-        # Looked through together: there may be a hundred thousand of them.
-        ends = list(accumulate(len(part) + 1 for part in plain))
-        joined = "\0".join(plain)
-        begins = [begin for _, begin, _ in shapes_in(joined)]
-        begins += [found.start() for value in values for found in re.finditer(re.escape(value), joined)]
+        if _ENCODED.search(together) is None:
+            break
+        together = unquote_to_bytes(_ENCODED_BETWEEN.sub(b"?", together).replace(b"+", b" "))
+        plain = together.decode("utf-8", "surrogateescape")
+        ends = list(accumulate(len(part) + 1 for part in plain.split(_BETWEEN_IN_TEXT)))
+        begins = [begin for _, begin, _ in shapes_in(plain)]
+        begins += [begin for value in values for begin in _begins(value, plain)]
         masked.update(bisect_right(ends, begin) for begin in begins)
     pieces, done = [], 0
     for index in sorted(masked):
@@ -78,6 +87,13 @@ def _without_encoded(text: str, values: Sequence[str]) -> str:
         pieces += [text[done:begin], MASK]
         done = end
     return "".join([*pieces, text[done:]])
+
+
+def _begins(value: str, text: str) -> Iterator[int]:
+    position = text.find(value)
+    while position >= 0:
+        yield position
+        position = text.find(value, position + len(value))
 
 
 def _in_environment() -> tuple[str, ...]:

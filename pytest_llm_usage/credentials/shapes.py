@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import functools
 import re
+import string
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -54,17 +55,25 @@ _EXAMPLE = re.compile(
     r"(?i)example|placeholder|redacted|your[_-]|[_-]here(?![a-z0-9])|change[_-]?me|insert[_-]|replace[_-]|dummy|x{6}"
     r"|\*{4}|\.{3}|0{12}"
 )
+#: One of these is in what the expression matches. They are looked for first: a hostile text begins a key at every third character.
+_IN_EXAMPLES = (
+    "example", "placeholder", "redacted", "your", "here", "change", "insert", "replace", "dummy", "xxxxxx", "****", "...", "0" * 12,
+)  # fmt: skip
 #: The payload of the token that jwt.io shows, and with it much documentation.
 _JWT_IO = "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lI"
 _MIN_DISTINCT = 5
 
 
+#: A hostile text repeats itself a million times. What shapes match is short, so that this is little to keep.
+@functools.lru_cache(maxsize=256)
 def is_example(value: str) -> bool:
     """Whether a key is one of those that documentation shows: `AKIAIOSFODNN7EXAMPLE`, `YOUR_KEY_HERE`, `sk-xxxx…`."""
-    return _EXAMPLE.search(value) is not None or _JWT_IO in value or len(set(value)) < _MIN_DISTINCT
+    if _JWT_IO in value or len(set(value)) < _MIN_DISTINCT:
+        return True
+    lower = value.lower()
+    return any(word in lower for word in _IN_EXAMPLES) and _EXAMPLE.search(value) is not None
 
 
-#: A hostile text repeats itself a million times. What shapes match is short, so that this is little to keep.
 _looks_random = functools.lru_cache(maxsize=256)(looks_random)
 
 
@@ -79,7 +88,9 @@ def _is_random_value(found: re.Match[str]) -> bool:
 _CHECKS_OF_RANDOM = (_is_random, _is_random_value)
 _MAX_NAME_CHARACTERS = 60
 #: The name before an assignment, in one word or in two: `OPENAI_API_KEY`, `api key`.
-_NAME_BEFORE = re.compile(r"(?:\b(?:api|access|secret|auth|client|private) )?[A-Za-z0-9_-]*$", re.IGNORECASE)
+_NAME_CHARACTERS = string.ascii_letters + string.digits + "_-"
+_FIRST_OF_TWO = re.compile(r"\b(?:api|access|secret|auth|client|private) $", re.IGNORECASE)
+_FIRST_CHARACTERS = 10
 
 
 def _is_assigned(found: re.Match[str]) -> bool:
@@ -87,15 +98,15 @@ def _is_assigned(found: re.Match[str]) -> bool:
     if not looks_random(found["value"]):
         return False
     before = found.string[max(0, found.start() - _MAX_NAME_CHARACTERS) : found.start("quote")]
-    name = _NAME_BEFORE.search(before)
-    if name is None:
-        return False
+    rest = before.rstrip(_NAME_CHARACTERS)
+    first = _FIRST_OF_TWO.search(rest[-_FIRST_CHARACTERS:])
+    name = (first[0] if first else "") + before[len(rest) :]
     sign = found["sign"].strip()
-    if not sign and not name[0].startswith("--") and not (name[0].isupper() and "_" in name[0]):
+    if not sign and not name.startswith("--") and not (name.isupper() and "_" in name):
         return False  # Words of a sentence; an option of a command and a variable of a Dockerfile have no sign.
     if sign == "," and not found["quote"]:
         return False
-    return field_kind(name[0]) != "never" or (name[0].isupper() and is_credential_variable(name[0]))
+    return field_kind(name) != "never" or (name.isupper() and is_credential_variable(name))
 
 
 _EXAMPLE_PASSWORDS = frozenset(
@@ -131,6 +142,11 @@ def _is_user_and_password(found: re.Match[str]) -> bool:
     except ValueError:
         return False
     return ":" in plain and plain.isprintable()
+
+
+def _is_whole_run(found: re.Match[str]) -> bool:
+    """Whether no more of it, and nothing of base64, follows. An expression would try each shorter run as well."""
+    return re.match("[A-Za-z0-9+=]", found.string[found.end() : found.end() + 1]) is None
 
 
 #: Characters from which on a kind of key is long.
@@ -430,7 +446,9 @@ SHAPES: tuple[Shape, ...] = (
         inside=True,
         random=True,
     ),
-    _shape("facebook-page-access-token", "a Meta token", "EAAM EAAC EAAB EAAG", "[A-Za-z0-9]{80,400}(?![A-Za-z0-9+=])"),
+    _shape(
+        "facebook-page-access-token", "a Meta token", "EAAM EAAC EAAB EAAG", "[A-Za-z0-9]{80,400}", check=_is_whole_run
+    ),
     # Keys and tokens of any service.
     _shape("openai-api-key", "an API key", "sk-", "[A-Za-z0-9]{32,120}", random=True),
     _shape("own-litellm", "a LiteLLM key", "sk-", _WORD + "{20,120}", random=True),
@@ -497,6 +515,7 @@ def _starts(shapes: Sequence[Shape]) -> list[tuple[str, int]]:
 _STARTS = _starts(SHAPES)
 
 _RUN = re.compile(r"[A-Za-z0-9_-]*")
+_LONG_TEXT = 10_000
 #: Characters before a key that are looked at.
 _BEFORE = 48
 #: An escape of JSON or of source code, whose letters are no part of a word.
@@ -507,6 +526,7 @@ _ESCAPE_BEFORE = re.compile(
     r"|(?:\x1b|\x9b|\\(?:e|033|x1b|u001b|x9b)|\[)\[?[0-9;]{0,16}m$",
     re.IGNORECASE,
 )
+_ESCAPE_MARK = re.compile(r"[\\%\x1b\x9b\[]")
 #: The longest of them.
 _ESCAPE_CHARACTERS = 24
 
@@ -517,6 +537,10 @@ def shapes_in(text: str, shapes: Sequence[Shape] = SHAPES) -> list[tuple[Shape, 
     taken: list[tuple[int, int]] = []
     # Asked for each line of a body: most have the start of no key.
     starts = _STARTS if shapes is SHAPES else _starts(shapes)
+    if len(text) > _LONG_TEXT:
+        # Each start that is looked for in vain takes as long as the text; what repeats itself has characters of few.
+        characters = set(text)
+        starts = [(start, number) for start, number in starts if characters.issuperset(start)]
     for number in dict.fromkeys(number for start, number in starts if start in text):
         shape = shapes[number]
         for place in _places(shape, text):
@@ -542,9 +566,14 @@ def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
         position, length = text.find(start), len(start)
         if position >= 0 and shape.check in _CHECKS_OF_RANDOM and LONG_RUN.search(text, position) is None:
             continue  # Nothing there is random.
+        behind_anything = shape.is_inside_words
+        if position >= 0 and not behind_anything and len(text) > _LONG_TEXT:
+            position = _next_beginning(start, text, position)
         while position >= 0:
             # Nearly all that begins like a key goes on unlike one: a text may do so a million times.
             found = match(text, position + length)
+            if found is not None and not behind_anything and not _may_begin(text, position):
+                found = None
             place = None if found is None else _place(shape, found, position)
             if place is not None:
                 yield place
@@ -554,25 +583,60 @@ def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
                 position = max(position + 1, run.end())
             else:
                 position += 1
-            position = text.find(start, position)
+            if behind_anything or len(text) <= _LONG_TEXT:
+                position = text.find(start, position)
+            else:
+                position = _next_beginning(start, text, position)
+
+
+def _next_beginning(start: str, text: str, position: int) -> int:
+    """The next place where a start stands that may begin a key (see `_may_begin`), -1 for none.
+
+    Of a long text, whose words may hold it a million times.
+    """
+    found = _beginning(start).search(text, position)
+    return -1 if found is None else found.start()
+
+
+@functools.lru_cache(maxsize=1024)
+def _beginning(start: str) -> re.Pattern[str]:
+    """The start, behind nothing of a word, or behind what an escape ends with. What stands before is looked at last."""
+    text = re.escape(start)
+    before = (
+        "[^A-Za-z0-9]",
+        "^",
+        r"\\[abfnrtv0ABFNRTV]",
+        r"\\x[0-9a-fA-F]{2}",
+        "[0-9a-fA-F]{4}",
+        "%[0-9a-fA-F]{2}",
+        "[mM]",
+    )
+    return re.compile(f"{text}(?:{'|'.join(f'(?<={each}{text})' for each in before)})")
+
+
+def _may_begin(text: str, position: int) -> bool:
+    """Whether a key may begin there: not in a word, unless what stands before it is an escape."""
+    before = text[position - 1] if position else " "
+    if before == "\\":
+        return text[position] not in _ESCAPE_LETTERS
+    if not (before.isascii() and before.isalnum()):
+        return True
+    window = text[max(0, position - _ESCAPE_CHARACTERS) : position]
+    # All escapes begin with one of these. The expression takes longer to find that there is none.
+    return _ESCAPE_MARK.search(window) is not None and _ESCAPE_BEFORE.search(window) is not None
 
 
 def _place(shape: Shape, found: re.Match[str], position: int) -> tuple[int, int] | None:
     """Where the secret part of a key stands that starts at `position`; None where it is none."""
     text = found.string
-    if not shape.is_inside_words and position:
-        before = text[position - 1]
-        if (
-            before.isascii()
-            and before.isalnum()
-            and not _ESCAPE_BEFORE.search(text[max(0, position - _ESCAPE_CHARACTERS) : position])
-        ):
-            return None
-        if before == "\\" and text[position] in _ESCAPE_LETTERS:
-            return None
-        # In the middle of base64 for URLs, three letters and a mark are there by accident.
-        if before in "_-" and _looks_random(text[max(0, position - _BEFORE) : position]):
-            return None
+    # In the middle of base64 for URLs, three letters and a mark are there by accident.
+    if (
+        position
+        and not shape.is_inside_words
+        and text[position - 1] in "_-"
+        and _looks_random(text[max(0, position - _BEFORE) : position])
+    ):
+        return None
     if shape.check is not None and not shape.check(found):
         return None
     begin, stop = found.span("value") if "value" in found.re.groupindex else (position - shape.before, found.end())

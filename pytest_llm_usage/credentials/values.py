@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 from pytest_llm_usage.credentials.names import is_credential_name, is_credential_variable
 from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
 
-__all__ = ["LONG_RUN", "credentials_in", "is_worth_guarding", "longest_first", "looks_random", "spellings"]
+__all__ = ["LONG_RUN", "core", "credentials_in", "is_worth_guarding", "longest_first", "looks_random", "spellings"]
 
 _MIN_CHARACTERS = 8
 #: From here on a single word is no longer one of a language.
@@ -116,6 +116,9 @@ def is_worth_guarding(value: str) -> bool:
     )
 
 
+_PLAIN_RUN = re.compile("[A-Za-z0-9]+")
+
+
 @functools.lru_cache(maxsize=2048)
 def spellings(value: str) -> tuple[str, ...]:
     """How a text can spell a value: as it is, and escaped for JSON, in Python's way, for a URL and for a form."""
@@ -136,6 +139,12 @@ def spellings(value: str) -> tuple[str, ...]:
             )
         )
     )
+
+
+@functools.lru_cache(maxsize=2048)
+def core(value: str) -> str:
+    """The longest run of letters and digits in a value, which each of its spellings has as it is: it is looked for first."""
+    return max(_PLAIN_RUN.findall(value), key=len, default="")
 
 
 def longest_first(values: Iterable[str]) -> list[str]:

@@ -8,12 +8,13 @@ import base64
 import gzip
 import html
 import json
+import quopri
 import re
 import sys
 import zlib
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import brotli
 import pytest
@@ -24,6 +25,7 @@ from planted_keys import ALIKE, JWT, TAILS, b64, hexa, keys, made_up
 
 from pytest_llm_usage.cassettes import Redaction, writer
 from pytest_llm_usage.cassettes.content import decode_body
+from pytest_llm_usage.cassettes.decoded_texts import layers_of
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.credentials.mask import mask_text
@@ -504,6 +506,56 @@ def test_half_a_megabyte_of_anything_is_read_in_the_time_of_a_test(name):
         assert name in ("key headers", "web tokens")
     else:
         assert len(clean.request.body) == len(body) or name in ("fields", "open fields")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "\\\\" * 64 + "n",
+        "%" + "25" * 40 + "41",
+        "&" + "amp;" * 40 + "#65;",
+        "=" + "3D" * 40 + "41",
+        "%2525252541 &amp;amp;amp;#65; =3D3D3D41 \\\\\\\\n",
+    ],
+)
+def test_a_text_is_looked_at_a_few_times_however_it_is_escaped(unit):
+    text = unit * 500
+    layers = list(layers_of(text))
+    assert sum(len(layer.text) for layer in layers if not layer.is_between) <= 12 * len(text)
+    assert sum(len(layer.text) for layer in layers) <= 40 * len(text)
+
+
+def encodings_in_turn():
+    return {
+        "JSON": lambda text: json.dumps({"a": text}),
+        "percent": lambda text: "q=" + quote(text, safe=""),
+        "form": lambda text: "q=" + quote_plus(text) + "&b=1",
+        "HTML": lambda text: "<a>" + "".join(f"&#{ord(char)};" for char in text),
+        "markup": lambda text: "<p>" + html.escape(text),
+        "base64": lambda text: "data " + b64("(x) " + text),
+        "base64 of gzip": lambda text: base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode(),
+        "hexadecimal": lambda text: text.encode().hex(),
+        "quoted-printable": lambda text: quopri.encodestring(text.encode()).decode(),
+    }
+
+
+@pytest.mark.parametrize("first", encodings_in_turn())
+def test_encodings_in_encodings(first):
+    """A key, and a value whose own marks are escapes, in any three encodings in each other."""
+    ways = encodings_in_turn()
+    key = f"sk-ant-api03-{made_up(93)}AA"
+    for others in product(ways, repeat=2):
+        if (first, *others).count("quoted-printable") > 1:
+            continue  # which nobody writes
+        for start, value in ((f"see\n{key} ok", None), (f"a {ESCAPES}\n b", ESCAPES)):
+            text = start
+            for way in (first, *others):
+                text = ways[way](text)
+            layers = layers_of(text)
+            if value is None:
+                assert any(shapes_in(layer.text) for layer in layers if not layer.is_between), others
+            else:
+                assert any(value in layer.text for layer in layers), others
 
 
 # Look-alikes ------------------------------------------------------------------------------------------------------------
