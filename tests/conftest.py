@@ -25,7 +25,7 @@ pytest_plugins = ["pytester"]
 
 # Each client of each test loads the certificates that it trusts, of which there are hundreds; no test has a need of more than one.
 # Workers and what tests start inherit the name.
-if "SSL_CERT_FILE" not in os.environ and importlib.util.find_spec("certifi"):
+if "PYTEST_XDIST_WORKER" not in os.environ and importlib.util.find_spec("certifi"):
     handle, name = tempfile.mkstemp(suffix=".pem")
     certificates = Path(importlib.import_module("certifi").where()).read_text(encoding="utf-8")
     os.write(handle, (certificates.partition("END CERTIFICATE-----")[0] + "END CERTIFICATE-----\n").encode())

@@ -175,7 +175,7 @@ def _run(pytester: pytest.Pytester, *arguments: str) -> dict[str, int]:
 
 
 def test_langchain_and_the_sdks_side_by_side(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, aimock: Path
+    pytester: pytest.Pytester, forked: None, monkeypatch: pytest.MonkeyPatch, aimock: Path
 ) -> None:
     """Each call is counted once, by the right source, with the same usage live and replayed without the emulator."""
     pytester.makepyfile(SIDE_BY_SIDE)
@@ -195,7 +195,9 @@ def _recorded(folder: Path) -> int:
     return sum(len(re.findall(r"^- request:", file.read_text(), re.MULTILINE)) for file in folder.rglob("*.yaml"))
 
 
-def test_the_same_of_a_server_of_the_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_of_a_server_of_the_tests(
+    pytester: pytest.Pytester, forked: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytester.makepyfile(SIDE_BY_SIDE)
     monkeypatch.setenv("EMULATOR_FLAVOURS", " ".join(OF_THE_TESTS))
     tests = len(OF_THE_TESTS) + len(STREAMED.intersection(OF_THE_TESTS))

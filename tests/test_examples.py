@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import warm
 import yaml
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -28,7 +29,7 @@ def clean_environment():
 
 
 def run_pytest(directory, *arguments):
-    command = [sys.executable, "-m", "pytest", *arguments]
+    command = [*warm.SERVER.command(), "-m", "pytest", *arguments]
     return subprocess.run(
         command, cwd=directory, env=clean_environment(), capture_output=True, text=True, check=False, timeout=120
     )
