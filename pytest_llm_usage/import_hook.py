@@ -1,19 +1,20 @@
-"""`ImportHook`: calls back when the code under test imports a module. `untraced`: for imports of our own.
+"""`ImportHook`: calls back when the code under test imports a module. `lazy_names`, `untraced`: for imports of our own.
 
 wrapt has such hooks ready, but importing it costs every start of pytest more than this whole plugin.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-__all__ = ["ImportHook", "untraced"]
+__all__ = ["ImportHook", "lazy_names", "untraced"]
 
 OnImport: TypeAlias = Callable[[ModuleType], object]
 
@@ -60,6 +61,25 @@ class ImportHook:
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
+
+
+def lazy_names(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package whose names are imported when they are first asked for.
+
+    Args:
+        package: Its name.
+        modules: The names that each of its modules gives it.
+    """
+    homes = {name: module for module, names in modules.items() for name in names}
+
+    def __getattr__(name: str) -> Any:  # noqa: N807 -- in its place
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+        setattr(sys.modules[package], name, found)
+        return found
+
+    return __getattr__
 
 
 @contextmanager

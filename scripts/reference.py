@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest_llm_usage
 from pytest_llm_usage import cli, errors
-from pytest_llm_usage.budget import BUDGET_KINDS
+from pytest_llm_usage.budget.limits import BUDGET_KINDS
 from pytest_llm_usage.cassettes.not_recorded import NOT_RECORDED
 from pytest_llm_usage.cassettes.provider_keys import PROVIDER_KEYS
 from pytest_llm_usage.plugin import fixtures

@@ -28,7 +28,8 @@ from strategies import ledgers
 from test_robustness import ENCODERS, WHOLE, with_body
 
 from pytest_llm_usage import wire
-from pytest_llm_usage.budget import call_lines, parse_count
+from pytest_llm_usage.budget.amounts import parse_count
+from pytest_llm_usage.budget.failure import call_lines
 from pytest_llm_usage.cassettes import Redaction, reader, writer
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.cassettes.sanitize import sanitize

@@ -15,20 +15,10 @@ from strategies import ledgers, written_amounts, written_counts
 
 import pytest_llm_usage
 from pytest_llm_usage.billing import Billing, Part, Quote
-from pytest_llm_usage.budget import (
-    BUDGET_KINDS,
-    LIMIT_KEYWORDS,
-    Limits,
-    breaches,
-    call_lines,
-    failure_text,
-    must_stop,
-    parse_count,
-    parse_share,
-    parse_usd,
-    spending,
-)
-from pytest_llm_usage.budget.amounts import shown_share
+from pytest_llm_usage.budget.amounts import parse_count, parse_share, parse_usd, shown_share
+from pytest_llm_usage.budget.breaches import breaches, must_stop, spending
+from pytest_llm_usage.budget.failure import call_lines, failure_text
+from pytest_llm_usage.budget.limits import BUDGET_KINDS, LIMIT_KEYWORDS, Limits
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import NOT_READ, USAGE_NOT_ASKED, Call
@@ -804,16 +794,16 @@ def test_a_cost_that_is_a_bound_keeps_a_budget_that_is_above_it_and_cannot_verif
 
 
 NEW_KIND = """
-    max_cached_tokens: int | None = field(
-        default=None,
-        metadata=_kind(
+    max_cached_tokens: Annotated[
+        int | None,
+        BudgetKind(
             "cached token",
             _tokens(lambda usage: usage.input_token_details.get("cache_read", 0)),
             option="max-cached-tokens",
             help="fail a test that reads more than N tokens from a cache",
             session_help="end the run once it has read more than N tokens from caches",
         ),
-    )
+    ] = None
 """
 MARKED_TEST = """
 import pytest

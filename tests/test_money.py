@@ -10,7 +10,9 @@ from strategies import usd
 
 from pytest_llm_usage import money
 from pytest_llm_usage.billing import Billing, Quote
-from pytest_llm_usage.budget import Limits, breaches, parse_count, spending
+from pytest_llm_usage.budget.amounts import parse_count
+from pytest_llm_usage.budget.breaches import breaches, spending
+from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.compare import Spending, Tolerances, change_lines, compare_usage
 from pytest_llm_usage.ledger import Call, summed_usage
 from pytest_llm_usage.pricing import PriceBook

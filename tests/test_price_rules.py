@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from test_pricing import call, cost, day, mtok, priced, unpriced
 
 from pytest_llm_usage.billing import Billing, Part
-from pytest_llm_usage.budget import Limits, breaches
+from pytest_llm_usage.budget.breaches import breaches
+from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.pricing.billing_rules import ALWAYS_SEARCH, KNOWN_SELLERS, SEARCH_ONCE_A_PROMPT, provider_id_of

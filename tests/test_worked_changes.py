@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 FIELD = """
-    max_streams: int | None = field(
-        default=None,
-        metadata=_kind(
+    max_streams: Annotated[
+        int | None,
+        BudgetKind(
             "streamed call",
             lambda call: int(call.streamed),
             is_unknown=lambda _: False,
@@ -29,7 +29,7 @@ FIELD = """
             option="max-streams",
             help="fail a test that streams more than N answers",
         ),
-    )
+    ] = None
 """
 SUITE = """
 import pytest

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from pytest_llm_usage.anatomy.growth import FEWEST_CALLS, Growth, conversations, growths
 from pytest_llm_usage.anatomy.prompt import Prompt
-from pytest_llm_usage.budget import GROWTH_LIMITS, Limits
+from pytest_llm_usage.budget.limits import GROWTH_LIMITS, Limits
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.text import columns, inert, plural, tokens, usd
 

@@ -10,10 +10,11 @@ from pytest_llm_usage.money import EXACT, normal
 
 __all__ = ["parse_count", "parse_share", "parse_usd", "shown_share", "shown_usd"]
 
-_COUNT = re.compile(r"([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)(?:\.([0-9]+))?\s*([kKmM]?)")
+# Compiled when they are first used, not at every start of pytest.
+_COUNT = r"([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)(?:\.([0-9]+))?\s*([kKmM]?)"
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000}
-_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%)?")
-_USD = re.compile(r"\$?\s*([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+|(?=\.[0-9]))(\.[0-9]+)?\s*(?:USD)?")
+_SHARE = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%)?"
+_USD = r"\$?\s*([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+|(?=\.[0-9]))(\.[0-9]+)?\s*(?:USD)?"
 
 
 def parse_count(value: object, unit: str) -> int:
@@ -24,7 +25,7 @@ def parse_count(value: object, unit: str) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and (match := _COUNT.fullmatch(value.strip())):
+    if isinstance(value, str) and (match := re.fullmatch(_COUNT, value.strip())):
         whole, fraction, suffix = match.groups()
         exact = EXACT.multiply(Decimal(f"{whole.replace('_', '')}.{fraction or 0}"), _SCALE[suffix.lower()])
         if exact == exact.to_integral_value():
@@ -44,7 +45,7 @@ def parse_usd(value: object) -> Decimal:
         return Decimal(value)
     if isinstance(value, float):
         raise ConfigurationError(f"{value!r} is a float, which is not exact: write it as text, {str(value)!r}")
-    if isinstance(value, str) and (match := _USD.fullmatch(value.strip())):
+    if isinstance(value, str) and (match := re.fullmatch(_USD, value.strip())):
         whole, fraction = match.groups()
         return Decimal(f"{whole.replace('_', '') or 0}{fraction or ''}")
     raise ConfigurationError(f"{value!r} is not an amount in USD (examples: 0.02, $0.02, 1_000)")
@@ -58,7 +59,7 @@ def parse_share(value: object) -> Decimal:
     """
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         value = str(value)
-    if isinstance(value, str) and (match := _SHARE.fullmatch(value.strip())):
+    if isinstance(value, str) and (match := re.fullmatch(_SHARE, value.strip())):
         share = EXACT.divide(Decimal(match[1]), 100) if match[2] else Decimal(match[1])
         if share <= 1:
             return share

@@ -1,12 +1,10 @@
 """`Limits`, and `BudgetKind`: everything there is to know about something that can be limited."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pytest_llm_usage.budget.amounts import parse_count, parse_share, parse_usd, shown_usd
 from pytest_llm_usage.errors import ConfigurationError, hides_frames
@@ -43,12 +41,12 @@ class BudgetKind(NamedTuple):
     """
 
     noun: str
-    spent: Callable[[Call], int | Decimal]
-    is_unknown: Callable[[Call], bool] = lambda call: call.is_unknown
-    is_at_most: Callable[[Call], bool] = lambda _: False
-    why_unknown: Callable[[Call], str] = lambda _: ""
+    spent: "Callable[[Call], int | Decimal]"
+    is_unknown: "Callable[[Call], bool]" = lambda call: call.is_unknown
+    is_at_most: "Callable[[Call], bool]" = lambda _: False
+    why_unknown: "Callable[[Call], str]" = lambda _: ""
     is_estimate: bool = False
-    whole: Callable[[Call], int] | None = None
+    whole: "Callable[[Call], int] | None" = None
     every_call_takes: bool = True
     what: str = "usage"
     option: str = ""
@@ -77,19 +75,14 @@ class BudgetKind(NamedTuple):
         return f"${shown_usd(amount)}" if self.noun == "USD" else f"{amount:,}"
 
 
-def _kind(noun: str, spent: Callable[[Call], int | Decimal], **more: Any) -> Mapping[str, BudgetKind]:
-    """What the metadata of a field of `Limits` holds."""
-    return {"kind": BudgetKind(noun=noun, spent=spent, **more)}
-
-
-def _tokens(count: Callable[[TokenUsage], int]) -> Callable[[Call], int]:
+def _tokens(count: "Callable[[TokenUsage], int]") -> "Callable[[Call], int]":
     """Counts tokens of a call: as the provider counts them or as it bills them, whichever is more."""
     return lambda call: max((count(usage) for usage in (call.usage, call.billed_usage) if usage is not None), default=0)
 
 
-def _part(part: InputPart, noun: str) -> Mapping[str, BudgetKind]:
+def _part(part: "InputPart", noun: str) -> BudgetKind:
     """A limit on a part of the input."""
-    return _kind(
+    return BudgetKind(
         noun,
         lambda call: call.input_by_part[part] if call.input_by_part is not None else 0,
         is_unknown=lambda call: call.is_unknown or (call.usage is not None and call.input_by_part is None),
@@ -100,25 +93,24 @@ def _part(part: InputPart, noun: str) -> Mapping[str, BudgetKind]:
     )
 
 
-def _cache_read_of(call: Call) -> int | None:
+def _cache_read_of(call: "Call") -> int | None:
     return None if call.usage is None else call.usage.input_token_details.get("cache_read")
 
 
-def _why_no_cache_read(call: Call) -> str:
+def _why_no_cache_read(call: "Call") -> str:
     return "" if call.usage is None else "its provider does not say how much of its input was read from a cache"
 
 
-def _reasoning_of(call: Call) -> int | None:
+def _reasoning_of(call: "Call") -> int | None:
     return None if call.usage is None else call.usage.output_token_details.get("reasoning")
 
 
-def _why_no_reasoning(call: Call) -> str:
+def _why_no_reasoning(call: "Call") -> str:
     return "" if call.usage is None else "its provider does not say how many of its output tokens are reasoning"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)  # each method takes time at every start of pytest
-class Limits:
-    """What may be spent; None is no limit. The fields are the keywords of the marker `llm_budget`.
+class Limits(NamedTuple):  # a dataclass of as many fields takes milliseconds of every start of pytest
+    """What may be spent; None is no limit. The fields are the keywords of the marker `llm_budget`, each with its `BudgetKind`.
 
     Tokens are those that the provider counts or those that it bills, whichever are more; work that it lists apart is billed.
 
@@ -139,28 +131,26 @@ class Limits:
         origins: Where each limit was set (`--max-tokens`, `@pytest.mark.llm_budget`), for the failure text.
     """
 
-    max_tokens: int | None = field(
-        default=None,
-        metadata=_kind(
+    max_tokens: Annotated[
+        int | None,
+        BudgetKind(
             "token",
             _tokens(lambda usage: usage.total_tokens),
             option="max-tokens",
             help="fail a test that uses more than N tokens (5000, 5_000, 5k, 1.5M; 0: no model call)",
             session_help="end the run once it has used more than N tokens",
         ),
+    ] = None
+    max_input_tokens: Annotated[int | None, BudgetKind("input token", _tokens(lambda usage: usage.input_tokens))] = None
+    max_output_tokens: Annotated[int | None, BudgetKind("output token", _tokens(lambda usage: usage.output_tokens))] = (
+        None
     )
-    max_input_tokens: int | None = field(
-        default=None, metadata=_kind("input token", _tokens(lambda usage: usage.input_tokens))
-    )
-    max_output_tokens: int | None = field(
-        default=None, metadata=_kind("output token", _tokens(lambda usage: usage.output_tokens))
-    )
-    max_system_tokens: int | None = field(default=None, metadata=_part("system", "system token"))
-    max_tool_schema_tokens: int | None = field(default=None, metadata=_part("tools", "tool schema token"))
-    max_history_tokens: int | None = field(default=None, metadata=_part("history", "history token"))
-    max_reasoning_tokens: int | None = field(
-        default=None,
-        metadata=_kind(
+    max_system_tokens: Annotated[int | None, _part("system", "system token")] = None
+    max_tool_schema_tokens: Annotated[int | None, _part("tools", "tool schema token")] = None
+    max_history_tokens: Annotated[int | None, _part("history", "history token")] = None
+    max_reasoning_tokens: Annotated[
+        int | None,
+        BudgetKind(
             "reasoning token",
             lambda call: _reasoning_of(call) or 0,
             is_unknown=lambda call: call.is_unknown or (call.usage is not None and _reasoning_of(call) is None),
@@ -168,10 +158,10 @@ class Limits:
             every_call_takes=False,
             what="reasoning tokens",
         ),
-    )
-    min_cache_read: Decimal | None = field(
-        default=None,
-        metadata=_kind(
+    ] = None
+    min_cache_read: Annotated[
+        Decimal | None,
+        BudgetKind(
             "read from a cache",
             lambda call: _cache_read_of(call) or 0,
             is_unknown=lambda call: call.is_unknown or (call.usage is not None and _cache_read_of(call) is None),
@@ -179,10 +169,10 @@ class Limits:
             whole=lambda call: call.usage.input_tokens if call.usage is not None else 0,
             what="cache reads",
         ),
-    )
-    max_cost: Decimal | None = field(
-        default=None,
-        metadata=_kind(
+    ] = None
+    max_cost: Annotated[
+        Decimal | None,
+        BudgetKind(
             "USD",
             lambda call: call.cost_usd or Decimal(0),
             is_unknown=lambda call: call.cost_usd is None and (call.usage is not None or call.is_unknown),
@@ -192,23 +182,23 @@ class Limits:
             help="fail a test whose model calls cost more than USD (0.02, $0.02)",
             session_help="end the run once its model calls have cost more than USD",
         ),
-    )
-    max_calls: int | None = field(
-        default=None,
-        metadata=_kind(
+    ] = None
+    max_calls: Annotated[
+        int | None,
+        BudgetKind(
             "call",
             lambda _: 1,
             is_unknown=lambda _: False,
             option="max-llm-calls",
             help="fail a test that makes more than N model calls",
         ),
-    )
+    ] = None
     max_growth: str | None = None
     model: str | None = None
-    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    origins: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], *, origin: str) -> Limits:
+    def parse(cls, values: Mapping[str, Any], *, origin: str) -> "Limits":
         """Limits from the keywords of a marker or of `assert_within`.
 
         Raises:
@@ -226,7 +216,7 @@ class Limits:
                 raise ConfigurationError(f"{origin}: {name}: {error}") from None
         return cls(**parsed, origins=dict.fromkeys(parsed, origin))
 
-    def over(self, other: Limits) -> Limits:
+    def over(self, other: "Limits") -> "Limits":
         """These limits, and those of `other` where these set none: the nearest wins, limit by limit."""
         merged: dict[str, Any] = {}
         origins: dict[str, str] = {}
@@ -240,7 +230,7 @@ class Limits:
     def __bool__(self) -> bool:
         return any(getattr(self, name) is not None for name in _LIMITS)
 
-    def covers(self, call: Call) -> bool:
+    def covers(self, call: "Call") -> bool:
         """Whether a call counts towards these limits."""
         return call.is_billed and self.names(call.model)
 
@@ -250,7 +240,9 @@ class Limits:
 
 
 #: Everything that is counted or summed and can be limited, by the keyword of the marker.
-BUDGET_KINDS: Mapping[str, BudgetKind] = {f.name: f.metadata["kind"] for f in fields(Limits) if "kind" in f.metadata}
+BUDGET_KINDS: Mapping[str, BudgetKind] = {
+    name: hint.__metadata__[0] for name, hint in Limits.__annotations__.items() if hasattr(hint, "__metadata__")
+}
 _LIMITS = (*BUDGET_KINDS, "max_growth")
 #: The keywords of the marker.
 LIMIT_KEYWORDS = (*_LIMITS, "model")

@@ -19,7 +19,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_llm_usage.budget import parse_count
+from pytest_llm_usage.budget.amounts import parse_count
 from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cli import recordings
 from pytest_llm_usage.cli.exports import export_runs, what_if

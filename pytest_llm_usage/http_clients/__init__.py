@@ -42,14 +42,15 @@ _LIBRARIES = {
 class HttpObservation:
     """Observes the HTTP libraries that the code under test imports, until `closers` are closed.
 
-    Costs nothing before the first of them is imported: until then neither the sink is made nor a module of ours loaded.
+    Costs nothing before the first of them is imported, and next to nothing before its first request: plugins of others
+    import such libraries at every start of pytest (langsmith's does, which comes with LangChain).
 
     Args:
-        sink: Makes the sink, when the first library is imported.
+        sink: Makes the sink, at the first request; None where that cannot be.
         closers: Restore everything when they are closed.
     """
 
-    def __init__(self, sink: Callable[[], Sink], closers: ExitStack) -> None:
+    def __init__(self, sink: Callable[[], Sink | None], closers: ExitStack) -> None:
         self._make_sink = sink
         self._closers = closers
         self._observer: Observer | None = None
@@ -68,7 +69,7 @@ class HttpObservation:
                 from pytest_llm_usage.http_clients.observer import Observer  # noqa: PLC0415 - with the first library
                 from pytest_llm_usage.http_clients.patches import Patches  # noqa: PLC0415
 
-                self._observer = Observer(self._make_sink())
+                self._observer = Observer(self._make_sink)
                 self._closers.callback(self._observer.stop)
                 self._patches = Patches(self._closers)
             attach = getattr(importlib.import_module(f"{__name__}.{module}"), function)

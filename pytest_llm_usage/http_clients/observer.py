@@ -34,13 +34,22 @@ class Observer:
     """Tells a sink of requests to models. One for each run of pytest; it ends with it.
 
     Args:
-        sink: Who is told.
+        sink: Makes who is told, at the first request; None where that cannot be.
     """
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink: Sink | None = sink
+    def __init__(self, sink: Callable[[], Sink | None]) -> None:
+        self._make_sink = sink
+        self._sinks: list[Sink | None] = []
         self._wanted: dict[tuple[str, str], bool] = {}
         self._given_up: deque[Observation] = deque()
+
+    @property
+    def _sink(self) -> Sink | None:
+        """Who is told; None once this has ended."""
+        if not self._sinks:
+            # Without a lock, which an event loop must not wait for: of several threads' sinks the first one stays.
+            self._sinks.append(self._make_sink())
+        return self._sinks[0]
 
     def begin(self, method: str, url: str, details: Details) -> Observation | None:
         """The observation of a request that is about to be sent; None where it asks no model or an outer layer owns it.
@@ -109,14 +118,17 @@ class Observer:
             BaseException: An outcome exception of the sink's.
         """
         request = in_flight.get()
-        if self._sink is None or not isinstance(request, Observation) or request.observer is not self or request.live:
+        if not isinstance(request, Observation) or request.observer is not self or request.live:
+            return
+        sink = self._sink
+        if sink is None:
             return
         try:
             address = url()
             if not request.covers(address) or _is_local(address):
                 return
             request.live = True
-            request.context.run(self._sink.before_network, address, request.ticket)
+            request.context.run(sink.before_network, address, request.ticket)
         except StoppedInChildError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
@@ -162,7 +174,7 @@ class Observer:
     def stop(self) -> None:
         """Tell of what is left, and of nothing from now on: a wrapper that cannot be removed does nothing."""
         self.flush()
-        self._sink = None
+        self._sinks = [None]
 
 
 #: How many addresses are remembered.

@@ -51,16 +51,12 @@ from pytest_llm_usage.plugin.idle import (
     is_idle_in_teardown,
     keep_from_running,
 )
-from pytest_llm_usage.plugin.missing_keys import shorten_missing_key, shorten_missing_key_of_module
 from pytest_llm_usage.plugin.neighbours import refuse_two_snapshot_updates
 from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead, read_prices_ahead_of
-from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
-from pytest_llm_usage.plugin.replay_first import replay_first
 from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_hooks, safe_unless_idle
-from pytest_llm_usage.plugin.session import limit_session, name_workers_row, note_lost_worker
 from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
-from pytest_llm_usage.plugin.state import CASSETTE, CLOSERS, RUN_FAILURES, SETTINGS, price_book
+from pytest_llm_usage.plugin.state import CASSETTE, CLOSERS, RUN_FAILURES, SESSION_BUDGET, SETTINGS, price_book
 from pytest_llm_usage.plugin.unseen import UNSEEN
 from pytest_llm_usage.plugin.unseen_hooks import watch_unseen
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_taken
@@ -127,8 +123,12 @@ def pytest_configure(config: pytest.Config) -> None:
     except ConfigurationError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[CLOSERS] = ExitStack()
-    limit_session(config, partial(unreported_calls, config))
-    replay_first(config)
+    if settings.session_limits and settings.budgets == "fail":
+        from pytest_llm_usage.plugin.replay_first import replay_first  # noqa: PLC0415 -- only where the run is limited
+        from pytest_llm_usage.plugin.session import limit_session  # noqa: PLC0415
+
+        limit_session(config, partial(unreported_calls, config))
+        replay_first(config)
     if (settings.orphans, settings.unplayed) != ("off", "off"):
         from pytest_llm_usage.plugin.orphans import Collection, OrphanCheck  # noqa: PLC0415 -- only where asked for
 
@@ -145,7 +145,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @safe
 def pytest_configure_node(node: Any) -> None:
     """Tells a worker of xdist where the workers note for each other what they spend."""
-    name_workers_row(node)
+    if SESSION_BUDGET in node.config.stash:
+        from pytest_llm_usage.plugin.session import name_workers_row  # noqa: PLC0415 -- only where the run is limited
+
+        name_workers_row(node)
     name_recordings_folder(node)
 
 
@@ -168,6 +171,8 @@ def pytest_make_collect_report(
     """Notes tests that would be given the same cassette."""
     report = yield
     if report.failed:
+        from pytest_llm_usage.plugin.missing_keys import shorten_missing_key_of_module  # noqa: PLC0415 -- on an error
+
         shorten_missing_key_of_module(report, collector)
     note_names(report, collector)
     return report
@@ -265,8 +270,12 @@ def pytest_runtest_makereport(
     attempt = attempt_at(item)
     attempt.note_outcome(report)
     if report.failed:
+        from pytest_llm_usage.plugin.missing_keys import shorten_missing_key  # noqa: PLC0415 -- at the first failure
+
         shorten_missing_key(item, report, call)
     if call.when == "call" and (cassette := item.stash.get(CASSETTE, None)) is not None:
+        from pytest_llm_usage.plugin.progress import note_sent  # noqa: PLC0415 -- with the first cassette
+
         note_sent(item, cassette, str(len(attempt.earlier)))
         attach_notes(item, report)
     if call.when == "teardown":
@@ -333,7 +342,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @safe
 def pytest_testnodedown(node: Any) -> None:
     """Takes in what went wrong in a worker of xdist."""
-    note_lost_worker(node)
+    if SESSION_BUDGET in node.config.stash:
+        from pytest_llm_usage.plugin.session import note_lost_worker  # noqa: PLC0415 -- only where the run is limited
+
+        note_lost_worker(node)
     faults = getattr(node, "workeroutput", {}).get("llm_usage_faults", [])
     known = node.config.stash.setdefault(FAULTS, [])
     known += faults[1:] if known else faults

@@ -16,8 +16,7 @@ import pytest
 
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.observation import flush, observe_wire
-from pytest_llm_usage.plugin.session import SESSION_BUDGET
-from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, fail, is_tracked, marker_names
+from pytest_llm_usage.plugin.state import CLOSERS, SESSION_BUDGET, SETTINGS, fail, is_tracked, marker_names
 from pytest_llm_usage.tracker.scope import running
 
 if TYPE_CHECKING:

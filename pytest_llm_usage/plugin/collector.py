@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_llm_usage.budget import spending
 from pytest_llm_usage.plugin.attempt import spent_by_no_test
 from pytest_llm_usage.plugin.failures import RunFailures
-from pytest_llm_usage.plugin.progress import SpendingSoFar
-from pytest_llm_usage.plugin.session import plan_verdict
 from pytest_llm_usage.plugin.stale import StaleTests
 from pytest_llm_usage.plugin.state import SETTINGS, price_book
 from pytest_llm_usage.plugin.unseen import UNSEEN, unseen_lines
@@ -21,6 +18,7 @@ from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.text import plural
 
 if TYPE_CHECKING:
+    from pytest_llm_usage.plugin.progress import SpendingSoFar
     from pytest_llm_usage.report.bodies import Recordings
     from pytest_llm_usage.report.comparison import RunComparison
     from pytest_llm_usage.report.run import Run
@@ -60,7 +58,7 @@ class RunCollector:
     def __init__(self, config: pytest.Config, failures: RunFailures, stale: StaleTests) -> None:
         self._config = config
         self._stale = stale
-        self._spending = SpendingSoFar(config)
+        self._spending: SpendingSoFar | None = None
         self._counts_tests = bool(config.stash[SETTINGS].session_limits)
         self._failures = failures
         self._run: Run | None = None
@@ -93,7 +91,8 @@ class RunCollector:
         # One hook for all that reports carry: it is called three times for every test.
         if notes := getattr(report, "llm_usage_cassette", None):
             self._stale.add(notes)
-            self._spending.add(report.nodeid, notes)
+            if "sent" in notes:
+                self._add_sent(report.nodeid, notes["sent"])
         data = getattr(report, "llm_usage", None)
         if not data:
             return
@@ -107,6 +106,13 @@ class RunCollector:
             file = os.path.relpath(self._config.rootpath / file, workspace)
         self._places[report.nodeid] = (file, line)
         self._gathered().add(report.nodeid, getattr(report, "worker_id", ""), data)
+
+    def _add_sent(self, nodeid: str, sent: Mapping[str, Sequence[Any]]) -> None:
+        if self._spending is None:
+            from pytest_llm_usage.plugin.progress import SpendingSoFar  # noqa: PLC0415 -- once something was sent
+
+            self._spending = SpendingSoFar(self._config)
+        self._spending.add(nodeid, sent)
 
     def _gathered(self) -> Run:
         if self._run is None:
@@ -150,7 +156,9 @@ class RunCollector:
         """Fails the run whose stale tests cannot be recorded within its budget."""
         verdict = self._stale.unrecorded
         if settings.plan and self._stale.plans and settings.session_limits and settings.budgets == "fail":
-            from pytest_llm_usage.plugin.plan import planned_spending  # noqa: PLC0415 -- only where there is a plan
+            from pytest_llm_usage.budget.breaches import spending  # noqa: PLC0415 -- only where there is a plan
+            from pytest_llm_usage.plugin.plan import planned_spending  # noqa: PLC0415
+            from pytest_llm_usage.plugin.session_budget import plan_verdict  # noqa: PLC0415
 
             spent = spending(settings.session_limits, self._gathered().calls)
             amounts = {name: amount for name, _, amount, _ in spent}

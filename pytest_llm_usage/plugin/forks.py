@@ -6,7 +6,6 @@ and other ways to start a process start is no fork: `unseen_hooks` names that.
 
 from __future__ import annotations
 
-import mmap
 import os
 import shutil
 import tempfile
@@ -17,15 +16,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_llm_usage.budget import BUDGET_KINDS
+from pytest_llm_usage.budget.limits import BUDGET_KINDS
 from pytest_llm_usage.plugin import state
 from pytest_llm_usage.plugin.attempt import attempt_under_way, run_scope
 from pytest_llm_usage.plugin.safety import note_fault
-from pytest_llm_usage.plugin.session import SESSION_BUDGET
-from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, is_tracked
+from pytest_llm_usage.plugin.state import CLOSERS, SESSION_BUDGET, SETTINGS, is_tracked
 from pytest_llm_usage.tracker.scope import current_scope
 
 if TYPE_CHECKING:
+    import mmap
+
     from pytest_llm_usage.tracker import Tracker
     from pytest_llm_usage.tracker.relatives import Relatives
 
@@ -68,6 +68,8 @@ class Forks:
         from pytest_llm_usage.tracker.relatives import Relatives  # noqa: PLC0415 -- only where a test forks
 
         if self._folder is None:
+            import mmap  # noqa: PLC0415 -- only where a test forks
+
             self._folder = Path(tempfile.mkdtemp(prefix="llm-usage-forks-"))
             self._lost = mmap.mmap(-1, _TESTS)
             self._config.stash[CLOSERS].callback(self._remove)

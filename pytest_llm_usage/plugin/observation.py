@@ -30,10 +30,14 @@ def observe_wire(config: pytest.Config) -> None:
     counts = settings.track != "langchain"
     if counts or settings.live != "allow":
 
-        def sink() -> WireSink:
-            from pytest_llm_usage.tracker import WireSink  # noqa: PLC0415 -- when an HTTP library is imported
+        def sink() -> WireSink | None:
+            try:
+                from pytest_llm_usage.tracker import WireSink  # noqa: PLC0415 -- at the first request
 
-            return WireSink(partial(note_fault, config))
+                return WireSink(partial(note_fault, config))
+            except Exception as error:  # noqa: BLE001 -- a mistake of ours must not fail the user's request
+                note_fault(config, "HTTP clients", error)
+                return None
 
         config.stash[_OBSERVATION] = HttpObservation(sink, closers)
     if counts:

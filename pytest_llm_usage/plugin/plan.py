@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_llm_usage.cassettes.rerecording import Amount
 from pytest_llm_usage.money import EXACT, total
-from pytest_llm_usage.plugin.session import PlannedSpending
+from pytest_llm_usage.plugin.session_budget import PlannedSpending
 from pytest_llm_usage.text import columns, plural, told_apart, usd
 
 __all__ = ["outcome_line", "plan_lines", "planned_spending"]

@@ -43,7 +43,7 @@ def note_sent(item: pytest.Item, cassette: OpenCassette, key: str) -> None:
 
 
 class SpendingSoFar:
-    """Adds up what tests note, and shows it beside pytest's percentage; as long as nothing was sent, nothing is shown.
+    """Adds up what tests note, and shows it beside pytest's percentage: made once something was sent.
 
     Args:
         config: pytest's.
@@ -52,14 +52,11 @@ class SpendingSoFar:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._sent: dict[str, Mapping[str, Sequence[Any]]] = {}
+        self._attach()
 
-    def add(self, nodeid: str, notes: Mapping[str, Any]) -> None:
-        """Takes in what is noted of a test."""
-        if "sent" not in notes:
-            return
-        if not self._sent:
-            self._attach()
-        self._sent[nodeid] = {**self._sent.get(nodeid, {}), **notes["sent"]}
+    def add(self, nodeid: str, sent: Mapping[str, Sequence[Any]]) -> None:
+        """Takes in what `note_sent` noted of a test."""
+        self._sent[nodeid] = {**self._sent.get(nodeid, {}), **sent}
 
     @property
     def text(self) -> str:

@@ -16,9 +16,9 @@ import pytest
 
 from pytest_llm_usage.plugin.attempt import forget_attempt
 from pytest_llm_usage.plugin.safety import safe_hooks
-from pytest_llm_usage.plugin.session import SESSION_BUDGET, PlannedSpending, SessionBudget
+from pytest_llm_usage.plugin.session_budget import PlannedSpending, SessionBudget
 from pytest_llm_usage.plugin.stale import NOTES, note
-from pytest_llm_usage.plugin.state import REPLAYS_FIRST, SETTINGS
+from pytest_llm_usage.plugin.state import REPLAYS_FIRST, SESSION_BUDGET, SETTINGS
 
 __all__ = ["ReplayFirst", "replay_first"]
 
@@ -27,10 +27,10 @@ _UNKNOWN = {"is_known": False, "models": {}}
 
 
 def replay_first(config: pytest.Config) -> None:
-    """Replays before anything is recorded, where stale tests are recorded within a budget of the whole run."""
+    """Replays before anything is recorded, where stale tests are recorded: the whole run has a budget."""
     settings = config.stash[SETTINGS]
     is_controller = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
-    if settings.record != "stale" or settings.plan or SESSION_BUDGET not in config.stash or is_controller:
+    if settings.record != "stale" or settings.plan or is_controller:
         return
     config.stash[REPLAYS_FIRST] = True
     config.pluginmanager.register(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from pytest_llm_usage.errors import StoppedInChildError
-from pytest_llm_usage.event_loop import outside_event_loop
-from pytest_llm_usage.plugin.failures import RunFailures
 from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.text import inert
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import OpenCassette
     from pytest_llm_usage.cassettes.ownership import Ownership
+    from pytest_llm_usage.plugin.failures import RunFailures
+    from pytest_llm_usage.plugin.session_budget import SessionBudget
     from pytest_llm_usage.pricing import PriceBook, PriceSource
 
 # Kept with pytest's configuration.
@@ -26,6 +26,8 @@ CLOSERS: pytest.StashKey[ExitStack] = pytest.StashKey()
 PRICES: pytest.StashKey[dict[int, tuple[PriceSource | None, PriceBook]]] = pytest.StashKey()
 #: What fails the run beside its tests; in the process that prints.
 RUN_FAILURES: pytest.StashKey[RunFailures] = pytest.StashKey()
+#: What the processes of this run have spent together, where that is limited.
+SESSION_BUDGET: pytest.StashKey[SessionBudget] = pytest.StashKey()
 #: The cassettes that were opened.
 OPENED: pytest.StashKey[set[str]] = pytest.StashKey()
 #: Which cassettes belong to which tests.
@@ -66,7 +68,8 @@ def is_tracked(item: pytest.Item, settings: Settings) -> bool:
 
 def price_book(config: pytest.Config, source: PriceSource | None) -> PriceBook:
     """The price book over the user's own prices, made once for each source of them."""
-    from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415 -- at the first price
+    from pytest_llm_usage.event_loop import outside_event_loop  # noqa: PLC0415 -- at the first price
+    from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415
 
     # Kept with its source, so that no other can take its id.
     books = config.stash.setdefault(PRICES, {})

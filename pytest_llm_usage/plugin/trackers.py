@@ -6,11 +6,10 @@ from functools import partial
 
 import pytest
 
-from pytest_llm_usage.budget import Limits
+from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.plugin.safety import note_fault
-from pytest_llm_usage.plugin.session import SESSION_BUDGET
-from pytest_llm_usage.plugin.state import SETTINGS, fail, is_tracked, marker_names, price_book
+from pytest_llm_usage.plugin.state import SESSION_BUDGET, SETTINGS, fail, is_tracked, marker_names, price_book
 from pytest_llm_usage.settings import limits_of
 from pytest_llm_usage.tracker import Tracker
 

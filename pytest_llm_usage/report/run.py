@@ -12,7 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pytest_llm_usage.budget import Limits, breaches, spending
+from pytest_llm_usage.budget.breaches import breaches, spending
+from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.tracker import Discrepancy, Tracker

@@ -12,7 +12,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from pytest_llm_usage.billing import NEW_PRICE_FILE
-from pytest_llm_usage.budget import call_lines
+from pytest_llm_usage.budget.failure import call_lines
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells

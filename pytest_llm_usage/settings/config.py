@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import pytest
 
-from pytest_llm_usage.budget import BUDGET_KINDS, Limits
+from pytest_llm_usage.budget.limits import BUDGET_KINDS, Limits
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.report.formats import FORMATS, STDOUT
 from pytest_llm_usage.settings.options import PREFIX, RENAMED, SETTINGS, Renamed, Setting

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_llm_usage.budget import LIMIT_KEYWORDS, Limits
+from pytest_llm_usage.budget.limits import LIMIT_KEYWORDS, Limits
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.settings.config import Settings
 from pytest_llm_usage.settings.options import parse_record_mode

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 
-from pytest_llm_usage.budget import BUDGET_KINDS
+from pytest_llm_usage.budget.limits import BUDGET_KINDS
 from pytest_llm_usage.report.formats import FORMATS
 from pytest_llm_usage.settings import parsers
 

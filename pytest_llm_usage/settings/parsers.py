@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pytest_llm_usage.budget import parse_count
+from pytest_llm_usage.budget.amounts import parse_count
 from pytest_llm_usage.errors import ConfigurationError
 
 if TYPE_CHECKING:

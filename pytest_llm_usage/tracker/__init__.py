@@ -8,7 +8,9 @@ reads; `callsite` finds the line of the user's code.
 Its names are imported when they are first asked for: `scope` is entered for every test, the rest waits for a call.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pytest_llm_usage.import_hook import lazy_names
 
 if TYPE_CHECKING:
     from pytest_llm_usage.tracker.callsite import Callsite, user_callsite
@@ -40,22 +42,15 @@ __all__ = [
     "user_callsite",
 ]
 
-_MODULES = {
-    "callsite": ("Callsite", "user_callsite"),
-    "events": ("CallFields", "OpenCall", "Reporter", "set_current_call"),
-    "reconcile": ("Discrepancy",),
-    "scope": ("Scope", "running"),
-    "sink": ("WireSink", "before_request", "observe", "observe_other_cassette"),
-    "tracker": ("Tracker", "current"),
-    "view": ("LLMUsage", "LLMUsageWarning", "Missing"),
-}
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
-
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    return found
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "callsite": ("Callsite", "user_callsite"),
+        "events": ("CallFields", "OpenCall", "Reporter", "set_current_call"),
+        "reconcile": ("Discrepancy",),
+        "scope": ("Scope", "running"),
+        "sink": ("WireSink", "before_request", "observe", "observe_other_cassette"),
+        "tracker": ("Tracker", "current"),
+        "view": ("LLMUsage", "LLMUsageWarning", "Missing"),
+    },
+)

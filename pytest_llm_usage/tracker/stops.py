@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_llm_usage.budget import Breach, Limits, breaches, must_stop
+from pytest_llm_usage.budget.breaches import Breach, breaches, must_stop
+from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.ledger import Call
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from pytest_llm_usage.billing import Quote
-from pytest_llm_usage.budget import Breach, Limits, breaches, failure_text
+from pytest_llm_usage.budget.breaches import Breach, breaches
+from pytest_llm_usage.budget.failure import failure_text
+from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
 from pytest_llm_usage.tracker.callsite import Callsite, shown, user_callsite
 from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, Request, Response, read_fields

@@ -14,7 +14,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pytest_llm_usage.billing import price_file_lines
-from pytest_llm_usage.budget import Limits, breaches, failure_text
+from pytest_llm_usage.budget.breaches import breaches
+from pytest_llm_usage.budget.failure import failure_text
+from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call, langchain_report, usage_by_model

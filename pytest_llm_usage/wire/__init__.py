@@ -2,18 +2,26 @@
 
 `Exchange` (one request with its response) → `framing` (body → JSON events) → `providers` (which API, and where it says
 what) → `schema` (its counts in LangChain's terms) → `WireCall`.
+
+Its names are imported when they are first asked for: an HTTP library that is imported needs `exchange` and `in_flight`,
+and the rest waits for its first request.
 """
 
-from pytest_llm_usage.wire.call import (
-    WireCall,
-    asked_model,
-    is_model_call,
-    may_ask_model,
-    may_be_unread,
-    may_hold_counts,
-    read,
-)
-from pytest_llm_usage.wire.exchange import Exchange
+from typing import TYPE_CHECKING
+
+from pytest_llm_usage.import_hook import lazy_names
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.wire.call import (
+        WireCall,
+        asked_model,
+        is_model_call,
+        may_ask_model,
+        may_be_unread,
+        may_hold_counts,
+        read,
+    )
+    from pytest_llm_usage.wire.exchange import Exchange
 
 __all__ = [
     "Exchange",
@@ -25,3 +33,19 @@ __all__ = [
     "may_hold_counts",
     "read",
 ]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "call": (
+            "WireCall",
+            "asked_model",
+            "is_model_call",
+            "may_ask_model",
+            "may_be_unread",
+            "may_hold_counts",
+            "read",
+        ),
+        "exchange": ("Exchange",),
+    },
+)

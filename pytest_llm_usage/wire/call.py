@@ -18,11 +18,12 @@ from pytest_llm_usage.billing import Billing, Part
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.ledger import NOT_READ, UNKNOWN_MODEL, USAGE_NOT_ASKED
 from pytest_llm_usage.usage import TokenUsage, count
+from pytest_llm_usage.wire.address import address_of, host_of, path_of
 from pytest_llm_usage.wire.exchange import Exchange, Headers
 from pytest_llm_usage.wire.facts import Facts
 from pytest_llm_usage.wire.flavour import Flavour, Kind
 from pytest_llm_usage.wire.framing import Body, Event, first_text, header, parsed
-from pytest_llm_usage.wire.hosts import address_of, answerer_at, host_of, path_of, provider_at
+from pytest_llm_usage.wire.hosts import answerer_at, provider_at
 from pytest_llm_usage.wire.loopback import is_loopback
 from pytest_llm_usage.wire.net import model_with_counts
 from pytest_llm_usage.wire.paths import get_path

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_llm_usage.credentials.mask import mask_text
-
 __all__ = ["Exchange"]
 
 Headers = Mapping[str, str | Sequence[str]]
@@ -45,4 +43,6 @@ class Exchange:
 
     def __repr__(self) -> str:
         """Without headers and bodies, which pytest would print with the keys in them."""
+        from pytest_llm_usage.credentials.mask import mask_text  # noqa: PLC0415 -- only where one is shown
+
         return f"<Exchange {self.method} {mask_text(self.url)} {self.status}>"

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from urllib.parse import unquote, urlsplit
 
+from pytest_llm_usage.wire.address import host_and_path, path_of
 from pytest_llm_usage.wire.exchange import Headers
 from pytest_llm_usage.wire.framing import header
 
@@ -21,10 +21,7 @@ __all__ = [
     "GATEWAYS",
     "REGIONS",
     "Answerer",
-    "address_of",
     "answerer_at",
-    "host_of",
-    "path_of",
     "provider_at",
 ]
 
@@ -312,46 +309,17 @@ def _known_providers() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)
-def path_of(url: str) -> str:
-    """The path of a URL, percent-encoding undone; of one that is redacted, what is left."""
-    return unquote(_split(url)[1]).rstrip("/")
-
-
-@lru_cache(maxsize=1024)
 def provider_at(url: str, home: str) -> str | None:
     """Who answers at `url`: by `ENDPOINTS`, `home` where the URL was redacted, None where nobody is known there."""
-    host, path = _split(url)
+    host, path = host_and_path(url)
     if not host:
         return home
     address = f"{host}{path}/"
     return next((provider for pattern, provider in ENDPOINTS if fnmatchcase(address, pattern)), None)
 
 
-def _split(url: str) -> tuple[str, str]:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "", ""
-    host = parts.netloc.rpartition("@")[2].lower()
-    return host.removesuffix(":443").removesuffix(":80"), parts.path
-
-
-def host_of(url: str) -> str:
-    """The host of a URL, without its port; empty where the URL is redacted."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def address_of(url: str) -> str:
-    """`host/path`, without query and credentials."""
-    host, path = _split(url)
-    return f"{host}{path}" or "a URL that was redacted"
-
-
 @lru_cache(maxsize=1024)
 def _region_at(url: str) -> str | None:
-    host, path = _split(url)
+    host, path = host_and_path(url)
     address = f"{host}{path}/"
     return next((found["region"] for pattern in REGIONS if (found := re.search(pattern, address))), None)

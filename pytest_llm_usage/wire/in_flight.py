@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from pytest_llm_usage.wire.hosts import path_of
+from pytest_llm_usage.wire.address import path_of
 
 __all__ = ["InFlight", "claim", "in_flight"]
 

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
+from pytest_llm_usage.wire.address import address_of
 from pytest_llm_usage.wire.exchange import Exchange, Headers
 from pytest_llm_usage.wire.framing import Body, header, parsed
-from pytest_llm_usage.wire.hosts import address_of
 
 __all__ = ["model_with_counts"]
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_llm_usage.billing import Quote
-from pytest_llm_usage.budget import Limits, breaches, failure_text, must_stop
+from pytest_llm_usage.budget.breaches import breaches, must_stop
+from pytest_llm_usage.budget.failure import failure_text
+from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call

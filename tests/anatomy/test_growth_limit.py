@@ -7,7 +7,7 @@ import langchain_openai  # noqa: F401 -- once here, rather than in every run ins
 import pytest
 from counting_server import serving
 
-from pytest_llm_usage.budget import Limits
+from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.errors import BudgetExceededError, ConfigurationError
 from pytest_llm_usage.tracker.tracker import Tracker
 from pytest_llm_usage.wire.exchange import Exchange

@@ -483,9 +483,10 @@ class TestCassettes:
         assert sink.exchanges == []
 
 
-def test_nothing_is_attached_to_what_is_not_imported(pytester):
+def test_nothing_is_attached_before_the_import_nor_made_before_the_first_request(pytester):
     pytester.makepyfile(
         """
+        import socket
         import sys
         from contextlib import ExitStack
         from pytest_llm_usage.http_clients import HttpObservation
@@ -496,13 +497,20 @@ def test_nothing_is_attached_to_what_is_not_imported(pytester):
                 del sys.modules[name]
             with ExitStack() as closers:
                 HttpObservation(lambda: made.append(1) or Sink(), closers)
-                assert made == []
                 import http.client
-                assert made == [1]
                 assert http.client.HTTPConnection.request.__wrapped__
+                assert made == []
+                with socket.create_server(("127.0.0.1", 0)) as server:
+                    for _ in range(2):
+                        http.client.HTTPConnection(*server.getsockname()).request("GET", "/")
+                        server.accept()[0].close()
+                assert made == [1]
             assert not hasattr(http.client.HTTPConnection.request, "__wrapped__")
 
         class Sink:
+            def wants(self, method, url):
+                return False
+
             def failed(self, subject, error):
                 raise error
         """

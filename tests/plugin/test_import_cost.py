@@ -74,3 +74,19 @@ def test_importing_the_package_is_cheap(module):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert packages(done.stdout.split()).isdisjoint(HEAVY)
+
+
+def test_without_a_model_call_no_event_loop_is_imported(modules_after):
+    assert "asyncio" not in modules_after("def test_it(): pass", "-p", "llm_usage")
+
+
+def test_an_http_library_without_a_request_imports_none_of_what_reads_answers(modules_after):
+    """Plugins of others import one at every start of pytest: langsmith's, which comes with LangChain."""
+    source = "import http.client, urllib3\ndef test_it(): pass"
+    modules = modules_after(source, "-p", "llm_usage")
+
+    ours = {module for module in modules if module.startswith("pytest_llm_usage.")}
+    assert "pytest_llm_usage.http_clients.urllib3" in ours
+    assert ours.isdisjoint(
+        {f"pytest_llm_usage.{name}" for name in ("ledger", "wire.call", "tracker.tracker", "credentials")}
+    )
