@@ -39,13 +39,17 @@ PYTHON ?= $(or $(shell for python in python3 python python3.13 python3.12 python
 bin := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 JOBS ?= auto
+# A process that has run its tests takes some of another's.
+SHARED = -n $(JOBS) --dist=worksteal
 SECONDS ?= 600
 KILLS ?= 300
 FULL ?= 100
 EXAMPLES := quickstart agent ci
 PRE := pytest vcrpy syrupy langchain-core genai-prices
 QUICK := tests/test_usage.py tests/test_ledger.py tests/test_money.py tests/test_budget.py tests/test_compare.py \
-	tests/test_text.py tests/test_pricing.py tests/tracker tests/report tests/wire --ignore=tests/wire/test_corpus.py
+	tests/test_text.py tests/test_pricing.py tests/tracker tests/report tests/wire --ignore=tests/wire/test_corpus.py \
+	$(foreach name,bodies formats hostile_names planted_outputs terminal_layout why write,--ignore=tests/report/test_$(name).py) \
+	--deselect=tests/test_budget.py::test_a_new_kind_of_budget_is_a_field_of_one_class
 
 # All but what types the commands of README, docs and workflows, and builds or copies the package. What is deselected counts what
 # Python makes in a frame, and a tracer makes something in each.
@@ -72,25 +76,25 @@ demo: .venv/installed
 	set -e; for name in $(EXAMPLES); do .venv/$(bin)/python -m pytest -p no:asyncio examples/$$name; done
 
 test test-latest: .venv/installed
-	.venv/$(bin)/python -m pytest -n $(JOBS) $(ARGS)
+	.venv/$(bin)/python -m pytest $(SHARED) $(ARGS)
 
 test-quick: .venv/installed
-	.venv/$(bin)/python -m pytest -n $(JOBS) $(QUICK) $(ARGS)
+	.venv/$(bin)/python -m pytest $(SHARED) $(QUICK) $(ARGS)
 
 test-langchain-tests: .venv-langchain-tests/installed
-	.venv-langchain-tests/$(bin)/python -m pytest -n $(JOBS) $(ARGS)
+	.venv-langchain-tests/$(bin)/python -m pytest $(SHARED) $(ARGS)
 
 test-lowest: .venv-lowest/installed
-	.venv-lowest/$(bin)/python -m pytest -n $(JOBS) $(ARGS)
+	.venv-lowest/$(bin)/python -m pytest $(SHARED) $(ARGS)
 
 test-pytest-8: .venv-pytest-8/installed
-	.venv-pytest-8/$(bin)/python -m pytest -p no:snapshot -p no:vcr -n $(JOBS) $(PYTEST_8) $(ARGS)
+	.venv-pytest-8/$(bin)/python -m pytest -p no:snapshot -p no:vcr $(SHARED) $(PYTEST_8) $(ARGS)
 
 test-pre: .venv-pre/installed
-	.venv-pre/$(bin)/python -m pytest -n $(JOBS) $(ARGS)
+	.venv-pre/$(bin)/python -m pytest $(SHARED) $(ARGS)
 
 test-frameworks: .venv-frameworks/installed
-	.venv-frameworks/$(bin)/python -m pytest -n $(JOBS) tests/plugin/test_every_client.py \
+	.venv-frameworks/$(bin)/python -m pytest $(SHARED) tests/plugin/test_every_client.py \
 		tests/test_raw_clients.py tests/test_litellm_prices.py -k 'framework or every_client' $(ARGS)
 
 test-network: .venv-network/installed
@@ -104,7 +108,7 @@ bench-page: .venv-page/installed
 
 coverage: .venv-coverage/installed
 	.venv-coverage/$(bin)/coverage erase
-	.venv-coverage/$(bin)/coverage run -m pytest -n $(JOBS) $(COVERED) $(ARGS)
+	.venv-coverage/$(bin)/coverage run -m pytest $(SHARED) $(COVERED) $(ARGS)
 	.venv-coverage/$(bin)/coverage combine --quiet
 	.venv-coverage/$(bin)/coverage json --quiet -o .coverage.json
 	.venv-coverage/$(bin)/python scripts/coverage_floors.py .coverage.json

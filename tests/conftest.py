@@ -48,6 +48,21 @@ def pytest_collection():
         gc.enable()
 
 
+#: These files have the longest tests: they come first, so that no process is left with one of them at the end.
+LONGEST = (
+    "test_newcomer.py",
+    "test_worked_changes.py",
+    "test_types.py",
+    "test_emulator.py",
+    "test_examples.py",
+    "test_other_suite.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 def pytest_unconfigure():
     warm.SERVER.stop()
 
