@@ -6,11 +6,13 @@ OpenMetrics by prometheus-client's parser. The other two by hand, after what the
   `value`; `range` and `extra` are optional texts.
   https://github.com/benchmark-action/github-action-benchmark#custom-benchmarks
 - Bencher's metric format: benchmark → measure → `value`, with the optional numbers `lower_value` and `upper_value`; the name of a
-  benchmark has at most 1,024 characters, that of a measure at most 64.
+  benchmark has at most 1,024 bytes of UTF-8, that of a measure at most 64, and text is Unicode without lone surrogates.
   https://bencher.dev/docs/reference/bencher-metric-format
 """
 
+import csv
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -80,7 +82,7 @@ def test_what_bencher_reads(first, second):
 
     assert set(benchmarks) >= {*first, *second, "all tests"}
     for name, measures in benchmarks.items():
-        assert 0 < len(name) <= 1_024
+        assert 0 < len(name.encode()) <= 1_024
         for measure, metric in measures.items():
             assert 0 < len(measure) <= 64
             assert {"value"} <= metric.keys() <= {"value", "lower_value", "upper_value"}
@@ -97,10 +99,28 @@ def test_amounts_are_written_without_an_exponent(cost):
     assert line == f"llm_usage_cost_usd {cost:f}"
 
 
-def test_a_name_longer_than_bencher_takes_is_cut_and_stays_its_own():
-    names = [f"test_{'x' * 2_000}[{n}]" for n in range(2)]
+@pytest.mark.parametrize("letter", ["x", "é", "鳥", "🦜"])
+def test_a_name_longer_than_bencher_takes_is_cut_and_stays_its_own(letter):
+    names = [f"test_{letter * 2_000}[{n}]" for n in range(2)]
 
     benchmarks = json.loads(export("bencher", [run(dict.fromkeys(names, (1, None)))]))
 
-    assert all(len(name) <= 1_024 for name in benchmarks)
-    assert len(benchmarks) == 3
+    sizes = [len(name.encode()) for name in benchmarks if name != "all tests"]
+    assert all(1_000 < size <= 1_024 for size in sizes)
+    assert len(sizes) == 2
+    assert {name[-3:] for name in benchmarks} == {"[0]", "[1]", "sts"}
+
+
+@pytest.mark.parametrize(
+    ("name", "tests_in"),
+    [
+        ("github-action-benchmark", lambda text: {row["name"].split(": ")[0] for row in json.loads(text)}),
+        ("bencher", lambda text: set(json.loads(text))),
+        ("openmetrics", lambda text: set(re.findall('test="(.*)"', text.replace(r"\\", "\\")))),
+        ("csv", lambda text: {row["test"] for row in csv.DictReader(text.splitlines())}),
+    ],
+)
+def test_the_name_of_a_file_that_is_not_utf_8_costs_no_export(name, tests_in):
+    text = export(name, [run({"a\udcff.py::test_a": (1, None), "a\udcfe.py::test_a": (2, None)})])
+
+    assert tests_in(text.encode().decode()) >= {r"a\udcff.py::test_a", r"a\udcfe.py::test_a"}

@@ -36,7 +36,12 @@ def _amounts(runs: Sequence[RunData]) -> Iterator[tuple[str, str, str, list[Deci
         for name, unit in _METRICS:
             values = [total[name] for total in totals]
             if None not in values:
-                yield test, name, unit, [Decimal(value) for value in values]
+                yield _encodable(test), name, unit, [Decimal(value) for value in values]
+
+
+def _encodable(text: str) -> str:
+    """Text without lone surrogates, as names of files that are not UTF-8 have: Bencher refuses a whole file for one."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _sum(usage: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -69,17 +74,18 @@ def _bencher(runs: Sequence[RunData]) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
-#: Bencher takes no longer name of a benchmark: https://bencher.dev/docs/reference/bencher-metric-format
+#: Bencher refuses a whole file for a benchmark with a longer name, in bytes of UTF-8.
 _LONGEST_BENCHMARK = 1024
 
 
 def _benchmark(test: str) -> str:
     """A test's name as Bencher takes it; one that is too long keeps its ends, and a digest that tells it from others."""
-    if len(test) <= _LONGEST_BENCHMARK:
+    name = test.encode()
+    if len(name) <= _LONGEST_BENCHMARK:
         return test
-    digest = hashlib.sha256(test.encode(errors="surrogatepass")).hexdigest()[:16]
-    half = (_LONGEST_BENCHMARK - len(digest) - 4) // 2
-    return f"{test[:half]}… {digest} …{test[-half:]}"
+    digest = f"… {hashlib.sha256(name).hexdigest()[:16]} …"
+    half = (_LONGEST_BENCHMARK - len(digest.encode())) // 2
+    return name[:half].decode(errors="ignore") + digest + name[-half:].decode(errors="ignore")
 
 
 def _number(value: Decimal) -> float:
@@ -129,7 +135,7 @@ def _csv(runs: Sequence[RunData]) -> str:
 
 def _cell(value: object) -> str:
     """A cell that no spreadsheet takes for a formula."""
-    text = str(value)
+    text = _encodable(str(value))
     return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
 
 
