@@ -121,6 +121,8 @@ def test_a_name_longer_than_bencher_takes_is_cut_and_stays_its_own(letter):
     ],
 )
 def test_the_name_of_a_file_that_is_not_utf_8_costs_no_export(name, tests_in):
-    text = export(name, [run({"a\udcff.py::test_a": (1, None), "a\udcfe.py::test_a": (2, None)})])
+    names = [f"a{byte}.py::test_a" for byte in ("\udcff", "\udcfe")]
+
+    text = export(name, [run(dict.fromkeys(names, (1, None)))])
 
     assert tests_in(text.encode().decode()) >= {r"a\udcff.py::test_a", r"a\udcfe.py::test_a"}
