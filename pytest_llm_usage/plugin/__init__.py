@@ -54,7 +54,7 @@ from pytest_llm_usage.plugin.idle import (
 from pytest_llm_usage.plugin.neighbours import refuse_two_snapshot_updates
 from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead, read_prices_ahead_of
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
-from pytest_llm_usage.plugin.safety import FAULTS, fault_text, safe, safe_hooks, safe_unless_idle
+from pytest_llm_usage.plugin.safety import FAULTS, fault_text, note_early_faults, safe, safe_hooks, safe_unless_idle
 from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
 from pytest_llm_usage.plugin.state import CASSETTE, CLOSERS, RUN_FAILURES, SESSION_BUDGET, SETTINGS, price_book
 from pytest_llm_usage.plugin.unseen import UNSEEN
@@ -107,6 +107,7 @@ def pytest_load_initial_conftests(
 @safe
 def pytest_configure(config: pytest.Config) -> None:
     """Reads the settings and starts to listen."""
+    note_early_faults(config)
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:

@@ -71,6 +71,7 @@ class RunCollector:
         self._comparison: RunComparison | None = None
         self._unseen: list[tuple[str, str]] = []
         self._last_taken: pytest.TestReport | None = None
+        self._has_html_columns = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Notes which tests are to run."""
@@ -170,14 +171,18 @@ class RunCollector:
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
         """Adds columns to the table of pytest-html, before its links."""
         cells[-1:-1] = ["<th>Tokens</th>", "<th>USD</th>"]
+        self._has_html_columns = True
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
         """Fills those columns, of the row of the test itself."""
+        if not self._has_html_columns:
+            return  # pytest-html ends the run at a row that is longer than its header
+        cells[-1:-1] = ["<td></td>", "<td></td>"]
         from pytest_llm_usage.report.html import table_cells  # noqa: PLC0415 -- only beside pytest-html
 
         test = (report.nodeid, getattr(report, "worker_id", "")) if report.when == "call" else None
-        cells[-1:-1] = table_cells(self._run.tests.get(test) if self._run is not None and test is not None else None)
+        cells[-3:-1] = table_cells(self._run.tests.get(test) if self._run is not None and test is not None else None)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-__all__ = ["FAULTS", "fault_text", "note_fault", "safe", "safe_hooks", "safe_unless_idle"]
+__all__ = ["FAULTS", "fault_text", "note_early_faults", "note_fault", "safe", "safe_hooks", "safe_unless_idle"]
 
 #: What went wrong in this process, the first of it in full; kept with pytest's configuration.
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
+#: What went wrong before there was a configuration to keep it with, as options are declared.
+_EARLY: list[tuple[str, Exception]] = []
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 _Plugin = TypeVar("_Plugin")
@@ -151,8 +153,16 @@ def _begun(
 
 def _note(where: str, error: Exception, args: tuple[Any, ...]) -> None:
     config = next((found for arg in args if (found := _config_of(arg)) is not None), None)
-    if config is not None:
+    if config is None:
+        _EARLY.append((where, error))
+    else:
         note_fault(config, where, error)
+
+
+def note_early_faults(config: pytest.Config) -> None:
+    """Keeps what went wrong before there was a configuration."""
+    while _EARLY:
+        note_fault(config, *_EARLY.pop(0))
 
 
 def note_fault(config: pytest.Config, where: str, error: Exception) -> None:

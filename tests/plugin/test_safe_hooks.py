@@ -1,7 +1,10 @@
 """A mistake of ours fails nobody's test: every hook broken, one by one, and what an interrupted run says it spent."""
 
+import html
 import importlib
 import inspect
+import json
+import os
 import pkgutil
 import re
 
@@ -89,26 +92,70 @@ def _all_hooks():
 
 HOOKS = list(_all_hooks())
 
-#: What a hook is called for, beyond the options of every run.
+#: What a hook is called for: options of the run without the plugin as well.
 _XDIST = ("-n", "2")
+_HTML = (
+    *("-p", "pytest_metadata.plugin", "-p", "pytest_html.plugin", "-W", "ignore::DeprecationWarning"),
+    "--html=page.html",
+)
+_MARKED = ("-o", "markers=llm_cassette", "-W", "error::pytest_llm_usage.LLMUsageWarning")
 OPTIONS = {
     "pytest_configure_node": _XDIST,
     "pytest_testnodedown": _XDIST,
     "RunCollector.pytest_testnodedown": _XDIST,
     "RunCollector.pytest_xdist_node_collection_finished": _XDIST,
+    "RunCollector.pytest_html_results_table_header": _HTML,
+    "RunCollector.pytest_html_results_table_row": _HTML,
     "OrphanCheck.pytest_testnodedown": _XDIST,
-    "ReplayFirst.pytest_runtest_protocol": ("--llm-usage-record=stale", "--session-max-tokens=1M"),
-    "ReplayFirst.pytest_runtestloop": ("--llm-usage-record=stale", "--session-max-tokens=1M"),
-    "SpentRun.pytest_runtest_protocol": ("--session-max-tokens=1M",),
+    "FailingTests.pytest_runtest_setup": _MARKED,
 }
-#: Registered where a test has failed in its set-up, or every test is to fail; called by pytest-html, which is not loaded;
-#: called before `-p` is read.
-NOT_REACHED = {
-    "pytest_addoption",
-    "FailedSetup.pytest_runtest_call",
-    "FailingTests.pytest_runtest_setup",
-    "RunCollector.pytest_html_results_table_header",
-    "RunCollector.pytest_html_results_table_row",
+#: Options of the plugin, beyond those of every run.
+_STALE = ("--llm-usage-record=stale", "--session-max-tokens=1M")
+OWN_OPTIONS = {
+    "ReplayFirst.pytest_runtest_protocol": _STALE,
+    "ReplayFirst.pytest_runtestloop": _STALE,
+    "SpentRun.pytest_runtest_protocol": ("--session-max-tokens=1M",),
+    "FailedSetup.pytest_runtest_call": ("--max-llm-calls=1",),
+}
+#: Suites of the hooks that are called only where tests are to fail. One is there for tests that would pass without the
+#: plugin: its run is compared with the same run with the hook whole.
+SUITES = {
+    "FailedSetup.pytest_runtest_call": """
+        import pytest
+        from fakes import FakeChatModel
+
+        @pytest.fixture
+        def dear():
+            FakeChatModel().invoke("one")
+            FakeChatModel().invoke("two")
+
+        def test_over(dear): pass
+
+        @pytest.mark.usefixtures("dear")
+        def test_over_and_fails():
+            assert 1 == 2
+
+        def test_within():
+            FakeChatModel().invoke("one")
+    """,
+    "FailingTests.pytest_runtest_setup": """
+        import pytest
+
+        @pytest.mark.llm_cassette("idle.yaml")
+        def test_marked(): pass
+
+        def test_fails():
+            assert 1 == 2
+    """,
+}
+FAILS_TESTS = {"FailedSetup.pytest_runtest_call"}
+
+#: What goes wrong as the end of the run is printed, or behind that, is not told of.
+TOO_LATE = {
+    ("pytest_sessionfinish_around_syrupy", True),
+    ("RunFailures.pytest_terminal_summary", True),
+    ("pytest_terminal_summary", False),
+    ("pytest_unconfigure", False),
 }
 
 #: What the suite says without the plugin, run once.
@@ -136,23 +183,60 @@ def test_there_are_hooks_to_break():
     assert ("pytest_llm_usage.plugin", "pytest_runtest_call", True) in HOOKS
 
 
+def told_of(printed, hook):
+    """Whether it was said that a hook went wrong: once, and what to do about it."""
+    return (
+        printed.count("pytest-llm-usage: internal error in") == 1
+        and printed.count(f"internal error in {hook}: RuntimeError: broken on purpose") == 1
+        and "Please report it with these lines:" in printed
+    )
+
+
 @pytest.mark.parametrize(("module", "name", "behind"), HOOKS, ids=lambda value: str(value).rpartition(".usage.")[-1])
-def test_a_broken_hook_changes_no_test(suite, pytester, module, name, behind):
-    workers = OPTIONS.get(name, ()) if OPTIONS.get(name) == _XDIST else ()
-    without = _WITHOUT.get(workers) or _WITHOUT.setdefault(workers, outcomes_of(suite("-p", "no:llm_usage", *workers)))
+def test_a_broken_hook_changes_no_test(suite, pytester, monkeypatch, module, name, behind):
+    options, own = OPTIONS.get(name, ()), ["--llm-usage-orphans=warn", "--llm-usage-json=run.json"]
+    own += OWN_OPTIONS.get(name, ())
+    if name in SUITES:
+        pytester.makepyfile(test_it=SUITES[name])
+    key = (name if name in SUITES else "", options)
+    if key not in _WITHOUT:
+        _WITHOUT[key] = outcomes_of(suite(*options, *(own if name in FAILS_TESTS else ("-p", "no:llm_usage"))))
     pytester.makepyfile(breaker=BREAKER % ((module, name, behind),))
-    options = [] if name == "pytest_addoption" else ["--llm-usage-orphans=warn", "--llm-usage-json=run.json"]
+    if name == "pytest_addoption":
+        # It is called as soon as the plugin is loaded, and what it would have declared cannot be used.
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"-p breaker {os.environ['PYTEST_ADDOPTS']}")
+        broken = suite()
+    else:
+        broken = suite("-p", "breaker", *options, *own)
 
-    broken = suite("-p", "breaker", *options, *OPTIONS.get(name, ()))
-
-    assert outcomes_of(broken) == without
-    assert (pytester.path / "reached").exists() is (name not in NOT_REACHED), "the fault was never met"
+    assert outcomes_of(broken) == _WITHOUT[key]
+    assert (pytester.path / "reached").exists(), "the fault was never met"
     printed = broken.stdout.str() + broken.stderr.str()
     assert "INTERNALERROR" not in printed
-    if "broken on purpose" in printed:
-        hook = name.rpartition(".")[-1]
-        assert printed.count(f"internal error in {hook}: RuntimeError: broken on purpose") == 1
-        assert "Please report it with these lines:" in printed
+    assert told_of(printed, name.rpartition(".")[-1]) is ((name, behind) not in TOO_LATE)
+
+
+def test_a_table_of_pytest_html_keeps_its_rows_where_ours_cannot_be_filled(suite, pytester):
+    pytester.makepyfile(
+        breaker="""
+            import pytest_llm_usage.report.html
+
+            def table_cells(test):
+                raise RuntimeError("broken on purpose")
+
+            pytest_llm_usage.report.html.table_cells = table_cells
+        """
+    )
+
+    result = suite("-p", "breaker", *_HTML)
+
+    assert told_of(result.stdout.str(), "pytest_html_results_table_row")
+    page = (pytester.path / "page.html").read_text()
+    table = json.loads(html.unescape(re.search('data-jsonblob="(.*?)"', page)[1]))
+    rows = [row["resultsTableRow"] for rows in table["tests"].values() for row in rows]
+    assert len(rows) == 7
+    assert all(row[-3:-1] == ["<td></td>", "<td></td>"] for row in rows)
+    assert {len(row) for row in rows} == {6}
 
 
 @pytest.mark.parametrize("name", ["pytest_runtest_setup", "pytest_runtest_call", "pytest_runtest_makereport"])
