@@ -7,12 +7,15 @@ import importlib.util
 import os
 import sys
 import tempfile
+from collections import OrderedDict
 from pathlib import Path
 
 import corpus
 import pytest
 import warm
 from hypothesis import settings
+
+from pytest_llm_usage.credentials import recognised
 
 # A run of `pytester` forgets what it imported: what is loaded once here is not loaded again in every one of them.
 for name in ("fakes", "pytest_llm_usage.langchain", *warm.OF_THE_PLUGIN):
@@ -76,6 +79,12 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(
             f"{count} tests were skipped for want of recordings: set LLM_USAGE_CORPUS to the folder that holds index.jsonl"
         )
+
+
+@pytest.fixture(autouse=True)
+def nothing_recognised(monkeypatch):
+    """What one test planted as a credential is none in the next: a run of users' tests remembers, and each of ours is such a run."""
+    monkeypatch.setattr(recognised, "_remembered", OrderedDict())
 
 
 #: The plugins that a project of `pytester` loads; others would only cost every process of every test its start.

@@ -1,7 +1,6 @@
 """Which names and values are credentials, how a text spells them, and what is masked in it."""
 
 import json
-from collections import OrderedDict
 from urllib.parse import quote
 
 import pytest
@@ -169,11 +168,6 @@ def test_the_longest_value_is_replaced_first():
 # -- what was recognised -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(autouse=True)
-def _nothing_recognised(monkeypatch):
-    monkeypatch.setattr(recognised, "_remembered", OrderedDict())
-
-
 def test_credentials_of_headers_are_read_without_their_scheme():
     headers = {
         "Authorization": f"Bearer {KEY}",
@@ -195,14 +189,65 @@ def test_what_is_not_worth_it_is_not_remembered():
     assert mask_text(f"it is {KEY}, in short") == "it is ***, in short"
 
 
+#: What servers are given that want no key, and what stands in other headers that are named like a credential's.
+NO_SECRETS = (
+    *(
+        "lm-studio",
+        "not-needed",
+        "test-key",
+        "Test_Key",
+        "testApiKey",
+        "sk-no-key",
+        "EMPTY-KEY",
+        "no key yet",
+        "key-0001",
+    ),
+    *(
+        "gpt-4o-mini",
+        "llama3.1-8b",
+        "qwen2.5:7b",
+        "model-v2",
+        "conversation-1",
+        "your-key-here",
+        "fake-key-for-example-code",
+    ),
+    *("placeholder-while-replaying", "sk-xxxxxxxxxxxxxxxxxxxxxxxx"),
+)
+
+
+@pytest.mark.parametrize("value", NO_SECRETS)
+def test_words_in_the_place_of_a_key_are_not_remembered(value):
+    recognised.remember([value])
+
+    assert mask_text(f"test_it.py::test_answers[{value}]: {value}-community/llama") == (
+        f"test_it.py::test_answers[{value}]: {value}-community/llama"
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["pa55w0rd-1", "a8Zk2_p9Qw", "aBcDeFgH", "12345678-1", "correct horse battery", "hunter2-swordfish"]
+)
+def test_a_short_key_and_a_long_passphrase_are_remembered(value):
+    recognised.remember([value])
+
+    assert mask_text(f"it is {value}") == "it is ***"
+
+
+def test_what_is_taken_out_of_all_recordings_is_certain():
+    random, passphrase = RANDOM, "hunter2-swordfish"
+    recognised.remember(["pa55w0rd-1", random, passphrase])
+
+    assert recognised.remembered_for_sure() == [random, passphrase]
+
+
 def test_the_oldest_of_many_is_forgotten():
-    recognised.remember(f"number-{number:04}" for number in range(500))
-    recognised.remember(["number-0000"])
+    recognised.remember(f"num83r-{number:04}" for number in range(500))
+    recognised.remember(["num83r-0000"])
     assert len(recognised.remembered()) == 500
 
-    recognised.remember(["number-0500"])
+    recognised.remember(["num83r-0500"])
     kept = recognised.remembered()
-    assert (len(kept), kept[0], kept[-2:]) == (500, "number-0002", ("number-0000", "number-0500"))
+    assert (len(kept), kept[0], kept[-2:]) == (500, "num83r-0002", ("num83r-0000", "num83r-0500"))
 
 
 # -- what is masked ----------------------------------------------------------------------------------------------

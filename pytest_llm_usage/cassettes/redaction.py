@@ -28,7 +28,14 @@ from pytest_llm_usage.credentials.names import (
 )
 from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
 from pytest_llm_usage.credentials.recognised import bare_credential, header_credentials
-from pytest_llm_usage.credentials.values import core, is_worth_guarding, longest_first, looks_random, spellings
+from pytest_llm_usage.credentials.values import (
+    LONG_WORDS,
+    core,
+    is_worth_guarding,
+    longest_first,
+    looks_random,
+    spellings,
+)
 from pytest_llm_usage.encoding import is_aws_message
 from pytest_llm_usage.errors import ConfigurationError
 
@@ -52,8 +59,6 @@ _URL_CREDENTIAL = re.compile(
     r"(?P<value>[^&\s\"'<>\\#]+)"
 )
 
-#: From here on words in the place of a credential are one.
-_LONG_WORDS = 16
 _XML_FIELD = re.compile(r"(<(?P<name>[A-Za-z][\w.-]{0,63})>)(?P<value>[^<>]+)(?=</(?P=name)>)")
 _PART_NAME = re.compile(rb'\bname="?([^"\r\n;]{1,64})', re.IGNORECASE)
 #: Bedrock's chunks hold the model's JSON in base64.
@@ -361,7 +366,7 @@ class RecordingRedaction(Redaction):
             if placeholder == REDACTED
             for plain in dict.fromkeys(bare_credential(form) for form in (value, unescaped(value), unquote_plus(value)))
             if is_worth_guarding(plain)
-            and (looks_random(plain) or (value not in self.uncertain and len(plain) >= _LONG_WORDS))
+            and (looks_random(plain) or (value not in self.uncertain and len(plain) >= LONG_WORDS))
         ]
 
 

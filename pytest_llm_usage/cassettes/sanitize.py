@@ -10,7 +10,7 @@ from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.cassettes.redaction import RecordingRedaction, Redaction
 from pytest_llm_usage.cassettes.secret_scan import find_secrets, values_to_find
 from pytest_llm_usage.cassettes.volatile_headers import strip_volatile_headers
-from pytest_llm_usage.credentials.recognised import remember
+from pytest_llm_usage.credentials.recognised import remember, remembered_for_sure
 from pytest_llm_usage.credentials.values import credentials_in
 from pytest_llm_usage.errors import SecretError
 
@@ -43,10 +43,11 @@ def sanitize(interactions: Iterable[Interaction], redaction: Redaction, *, shown
     """
     noting = RecordingRedaction.from_rules(redaction)
     clean = [strip_volatile_headers(noting.interaction(interaction)) for interaction in interactions]
-    replaced = noting.credentials()
-    remember(replaced)
+    own = noting.credentials()
+    remember(own)
+    # Recognised once, in any test of the run, and removed everywhere.
+    replaced = list(dict.fromkeys((*own, *remembered_for_sure())))
     if replaced:
-        # Recognised once, and removed everywhere.
         everywhere = replace(redaction, values=(*redaction.values, *replaced))
         clean = [everywhere.interaction(interaction) for interaction in clean]
     values = values_to_find(credentials_in(os.environ), replaced)

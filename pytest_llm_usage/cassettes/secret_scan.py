@@ -20,7 +20,8 @@ from pytest_llm_usage.cassettes.decoded_texts import Layer, layers_of, texts_of
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 from pytest_llm_usage.cassettes.json_fields import replace_fields
 from pytest_llm_usage.credentials.names import field_kind
-from pytest_llm_usage.credentials.shapes import is_example, shapes_in
+from pytest_llm_usage.credentials.placeholders import is_example
+from pytest_llm_usage.credentials.shapes import shapes_in
 from pytest_llm_usage.credentials.values import looks_random
 from pytest_llm_usage.encoding import decode
 from pytest_llm_usage.wire.framing import Body

@@ -8,9 +8,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_llm_usage.credentials.names import is_credential_header
-from pytest_llm_usage.credentials.values import is_worth_guarding, looks_random
+from pytest_llm_usage.credentials.placeholders import is_example
+from pytest_llm_usage.credentials.values import LONG_WORDS, are_few_words, is_worth_guarding, looks_random
 
-__all__ = ["bare_credential", "header_credentials", "remember", "remembered"]
+__all__ = ["bare_credential", "header_credentials", "remember", "remembered", "remembered_for_sure"]
 
 _SCHEME = re.compile(r"^(?:bearer|basic|token|apikey|api-key|key)\s+", re.IGNORECASE)
 _NOT_IN_COOKIES = re.compile(r"[;=\s]+")
@@ -22,10 +23,14 @@ _lock = threading.Lock()
 
 
 def remember(values: Iterable[str]) -> None:
-    """Note values that were recognised as credentials, so that no text of this run shows them."""
+    """Note values that were recognised as credentials, so that no text of this run shows them.
+
+    What a server that wants no key is given (`lm-studio`, `test-key`, `your-key-here`) is left out: it may be a part of the
+    name of a model or of a test, which would be masked with it.
+    """
     with _lock:
         for value in values:
-            if is_worth_guarding(value):
+            if is_worth_guarding(value) and not are_few_words(value) and not is_example(value):
                 _remembered[value] = None
                 _remembered.move_to_end(value)
         while len(_remembered) > _MAX_REMEMBERED:
@@ -35,6 +40,11 @@ def remember(values: Iterable[str]) -> None:
 def remembered() -> tuple[str, ...]:
     """The values that were recognised so far, those of the environment aside."""
     return tuple(_remembered)
+
+
+def remembered_for_sure() -> list[str]:
+    """Those of them that are taken out of every recording of this run as well: what looks random, or is long."""
+    return [value for value in remembered() if len(value) >= LONG_WORDS or looks_random(value)]
 
 
 def bare_credential(value: str) -> str:

@@ -21,9 +21,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_llm_usage.credentials.names import field_kind, is_credential_variable
+from pytest_llm_usage.credentials.placeholders import is_example
 from pytest_llm_usage.credentials.values import LONG_RUN, looks_random
 
-__all__ = ["SHAPES", "Shape", "is_example", "shapes_in", "without_shapes"]
+__all__ = ["SHAPES", "Shape", "shapes_in", "without_shapes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,6 @@ class Shape:
     is_long: bool = False
     check: Callable[[re.Match[str]], bool] | None = None
     before: int = 0
-
-
-_EXAMPLE = re.compile(
-    r"(?i)example|placeholder|redacted|your[_-]|[_-]here(?![a-z0-9])|change[_-]?me|insert[_-]|replace[_-]|dummy|x{6}"
-    r"|\*{4}|\.{3}|0{12}"
-)
-#: One of these is in what the expression matches. They are looked for first: a hostile text begins a key at every third character.
-_IN_EXAMPLES = (
-    "example", "placeholder", "redacted", "your", "here", "change", "insert", "replace", "dummy", "xxxxxx", "****", "...", "0" * 12,
-)  # fmt: skip
-#: The payload of the token that jwt.io shows, and with it much documentation.
-_JWT_IO = "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lI"
-_MIN_DISTINCT = 5
-
-
-#: A hostile text repeats itself a million times. What shapes match is short, so that this is little to keep.
-@functools.lru_cache(maxsize=256)
-def is_example(value: str) -> bool:
-    """Whether a key is one of those that documentation shows: `AKIAIOSFODNN7EXAMPLE`, `YOUR_KEY_HERE`, `sk-xxxx…`."""
-    if _JWT_IO in value or len(set(value)) < _MIN_DISTINCT:
-        return True
-    lower = value.lower()
-    return any(word in lower for word in _IN_EXAMPLES) and _EXAMPLE.search(value) is not None
 
 
 _looks_random = functools.lru_cache(maxsize=256)(looks_random)

@@ -11,7 +11,17 @@ from urllib.parse import quote, quote_plus, urlsplit
 from pytest_llm_usage.credentials.names import is_credential_name, is_credential_variable
 from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
 
-__all__ = ["LONG_RUN", "core", "credentials_in", "is_worth_guarding", "longest_first", "looks_random", "spellings"]
+__all__ = [
+    "LONG_RUN",
+    "LONG_WORDS",
+    "are_few_words",
+    "core",
+    "credentials_in",
+    "is_worth_guarding",
+    "longest_first",
+    "looks_random",
+    "spellings",
+]
 
 _MIN_CHARACTERS = 8
 #: From here on a single word is no longer one of a language.
@@ -116,6 +126,20 @@ def is_worth_guarding(value: str) -> bool:
     )
 
 
+#: From here on words in the place of a credential are one.
+LONG_WORDS = 16
+#: A word or several that begin with capitals, a number behind them or alone, and how versions and sizes are written: `v2`, `4o`.
+_WORD_OR_NUMBER = re.compile(
+    r"(?:[A-Z]?[a-z]+|[A-Z]+)(?:[A-Z][a-z]+){0,3}(?:(?<=..)[0-9]{1,4})?|[0-9]{0,4}|[0-9]{1,3}[a-z]|v[0-9]{1,2}"
+)
+
+
+def are_few_words(value: str) -> bool:
+    """Whether a value is short and made of words and numbers with marks between them: `test-key`, `gpt-4o-mini`, `key_0001`."""
+    return len(value) < LONG_WORDS and all(map(_WORD_OR_NUMBER.fullmatch, _MARKS.split(value)))
+
+
+_MARKS = re.compile("[^A-Za-z0-9]+")
 _PLAIN_RUN = re.compile("[A-Za-z0-9]+")
 
 

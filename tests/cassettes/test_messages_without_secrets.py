@@ -85,3 +85,31 @@ def test_a_recording_of_another_recorder_that_kept_the_key_replays(cassette, pro
     path.write_text(path.read_text().replace("THE-KEY", TOKEN))
     with cassette():
         httpx.post(url, headers=HEADERS, json={"messages": [{"content": f"my key is {TOKEN}"}]})
+
+
+def test_a_key_of_another_test_is_in_no_cassette_behind_it(cassette, provider, path):
+    """One test logs in; the next one's request says nothing of where the key in it comes from."""
+    url = f"{provider.url}/v1/chat/completions"
+    body = {"messages": [{"content": f"use {TOKEN} for the search"}]}
+    with cassette("once"):
+        httpx.post(url, json={"n": 1}, headers=HEADERS)
+
+    second = path.with_name("second.yaml")
+    with cassette("once", path=second):
+        httpx.post(url, json=body)
+    assert "use redacted for the search" in second.read_text()
+    assert TOKEN not in second.read_text()
+    with cassette(path=second):
+        httpx.post(url, json=body)
+
+
+@pytest.mark.parametrize("key", ["test-key", "lm-studio", "your-key-here-for-tests"])
+def test_words_in_the_place_of_a_key_stay_in_the_cassettes_of_other_tests(cassette, provider, path, key):
+    url = f"{provider.url}/v1/chat/completions"
+    with cassette("once"):
+        httpx.post(url, json={"n": 1}, headers={"authorization": f"Bearer {key}"})
+
+    second = path.with_name("second.yaml")
+    with cassette("once", path=second):
+        httpx.post(url, json={"messages": [{"content": f"what is a {key}?"}]})
+    assert f"what is a {key}?" in second.read_text()
