@@ -232,10 +232,10 @@ class Quote:
 
 _QUOTE_DATA = tuple(f.name for f in fields(Quote) if f.name not in ("cost_usd", "lines"))
 
-#: How to have a price file.
+#: How to have a price file; two lines where nothing wraps them.
 NEW_PRICE_FILE = (
-    "No such file yet? Create prices.toml with the first line  [models]  and set  llm_usage_prices = prices.toml  in "
-    "pytest's configuration"
+    "No such file yet? Create prices.toml with the first line  [models]",
+    "and set  llm_usage_prices = prices.toml  in pytest's configuration",
 )
 
 
@@ -245,5 +245,5 @@ def price_file_lines(fixes: Iterable[str]) -> list[str]:
     Args:
         fixes: `Quote.fix` of each call; the empty ones are left out.
     """
-    lines = [f"Add to the file of llm_usage_prices:  {fix}" for fix in dict.fromkeys(fixes) if fix]
-    return [*lines, NEW_PRICE_FILE] if lines else []
+    lines = [f"  {fix}" for fix in dict.fromkeys(fixes) if fix]
+    return ["Add to the file of llm_usage_prices:", *lines, *NEW_PRICE_FILE] if lines else []

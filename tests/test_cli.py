@@ -225,15 +225,14 @@ class TestPrices:
     def test_of_a_model_that_nobody_sells(self, command):
         done = command("prices", "llama3:8b", "--provider=ollama")
         assert (done.returncode, done.stdout) == (1, "")
-        reason, fix, new_file = lines(done.stderr)
+        reason, add, fix, *new_file = lines(done.stderr)
         assert reason.startswith("pytest-llm-usage: no price is known for llama3:8b: genai-prices ")
-        assert fix == (
-            'Add to the file of llm_usage_prices:  "llama3:8b" = { provider = "ollama", input = ?, output = ? }'
-        )
-        assert new_file == (
-            "No such file yet? Create prices.toml with the first line  [models]  and set  llm_usage_prices = prices.toml  "
-            "in pytest's configuration"
-        )
+        assert add == "Add to the file of llm_usage_prices:"
+        assert fix == '  "llama3:8b" = { provider = "ollama", input = ?, output = ? }'
+        assert new_file == [
+            "No such file yet? Create prices.toml with the first line  [models]",
+            "and set  llm_usage_prices = prices.toml  in pytest's configuration",
+        ]
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -1091,8 +1091,9 @@ class TestExplain:
             PriceBook().describe("m", provider="ollama")
         assert re.fullmatch(
             r"no price is known for m: genai-prices [\d.]+ has no prices of ollama\n"
-            r'Add to the file of llm_usage_prices:  "m" = \{ provider = "ollama", input = \?, output = \? \}\n'
-            r"No such file yet\? .*",
+            r"Add to the file of llm_usage_prices:\n"
+            r'  "m" = \{ provider = "ollama", input = \?, output = \? \}\n'
+            r"No such file yet\? .*\nand set .*",
             str(error.value),
         )
 

@@ -169,7 +169,7 @@ def _ways_out(changing: Sequence[str]) -> list[str]:
     shown = ", ".join(paths[:_MAX_DIFFERENCES]) + (" …" if len(paths) > _MAX_DIFFERENCES else "")
     return [
         f"Changes from run to run: {shown}",
-        f"Leave it out of the comparison:  llm_usage_ignore_body = {paths[0]}   in the pytest section of pyproject.toml",
+        f"Leave it out of the comparison:  llm_usage_ignore_body = {paths[0]}  in pytest's configuration",
         f'or for one test:  @pytest.mark.llm_cassette(ignore_body=["{paths[0]}"])',
         "or keep pytest-recording's marker, and its match_on:  @pytest.mark.vcr",
     ]

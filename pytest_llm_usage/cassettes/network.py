@@ -105,7 +105,7 @@ class NetworkGuard(AbstractContextManager["NetworkGuard"]):
             f"Not replayed: a connection to {host}{f':{port}' if port else ''}{came_from} bypasses the cassette {self._cassette}\n"
             "Only httpx, httpx2, requests, urllib3, urllib, aiohttp, boto3, httplib2 and tornado are recorded and "
             "replayed; this would have gone live.\n"
-            f"To allow it:  llm_usage_ignore_hosts = {host}   in the pytest section of pyproject.toml"
+            f"To allow it:  llm_usage_ignore_hosts = {host}  in pytest's configuration"
         )
 
 

@@ -181,7 +181,7 @@ def _unpriced(calls: Sequence[Call], screen: Screen) -> list[Line]:
     if more := reasons[shown:]:
         lines.append(Line((f"and for {plural(len(more), 'reason')} more; {_ALL}",)))
     if any(fix for _, fix in reasons[:shown]):
-        lines += screen.wrapped(f"A line of a price file settles it. {NEW_PRICE_FILE}", style="quiet")
+        lines += screen.wrapped(f"A line of a price file settles it. {'  '.join(NEW_PRICE_FILE)}", style="quiet")
     return lines
 
 

@@ -318,8 +318,11 @@ class LLMUsage:
     def _price_unknown(self, unpriced: Sequence[Call], count: int) -> str:
         verb = "has" if len(unpriced) == 1 else "have"
         lines = [f"cost is not known: {len(unpriced)} of {plural(count, 'call')} {verb} no price"]
-        lines += [f"  {call.index + 1}  {call.model}  {call.quote.reason}" for call in unpriced]
-        return "\n".join((*lines, *price_file_lines(call.quote.fix for call in unpriced)))
+        rows = [(str(call.index + 1), call.model, _why_unpriced(call), call.where or "") for call in unpriced]
+        lines += [f"  {line}" for line in columns(rows, "><<<")]
+        way_out = [_COUNT_WHAT_IS_KNOWN] if any(call.is_unknown for call in unpriced) else []
+        fixes = price_file_lines(call.quote.fix for call in unpriced)
+        return "\n".join((*lines, *_how_to_ask(unpriced), *fixes, *way_out))
 
 
 def growth_failures(
@@ -344,7 +347,7 @@ def _why_unknown(call: Call) -> str:
 
 
 #: How to read what is known all the same.
-_COUNT_WHAT_IS_KNOWN = "To count what is known:  llm_usage_missing = warn   in the pytest section of pyproject.toml"
+_COUNT_WHAT_IS_KNOWN = "To count what is known:  llm_usage_missing = warn  in pytest's configuration"
 
 
 def _parts_unknown(unknown: Sequence[Call], count: int) -> str:
@@ -364,9 +367,15 @@ def _usage_unknown(name: str, unknown: Sequence[Call], count: int) -> str:
         for call in unknown
     ]
     lines += [f"  {line}" for line in columns(rows, "><<<<")]
-    if any(call.streamed and call.status == "no_usage" for call in unknown):
-        lines.append(
-            "OpenAI-compatible servers send usage in streams only when asked: ChatOpenAI(..., stream_usage=True)"
-        )
-    lines.append(_COUNT_WHAT_IS_KNOWN)
-    return "\n".join(lines)
+    return "\n".join((*lines, *_how_to_ask(unknown), _COUNT_WHAT_IS_KNOWN))
+
+
+def _why_unpriced(call: Call) -> str:
+    return "; ".join(filter(None, (call.quote.reason, _why_unknown(call) if call.is_unknown else "")))
+
+
+def _how_to_ask(unknown: Iterable[Call]) -> list[str]:
+    """What makes streams report usage, where one has not."""
+    if not any(call.streamed and call.status == "no_usage" for call in unknown):
+        return []
+    return ["OpenAI-compatible servers send usage in streams only when asked:", "  ChatOpenAI(..., stream_usage=True)"]

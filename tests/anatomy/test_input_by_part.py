@@ -91,7 +91,7 @@ def test_a_request_that_cannot_be_read_is_told():
     assert str(unknown.value).splitlines() == [
         "input_by_part is not known: 1 of 2 calls has no request that can be read",
         f"  2  gpt-4o  the request body is not a JSON object{'':2}" + (usage.calls[1].where or ""),
-        "To count what is known:  llm_usage_missing = warn   in the pytest section of pyproject.toml",
+        "To count what is known:  llm_usage_missing = warn  in pytest's configuration",
     ]
 
 

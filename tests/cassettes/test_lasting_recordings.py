@@ -18,7 +18,7 @@ from pytest_llm_usage.cassettes.subject import Subject, canonical_json
 URL = "https://api.provider.test/v1/chat/completions"
 
 
-IN = "in the pytest section of pyproject.toml"
+IN = "in pytest's configuration"
 
 
 def subject(body):
@@ -110,7 +110,7 @@ def test_what_changes_from_run_to_run_is_named_with_what_settles_it(cassette, pa
     lines = miss(cassette, path, provider, was, now)
     assert lines[-4:] == [
         "Changes from run to run: messages[*].content, metadata.at",
-        f"Leave it out of the comparison:  llm_usage_ignore_body = messages[*].content   {IN}",
+        f"Leave it out of the comparison:  llm_usage_ignore_body = messages[*].content  {IN}",
         'or for one test:  @pytest.mark.llm_cassette(ignore_body=["messages[*].content"])',
         "or keep pytest-recording's marker, and its match_on:  @pytest.mark.vcr",
     ]

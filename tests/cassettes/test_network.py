@@ -35,7 +35,7 @@ def test_the_message(guard):
     assert str(refused.value).splitlines() == [
         "Not replayed: a connection to wss.provider.test:443 made by test_network bypasses the cassette tests/c.yaml",
         f"Only {INTERCEPTED} are recorded and replayed; this would have gone live.",
-        "To allow it:  llm_usage_ignore_hosts = wss.provider.test   in the pytest section of pyproject.toml",
+        "To allow it:  llm_usage_ignore_hosts = wss.provider.test  in pytest's configuration",
     ]
 
 

@@ -410,7 +410,8 @@ def test_a_cost_budget_over_a_call_without_a_price_fails(pytester):
         [
             "*LLM budget cannot be verified: $0.00045 and 1 call of unknown price, limit $100 (--max-cost)",
             "*Unpriced: no price is known for acme-1*",
-            '*Add to the file of llm_usage_prices:  "acme-1" = { provider = "acme", input = [?], output = [?] }',
+            "*Add to the file of llm_usage_prices:",
+            '*  "acme-1" = { provider = "acme", input = [?], output = [?] }',
         ]
     )
     pytester.runpytest("--max-tokens=1515").assert_outcomes(passed=1)

@@ -78,8 +78,9 @@ class TestUnpriced:
         result.stdout.fnmatch_lines(
             [
                 "E *PriceUnknownError: cost is not known: 1 of 1 call has no price",
-                "E *1  acme-1  no price is known for acme-1: genai-prices * does not know the provider acme",
-                'E *Add to the file of llm_usage_prices:  "acme-1" = { provider = "acme", input = [?], output = [?] }',
+                "E *1  acme-1  no price is known for acme-1: genai-prices * does not know the provider acme  spending.py:4 in spend",
+                "E *Add to the file of llm_usage_prices:",
+                'E *  "acme-1" = { provider = "acme", input = [?], output = [?] }',
                 "*and 1 unpriced call",
                 "unpriced: no price is known for acme-1: *",
                 '  "acme-1" = { provider = "acme", input = [?], output = [?] }',
@@ -92,11 +93,12 @@ class TestUnpriced:
             test_acme="from spending import spend\n\ndef test_it(llm_usage):\n    spend()\n    llm_usage.cost",
         )
         lines = pytester.runpytest().stdout.lines
-        added = next(line for line in lines if "Add to the file" in line).partition("llm_usage_prices:  ")[2]
-        how = next(line for line in lines if "No such file yet?" in line)
+        start = next(number for number, line in enumerate(lines) if "Add to the file of llm_usage_prices:" in line)
+        added = lines[start + 1].removeprefix("E").strip()
         name, first, setting = re.fullmatch(
-            r"E  +No such file yet\? Create (\S+) with the first line  (.+)  and set  (.+)  in pytest's configuration",
-            how,
+            r"E  +No such file yet\? Create (\S+) with the first line  (.+)\n"
+            r"E  +and set  (.+)  in pytest's configuration",
+            "\n".join(lines[start + 2 : start + 4]),
         ).groups()
         (pytester.path / name).write_text(f"{first}\n{added.replace('?', '1')}\n")
         pytester.makeini(f"[pytest]\n{setting}\n")

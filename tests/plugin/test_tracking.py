@@ -207,12 +207,28 @@ def test_the_refusal_names_the_calls_and_what_to_do(llm_usage):
     with pytest.raises(UsageUnknownError) as refused:
         llm_usage.total_tokens
 
-    first, call, fix, way_out = str(refused.value).splitlines()
+    first, call, asked, fix, way_out = str(refused.value).splitlines()
     assert first == "total_tokens is not known: 1 of 1 call reported no usage"
     assert call.split()[:3] == ["1", "gpt-4o", "stream"]
     assert call.endswith("in test_the_refusal_names_the_calls_and_what_to_do")
-    assert "ChatOpenAI(..., stream_usage=True)" in fix
-    assert way_out == "To count what is known:  llm_usage_missing = warn   in the pytest section of pyproject.toml"
+    assert asked == "OpenAI-compatible servers send usage in streams only when asked:"
+    assert fix == "  ChatOpenAI(..., stream_usage=True)"
+    assert way_out == "To count what is known:  llm_usage_missing = warn  in pytest's configuration"
+
+
+def test_the_refusal_of_a_cost_says_the_same_of_calls_that_told_no_usage(llm_usage):
+    list(FakeStreamingModel(usage=None, model="gpt-4o").stream("one"))
+
+    with pytest.raises(PriceUnknownError) as refused:
+        llm_usage.cost
+
+    first, call, asked, fix, way_out = str(refused.value).splitlines()
+    assert first == "cost is not known: 1 of 1 call has no price"
+    assert call.split()[:6] == ["1", "gpt-4o", "its", "usage", "is", "not"]
+    assert call.endswith("in test_the_refusal_of_a_cost_says_the_same_of_calls_that_told_no_usage")
+    assert asked == "OpenAI-compatible servers send usage in streams only when asked:"
+    assert fix == "  ChatOpenAI(..., stream_usage=True)"
+    assert way_out == "To count what is known:  llm_usage_missing = warn  in pytest's configuration"
 
 
 def test_nothing_of_streams_is_advised_where_none_was_made(llm_usage):
