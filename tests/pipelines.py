@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import warm
 import yaml
 
 #: Answers as the GitHub CLI: the last good run, its artefacts, and where a comment goes.
@@ -60,8 +62,16 @@ class Service:
     def __post_init__(self) -> None:
         commands = self.folder / "bin"
         commands.mkdir(parents=True)
-        # What a job installs is here already.
-        for name, text in (("gh", GH), ("pip", '#!/bin/sh\ntest "$1" = install\n')):
+        # What a job installs is here already, and its interpreters have imported what they need (`warm`).
+        python = f"exec {shlex.join(warm.SERVER.command())}"
+        programs = {
+            "gh": GH,
+            "pip": '#!/bin/sh\ntest "$1" = install\n',
+            "python": f'#!/bin/sh\n{python} "$@"\n',
+            "pytest": f'#!/bin/sh\n{python} -m pytest "$@"\n',
+            "pytest-llm-usage": f"#!/bin/sh\n{python} -c 'import sys; from pytest_llm_usage.cli import main; sys.exit(main())' \"$@\"\n",
+        }
+        for name, text in programs.items():
             (commands / name).write_text(text)
             (commands / name).chmod(0o755)
         path = os.pathsep.join((str(commands), str(Path(sys.executable).parent), os.environ["PATH"]))
