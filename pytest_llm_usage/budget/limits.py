@@ -228,7 +228,7 @@ class Limits(NamedTuple):  # a dataclass of as many fields takes milliseconds of
         return Limits(**merged, model=self.model, origins=origins)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) is not None for name in _LIMITS)
+        return self[: len(_LIMITS)] != _NO_LIMIT
 
     def covers(self, call: "Call") -> bool:
         """Whether a call counts towards these limits."""
@@ -243,7 +243,9 @@ class Limits(NamedTuple):  # a dataclass of as many fields takes milliseconds of
 BUDGET_KINDS: Mapping[str, BudgetKind] = {
     name: hint.__metadata__[0] for name, hint in Limits.__annotations__.items() if hasattr(hint, "__metadata__")
 }
+#: The first fields of `Limits`.
 _LIMITS = (*BUDGET_KINDS, "max_growth")
+_NO_LIMIT = (None,) * len(_LIMITS)
 #: The keywords of the marker.
 LIMIT_KEYWORDS = (*_LIMITS, "model")
 #: What `max_growth` takes: a conversation may grow so, or less.

@@ -134,7 +134,6 @@ class UsageHandler(BaseCallbackHandler):
         else:
             self._callsites[run_id] = user_callsite()
 
-    @_harmless
     def on_chat_model_start(
         self,
         serialized: Any,
@@ -150,17 +149,22 @@ class UsageHandler(BaseCallbackHandler):
         **_: Any,
     ) -> None:
         """A model is about to be called. Raises what the tracker raises to stop it."""
-        # What guards the event, and LangChain's, at least: what handles it, the callback manager, and the model's method.
-        callsite = user_callsite(skip=5) or self._callsites.get(cast("UUID", parent_run_id))
-        fields = partial(start_fields, tags, metadata or {}, invocation_params or {})
-        # The runs of one `generate` share the very object that holds their options.
-        batch = options if batch_size > 1 else None
-        call = self._tracker.start(self, run_id, callsite, fields, batch)
-        self._calls[run_id] = call
-        if is_fake(serialized, invocation_params):
-            self._fakes.add(run_id)
-        self._streaming = None  # the user may give one id to several runs
-        set_current_call(call)
+        try:
+            # LangChain's frames, at least: what handles the event, the callback manager, and the model's method.
+            callsite = user_callsite(skip=4) or self._callsites.get(cast("UUID", parent_run_id))
+            fields = partial(start_fields, tags, metadata or {}, invocation_params or {})
+            # The runs of one `generate` share the very object that holds their options.
+            batch = options if batch_size > 1 else None
+            call = self._tracker.start(self, run_id, callsite, fields, batch)
+            self._calls[run_id] = call
+            if is_fake(serialized, invocation_params):
+                self._fakes.add(run_id)
+            self._streaming = None  # the user may give one id to several runs
+            set_current_call(call)
+        except StoppedInChildError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- as in `_harmless`, without the call that it costs
+            self.note_fault("on_chat_model_start", error)
 
     on_llm_start = on_chat_model_start  # type: ignore[assignment] # the same for completion models
 
@@ -176,17 +180,19 @@ class UsageHandler(BaseCallbackHandler):
 
     on_stream_event = on_llm_new_token  # type: ignore[assignment] # the same in the protocol of `stream_events(version="v3")`
 
-    @_harmless
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
         """A call ended: what LangChain says it used."""
-        call = self._calls.pop(run_id, None)
-        if call is None:
-            return
-        result = copy_of(response)
-        if call.batch is not None and usage_in(result) is None and self._is_part_of_batch(response, call):
-            self._tracker.drop(call)
-        else:
-            self._tracker.end(call, partial(end_fields, result, fake=run_id in self._fakes))
+        try:
+            call = self._calls.pop(run_id, None)
+            if call is None:
+                return
+            result = copy_of(response)
+            if call.batch is not None and usage_in(result) is None and self._is_part_of_batch(response, call):
+                self._tracker.drop(call)
+            else:
+                self._tracker.end(call, partial(end_fields, result, fake=run_id in self._fakes))
+        except Exception as error:  # noqa: BLE001 -- as above
+            self.note_fault("on_llm_end", error)
 
     def _is_part_of_batch(self, response: LLMResult, call: OpenCall) -> bool:
         """Whether the usage of this prompt was told with another's.

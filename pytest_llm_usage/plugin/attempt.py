@@ -1,7 +1,7 @@
 """What an attempt at a test does: it gathers the test's calls, stops what a limit forbids, and fails what must fail.
 
 Most tests call no model. For those an `Attempt` is all there is: its tracker is made when the first call, cassette or
-budget asks for it, and so is the one of the run (`RunScope`).
+budget asks for it, or where the test before has called a model; that of the run (`RunScope`) when a call asks for it.
 """
 
 from __future__ import annotations
@@ -114,6 +114,11 @@ class Attempt:
     def unreported(self) -> tuple[Call, ...]:
         """Its calls, until a report carries them."""
         return self._trackers[0].calls() if self._trackers and not self._is_reported else ()
+
+    @property
+    def has_called(self) -> bool:
+        """Whether it has made calls."""
+        return bool(self._trackers) and bool(self._trackers[0].calls())
 
     @property
     def has_called_in_phase(self) -> bool:
@@ -336,8 +341,11 @@ def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
 
 def begin(item: pytest.Item) -> Attempt:
     """An attempt at a test begins."""
+    before = item.config.stash.get(_ATTEMPT, None)
     attempt = item.config.stash[_ATTEMPT] = Attempt(item, item.stash.get(_EARLIER, ()))
     attempt.open()
+    if before is not None and before.has_called:
+        _ = attempt.tracker  # this one most likely calls a model too, which need not wait for it then
     return attempt
 
 

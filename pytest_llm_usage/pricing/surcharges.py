@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.pricing.rates import Rate
@@ -35,8 +34,7 @@ __all__ = [
 TIER = "service_tier"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surcharge:
+class Surcharge(NamedTuple):
     """A factor on the list price of tokens.
 
     Attributes:
@@ -120,8 +118,7 @@ SURCHARGES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LongContext:
+class LongContext(NamedTuple):
     """What a seller takes for a request with a long input, where genai-prices has one price for all of its requests.
 
     Attributes:
@@ -217,8 +214,7 @@ def _holds_in(region: str, seller: str, model: str) -> bool:
     return same is not None and re.match(same, model) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnPrice:
+class OwnPrice(NamedTuple):
     """Prices of single kinds that a seller publishes and genai-prices leaves out, or has otherwise.
 
     Attributes:

@@ -54,9 +54,7 @@ def _frame_of(thread_id: int) -> FrameType | None:
 
 
 def _function(code: CodeType) -> str:
-    """The name of a function; of a comprehension, a generator expression or a lambda that of the function it stands in."""
-    if not code.co_name.startswith("<"):
-        return code.co_name
+    """The name of the function that a comprehension, a generator expression or a lambda stands in."""
     named = [part for part in code.co_qualname.split(".") if not part.startswith("<")]
     return named[-1] if named else code.co_name
 
@@ -73,7 +71,8 @@ def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | 
     while frame is not None:
         code = frame.f_code
         if _is_users(code.co_filename):
-            return code.co_filename, frame.f_lineno, _function(code)
+            name = code.co_name
+            return code.co_filename, frame.f_lineno, _function(code) if name.startswith("<") else name
         if _PYTEST in code.co_filename:
             return None  # what started pytest made no call
         frame = frame.f_back

@@ -134,9 +134,8 @@ def read_fields(fields: CallFields) -> Mapping[str, Any]:
 _current_call: ContextVar[OpenCall | None] = ContextVar("llm_usage_call", default=None)
 
 
-def set_current_call(call: OpenCall) -> None:
-    """Says that requests made in this context are made for `call`."""
-    _current_call.set(call)
+#: Says that requests made in this context are made for a call.
+set_current_call = _current_call.set
 
 
 def current_call(owner: object) -> OpenCall | None:

@@ -92,6 +92,7 @@ class Tracker:
         self.cassettes: set[Path] = set()
         self._phase = phase
         self._stop = stop
+        self._is_limited = stop is not None and (bool(limits) or session is not None)
         self._session = session
         self._stop_live = stop_live
         self._prices = prices
@@ -154,7 +155,8 @@ class Tracker:
             batch: An object that the calls of one batch share.
         """
         self._reporter = reporter
-        call = OpenCall(self, run_id, self._phase, self._callsite(callsite), self._sections.here(), fields, batch)
+        callsite = callsite or self._callsite()
+        call = OpenCall(self, run_id, self._phase, callsite, self._sections.here(), fields, batch)
         if not self._is_limited:
             self._opened.append(call)
         else:
@@ -165,11 +167,9 @@ class Tracker:
         self._state = object()
         return call
 
-    def _callsite(self, callsite: Callsite | None) -> Callsite | None:
-        if callsite is None and threading.get_ident() != self._thread_id:
-            # A thread of a library's: the test waits for it, at the line that started it.
-            return user_callsite(self._thread_id)
-        return callsite
+    def _callsite(self) -> Callsite | None:
+        """Where the test waits for a thread of a library's: at the line that started it."""
+        return None if threading.get_ident() == self._thread_id else user_callsite(self._thread_id)
 
     def end(self, call: OpenCall, fields: CallFields) -> None:
         """Notes how a call ended; only its first end counts."""
@@ -187,7 +187,7 @@ class Tracker:
 
     def request(self, call: OpenCall | None) -> Request:
         """What a request to a model belongs to that is made now, while `call` is under way in its context."""
-        return Request(self, call, self._phase, self._callsite(user_callsite()), self._sections.here())
+        return Request(self, call, self._phase, user_callsite() or self._callsite(), self._sections.here())
 
     def check(self, request: Request, asked_model: Callable[[], str | None]) -> None:
         """Stops a request that is about to be sent where a limit forbids it; one that its LangChain call waits for goes on.
@@ -360,10 +360,6 @@ class Tracker:
         texts = [failure_text(found, calls, self._stopped)] if found else []
         texts += growth_failures(self.limits, calls, self.prompt_of)
         return "\n\n".join(texts) or None
-
-    @property
-    def _is_limited(self) -> bool:
-        return self._stop is not None and (bool(self.limits) or self._session is not None)
 
     def _stop_beyond_limits(self, callsite: Callsite | None, model: str | None, *, spent_only: bool = False) -> None:
         if self._stop is None:
