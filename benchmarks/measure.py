@@ -99,11 +99,14 @@ def duration(seconds: float) -> str:
 def alternate(
     sides: Mapping[str, Callable[[], Seconds]], rounds: int, figure: Callable[[list[float]], float] = median
 ) -> dict[str, dict[str, float]]:
-    """Each side `rounds` times in turn, after a first round that is thrown away; the figure by side and by measurement."""
+    """Each side `rounds` times in turn, after a first round that is thrown away; the figure by side and by measurement.
+
+    Every second round begins with the last side, so that none always comes behind the same other.
+    """
     runs: dict[str, list[Seconds]] = {side: [] for side in sides}
     for number in range(rounds + 1):
-        for side, run in sides.items():
-            measured = run()
+        for side in list(sides)[:: -1 if number % 2 else 1]:
+            measured = sides[side]()
             if number:
                 runs[side].append(measured)
     return {
