@@ -3,7 +3,8 @@
 
 * The wheel is built from the sdist, and holds every file of the package.
 * Built again elsewhere, from copies with other dates, both files have the same bytes.
-* Its description links to nothing beside it, for a package index shows the description alone.
+* Its description links to nothing beside it, for a package index shows the description alone. Built by a workflow, it has the
+  addresses of that workflow's repository.
 * In an environment of its own, what a newcomer types passes against the wheel, line by line: README, the tutorial, the first
   page of the documentation, and the first day with a project of one's own. So do the type checks of users' code.
 
@@ -23,6 +24,7 @@ import tomllib
 import zipfile
 from collections.abc import Mapping
 from email import message_from_string
+from email.message import Message
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -80,11 +82,23 @@ def check_contents(wheel: Path) -> None:
         sys.exit(f"{wheel.name}: has no py.typed")
 
 
-def check_description(wheel: Path) -> None:
-    """Ends the script where the description has a link that a package index cannot follow, or lacks README's text."""
+def metadata_of(wheel: Path) -> Message:
+    """What a wheel says of itself."""
     with zipfile.ZipFile(wheel) as file:
         (name,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
-        description = message_from_string(file.read(name).decode()).get_payload()
+        return message_from_string(file.read(name).decode())
+
+
+def check_urls(wheel: Path) -> None:
+    """Ends the script where the wheel does not lead to the repository of the workflow that builds it (`project_urls.py`)."""
+    urls = metadata_of(wheel).get_all("Project-URL", [])
+    if bool(urls) != bool(os.environ.get("GITHUB_REPOSITORY")):
+        sys.exit(f"{wheel.name}: its project's URLs are {urls}, built for {os.environ.get('GITHUB_REPOSITORY')}")
+
+
+def check_description(wheel: Path) -> None:
+    """Ends the script where the description has a link that a package index cannot follow, or lacks README's text."""
+    description = metadata_of(wheel).get_payload()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     if not isinstance(description, str) or re.findall("^#.*$", description, re.MULTILINE) != re.findall(
         "^#.*$", readme, re.MULTILINE
@@ -159,6 +173,7 @@ def main() -> None:
         run(sys.executable, "-m", "check_wheel_contents", wheel)
         check_contents(wheel)
         check_description(wheel)
+        check_urls(wheel)
         try_out(wheel, folder / "environment")
         bill = bill_of_materials(wheel, folder / "wheel-alone")
         for target, files in ((wanted.dist, first), (wanted.sbom, [bill])):

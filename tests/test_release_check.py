@@ -1,7 +1,9 @@
 """What is checked before a tag is released, and that the changelog names what is there."""
 
+import importlib
 import re
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,39 @@ CITATION = "version: 1.2.3\ndate-released: 2026-11-24\n"
 
 def test_a_version_that_is_written_down_can_be_released():
     assert faults("v1.2.3", PYPROJECT, RELEASED, CITATION) == []
+
+
+@pytest.fixture
+def project_urls(monkeypatch):
+    """The builder's hook, without the builder."""
+    interface = types.ModuleType("hatchling.metadata.plugin.interface")
+    interface.MetadataHookInterface = object
+    for name in ("hatchling", "hatchling.metadata", "hatchling.metadata.plugin", interface.__name__):
+        monkeypatch.setitem(sys.modules, name, interface)
+    monkeypatch.delitem(sys.modules, "project_urls", raising=False)
+    return importlib.import_module("project_urls")
+
+
+def test_a_release_leads_to_the_repository_of_its_workflow(project_urls, monkeypatch):
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://git.example")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "birds/pytest-llm-usage")
+    metadata = {}
+    project_urls.ProjectUrls().update(metadata)
+
+    home = "https://git.example/birds/pytest-llm-usage"
+    assert metadata["urls"]["Repository"] == home
+    assert metadata["urls"]["Issues"] == f"{home}/issues"
+    files = [url.removeprefix(f"{home}/blob/HEAD/") for url in metadata["urls"].values() if "/blob/" in url]
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    assert len(files) == 3
+
+
+def test_what_is_built_elsewhere_has_no_addresses(project_urls, monkeypatch):
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    metadata = {}
+    project_urls.ProjectUrls().update(metadata)
+
+    assert metadata == {"urls": {}}
 
 
 @pytest.mark.parametrize(
