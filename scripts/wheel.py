@@ -114,7 +114,7 @@ def try_out(wheel: Path, folder: Path) -> None:
     run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, folder)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     install = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--system-certs", "--python", python)
-    run(*install, wheel, *BESIDE, cwd=ROOT)
+    run(*install, f"{wheel}[estimate]", *BESIDE, cwd=ROOT)
     run(
         python,
         "-P",
