@@ -38,7 +38,16 @@ def test_names_are_read_in_snake_case(name):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("apiKey", "always"), ("password", "password"), ("token", "token"), ("page_token", "never"), ("text", "never")],
+    [
+        *(
+            ("apiKey", "always"),
+            ("password", "password"),
+            ("token", "token"),
+            ("page_token", "never"),
+            ("text", "never"),
+        ),
+        *((name, "password") for name in ("dbPassword", "user.passwd", "X-Pass-Phrase", "secret", "PWD")),
+    ],
 )
 def test_fields_of_bodies(name, kind):
     assert field_kind(name) == kind
@@ -207,6 +216,7 @@ NO_SECRETS = (
         "llama3.1-8b",
         "qwen2.5:7b",
         "model-v2",
+        "open-sesame-now",
         "conversation-1",
         "your-key-here",
         "fake-key-for-example-code",
@@ -225,7 +235,7 @@ def test_words_in_the_place_of_a_key_are_not_remembered(value):
 
 
 @pytest.mark.parametrize(
-    "value", ["pa55w0rd-1", "a8Zk2_p9Qw", "aBcDeFgH", "12345678-1", "correct horse battery", "hunter2-swordfish"]
+    "value", ["pa55w0rd-1", "a8Zk2_p9Qw", "aBcDeFgH", "12345678-1", "correct horse battery", "open-sesame-open"]
 )
 def test_a_short_key_and_a_long_passphrase_are_remembered(value):
     recognised.remember([value])
@@ -234,7 +244,7 @@ def test_a_short_key_and_a_long_passphrase_are_remembered(value):
 
 
 def test_what_is_taken_out_of_all_recordings_is_certain():
-    random, passphrase = RANDOM, "hunter2-swordfish"
+    random, passphrase = RANDOM, "open-sesame-open"
     recognised.remember(["pa55w0rd-1", random, passphrase])
 
     assert recognised.remembered_for_sure() == [random, passphrase]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus, urlsplit
 
 from pytest_llm_usage.credentials.names import is_credential_name, is_credential_variable
-from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
+from pytest_llm_usage.credentials.placeholders import is_placeholder
 
 __all__ = [
     "LONG_RUN",
@@ -121,7 +121,6 @@ def is_worth_guarding(value: str) -> bool:
         and not _PATH.match(value)
         and not value.isdigit()
         and not (value.isalpha() and value.islower() and len(value) < _LONGEST_WORD)
-        and value not in (REDACTED, "None", "undefined")
         and not is_placeholder(value)
     )
 

@@ -101,6 +101,14 @@ def test_a_request_without_context_belongs_to_a_call_of_its_model_that_was_under
     assert pair(calls, [candidate("answer", at=2.0)]) == [("under way", "answer")]
 
 
+@pytest.mark.parametrize(("at", "belongs"), [(0.9, False), (1.0, True), (3.0, True), (3.1, False)])
+def test_a_call_is_under_way_from_its_first_moment_to_its_last(at, belongs):
+    """A clock that ticks slowly gives a call and its request one moment."""
+    call = candidate("call", at=1.0, until=3.0)
+
+    assert pair([call], [candidate("answer", at=at)]) == ([("call", "answer")] if belongs else [])
+
+
 def test_parallel_calls_without_context_are_told_by_usage_then_by_order():
     calls = [candidate(number, usage=usage, at=0.0, until=9.0) for number, usage in enumerate([USAGE, None, OTHER])]
     responses = [candidate(usage, usage=usage, at=1.0) for usage in (OTHER, TokenUsage.from_counts(1, 1), USAGE)]
@@ -190,6 +198,18 @@ def test_a_difference_names_each_count_with_both_numbers():
     assert difference(langchain, wire) == "input 0 against 1,049, total 29 against 1,078, cache_read 0 against 1,024"
 
 
+@pytest.mark.parametrize("details", ["input_token_details", "output_token_details"])
+def test_a_count_that_one_side_lacks_is_zero_of_it(details):
+    """Of one token too; a zero that the other side states is no difference."""
+    lacking = TokenUsage.from_counts(100, 100, **{details: {"audio": 7}})
+    of_one = TokenUsage.from_counts(100, 100, **{details: {"audio": 7, "kind": 1}})
+    of_none = TokenUsage.from_counts(100, 100, **{details: {"audio": 7, "kind": 0}})
+
+    assert difference(lacking, of_one) == difference(of_none, of_one) == "kind 0 against 1"
+    assert difference(of_one, lacking) == difference(of_one, of_none) == "kind 1 against 0"
+    assert difference(lacking, of_none) == difference(of_none, lacking) == ""
+
+
 # -- one call of two -------------------------------------------------------------------------------------------
 
 WIRE = WireCall(
@@ -217,6 +237,14 @@ def test_the_wires_numbers_count():
 def test_the_model_is_langchains_where_it_names_one():
     assert joined({"model": "named"}, WIRE)["model"] == "named"
     assert joined({"model": "unknown"}, WIRE)["model"] == joined({}, WIRE)["model"] == MODEL
+
+
+@pytest.mark.parametrize("name", ["requested_model", "response_id"])
+def test_the_response_says_what_was_asked_for_and_its_id_and_langchain_where_it_does_not(name):
+    assert joined({name: "LangChain's"}, WIRE)[name] == getattr(WIRE, name)
+    assert joined({}, WIRE)[name] == getattr(WIRE, name)
+    assert joined({name: "LangChain's"}, replace(WIRE, **{name: None}))[name] == "LangChain's"
+    assert joined({}, replace(WIRE, **{name: None}))[name] is None
 
 
 @pytest.mark.parametrize("choices", [2, 3])
