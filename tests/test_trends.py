@@ -15,11 +15,13 @@ from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.cli import main
 from pytest_llm_usage.errors import ReportError, RunFileError
 from pytest_llm_usage.ledger import Call, Ledger
+from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.data import rendered, run_data
 from pytest_llm_usage.report.export import export
 from pytest_llm_usage.report.history import add_run, past_runs, read_trend
 from pytest_llm_usage.report.run import Run, TestRecord
 from pytest_llm_usage.report.trend import trend_section
+from pytest_llm_usage.report.what_if import what_if_lines
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -229,6 +231,16 @@ def test_what_if_prices_the_same_counts_on_another_model(tmp_path, capsys):
     assert "Another model counts the same text differently" in out
     assert main(["compare", str(tmp_path / "run.json"), "--as=nobody-sells-this"]) == 2
     assert "--as=nobody-sells-this: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_what_if_keeps_to_the_width(columns):
+    data = run(test=f"tests/test_a.py::test_{'with_a_long_name_' * 5}[{'x' * 9}]")
+
+    lines = what_if_lines(data, "gpt-4.1", None, PriceBook(), 1_780_000_000, columns)
+
+    assert max(map(len, lines)) <= columns
+    assert " ".join(" ".join(lines).split()).endswith("at another length: this is a first guess.")
 
 
 def test_the_command_runs_as_a_module():

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from pytest_llm_usage.budget.amounts import parse_count
 from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cli import recordings
 from pytest_llm_usage.cli.exports import export_runs, what_if
-from pytest_llm_usage.cli.output import FAILED, OK, UNUSABLE, say
+from pytest_llm_usage.cli.output import FAILED, OK, UNUSABLE, say, screen_columns
 from pytest_llm_usage.cli.pages import add_page_options, check_page_options, page_extras
 from pytest_llm_usage.cli.trends import LAST, blame, history
 from pytest_llm_usage.compare import parse_gates
@@ -248,7 +247,7 @@ def _why(options: argparse.Namespace) -> int:
         tests = [test for test in tests[:-1] if options.test in test.nodeid]
     if not tests:
         raise RunFileError(f"{options.run_file}: no test is called {options.test!r}")
-    lines = why_lines(tests)
+    lines = why_lines(tests, screen_columns())
     for line in lines or ["no model was called"]:
         print(inert(line))
     if lines and not any(call.input_by_part for test in tests for call in test.calls):
@@ -327,8 +326,7 @@ def _compare(options: argparse.Namespace) -> int:
         floor_tokens=options.floor,
     )
     if STDOUT not in _wanted(options).values():
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
-        print("\n".join(map(inert, comparison_lines(comparison, columns))))
+        print("\n".join(map(inert, comparison_lines(comparison, screen_columns()))))
     _write_reports(options, comparison.head[-1], comparison)
     return FAILED if comparison.failed else OK
 

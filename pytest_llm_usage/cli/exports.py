@@ -8,7 +8,7 @@ import argparse
 from datetime import UTC, datetime
 
 from pytest_llm_usage.atomic import replace_file
-from pytest_llm_usage.cli.output import OK
+from pytest_llm_usage.cli.output import OK, screen_columns
 from pytest_llm_usage.errors import ReportError
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.data import read_run, read_runs
@@ -26,7 +26,12 @@ def what_if(options: argparse.Namespace) -> int:
         options.error("--as takes one run")
     book = PriceBook() if options.prices is None else PriceBook.from_sources(options.prices)
     lines = what_if_lines(
-        read_run(options.runs[0]), options.as_model, options.provider, book, datetime.now(UTC).timestamp()
+        read_run(options.runs[0]),
+        options.as_model,
+        options.provider,
+        book,
+        datetime.now(UTC).timestamp(),
+        screen_columns(),
     )
     print("\n".join(lines))
     return OK

@@ -2,13 +2,23 @@
 
 # ruff: noqa: T201 -- a command prints
 
+import shutil
 import sys
 
 from pytest_llm_usage.text import inert
 
-__all__ = ["FAILED", "OK", "UNUSABLE", "say"]
+__all__ = ["FAILED", "OK", "UNUSABLE", "say", "screen_columns"]
 
 OK, FAILED, UNUSABLE = 0, 1, 2
+
+
+#: Narrower terminals wrap what is made for this width.
+_NARROWEST = 60
+
+
+def screen_columns() -> int:
+    """How wide tables and sentences may be: as the terminal is, and 80 where the output goes elsewhere."""
+    return max(_NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 80
 
 
 def say(text: str) -> None:

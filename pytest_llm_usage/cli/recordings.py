@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_llm_usage.cassettes import inventory
 from pytest_llm_usage.cassettes.redaction import Redaction
 from pytest_llm_usage.cassettes.secret_scan import Finding
-from pytest_llm_usage.cli.output import FAILED, OK, UNUSABLE, say
+from pytest_llm_usage.cli.output import FAILED, OK, UNUSABLE, say, screen_columns
 from pytest_llm_usage.errors import CassetteError
 from pytest_llm_usage.text import columns, inert, plural, shortened, shown_path, width, wrapped
 
@@ -24,6 +24,8 @@ _MOST_MODEL_COLUMNS = 24
 
 def list_(options: argparse.Namespace) -> int:
     """Prints what each cassette holds."""
+    columns_most = screen_columns()
+    model_columns = _MOST_MODEL_COLUMNS if columns_most >= _COLUMNS else _MOST_MODEL_COLUMNS // 2
     summaries = [inventory.summarize(path) for path in _cassettes(options)]
     found = [summary for summary in summaries if not summary.problem]
     rows = [("cassette", "requests", "calls", "recorded", "models")]
@@ -33,8 +35,7 @@ def list_(options: argparse.Namespace) -> int:
             f"{summary.interactions:,}",
             f"{summary.model_calls:,}",
             summary.recorded_from.date().isoformat() if summary.recorded_from else "?",
-            shortened(summary.models[0], _MOST_MODEL_COLUMNS)
-            + f" +{len(summary.models) - 1}" * (len(summary.models) > 1)
+            shortened(summary.models[0], model_columns) + f" +{len(summary.models) - 1}" * (len(summary.models) > 1)
             if summary.models
             else "-",
         )
@@ -43,13 +44,13 @@ def list_(options: argparse.Namespace) -> int:
     requests, calls = (sum(map(attrgetter(name), found)) for name in ("interactions", "model_calls"))
     rows.append((plural(len(found), "cassette"), f"{requests:,}", f"{calls:,}", "", ""))
     others = sum(2 + max(map(width, column)) for column in list(zip(*rows, strict=True))[1:])
-    head, *lines, total = columns(((shortened(row[0], _COLUMNS - others), *row[1:]) for row in rows), "<>><<")
+    head, *lines, total = columns(((shortened(row[0], columns_most - others), *row[1:]) for row in rows), "<>><<")
     print(head)
     folder = None
     for summary, line in zip(found, lines, strict=True):
         if summary.path.parent != folder:
             folder = summary.path.parent
-            print(shortened(f"{shown_path(folder)}/", _COLUMNS))
+            print(shortened(f"{shown_path(folder)}/", columns_most))
         print(line)
     print(total)
     problems = [summary.problem for summary in summaries if summary.problem]

@@ -10,12 +10,14 @@ from typing import Any
 from pytest_llm_usage.cassettes.rerecording import Amount
 from pytest_llm_usage.money import EXACT, total
 from pytest_llm_usage.plugin.session_budget import PlannedSpending
-from pytest_llm_usage.text import columns, plural, told_apart, usd
+from pytest_llm_usage.text import columns, plural, told_apart, usd, width
 
 __all__ = ["outcome_line", "plan_lines", "planned_spending"]
 
 _MOST_ROWS = 20
 _LONGEST_NAME = 40
+_READABLE_NAME = 20
+_SHORTEST_NAME = 12
 _NARROWEST = 40
 #: A range is rounded outwards, so that what is spent stays inside of it.
 _SMALLEST_USD = Decimal("0.00001")
@@ -38,12 +40,12 @@ def _sums(plans: Iterable[Mapping[str, Any]], place: int) -> tuple[Amount, bool]
     return amount, is_known
 
 
-def plan_lines(plans: Mapping[str, Mapping[str, Any]], width: int = 80) -> list[str]:
+def plan_lines(plans: Mapping[str, Mapping[str, Any]], columns_most: int = 80) -> list[str]:
     """The plan in words.
 
     Args:
         plans: By test, what `Rerecording.to_dict` gives.
-        width: Columns of the terminal.
+        columns_most: How wide the terminal is.
     """
     rows = [
         (test, model, row)
@@ -51,24 +53,44 @@ def plan_lines(plans: Mapping[str, Mapping[str, Any]], width: int = 80) -> list[
         for model, row in (plan["models"] or {"": [0, None, None]}).items()
     ]
     hidden = rows[_MOST_ROWS:]
-    cells = [("test", "model", "calls", "USD", "from", "to")]
-    names = told_apart([test for test, _, _ in rows[:_MOST_ROWS]], _LONGEST_NAME)
-    for name, (test, model, row) in zip(names, rows, strict=False):
-        cells.append((name, model or "?", *_cells(row, is_known=plans[test]["is_known"])))
+    cells: list[tuple[str, ...]] = [("test", "model", "calls", "USD", "from", "to")]
+    for test, model, row in rows[:_MOST_ROWS]:
+        cells.append((test, model or "?", *_cells(row, is_known=plans[test]["is_known"])))
     models = sorted({model for _, model, _ in rows if model})
     for model in models if len(models) > 1 else ():
         of_model = [{"is_known": True, "models": {model: row}} for _, name, row in rows if name == model]
         cells.append(("all of", model, *_total(of_model)))
     cells.append(("all", "", *_total([*plans.values()])))
-    lines = columns(cells, "<<>>>>")
+    alone = models[0] if len(models) == 1 and all(model for _, model, _ in rows) else ""
+    if alone:
+        # Said once, it leaves the tests their names.
+        cells = [(test, "", *numbers) for test, _, *numbers in cells]
+    lines = columns(_fitting(cells, columns_most), "<<>>>>" if not alone else "<>>>>")
     if hidden:
         lines.insert(1 + _MOST_ROWS, f"and {plural(len(hidden), 'row')} more")
     new = [test for test, plan in plans.items() if not plan["is_known"]]
     notes = [*_HOW]
     if new:
         notes.append(f"?: not known, because requests are new: {', '.join(new[:3])}{' …' if len(new) > 3 else ''}")
-    told = [line for note in notes for line in textwrap.wrap(note, max(width, _NARROWEST), subsequent_indent="  ")]
-    return [f"Plan: recording {plural(len(plans), 'stale test')} again", "", *lines, "", *told]
+    told = [
+        line for note in notes for line in textwrap.wrap(note, max(columns_most, _NARROWEST), subsequent_indent="  ")
+    ]
+    title = f"Plan: recording {plural(len(plans), 'stale test')} again{f', with {alone}' if alone else ''}"
+    return [title, "", *lines, "", *told]
+
+
+def _fitting(rows: Sequence[tuple[str, ...]], columns_most: int) -> list[tuple[str, ...]]:
+    """The rows with tests and models cut to what the numbers leave of the width; without a column that is empty."""
+    test, model, *numbers = (max(map(width, column)) for column in zip(*rows, strict=True))
+    room = columns_most - sum(2 + number for number in numbers)
+    if not model:
+        names = told_apart([row[0] for row in rows], max(_SHORTEST_NAME, room))
+        return [(name, *row[2:]) for name, row in zip(names, rows, strict=True)]
+    room -= 2
+    for_test = max(_SHORTEST_NAME, min(test, _LONGEST_NAME, max(room - model, min(_READABLE_NAME, room // 2))))
+    for_model = max(_SHORTEST_NAME, min(model, room - for_test))
+    names, models = (told_apart([row[i] for row in rows], most) for i, most in ((0, for_test), (1, for_model)))
+    return [(name, model, *row[2:]) for name, model, row in zip(names, models, rows, strict=True)]
 
 
 def outcome_line(plans: Mapping[str, Mapping[str, Any]], sent: Mapping[str, Sequence[Sequence[Any]]]) -> str:
@@ -114,7 +136,7 @@ def _total(plans: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, str]:
     calls = sum(row[0] for plan in plans for row in plan["models"].values())
     if not is_known and not amount.most:
         return str(calls or "?"), "not known", "", ""
-    at_least = "" if is_known else "at least "
+    at_least = "" if is_known else ">="
     return f"{calls:,}", f"{at_least}{usd(amount.likely)}", _from(amount), _to(amount) if is_known else "?"
 
 

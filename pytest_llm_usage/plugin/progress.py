@@ -60,12 +60,13 @@ class SpendingSoFar:
 
     @property
     def text(self) -> str:
-        """Tokens and USD; what is not known is told as that."""
+        """Tokens and USD; at least as much where a part is not known."""
         rows = [row for of_test in self._sent.values() for row in of_test.values()]
-        counts, costs = [row[0] for row in rows], [row[1] for row in rows]
-        count = None if None in counts else sum(counts)
-        cost = None if None in costs else total(map(Decimal, costs))
-        return f"{tokens(count)} tokens {'' if cost is None else '$'}{usd(cost)}"
+        counts = [row[0] for row in rows if row[0] is not None]
+        costs = [Decimal(row[1]) for row in rows if row[1] is not None]
+        count = f"{'' if len(counts) == len(rows) else '>='}{tokens(sum(counts))}" if counts else "?"
+        cost = f"{'' if len(costs) == len(rows) else '>='}${usd(total(costs))}" if costs else usd(None)
+        return f"{count} tokens {cost}"
 
     def _attach(self) -> None:
         # Private, and the only way into that column; read in pytest 8.2 and 9.2. Without it, pytest's line is as it is.

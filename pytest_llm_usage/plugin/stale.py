@@ -13,8 +13,9 @@ __all__ = ["NOTES", "StaleTests", "attach_notes", "note"]
 
 #: Kept with a test: what is to be said of its cassette at the end of the run, as plain data.
 NOTES: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
-#: More tests than this are named by their files: what is not stale is only replayed.
+#: More tests, or longer names, are named by their files: what is not stale is only replayed.
 _MAX_NAMED = 12
+_LONGEST_TYPED = 320
 
 
 def note(item: pytest.Item, kind: str, value: Any) -> None:
@@ -59,18 +60,18 @@ class StaleTests:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the plan, what was recorded, and what is still stale."""
+        # The failure of a single one ends in its command already.
+        if self.plans or self._is_plan or self._recorded or len(self._stale) > 1 or (self._stale and self.unrecorded):
+            terminalreporter.write_sep("=", "LLM recordings")
         if self.plans:
             from pytest_llm_usage.plugin.plan import outcome_line, plan_lines  # noqa: PLC0415 -- only where it is asked for
 
-            terminalreporter.ensure_newline()
             for line in plan_lines(self.plans, terminalreporter.config.get_terminal_writer().fullwidth):
                 terminalreporter.write_line(line)
             terminalreporter.write_line("")
         elif self._is_plan:
-            terminalreporter.ensure_newline()
             terminalreporter.write_line("Plan: every recording matches; there is nothing to record again")
         if self._recorded:
-            terminalreporter.ensure_newline()
             terminalreporter.write_line(
                 f"Recorded again: {plural(len(self._recorded), 'test')} (--llm-usage-record=stale)"
             )
@@ -81,18 +82,16 @@ class StaleTests:
         if self._stale and (self._is_plan or self.unrecorded):
             terminalreporter.write_line("Nothing was sent. Record them:")
             self._write_command(terminalreporter)
-        # The failure of a single one ends in its command already.
         elif len(self._stale) > 1:
-            terminalreporter.ensure_newline()
             terminalreporter.write_line(f"Stale recordings: {plural(len(self._stale), 'test')}. Record them again:")
             self._write_command(terminalreporter)
 
     def _write_command(self, terminalreporter: pytest.TerminalReporter) -> None:
-        terminalreporter.write_line(f"  pytest {' '.join(_typed(list(self._stale)))} --llm-usage-record=stale")
+        terminalreporter.write_line(f"  pytest {_typed(list(self._stale))} --llm-usage-record=stale")
 
 
-def _typed(names: list[str]) -> list[str]:
-    if len(names) <= _MAX_NAMED:
-        return names
+def _typed(names: list[str]) -> str:
+    if len(names) <= _MAX_NAMED and len(typed := " ".join(names)) <= _LONGEST_TYPED:
+        return typed
     files = dict.fromkeys(name.partition("::")[0].lstrip("\"'") for name in names)
-    return [f'"{file}"' for file in files]
+    return " ".join(f'"{file}"' for file in files)

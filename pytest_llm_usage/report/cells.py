@@ -81,7 +81,8 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
         yield f"and {plural(len(fake), 'call')} of fake models, not counted"
     if live:
         cost = usage_cells(live)[5]
-        amount = {"?": "an unknown amount", "unpriced": "an unknown amount"}.get(cost, f"${cost}")
+        sign = cost[: len(cost) - len(cost.lstrip("<>=~"))]
+        amount = "an unknown amount" if cost in ("?", "unpriced") else f"{sign}${cost.removeprefix(sign)}"
         yield f"spent in this run: {amount} in {plural(len(live), 'live call')}"
     # Agreement within what a provider rounds to is nothing to note.
     checked = [(call.quote.cost_usd, call.quote.book_usd) for call in calls if call.quote.notes]

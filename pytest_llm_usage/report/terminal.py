@@ -96,7 +96,10 @@ def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) 
     if detail in ("tests", "calls"):
         lines += [Line(), *_tests(run.records, screen, with_calls=detail == "calls")]
     if detail == "why":
-        lines += [Line(), *(line for text in why_lines(_explained(run)) for line in screen.wrapped(text))]
+        lines += [
+            Line(),
+            *_lines(shortened(text, screen.width) for text in why_lines(_explained(run), screen.text_width)),
+        ]
     lines += _budgets(run.records, screen)
     lines += _idle_limits(run.records, screen)
     if audit:
@@ -210,7 +213,8 @@ def _tests(records: Sequence[TestRecord], screen: Screen, *, with_calls: bool) -
     for test, line in zip(records, lines, strict=True):
         detailed.append(line)
         if with_calls:
-            detailed += _lines(call_lines(test.ledger.calls, mark=None, columns_most=screen.width))
+            calls = call_lines(test.ledger.calls, mark=None, columns_most=screen.width - 2)
+            detailed += _lines(f"  {line}" for line in calls)
     if left:
         detailed.append(Line((Styled(f"and {plural(len(left), 'test')} more with fewer tokens; {_ALL}", "quiet"),)))
     return detailed

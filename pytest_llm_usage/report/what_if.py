@@ -11,15 +11,19 @@ from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.ledger import Call, Quotes
 from pytest_llm_usage.money import total
 from pytest_llm_usage.report.data import RunData, calls_in
-from pytest_llm_usage.text import columns, percent, plural, told_apart, usd
+from pytest_llm_usage.text import columns, percent, plural, told_apart, usd, width, wrapped
 
 __all__ = ["what_if_lines"]
 
 _MOST_ROWS = 20
-_LONGEST_NAME = 44
+_SHORTEST_NAME = 12
+#: What the numbers do not say.
+_GUESS = "Another model counts the same text differently and answers at another length: this is a first guess."
 
 
-def what_if_lines(data: RunData, model: str, provider: str | None, prices: Quotes, at: float) -> list[str]:
+def what_if_lines(
+    data: RunData, model: str, provider: str | None, prices: Quotes, at: float, columns_most: int
+) -> list[str]:
     """A table of the tests, those that would cost most first, and what the numbers do not say.
 
     Args:
@@ -28,6 +32,7 @@ def what_if_lines(data: RunData, model: str, provider: str | None, prices: Quote
         provider: Who sells it; None for the provider that each call had.
         prices: Who knows its price.
         at: The day of the price, in seconds since the epoch.
+        columns_most: How long a line may be.
 
     Raises:
         ConfigurationError: No price is known for the model.
@@ -42,8 +47,9 @@ def what_if_lines(data: RunData, model: str, provider: str | None, prices: Quote
     rows.sort(key=lambda row: -(row[2] or 0))
     now, other = (_total([row[i] for row in rows]) for i in (1, 2))
     cells = [("now", "then", ""), *((usd(row[1]), usd(row[2]), _by(row[1], row[2])) for row in rows[:_MOST_ROWS])]
-    names = ["test", *told_apart([row[0] for row in rows[:_MOST_ROWS]], _LONGEST_NAME)]
     cells.append((usd(now), usd(other), _by(now, other)))
+    room = columns_most - sum(2 + max(map(width, column)) for column in zip(*cells, strict=True))
+    names = ["test", *told_apart([row[0] for row in rows[:_MOST_ROWS]], max(room, _SHORTEST_NAME))]
     lines = columns([(name, *row) for name, row in zip([*names, "all"], cells, strict=True)], "<>>>")
     if len(rows) > _MOST_ROWS:
         lines.insert(-1, f"and {plural(len(rows) - _MOST_ROWS, 'test')} more")
@@ -52,7 +58,7 @@ def what_if_lines(data: RunData, model: str, provider: str | None, prices: Quote
         "",
         *lines,
         "",
-        "Another model counts the same text differently and answers at another length: this is a first guess.",
+        *wrapped(_GUESS, columns_most),
     ]
 
 

@@ -5,9 +5,11 @@ The costs of parts are shares of what the input cost, so they are estimates, as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from textwrap import wrap
 
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT, total
@@ -29,12 +31,16 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "user": ("send the user's messages", "shorten the prompt"),
     "images": ("send images", "send fewer or smaller images"),
     "files": ("send files", "send only the pages that are needed"),
-    "other": ("send response formats and what the provider adds", "ask for a smaller response format"),
+    "other": (
+        "send response formats and what the provider adds",
+        "ask for a smaller response format, where the request has one",
+    ),
     "answers": ("receive the model's answers", "ask for shorter answers, or limit them with max_tokens"),
     "reasoning": ("receive the model's reasoning", "lower the reasoning effort"),
     "input": ("send input that cannot be split", "record again, so that the requests can be read"),
 }
 _OUTPUT = ("answers", "reasoning")
+_BEFORE_WORDS = re.compile(r"\d+\. | +")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +178,24 @@ def about_usd(cost_usd: Decimal | None) -> str:
     return f"<${shown[1:]}" if shown.startswith("<") else f"~${shown}"
 
 
-def why_lines(tests: Sequence[ExplainedTest]) -> list[str]:
-    """The largest causes with what would change each, then what keeps prefixes from being read from a cache."""
+def why_lines(tests: Sequence[ExplainedTest], columns_most: int) -> list[str]:
+    """The largest causes with what would change each, then what keeps prefixes from being read from a cache.
+
+    Args:
+        tests: What was called.
+        columns_most: How long a line may be.
+    """
+    return [line for text in _why_texts(tests) for line in _wrapped(text, columns_most)]
+
+
+def _wrapped(text: str, columns_most: int) -> list[str]:
+    """A text in lines, those after the first below the words that its number or blanks stand before."""
+    start = _BEFORE_WORDS.match(text)
+    indent = " " * (start.end() if start else 2)
+    return wrap(text, columns_most, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _why_texts(tests: Sequence[ExplainedTest]) -> list[str]:
     ranked = causes(tests)
     if not ranked:
         return []

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from types import SimpleNamespace
 
 import counting_server
 import pytest
@@ -9,6 +10,8 @@ from counting_server import serving
 from test_rerecording import APP, FORTY, contents
 
 from pytest_llm_usage.money import plain
+from pytest_llm_usage.plugin.plan import plan_lines
+from pytest_llm_usage.plugin.progress import SpendingSoFar
 
 COST = Decimal("0.000057")  # of one call of the app: 300 tokens in, 20 out
 
@@ -44,11 +47,9 @@ def test_the_plan_says_what_recording_will_cost_and_sends_nothing(project, plugi
     result.assert_outcomes(passed=37, failed=3)
     assert not project.provider.asked
     assert contents(project) == before
-    assert "Plan: recording 3 stale tests again" in result.outlines
+    assert "Plan: recording 3 stale tests again, with gpt-4o-mini-2024-07-18" in result.outlines
     for number in (3, 17, 39):
-        result.stdout.fnmatch_lines(
-            [f"test_it.py::test[[]{number}] *gpt-4o-mini-2024-07-18 *1 *0.00006 *0.00005 *0.00007"]
-        )
+        result.stdout.fnmatch_lines([f"test_it.py::test[[]{number}] *1 *0.00006 *0.00005 *0.00007"])
     calls, likely, least, most = planned(result)
     assert (calls, likely) == ("3", "0.00017")
     (command,) = [line for line in result.outlines if line.startswith("  pytest ")]
@@ -70,6 +71,43 @@ def test_the_plan_says_what_recording_will_cost_and_sends_nothing(project, plugi
     (spent,) = re.findall(r" 1,014 tokens \$(\S+) \[100%\]", result.stdout.str())
     assert Decimal(spent) == Decimal("0.00020") > Decimal(likely)
     assert Decimal(least) <= Decimal(spent) <= Decimal(most)
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "120"])
+def test_the_plan_keeps_to_the_width_of_the_terminal(project, monkeypatch, columns):
+    name = f"test_{'whether_the_agent_answers_' * 3}"
+    project.makepyfile(test_it=FORTY.replace("def test(", f"def {name}(").format(changed="()", count=2))
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=2)
+    project.makepyfile(test_it=FORTY.replace("def test(", f"def {name}(").format(changed="(1,)", count=2))
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = project.runpytest("--llm-usage-plan").outlines
+    start = lines.index("Plan: recording 1 stale test again, with gpt-4o-mini-2024-07-18")
+    table = lines[start + 2 : start + 5]
+    assert table[0].split() == ["test", "calls", "USD", "from", "to"]
+    assert table[2].startswith("all ")
+    assert max(map(len, table)) <= int(columns)
+    assert table[1].split("  ")[0].endswith("[1]")
+
+
+@pytest.mark.parametrize("columns_most", [60, 80, 120])
+def test_a_plan_with_several_models_keeps_to_the_width_too(columns_most):
+    amount = ["0.1", "0.1", "0.1"]
+    models = ("gpt-4o-mini-2024-07-18", "us.anthropic.claude-sonnet-4-20250514-v1:0")
+    plans = {
+        f"tests/test_agent.py::test_{'answers_' * 5}[{number}]": {
+            "test": "t",
+            "is_known": True,
+            "models": {model: [1, amount, amount] for model in models},
+        }
+        for number in range(2)
+    }
+    lines = plan_lines(plans, columns_most)
+    end = lines.index("", 2)
+    assert lines[0] == "Plan: recording 2 stale tests again"
+    assert lines[2].split() == ["test", "model", "calls", "USD", "from", "to"]
+    assert max(map(len, lines[2:end])) <= columns_most
+    assert len(set(lines[3:7])) == 4
+    assert [line.split()[:2] for line in lines[7 : end - 1]] == [["all", "of"], ["all", "of"]]
 
 
 def test_a_test_that_stops_at_its_first_call_is_planned_with_all_of_them(project):
@@ -144,7 +182,9 @@ def test_another_model_is_priced_as_that(project):
     project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
     project.makepyfile(app=APP.replace("gpt-4o-mini", "gpt-4o"))
     result = project.runpytest("--llm-usage-plan")
-    result.stdout.fnmatch_lines(["test_it.py::test  gpt-4o *1 *0.00095 *"])  # 300 at $2.50 and 20 at $10 a million
+    result.stdout.fnmatch_lines(
+        ["Plan: *, with gpt-4o", "test_it.py::test *1 *0.00095 *"]
+    )  # 300 at $2.50 and 20 at $10 a million
 
 
 def test_a_model_without_a_price_is_unpriced(project):
@@ -152,7 +192,7 @@ def test_a_model_without_a_price_is_unpriced(project):
     project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
     project.makepyfile(app=APP.replace("gpt-4o-mini", "in-house-1"))
     result = project.runpytest("--llm-usage-plan")
-    result.stdout.fnmatch_lines(["test_it.py::test  in-house-1 *1 *unpriced", "all *1 *not known"])
+    result.stdout.fnmatch_lines(["Plan: *, with in-house-1", "test_it.py::test *1 *unpriced", "all *1 *not known"])
 
 
 def test_what_is_not_recorded_is_not_known(project):
@@ -166,7 +206,7 @@ def test_what_is_not_recorded_is_not_known(project):
     result.stdout.fnmatch_lines(
         [
             "test_it.py::test_new *[?] *[?] *[?]",
-            "all *1 *at least 0.00006 *0.00005 *[?]",
+            "all *1 *>=0.00006 *0.00005 *[?]",
             "[?]: not known, because requests are new: test_it.py::test_new",
         ]
     )
@@ -293,7 +333,9 @@ def test_below_the_plan_nothing_is_sent(project, plugin_args):
         "FAILED llm-usage: recording 3 stale tests again takes up to $0.000208* beside $0.001197 of what is replayed, "
         f"limit ${plain(limit)} (--session-max-cost); nothing was sent"
     )
-    result.stdout.fnmatch_lines(["Plan: recording 3 stale tests again", "Nothing was sent. Record them:", verdict])
+    result.stdout.fnmatch_lines(
+        ["Plan: recording 3 stale tests again, with *", "Nothing was sent. Record them:", verdict]
+    )
 
 
 def test_within_the_plan_the_stale_tests_alone_are_recorded(project, plugin_args):
@@ -410,6 +452,24 @@ def test_the_progress_line_shows_what_is_spent_while_it_records(project, argumen
     result = project.runpytest(*arguments.split())
     result.assert_outcomes(passed=2)
     result.stdout.no_fnmatch_line("*tokens $*%*")
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ([[640, "0.00011", 2], [320, "0.00006", 1]], "960 tokens $0.00017"),
+        ([[640, "0.00011", 2], [320, None, 1]], "960 tokens >=$0.00011"),
+        ([[640, "0.00011", 2], [None, None, 1]], ">=640 tokens >=$0.00011"),
+        ([[320, None, 1]], "320 tokens unpriced"),
+        ([[None, None, 1]], "? tokens unpriced"),
+    ],
+)
+def test_what_is_spent_so_far_is_at_least_what_is_known_of_it(sent, text):
+    config = SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin=lambda name: None))
+    so_far = SpendingSoFar(config)
+    for number, row in enumerate(sent):
+        so_far.add(f"test_{number}", {"": row})
+    assert so_far.text == text
 
 
 def test_lines_of_dots_keep_to_the_width_of_the_terminal(project, monkeypatch):

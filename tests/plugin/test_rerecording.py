@@ -221,6 +221,19 @@ def test_many_stale_tests_are_named_by_their_files(project):
     )
 
 
+def test_few_stale_tests_of_long_names_are_named_by_their_files(project):
+    project.makepyfile(test_it=FORTY.replace("def test(", f"def test_{'x' * 80}(").format(changed="()", count=4))
+    result = project.runpytest()
+    result.assert_outcomes(failed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "=* LLM recordings *=",
+            "Stale recordings: 4 tests. Record them again:",
+            '  pytest "test_it.py" --llm-usage-record=stale',
+        ]
+    )
+
+
 def test_a_stale_test_that_fails_keeps_its_cassette(project):
     project.makepyfile(test_it=ONE)
     project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=1)

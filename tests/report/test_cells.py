@@ -1,5 +1,6 @@
 """What reports note below their numbers about prices."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -56,3 +57,18 @@ def test_a_reason_is_given_once():
 )
 def test_a_cost_that_is_a_bound_is_shown_as_one(quotes, shown):
     assert usage_cells(calls(*quotes))[-1] == shown
+
+
+@pytest.mark.parametrize(
+    ("quotes", "spent"),
+    [
+        ((BOOK, BOOK), "$0.20000 in 2 live calls"),
+        ((BOOK, Quote()), ">=$0.10000 in 2 live calls"),
+        ((Quote(cost_usd=Decimal("0.1"), at_most=True),), "<=$0.10000 in 1 live call"),
+        ((Quote(cost_usd=Decimal("1E-9")),), "<$0.00001 in 1 live call"),
+        ((Quote(cost_usd=Decimal("1E-9")), Quote()), ">$0 in 2 live calls"),
+        ((Quote(),), "an unknown amount in 1 live call"),
+    ],
+)
+def test_a_bound_stands_before_the_dollar(quotes, spent):
+    assert f"spent in this run: {spent}" in notes([replace(call, live=True) for call in calls(*quotes)])

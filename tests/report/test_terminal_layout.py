@@ -259,3 +259,19 @@ def test_terminals_that_know_few_characters(tmp_path, variables, color):
     assert ("\x1b" in text) == (color == "yes")
     assert "llm-usage: internal error" not in text
     assert Path(tmp_path, "test_it.py").exists()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_calls_stand_below_their_test(columns):
+    lines = [line.text for line in section_lines(run(), "calls", Screen(columns=columns))]
+
+    start = next(number for number, line in enumerate(lines) if line.startswith("test ")) + 1
+    end = lines.index("", start)
+    tests = [line for line in lines[start:end] if not line.startswith(" ")]
+    assert [line.partition("test_")[0] for line in tests] == ["tests/", "tests/"]
+    assert all(
+        line.startswith(("  # ", "  1 ", "  2 ", "  3 ", "  4 ", "  5 "))
+        for line in lines[start:end]
+        if line not in tests
+    )
+    assert max(map(width, lines[start:end])) <= columns

@@ -46,7 +46,7 @@ AGENT = ExplainedTest(
 
 
 def test_the_largest_causes_come_first_in_words():
-    assert why_lines([AGENT]) == [
+    assert why_lines([AGENT], 200) == [
         "why it costs that (shares are estimates)",
         (
             "1. ~$0.01800, 36 %: test_agent.py::test_birds, node agent: 2 calls send the schemas of their tools, "
@@ -66,6 +66,23 @@ def test_the_largest_causes_come_first_in_words():
     ]
 
 
+def test_a_cause_goes_on_below_its_words():
+    lines = why_lines([AGENT], 60)
+
+    assert max(map(len, lines)) <= 60
+    assert lines[1:5] == [
+        "1. ~$0.01800, 36 %: test_agent.py::test_birds, node agent: 2",
+        "   calls send the schemas of their tools, ~1,800 tokens, of",
+        "   them ~1,200 for search",
+        "   To change it: send fewer tools, or shorten their",
+    ]
+    assert lines[-3:] == [
+        "test_agent.py::test_birds: a timestamp at",
+        "  messages[0].content breaks the prefix: ~12 tokens are sent",
+        "  anew in 1 call",
+    ]
+
+
 def test_the_costs_of_the_causes_add_up_to_the_cost_of_the_calls():
     found = causes([AGENT])
 
@@ -75,7 +92,7 @@ def test_the_costs_of_the_causes_add_up_to_the_cost_of_the_calls():
 
 def test_without_prices_tokens_decide():
     lines = why_lines(
-        [ExplainedTest("a.py::test", [call(parts={"user": 30, "system": 60}, output=10, input_usd=None)])]
+        [ExplainedTest("a.py::test", [call(parts={"user": 30, "system": 60}, output=10, input_usd=None)])], 80
     )
 
     assert lines[:2] == [
@@ -100,7 +117,7 @@ def test_every_part_has_words():
 
 
 def test_no_call_has_no_cause():
-    assert why_lines([ExplainedTest("shared fixtures", [])]) == []
+    assert why_lines([ExplainedTest("shared fixtures", [])], 80) == []
 
 
 @pytest.fixture
