@@ -164,7 +164,9 @@ def test_how_a_text_can_spell_a_value():
         "p%20%C3%A4%22%2F",
         "p%20%C3%A4%22/",
         "p+%C3%A4%22%2F",
+        "p ä&quot;/",
     }
+    assert {"a&lt;b&amp;'&gt;", "a&lt;b&amp;&#x27;&gt;", "a&lt;b&amp;&#39;&gt;"} <= set(spellings("a<b&'>"))
     assert spellings("plain") == ("plain",)
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from pytest_llm_usage.cassettes.interaction import Headers, header
+from pytest_llm_usage.cassettes.parts import multipart_boundary, split_parts
 from pytest_llm_usage.encoding import Decoded, decode
 
-__all__ = ["BodyValue", "body_value", "decode_body", "decoded", "is_json_text", "multipart_boundary"]
+__all__ = ["BodyValue", "body_value", "decode_body", "decoded", "is_json_text"]
 
 #: What a body stands for: its kind (`json`, `form`, `multipart`, `text`, `binary`, `empty`) and the value to compare.
 BodyValue: TypeAlias = tuple[str, Any]
 
 _BRACKETS = (b"{", b"[")
-_BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
 
 
 def decode_body(headers: Headers, body: bytes, *, guess: bool = False) -> Decoded:
@@ -74,21 +73,14 @@ def body_value(headers: Headers, body: bytes | None) -> BodyValue:
         return ("binary", plain)
 
 
-def multipart_boundary(content_type: str) -> bytes | None:
-    """The boundary between the parts of a multipart body."""
-    boundary = _BOUNDARY.search(content_type)
-    return None if boundary is None else (boundary[1] or boundary[2]).encode()
-
-
 def _multipart(content_type: str, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """The parts as (headers, content): the boundary between them is random and stands for nothing."""
     boundary = multipart_boundary(content_type)
     if boundary is None:
         return ((b"", body),)
     parts = []
-    for part in body.split(b"--" + boundary)[1:]:
-        if part.startswith(b"--"):
+    for part in split_parts(boundary, body)[1:]:
+        if part.head.startswith(b"--"):
             break
-        headers, _, content = part.partition(b"\r\n\r\n")
-        parts.append((headers.strip(), content.removesuffix(b"\r\n")))
+        parts.append((part.head.strip(), part.content))
     return tuple(parts)

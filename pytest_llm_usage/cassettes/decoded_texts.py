@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
+from pytest_llm_usage.cassettes.archives import ArchiveTooLargeError, archived
 from pytest_llm_usage.encoding import decode
 
 __all__ = ["Layer", "layers_of", "texts_of"]
@@ -30,7 +31,8 @@ _MAX_INNER_BYTES = 16 * 2**20
 
 #: The longest run of backslashes is halved twenty times.
 _MAX_TIMES = 24
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([abfnrtv\"'/0]))|((?:\\\\)+)")
+#: Of JSON and source code, and of Markdown, which escapes marks: `sk\_live\-1`.
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([abfnrtv\"'/0_.~+=*!-]))|((?:\\\\)+)")
 _NAMED_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
@@ -38,6 +40,9 @@ _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _BASE64_BREAK = re.compile(r"(?<=[A-Za-z0-9+/]{40})\r?\n(?=[A-Za-z0-9+/])")
 _HEX_RUN = re.compile(r"(?:[0-9a-fA-F]{2}){12,}")
 _ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
+_HTML = re.compile(r"&(?:#|[A-Za-z]{2,8};)")
+#: What no reader sees, where a key was copied from a page: spaces of no width, soft hyphens, marks of the direction.
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 #: What mostly cannot be printed is an image, a signature or noise: nothing is encoded in it once more.
 _MIN_TEXT_SHARE = 0.9
 
@@ -77,20 +82,22 @@ class Layer:
 
 def layers_of(text: str) -> Iterator[Layer]:
     """The text, and what it and its parts decode to, the least encoded first."""
-    seen = {text}
     # With each: how much was decoded, and whether it is still to be resolved.
     waiting = [(text, 0, True)]
+    seen = {text}
     room = _MAX_GROWTH * len(text) + _MIN_ROOM
     while waiting and room > 0:
         layer, depth, is_whole = waiting.pop(0)
         yield Layer(layer, depth > 0)
         steps = _Steps()
         found: list[tuple[str, int, bool]] = []
+        if _INVISIBLE.search(layer):
+            found.append((_INVISIBLE.sub("", layer), depth, False))
         if is_whole:
             found.append((steps.last(_unescaped, layer), depth, False))
         if depth < _MAX_DEPTH:
             if is_whole:
-                found += [(plain, depth + 1, False) for plain in _resolved(layer, found[0][0], steps)]
+                found += [(plain, depth + 1, False) for plain in _resolved(layer, found[-1][0], steps)]
             found += [(inner, depth + 1, True) for inner in _from_runs(layer)]
         yield from (Layer(between, depth > 0, is_between=True) for between in steps.between)
         room -= len(layer) + sum(map(len, steps.between))
@@ -143,7 +150,7 @@ def _without_percent(text: str) -> str:
 
 
 def _without_html(text: str) -> str:
-    return html.unescape(text) if "&#" in text or "&quot;" in text or "&amp;" in text else text
+    return html.unescape(text) if "&" in text and _HTML.search(text) else text
 
 
 #: An equals sign, the end of a line, or a character in UTF-8.
@@ -194,6 +201,12 @@ def _from_base64(run: str) -> Iterator[str]:
         data = _bytes(run[start:])
         data = decode(data, "deflate" if data.startswith(_ZLIB) else "", guess=True).content[:_MAX_INNER_BYTES]
         yield data.decode("utf-8", "replace")
+        if start == 0 and data.count(b"\0") * 3 > len(data):
+            yield data.replace(b"\0", b"").decode("utf-8", "replace")  # UTF-16, as PowerShell encodes what it runs
+        try:
+            yield from (inner.decode("utf-8", "replace") for inner in archived(data, _MAX_INNER_BYTES))
+        except ArchiveTooLargeError:
+            continue
 
 
 def _bytes(run: str) -> bytes:

@@ -15,15 +15,18 @@ from urllib.parse import quote_plus, unquote_plus, urlsplit, urlunsplit
 
 from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import aws_frames
-from pytest_llm_usage.cassettes.content import decode_body, multipart_boundary
+from pytest_llm_usage.cassettes.content import decode_body
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 from pytest_llm_usage.cassettes.json_fields import replace_fields, unescaped
+from pytest_llm_usage.cassettes.parts import joined_parts, multipart_boundary, split_parts
+from pytest_llm_usage.cassettes.xml_fields import replace_xml_fields
 from pytest_llm_usage.credentials.names import (
     field_kind,
     is_account_header,
     is_credential_header,
     is_credential_name,
     is_credential_parameter,
+    may_be_credential_parameter,
     snake_case,
 )
 from pytest_llm_usage.credentials.placeholders import REDACTED, is_placeholder
@@ -59,8 +62,12 @@ _URL_CREDENTIAL = re.compile(
     r"(?P<value>[^&\s\"'<>\\#]+)"
 )
 
-_XML_FIELD = re.compile(r"(<(?P<name>[A-Za-z][\w.-]{0,63})>)(?P<value>[^<>]+)(?=</(?P=name)>)")
-_PART_NAME = re.compile(rb'\bname="?([^"\r\n;]{1,64})', re.IGNORECASE)
+#: Several cookies in one header: after the comma comes a name, and not the day of an `Expires`.
+_NEXT_COOKIE = re.compile(r"(,\s*)(?=[^\s;,=]{1,256}=)")
+#: A parameter in a path: `/a;jsessionid=1/b`.
+_MATRIX = re.compile(r";([^;/=]{1,64})=([^;/]+)")
+#: What is a form although no header says so.
+_FORM = re.compile(r"[\w.%\[\]+-]{1,64}=[^&\s]*(?:&[\w.%\[\]+-]{1,64}=[^&\s]*)+")
 #: Bedrock's chunks hold the model's JSON in base64.
 _AWS_BYTES = re.compile(r'("bytes"\s*:\s*")([A-Za-z0-9+/]+={0,2})(?=")')
 
@@ -154,6 +161,8 @@ class Redaction:
             path = _ACCOUNT_IN_PATH.sub(self._hidden_match, path)
         if "/projects/" in path and netloc.endswith("googleapis.com"):
             path = _GOOGLE_PROJECT.sub(self._hidden_match, path)
+        if ";" in path:
+            path = _MATRIX.sub(lambda match: f";{match[1]}={self._parameter(match[1], match[2])}", path)
         if "@" in netloc:
             user, _, host = netloc.rpartition("@")
             netloc = f"{self.hide(user)}@{host}"
@@ -187,7 +196,7 @@ class Redaction:
         if is_aws_message(body):
             return aws_frames.with_payloads(body, lambda payload: self._aws_payload(payload, is_made_up=is_made_up))
         kind = content_type.lower()
-        if kind.startswith("multipart/") and (boundary := multipart_boundary(content_type)):
+        if kind.startswith("multipart/") and (boundary := multipart_boundary(content_type, body)):
             return self._multipart(boundary, body, is_made_up=is_made_up)
         # Bytes that are no UTF-8 pass through: a stray one in a text, or a file.
         text = body.decode("utf-8", "surrogateescape")
@@ -195,7 +204,9 @@ class Redaction:
         if kind.startswith("application/x-www-form-urlencoded"):
             redacted = self._pairs(redacted)
         elif text.lstrip().startswith("<"):
-            redacted = _XML_FIELD.sub(self._named_value, redacted)
+            redacted = replace_xml_fields(redacted, self._is_credential_field, self.hide)
+        elif not kind and _FORM.fullmatch(redacted):
+            redacted = self._pairs(redacted)
         else:
             redacted = self._fields(redacted, is_made_up=is_made_up)
         return body if redacted == text else redacted.encode("utf-8", "surrogateescape")
@@ -216,28 +227,16 @@ class Redaction:
 
     def _multipart(self, boundary: bytes, body: bytes, *, is_made_up: bool) -> bytes:
         """Parts by their names and types; files among them pass through."""
-        delimiter = b"--" + boundary
-        parts = body.split(delimiter)
-        for index, part in enumerate(parts):
-            head, blank, content = part.partition(b"\r\n\r\n")
-            if not blank:
-                continue
-            content, end = (content[:-2], b"\r\n") if content.endswith(b"\r\n") else (content, b"")
-            name = _PART_NAME.search(head)
-            if name and self._is_credential_field(name[1].decode("utf-8", "replace")) and content:
-                clean = self.hide(content.decode("utf-8", "replace")).encode()
+        parts = split_parts(boundary, body)
+        for part in parts:
+            if any(map(self._is_credential_field, part.names)) and part.content:
+                part.content = self.hide(part.content.decode("utf-8", "replace")).encode()
             else:
-                kind = re.search(rb"(?i)content-type:[ \t]*([^\r\n]+)", head)
-                clean = self._plain_body(kind[1].decode("latin-1") if kind else "", content, is_made_up=is_made_up)
-            if clean != content:
-                parts[index] = head + blank + clean + end
-        return delimiter.join(parts)
+                part.content = self._plain_body(part.content_type, part.content, is_made_up=is_made_up)
+        return joined_parts(boundary, parts)
 
     def _is_credential_field(self, name: str) -> bool:
         return name in self.field_names or is_credential_name(name)
-
-    def _named_value(self, match: re.Match[str]) -> str:
-        return match[1] + self.hide(match["value"]) if self._is_credential_field(match["name"]) else match[0]
 
     def _header(self, name: str, values: Sequence[str]) -> list[str]:
         snake = snake_case(name)
@@ -266,7 +265,9 @@ class Redaction:
             return value
         if unquote_plus(name).lower() in self.query_names or is_credential_parameter(name):
             return self.hide(value)
-        if "%22" in value or '"' in value:
+        if may_be_credential_parameter(name) and _is_opaque(unquote_plus(value)):
+            return self.hide(value)
+        if "%22" in value or '"' in value or "%3D" in value.upper():
             plain = unquote_plus(value)
             redacted = self._fields(self._text(plain), is_made_up=False)
             return value if redacted == plain else quote_plus(redacted)
@@ -296,7 +297,7 @@ class Redaction:
             text = _ARN_ACCOUNT.sub(self._hidden_account, text)
         if "org-" in text or "proj_" in text:
             text = _OPENAI_ACCOUNT.sub(lambda match: match[1] + self.hide(match["value"], is_credential=False), text)
-        if "?" in text and "=" in text:
+        if "=" in text and ("?" in text or "&" in text):
             text = _URL_CREDENTIAL.sub(self._hidden_parameter, text)
         for pattern in self.patterns:
             text = pattern.sub(self._hidden_match, text)
@@ -305,6 +306,9 @@ class Redaction:
     def _cookies(self, value: str, *, only_first: bool) -> str:
         """Cookies by name alone; of what the server sets, the attributes stay."""
         first, *others = value.split(";")
+        if only_first and (next_one := _NEXT_COOKIE.search(value)):
+            rest = self._cookies(value[next_one.end() :], only_first=True)
+            return self._cookies(value[: next_one.start()], only_first=True) + next_one[1] + rest
         if only_first:
             return self._cookie(first) + "".join(f";{attribute}" for attribute in others if _is_lasting(attribute))
         return ";".join(map(self._cookie, (first, *others)))

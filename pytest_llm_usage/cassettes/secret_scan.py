@@ -15,10 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_llm_usage.cassettes.content import decode_body, is_json_text, multipart_boundary
+from pytest_llm_usage.cassettes.archives import ArchiveTooLargeError, archived
+from pytest_llm_usage.cassettes.content import decode_body, is_json_text
 from pytest_llm_usage.cassettes.decoded_texts import Layer, layers_of, texts_of
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 from pytest_llm_usage.cassettes.json_fields import replace_fields
+from pytest_llm_usage.cassettes.parts import multipart_boundary, split_parts
 from pytest_llm_usage.credentials.names import field_kind
 from pytest_llm_usage.credentials.placeholders import is_example
 from pytest_llm_usage.credentials.shapes import shapes_in
@@ -111,8 +113,11 @@ class _Scanner:
         if plain.content != body:
             # What stands beside the compressed data: names of files, padding.
             texts.update(dict.fromkeys(texts_of(body)))
-        for content in _compressed_parts(header(headers, "content-type"), plain.content):
-            texts.update(dict.fromkeys(texts_of(content)))
+        try:
+            for content in _inner_contents(header(headers, "content-type"), plain.content):
+                texts.update(dict.fromkeys(texts_of(content)))
+        except ArchiveTooLargeError as error:
+            yield Finding(place, str(error), is_unreadable=True)
         whats = {text: self._whats(text) for text in texts}
         found = dict.fromkeys(what for several in whats.values() for what in several)
         placed: set[str] = set()
@@ -152,16 +157,15 @@ class _Scanner:
             yield from (f"a field {name!r} in something encoded" for name in _credential_fields(text))
 
 
-def _compressed_parts(content_type: str, body: bytes) -> Iterator[bytes]:
-    """What the parts of a multipart body hold that are compressed: files of any kind."""
-    boundary = multipart_boundary(content_type) if content_type.lower().startswith("multipart/") else None
-    if boundary is None:
-        return
-    for part in body.split(b"--" + boundary):
-        _, _, content = part.partition(b"\r\n\r\n")
-        plain = decode(content.removesuffix(b"\r\n"), "", guess=True).content
-        if plain not in (content, content.removesuffix(b"\r\n")):
+def _inner_contents(content_type: str, body: bytes) -> Iterator[bytes]:
+    """What the parts of a multipart body hold that are compressed, files of any kind; and what archives hold."""
+    boundary = multipart_boundary(content_type, body) if content_type.lower().startswith("multipart/") else None
+    yield from archived(body)
+    for part in split_parts(boundary, body) if boundary is not None else ():
+        plain = decode(part.content, "", guess=True).content
+        if plain != part.content:
             yield plain
+        yield from archived(plain)
 
 
 def _credential_fields(text: str) -> list[str]:

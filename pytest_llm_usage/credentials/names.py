@@ -15,6 +15,7 @@ __all__ = [
     "is_credential_name",
     "is_credential_parameter",
     "is_credential_variable",
+    "may_be_credential_parameter",
     "snake_case",
 ]
 
@@ -30,25 +31,35 @@ _OTHER_KEY_BEFORE = (
     r"(?<!idempotency_)(?<!cache_)(?<!primary_)(?<!foreign_)(?<!partition_)(?<!sort_)(?<!row_)(?<!object_)(?<!public_)"
     r"(?<!routing_)(?<!surrogate_)(?<!websocket_)(?<!storage_)(?<!request_)(?<!dedup_)(?<!index_)"
 )
+#: What tells one of several from the others: `api_key_2`, `x-api-key-v2`, `password1`.
+_NUMBER = r"(?:_?v?[0-9]{1,3})?"
+#: A password that is given once more, as forms have it.
+_GIVEN_AGAIN = r"(?:_?(?:confirm(?:ation|ed)?|repeat(?:ed)?|again))?"
 #: Ends of names (in snake case) that are a credential's wherever they stand.
 _CREDENTIAL = re.compile(
     r"(?:^|_)(?:api_?keys?|(?:access|secret|secret_access|private|subscription|account|shared_access|auth|app|application"
     r"|master|service|virtual|functions|license|encryption|signing|webhook|client|hmac|deploy|admin|openai|anthropic"
     r"|azure|google|gemini|mistral|cohere|groq|deepseek|together|openrouter|perplexity|elevenlabs|xi_api)_?keys?(?:_id)?"
-    r"|aws_?access_?key_?id|(?:client_?|app_?|shared_?|consumer_?|oauth_?|webhook_?)?secret"
-    r"|passw(?:or)?ds?|pwd|pass_?phrase|authorization|connection_?string|jwt"
+    r"|aws_?access_?key_?id|(?:client_?|app_?|shared_?|consumer_?|oauth_?|webhook_?)?secret|hapikey"
+    rf"|passw(?:or)?ds?{_GIVEN_AGAIN}|pwd|pass_?phrase|authorization|connection_?string|jwt"
     r"|(?:access|auth|refresh|id|session|security|bearer|api|oauth|csrf|xsrf|authorization|jwt|personal|private|bot"
-    r"|subscription|metadata|vault|github|gitlab|user|device|deploy|secret|app|service|admin|slack|hf)_?tokens?)$"
+    r"|subscription|metadata|vault|github|gitlab|user|device|deploy|secret|app|service|admin|slack|hf)_?tokens?)"
+    rf"{_NUMBER}$"
 )
 #: Ends that are a credential's in a header or a query. In bodies they are ordinary words (log probabilities have a
 #: `token`, an answer is signed), so there a token must look like one.
 _CREDENTIAL_OUTSIDE_BODIES = re.compile(
-    rf"(?:^|_)(?:{_UNLESS_AFTER_PAGE}token|cookie2?|credentials?|bearer|auth|signature|sig)$"
+    rf"(?:^|_)(?:{_UNLESS_AFTER_PAGE}token|cookie2?|credentials?|bearer|auth|signature|sig|jwt_assertion"
+    rf"|authorization_auxiliary|(?:user|auth|db|login)_pass(?:code)?){_NUMBER}$"
 )
 _KEY_HEADER = re.compile(rf"(?:^|_){_OTHER_KEY_BEFORE}key$")
 _TOKEN_IN_BODY = re.compile(rf"(?:^|_)(?:{_UNLESS_AFTER_PAGE}token|bearer|auth)$")
-_PASSWORD = re.compile(r"(?:^|_)(?:passw(?:or)?d|pwd|pass_?phrase)$|^secret$")
+_PASSWORD = re.compile(rf"(?:^|_)(?:passw(?:or)?d{_GIVEN_AGAIN}|pwd|pass_?phrase){_NUMBER}$|^secret$")
 _PARAMETERS = frozenset({"key", "appid", "app_id", "googleaccessid", "assertion", "client_assertion", "code_verifier"})
+#: Parameters that are a credential's where their value is long and no word: what a session, a login or a signature is found by.
+_PARAMETERS_IF_OPAQUE = frozenset(
+    {"sid", "sessid", "sessionid", "phpsessid", "jsessionid", "pass", "passcode", "pw", "hmac", "sign"}
+)
 #: Headers that say whose account it is.
 _ACCOUNT_HEADER = re.compile(
     r"(?:^|_)(?:organi[sz]ation|org_id|account|account_id|tenant_id|workspace_id|customer_id|user_project"
@@ -112,6 +123,12 @@ def is_credential_parameter(name: str) -> bool:
     """Whether a parameter of a query or a form holds a credential."""
     snake = snake_case(unquote_plus(name))
     return snake in _PARAMETERS or any(names.search(snake) for names in (_CREDENTIAL, _CREDENTIAL_OUTSIDE_BODIES))
+
+
+@functools.lru_cache(maxsize=1024)
+def may_be_credential_parameter(name: str) -> bool:
+    """Whether a parameter holds a credential where its value looks like one."""
+    return snake_case(unquote_plus(name)) in _PARAMETERS_IF_OPAQUE
 
 
 @functools.lru_cache(maxsize=4096)

@@ -144,7 +144,7 @@ _PLAIN_RUN = re.compile("[A-Za-z0-9]+")
 
 @functools.lru_cache(maxsize=2048)
 def spellings(value: str) -> tuple[str, ...]:
-    """How a text can spell a value: as it is, and escaped for JSON, in Python's way, for a URL and for a form."""
+    """How a text can spell a value: as it is, and escaped for JSON, in Python's way, for a URL, for a form and for HTML."""
     quoted = json.dumps(value)[1:-1]
     return tuple(
         dict.fromkeys(
@@ -159,9 +159,18 @@ def spellings(value: str) -> tuple[str, ...]:
                 quote(value, safe=""),
                 quote(value),
                 quote_plus(value),
+                *_in_markup(value),
             )
         )
     )
+
+
+def _in_markup(value: str) -> Iterable[str]:
+    """As `html.escape` writes it, whose module takes long to load."""
+    plain = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    yield plain
+    for apostrophe in ("&#x27;", "&#39;"):
+        yield plain.replace('"', "&quot;").replace("'", apostrophe)
 
 
 @functools.lru_cache(maxsize=2048)
