@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -89,6 +88,8 @@ class PriceFile:
                 isinstance(value, Mapping | list) for value in source.values()
             )
             return cls("llm_usage_prices", None, {"price_map": source} if is_price_map else source)
+        import tomllib  # noqa: PLC0415 -- only where there is a file
+
         try:
             path = Path(source)
         except TypeError:

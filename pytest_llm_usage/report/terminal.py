@@ -18,7 +18,6 @@ from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
 from pytest_llm_usage.report.styled import Line, Styled, table
-from pytest_llm_usage.report.why import SHARED, ExplainedTest, why_lines
 from pytest_llm_usage.text import percent, plural, shortened, tokens, told_apart, usd, width, wrapped
 
 __all__ = ["NARROWEST", "Screen", "section_lines"]
@@ -96,10 +95,7 @@ def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) 
     if detail in ("tests", "calls"):
         lines += [Line(), *_tests(run.records, screen, with_calls=detail == "calls")]
     if detail == "why":
-        lines += [
-            Line(),
-            *_lines(shortened(text, screen.width) for text in why_lines(_explained(run), screen.text_width)),
-        ]
+        lines += [Line(), *_lines(shortened(text, screen.width) for text in _why(run, screen.text_width))]
     lines += _budgets(run.records, screen)
     lines += _idle_limits(run.records, screen)
     if audit:
@@ -107,11 +103,14 @@ def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) 
     return lines
 
 
-def _explained(run: Run) -> list[ExplainedTest]:
+def _why(run: Run, width: int) -> Iterable[str]:
+    # With it come the run's data and the comparison of runs.
+    from pytest_llm_usage.report.why import SHARED, ExplainedTest, why_lines  # noqa: PLC0415 -- only for this detail
+
     tests = [
         ExplainedTest(test.nodeid, (*test.earlier.calls, *test.ledger.calls), test.prefix_notes) for test in run.records
     ]
-    return [*tests, ExplainedTest(SHARED, run.shared.calls)]
+    return why_lines([*tests, ExplainedTest(SHARED, run.shared.calls)], width)
 
 
 def _styled(cell: str) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,16 @@ def test_importing_the_package_is_cheap(module):
 
 def test_without_a_model_call_no_event_loop_is_imported(modules_after):
     assert "asyncio" not in modules_after("def test_it(): pass", "-p", "llm_usage")
+
+
+def test_a_section_without_a_comparison_imports_nothing_of_comparisons(modules_after):
+    source = "from fakes import FakeChatModel\ndef test_it(): FakeChatModel().invoke('one')"
+    modules = modules_after(source, "-p", "llm_usage", "-o", f"pythonpath={Path(__file__).parents[1]}")
+
+    ours = {module.removeprefix("pytest_llm_usage.") for module in modules if module.startswith("pytest_llm_usage.")}
+    assert "report.terminal" in ours
+    assert {module for module in ours if module.startswith(("compare", "report.data", "report.why"))} == set()
+    assert "statistics" not in modules
 
 
 def test_an_http_library_without_a_request_imports_none_of_what_reads_answers(modules_after):
