@@ -103,14 +103,14 @@ def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) 
     return lines
 
 
-def _why(run: Run, width: int) -> Iterable[str]:
+def _why(run: Run, columns_most: int) -> Iterable[str]:
     # With it come the run's data and the comparison of runs.
     from pytest_llm_usage.report.why import SHARED, ExplainedTest, why_lines  # noqa: PLC0415 -- only for this detail
 
     tests = [
         ExplainedTest(test.nodeid, (*test.earlier.calls, *test.ledger.calls), test.prefix_notes) for test in run.records
     ]
-    return why_lines([*tests, ExplainedTest(SHARED, run.shared.calls)], width)
+    return why_lines([*tests, ExplainedTest(SHARED, run.shared.calls)], columns_most)
 
 
 def _styled(cell: str) -> str:
