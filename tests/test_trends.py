@@ -110,6 +110,7 @@ def test_what_is_not_known_breaks_the_line_and_is_never_zero(tmp_path):
     lines = re.findall(r'<polyline points="([^"]*)"', text)
     assert [len(line.split()) for line in lines[:2]] == [2, 2]
     assert all(",5.0" in point for line in lines[:2] for point in line.split())
+    assert "<p>The last 5 runs. Not all that 1 run used is known: the line has a gap there.</p>" in text
     assert len(read_trend(tmp_path / "h.db", 2).runs) == 2
 
 

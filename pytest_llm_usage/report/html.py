@@ -17,7 +17,7 @@ from pytest_llm_usage.report.comparison import Row, RunComparison
 from pytest_llm_usage.report.data import RunData, calls_by_test, calls_of
 from pytest_llm_usage.report.icicle import icicle
 from pytest_llm_usage.report.markup import escape
-from pytest_llm_usage.report.page_data import PageExtras, page_data, pieces, summed
+from pytest_llm_usage.report.page_data import PageExtras, as_shown, page_data, pieces, summed
 from pytest_llm_usage.report.run import TestRecord
 from pytest_llm_usage.report.trend import trend_section
 from pytest_llm_usage.report.why import causes, explained_tests
@@ -117,16 +117,19 @@ def _tiles(calls: Sequence[Call], tests: int) -> str:
     number, sent, cached, received, reasoning, cost = usage_cells(calls)
     total = summed(calls).total_tokens
     is_least = sent.startswith(">=") or received.startswith(">=")
+    # The whole of the notes is below the models.
+    missing = [note.partition(":")[0] for note in notes(calls) if note.startswith("and ") and "failed call" not in note]
+    spent = [note for note in notes(calls) if note.startswith("spent in this run")]
     tiles = (
-        ("tokens", "?" if sent == "?" else f"{'≥ ' if is_least else ''}{tokens(total)}", f"{sent} in, {received} out"),
-        ("USD", cost.replace(">=", "≥ "), "; ".join(notes(calls))),
+        ("tokens", "?" if sent == "?" else f"{'>=' if is_least else ''}{tokens(total)}", f"{sent} in, {received} out"),
+        ("USD", cost, "; ".join((*missing, *spent))),
         ("model calls", number, f"in {plural(tests, 'test')}"),
         ("cached input", cached, f"{reasoning} tokens of reasoning" if reasoning != "-" else ""),
     )
     return (
         '<section class="tiles">'
         + "".join(
-            f"<div><b>{escape(value)}</b><span>{escape(name)}</span><small>{escape(note)}</small></div>"
+            f"<div><b>{escape(as_shown(value))}</b><span>{escape(name)}</span><small>{escape(as_shown(note))}</small></div>"
             for name, value, note in tiles
         )
         + "</section>"
@@ -155,7 +158,7 @@ def _changed(row: Row, most: int, kind: str = "") -> str:
     over = "; ".join(escape(item.text().replace("->", "→")) for item in row.over)
     over = f'<mark class="bad">{over}</mark>' if over else ""
     remarks = [f"renamed from <code>{escape(row.renamed_from)}</code>"] if row.renamed_from else []
-    remarks += [escape(note.replace("->", "→").replace(">=", "≥ ")) for note in row.notes]
+    remarks += [escape(as_shown(note.replace("->", "→"))) for note in row.notes]
     why = "<br>".join(remarks)
     if why and not kind:
         why = f"<details><summary>{over or ('renamed' if row.renamed_from else 'why')}</summary>{why}</details>"
@@ -165,7 +168,7 @@ def _changed(row: Row, most: int, kind: str = "") -> str:
     way = "bad" if row.over else ""
     return (
         f'<tr class="{kind}"><td class="name">{_name(row.name)}<td class="chart">{_pair(row, most)}'
-        f'<td class="n" data-label="before">{row.was}<td class="n" data-label="after">{row.now}'
+        f'<td class="n" data-label="before">{as_shown(row.was)}<td class="n" data-label="after">{as_shown(row.now)}'
         f'<td class="n {way}" data-label="Δ">{by}<td class="why">{why}</tr>'
     )
 
@@ -196,14 +199,15 @@ def _models(calls: Sequence[Call]) -> Iterator[str]:
         bar = _bar(usages[name], most) if name in usages else ""
         kind = "" if name in usages else "total"
         numbers = "".join(
-            f'<td class="n" data-label="{head}">{escape(cell)}' for head, cell in zip(heads, cells, strict=True)
+            f'<td class="n" data-label="{head}">{escape(as_shown(cell))}'
+            for head, cell in zip(heads, cells, strict=True)
         )
         if source := "; ".join(dict.fromkeys(call.quote.source for call in groups.get(name, ()) if call.quote.source)):
             # By whose price, on the last cell.
             numbers = f' title="{escape(source)}" data-label="USD"'.join(numbers.rsplit(' data-label="USD"', 1))
         yield f'<tr class="{kind}"><td class="name"><code>{escape(name)}</code><td class="chart">{bar}{numbers}</tr>'
     yield "</tbody></table></div>"
-    remarks = "; ".join(notes(calls))
+    remarks = as_shown("; ".join(notes(calls)))
     yield f"<p>{escape(remarks)}</p>" if remarks else ""
     for reason, fix in unpriced_reasons(calls):
         yield f"<p>unpriced: {escape(reason)}{f': <code>{escape(fix)}</code>' if fix else ''}</p>"

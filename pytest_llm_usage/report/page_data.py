@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from math import isfinite
 from typing import Any
 
+from pytest_llm_usage.budget.limits import BUDGET_KINDS
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.report.cells import usage_cells
@@ -16,7 +18,7 @@ from pytest_llm_usage.report.history import Trend
 from pytest_llm_usage.text import percent, tokens, usd
 from pytest_llm_usage.usage import TokenUsage
 
-__all__ = ["PageExtras", "page_data", "pieces", "summed"]
+__all__ = ["PageExtras", "as_shown", "page_data", "pieces", "summed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,26 +87,41 @@ def _test(name: str, record: Mapping[str, Any], calls: Sequence[Call], named: _N
         "name": name,
         "outcome": record.get("outcome", ""),
         "pieces": pieces(summed(calls)),
-        "cells": [_shown(cell) for cell in usage_cells(calls)],
+        "cells": [as_shown(cell) for cell in usage_cells(calls)],
         "seconds": round(seconds, 3) if times and isfinite(seconds) else None,
-        "budget": _budget(record.get("budget", ())),
+        "budget": _budget(record.get("budget", ()), calls),
         "calls": [_call(call, named, times[0][0] if times else 0.0) for call in calls],
         "notes": [f"{item['model']}: {item['reason']}" for item in record.get("discrepancies", ())],
     }
 
 
-def _shown(cell: str) -> str:
+def as_shown(cell: str) -> str:
+    """A number as the page has it."""
     return cell.replace(">=", "≥ ").replace("<=", "≤ ")
 
 
-def _budget(limits: Sequence[Mapping[str, Any]]) -> tuple[float, str] | None:
-    """The limit of which most was used: which share, and in words; None where there is no limit."""
+def _budget(limits: Sequence[Mapping[str, Any]], calls: Sequence[Call]) -> tuple[float, str, bool] | None:
+    """The limit of which most was used: which share, in words, and whether more may have been; None without a limit.
+
+    One of which more may have been used comes before those that are kept, and behind those that are exceeded.
+    """
     shares = []
     for item in limits:
         spent, limit = Decimal(item["spent"]), Decimal(item["limit"])
         share = EXACT.divide(spent, limit) if limit else Decimal(spent > 0)
-        shares.append((float(share), f"{item['name']}: {spent:,f} of {limit:,f} ({percent(spent, limit)})"))
-    return max(shares, default=None)
+        is_least = _is_least(item, calls)
+        words = f"{item['name']}: {'at least ' if is_least else ''}{spent:,f} of {limit:,f} ({percent(spent, limit)})"
+        shares.append((share > 1, is_least, float(share), words))
+    if not shares:
+        return None
+    _, is_least, most, words = max(shares)
+    return most, words, is_least
+
+
+def _is_least(limit: Mapping[str, Any], calls: Sequence[Call]) -> bool:
+    kind, model = BUDGET_KINDS.get(limit["name"]), limit.get("model")
+    mine = [call for call in calls if model is None or fnmatchcase(call.model, model)]
+    return kind is not None and any(kind.is_unknown(call) for call in mine)
 
 
 def _call(call: Call, named: _Named, start: float) -> tuple[Any, ...]:

@@ -25,7 +25,9 @@ def trend_section(trend: Trend) -> Iterator[str]:
     counts = [None if each.is_unknown else Decimal(each.total_tokens) for each in spent]
     costs = [None if each.is_unknown or each.is_unpriced else each.cost_usd for each in spent]
     names = [_name(run) for run in trend.runs]
-    yield f'<section><h2>History</h2><p>The last {plural(len(trend.runs), "run")}.</p><div class="trends">'
+    unknown = counts.count(None)
+    gaps = f" Not all that {plural(unknown, 'run')} used is known: the line has a gap there." if unknown else ""
+    yield f'<section><h2>History</h2><p>The last {plural(len(trend.runs), "run")}.{gaps}</p><div class="trends">'
     for title, values, shown in (
         ("tokens", counts, [_tokens(each) for each in counts]),
         ("USD", costs, list(map(usd, costs))),

@@ -5,6 +5,7 @@ import re
 from decimal import Decimal
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -163,8 +164,45 @@ def test_each_test_has_its_outcome_its_time_and_its_budget():
 
     (test,) = given_to_script(text)["tests"]
     assert (test["outcome"], test["seconds"]) == ("failed", 1.5)
-    assert test["budget"] == [1.1, "max_tokens: 1,100 of 1,000 (110 %)"]
+    assert test["budget"] == [1.1, "max_tokens: 1,100 of 1,000 (110 %)", False]
     assert "2023-11-14" in text
+
+
+@pytest.mark.parametrize(
+    ("limits", "shown"),
+    [
+        ([("max_cost", "0.01", "0", None)], [0.0, "max_cost: at least 0 of 0.01 (0 %)", True]),
+        # What is not known comes before what is kept, and behind what is exceeded.
+        (
+            [("max_cost", "0.01", "0", None), ("max_tokens", "2000", "1100", None)],
+            [0.0, "max_cost: at least 0 of 0.01 (0 %)", True],
+        ),
+        (
+            [("max_cost", "0.01", "0", None), ("max_tokens", "1000", "1100", None)],
+            [1.1, "max_tokens: 1,100 of 1,000 (110 %)", False],
+        ),
+        ([("max_cost", "0.01", "0", "claude*")], [0.0, "max_cost: 0 of 0.01 (0 %)", False]),
+    ],
+)
+def test_a_budget_of_which_more_may_have_been_used_is_no_share(limits, shown):
+    budget = tuple(
+        Spent(name, Decimal(limit), Decimal(spent), "--it", model=model) for name, limit, spent, model in limits
+    )
+    record = TestRecord("a", Ledger((call(cost=None),)), budget=budget)
+
+    (test,) = given_to_script(page(run_data(Run(tests={("a", ""): record}), environment={})))["tests"]
+
+    assert test["budget"] == shown
+
+
+def test_a_tile_tells_only_what_its_number_does_not_have():
+    calls = [call(cost=None, where="agent.py:7"), call(1), Call(index=2, status="error", where="agent.py:9")]
+    text = page(run(a=calls))
+
+    (tile,) = re.findall(r"<div><b>([^<]*)</b><span>USD</span><small>([^<]*)</small></div>", text)
+    assert tile == ("≥ 0.25000", "and 1 unpriced call")
+    assert "and 1 failed call: agent.py:9; and 1 unpriced call" in text
+    assert not re.search(r"(?:>|&gt;)=", re.sub(r"<(script|style).*?</\1>", "", text, flags=re.DOTALL))
 
 
 def test_the_job_is_linked_to_and_nothing_else_is():

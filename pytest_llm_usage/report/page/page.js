@@ -34,10 +34,10 @@ function bar(pieces, most) {
 }
 
 function allowed(budget) {
-  const [share, text] = budget;
-  const kind = share > 1 ? "bad" : share > .8 ? "warn" : "good";
+  const [share, text, isLeast] = budget;
+  const kind = share > 1 ? "bad" : share > .8 || isLeast ? "warn" : "good";
   return [
-    make("span", { class: kind }, `${count(Math.round(100 * share))} %`),
+    make("span", { class: kind }, isLeast && !share ? "?" : `${isLeast ? "≥ " : ""}${count(Math.round(100 * share))} %`),
     picture(text, make("title", {}, text), make("rect", { class: "room", width: 100, height: 10 }),
       make("rect", { class: kind, width: Math.min(100, 100 * share), height: 10 })),
   ];
