@@ -10,13 +10,19 @@ from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.cassettes.redaction import RecordingRedaction, Redaction
 from pytest_llm_usage.cassettes.secret_scan import find_secrets, values_to_find
 from pytest_llm_usage.cassettes.volatile_headers import strip_volatile_headers
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.credentials.recognised import remember, remembered_for_sure
+from pytest_llm_usage.credentials.shapes import shapes_in
 from pytest_llm_usage.credentials.values import credentials_in
 from pytest_llm_usage.errors import SecretError
 
 __all__ = ["sanitize"]
 
 _MAX_SHOWN = 10
+
+_NAME_IT = (
+    "Give the parameter of the test an id, pytest.param(..., id=NAME), or the cassette a name:  llm_cassette(NAME)"
+)
 
 #: What is wrong with a cassette, and what to do about it.
 _CREDENTIAL = (
@@ -39,8 +45,10 @@ def sanitize(interactions: Iterable[Interaction], redaction: Redaction, *, shown
 
     Raises:
         SecretError: What is left still looks like a credential, or a body cannot be decoded. The message says what and
-            where, never the thing itself.
+            where, never the thing itself. So does a cassette's name that holds one.
     """
+    if shapes_in(shown_path):
+        raise SecretError(f"Cassette not saved: {mask_text(shown_path)} has a credential in its name\n{_NAME_IT}")
     noting = RecordingRedaction.from_rules(redaction)
     clean = [strip_volatile_headers(noting.interaction(interaction)) for interaction in interactions]
     own = noting.credentials()

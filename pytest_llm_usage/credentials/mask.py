@@ -18,7 +18,7 @@ from pytest_llm_usage.credentials.names import is_credential_name, is_credential
 from pytest_llm_usage.credentials.recognised import remembered
 from pytest_llm_usage.credentials.values import core, credentials_in, longest_first, looks_random, spellings
 
-__all__ = ["MASK", "mask_text", "mask_values"]
+__all__ = ["MASK", "mask_id", "mask_name", "mask_text", "mask_values"]
 
 #: What stands in the place of a credential in a text for people.
 MASK = "***"
@@ -46,6 +46,19 @@ def mask_text(text: str) -> str:
     text = without_shapes(text, lambda _: MASK)
     # A key whose marks are written for a URL: `user%3Apassword%40host`.
     return _without_encoded(text, values) if "%" in text else text
+
+
+def mask_name(name: str) -> str:
+    """The name of a model, a test or a file without a credential that somebody passed in its place.
+
+    Nearly every name is as it is: only what looks random is looked at, so that no word of it is masked.
+    """
+    return mask_text(name) if looks_random(name) else name
+
+
+def mask_id(text: str) -> str:
+    """An id, which always looks random, without the values that are known to be credentials."""
+    return mask_values(text, (*_in_environment(), *remembered()))
 
 
 def mask_values(text: str, values: Iterable[str], mask: str = MASK) -> str:

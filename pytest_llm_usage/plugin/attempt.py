@@ -16,7 +16,15 @@ import pytest
 
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.observation import flush, observe_wire
-from pytest_llm_usage.plugin.state import CLOSERS, SESSION_BUDGET, SETTINGS, fail, is_tracked, marker_names
+from pytest_llm_usage.plugin.state import (
+    CLOSERS,
+    SESSION_BUDGET,
+    SETTINGS,
+    fail,
+    is_tracked,
+    marker_names,
+    shown_failure,
+)
 from pytest_llm_usage.tracker.scope import running
 
 if TYPE_CHECKING:
@@ -108,7 +116,8 @@ class Attempt:
     @property
     def failure(self) -> str | None:
         """Why the test must fail whatever its code made of it; None where nothing says so."""
-        return self._trackers[0].failure if self._trackers else None
+        failure = self._trackers[0].failure if self._trackers else None
+        return None if failure is None else shown_failure(failure)
 
     @property
     def unreported(self) -> tuple[Call, ...]:

@@ -90,14 +90,19 @@ def fail_in_child() -> None:
     _is_child[0] = True
 
 
+def shown_failure(text: str) -> str:
+    """Why a test fails, as it may be shown."""
+    from pytest_llm_usage.credentials.mask import mask_text  # noqa: PLC0415 -- at the first failure
+
+    return "\n".join(map(inert, mask_text(text).split("\n")))
+
+
 def fail(text: str) -> NoReturn:
     """Fails the test with nothing but `text`.
 
     By an outcome exception: no `except Exception` of an agent loop or of a provider's SDK swallows or retries it.
     """
-    from pytest_llm_usage.credentials.mask import mask_text  # noqa: PLC0415 -- at the first failure
-
-    shown = "\n".join(map(inert, mask_text(text).split("\n")))
+    shown = shown_failure(text)
     if _is_child[0]:
         # A pool of processes waits for ever for a worker that ends by anything but an `Exception`.
         raise StoppedInChildError(shown) from None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pytest_llm_usage.compare import MergedRun, merge_runs
+from pytest_llm_usage.credentials.mask import mask_name
 from pytest_llm_usage.errors import RunFileError
 from pytest_llm_usage.ledger import Call, Ledger, summed_usage, usage_by_model
 from pytest_llm_usage.report.run import Run, TestRecord
@@ -79,8 +80,8 @@ def run_data(
     """
     # Where every worker ran every test (xdist's `--dist=each`), their records stand beside each other.
     by_worker: dict[str, dict[str, Any]] = {}
-    for (nodeid, worker), test in run.tests.items():
-        by_worker.setdefault(worker, {})[nodeid] = _test_data(test, root or Path.cwd())
+    for (_, worker), test in run.tests.items():
+        by_worker.setdefault(worker, {})[test.nodeid] = _test_data(test, root or Path.cwd())
     merged = merge_runs({"tests": tests} for tests in by_worker.values())
     return _data(merged, [shard] if shard else [], run.shared, environment, exit_status, run.calls)
 
@@ -240,7 +241,9 @@ def _test_data(test: TestRecord, root: Path) -> dict[str, Any]:
         ],
         "discrepancies": [found.to_dict() for found in test.discrepancies],
         "prefix_notes": list(test.prefix_notes),
-        "cassettes": {name: digest for name in sorted(test.cassettes) if (digest := _digest(root / name)) is not None},
+        "cassettes": {
+            mask_name(name): digest for name in sorted(test.cassettes) if (digest := _digest(root / name)) is not None
+        },
     }
     return data | {name: value for name, value in optional.items() if value}
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pytest_llm_usage.credentials.mask import mask_text
+
 __all__ = ["commit_of", "environment"]
 
 #: What token counts and costs can depend on beside the code under test.
@@ -41,7 +43,7 @@ def environment(root: Path, prices: str) -> dict[str, str]:
         "branch": _git(root, "symbolic-ref", "--short", "-q", "HEAD") or _first(_BRANCHES),
         "job": _job(os.environ),
     }
-    found.update({name: value for name, value in told.items() if value})
+    found.update({name: mask_text(value) for name, value in told.items() if value})
     return dict(sorted(found.items()))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from pytest_llm_usage.budget.breaches import breaches, spending
 from pytest_llm_usage.budget.limits import Limits
+from pytest_llm_usage.credentials.mask import mask_name
 from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.tracker import Discrepancy, Tracker
@@ -55,7 +56,7 @@ class TestRecord:
     """What one test spent.
 
     Attributes:
-        nodeid: pytest's name of the test.
+        nodeid: pytest's name of the test, credentials among its parameters masked.
         ledger: The calls of its last attempt.
         earlier: The calls of attempts before it (reruns); spent all the same.
         budget: How much of its limits the last attempt used.
@@ -139,7 +140,7 @@ class Run:
                 for item in data["budget"]
             )
             self.tests[nodeid, worker] = TestRecord(
-                nodeid,
+                self._shown_name(nodeid),
                 last,
                 sum(earlier, Ledger()),
                 budget,
@@ -150,6 +151,15 @@ class Run:
             )
         if "shared" in data:
             self.shared += Ledger.from_list(data["shared"])
+
+    def _shown_name(self, nodeid: str) -> str:
+        """A test's name without a credential among its parameters; two that then have one name are numbered."""
+        name = mask_name(nodeid)
+        if name == nodeid:
+            return name
+        others = {test.nodeid for (other, _), test in self.tests.items() if other != nodeid}
+        names = (name, *(f"{name} ({number})" for number in range(2, len(others) + 3)))
+        return next(each for each in names if each not in others)
 
     @property
     def records(self) -> list[TestRecord]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.billing import Billing
+from pytest_llm_usage.credentials.mask import mask_id, mask_name
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Quotes
 from pytest_llm_usage.tracker.callsite import Callsite, shown
@@ -97,18 +98,16 @@ class Origin:
         fields = self.fields()
         if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL:
             fields["model"] = fields.get("requested_model") or UNKNOWN_MODEL
-        return Call(
-            index=index,
-            **{
-                "started_at": self.started_at,
-                "phase": self.phase,
-                "where": shown(self.callsite, root),
-                "sections": tuple(section.name for section in self.sections),
-                "_quotes": quotes,
-                "_inputs": self,
-                **fields,
-            },
-        )
+        told = {
+            "started_at": self.started_at,
+            "phase": self.phase,
+            "where": shown(self.callsite, root),
+            "sections": tuple(section.name for section in self.sections),
+            "_quotes": quotes,
+            "_inputs": self,
+            **fields,
+        }
+        return Call(index=index, **_without_credentials(told))
 
     def prompt(self) -> Prompt | str:
         """What the request sent, or why that is not known."""
@@ -150,6 +149,25 @@ class Origin:
             wire=self.wire.usage,
             reason=reason,
         )
+
+
+#: What people and providers name: somebody has passed a key in its place.
+_NAMES = ("model", "requested_model", "node", "where", "_reported_model")
+
+
+def _without_credentials(fields: dict[str, Any]) -> dict[str, Any]:
+    for name in _NAMES:
+        if (value := fields.get(name)) is not None:
+            fields[name] = mask_name(value)
+    for name in ("tags", "sections"):
+        if values := fields.get(name):
+            fields[name] = tuple(map(mask_name, values))
+    if (response_id := fields.get("response_id")) is not None:
+        fields["response_id"] = mask_id(response_id)
+    billing: Billing | None = fields.get("billing")
+    if billing is not None and billing.service_tier is not None:
+        fields["billing"] = replace(billing, service_tier=mask_name(billing.service_tier))
+    return fields
 
 
 def origins_of(calls: Sequence[OpenCall], responses: Sequence[Response]) -> tuple[Origin, ...]:

@@ -17,6 +17,7 @@ from pytest_llm_usage.billing import price_file_lines
 from pytest_llm_usage.budget.breaches import breaches
 from pytest_llm_usage.budget.failure import failure_text
 from pytest_llm_usage.budget.limits import Limits
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call, langchain_report, usage_by_model
@@ -270,7 +271,7 @@ class LLMUsage:
         texts = [failure_text(found, calls)] if found else []
         texts += growth_failures([parsed], calls, self._source.prompt_of)
         if texts:
-            raise BudgetExceededError("\n\n".join(texts))
+            raise BudgetExceededError(mask_text("\n\n".join(texts)))
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain JSON-able data by model: calls, tokens, details that are not zero, cost in USD as a string.

@@ -1,10 +1,14 @@
 """What pytest prints of the plugin's objects shows no key."""
 
+import json
+import re
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "cassettes"))
-from planted_keys import made_up
+from planted_keys import hexa, made_up
 
 OBJECTS = """
     from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
@@ -77,3 +81,128 @@ def test_words_in_the_place_of_a_key_are_masked_nowhere(pytester):
     assert "***" not in printed
     for model in models:
         assert f"  1  {model}  " in printed
+
+
+#: A key in the place of a name, as whoever mixes up two arguments passes it.
+NAMED = """
+    import httpx
+    import pytest
+    from fakes import FakeChatModel
+
+    PLANTED = {planted}
+
+    def ask(asked="gpt-4o-mini", answered="gpt-4o-mini", **said):
+        usage = {{"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}}
+        answer = {{"object": "chat.completion", "model": answered, "usage": usage, "choices": [], **said}}
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+        with httpx.Client(transport=transport, trust_env=False) as client:
+            client.post("https://api.openai.com/v1/chat/completions", json={{"model": asked, "messages": []}})
+
+    PLACES = {{
+        "asked": lambda key: ask(asked=key, answered=key),
+        "of a maker": lambda key: ask(asked="acme/" + key, answered="acme/" + key),
+        "answered": lambda key: ask(answered=key),
+        "tier": lambda key: ask(service_tier=key),
+        "tag": lambda key: FakeChatModel().invoke("hi", config={{"tags": [key]}}),
+    }}
+
+    @pytest.mark.parametrize("number", range(len(PLANTED)))
+    @pytest.mark.parametrize("place", PLACES)
+    def test_named(place, number, llm_usage, usage_snapshot):
+        with llm_usage.section(PLANTED[number]):
+            PLACES[place](PLANTED[number])
+        assert llm_usage == usage_snapshot
+        PLACES[place](PLANTED[number])
+
+    @pytest.mark.parametrize("key", PLANTED, ids=PLANTED)
+    def test_ids(key):
+        ask()
+"""
+
+
+def reports(pytester):
+    """What a run prints and writes, without the names of tests that pytest itself prints."""
+    result = pytester.runpytest(
+        "-p", "syrupy", "--snapshot-update", "--max-llm-calls=1", "--llm-usage-report=why", "--llm-usage-json=run.json",
+        "--llm-usage-md=run.md", "--llm-usage-html=run.html", "--llm-usage-history=runs.db", "--junit-xml=run.xml",
+    )  # fmt: skip
+    with closing(sqlite3.connect("runs.db")) as history:
+        dumped = "\n".join(history.iterdump())
+    return result, {
+        "history": dumped,
+        "JUnit": re.sub(r'\bname="test_ids[^"]*"', "", (pytester.path / "run.xml").read_text()),
+        "terminal": result.stdout.str().split("= FAILURES =")[1].split("short test summary")[0],
+        "snapshot": next((pytester.path / "__snapshots__").iterdir()).read_text(),
+        **{name: (pytester.path / name).read_text() for name in ("run.json", "run.md", "run.html")},
+    }
+
+
+def test_a_key_that_is_passed_as_a_name_is_in_no_report(pytester, monkeypatch):
+    key, value = f"sk-ant-api03-{made_up(93)}AA", "aZ9xEnvValue4711abcD"
+    monkeypatch.setenv("MY_SERVICE_TOKEN", value)
+    monkeypatch.setenv("GITHUB_REF_NAME", f"try-{value}")
+    monkeypatch.setenv("CI_JOB_URL", "https://bot:pa55w0rd@ci.test/1")
+    pytester.makepyfile(NAMED.format(planted=[key, value]))
+
+    result, written = reports(pytester)
+
+    assert result.parseoutcomes() == {"passed": 2, "failed": 10}
+    assert [(name, each) for name, text in written.items() for each in (key, value, "pa55w0rd") if each in text] == []
+    run = json.loads(written["run.json"])
+    assert run["environment"]["job"] == "https://bot:***@ci.test/1"
+    assert run["environment"]["branch"] == "try-***"
+    # Nothing is lost with the names: each test is there, and each call.
+    assert [name.partition("::")[2] for name in run["tests"] if "test_ids" in name] == [
+        "test_ids[***]",
+        "test_ids[***] (2)",
+    ]
+    assert run["totals"]["calls"] == 12
+    assert run["totals"]["total_tokens"] == 12 * 10 + 15 * 2
+
+
+def test_names_that_look_like_chance_are_kept(pytester, monkeypatch):
+    """Of tuned models, of endpoints, and the value of a variable that is named like a key and holds a model's name."""
+    monkeypatch.setenv("DEFAULT_MODEL_KEY", "gpt-4o-mini")
+    names = [
+        "gpt-4o-mini",
+        "ft:gpt-4o-mini-2024-07-18:acme::B7xKq2Zp",
+        "us.anthropic.claude-sonnet-4-5-20250929-v2:0",
+        hexa(40),
+    ]
+    pytester.makepyfile(NAMED.format(planted=names))
+
+    result, written = reports(pytester)
+
+    assert result.parseoutcomes() == {"passed": 4, "failed": 20}
+    assert [name for name, text in written.items() if "***" in text and name != "terminal"] == []
+    run = json.loads(written["run.json"])
+    assert {name.partition("::")[2] for name in run["tests"] if "test_ids" in name} == {
+        f"test_ids[{name}]" for name in names
+    }
+    assert {call["model"] for name, test in run["tests"].items() for call in test["calls"]} >= {
+        *names,
+        f"acme/{names[1]}",
+    }
+
+
+def test_no_cassette_is_named_after_a_key(pytester):
+    key = f"sk-ant-api03-{made_up(93)}AA"
+    pytester.makepyfile(f"""
+        import httpx
+        import pytest
+        from counting_server import serving
+
+        @pytest.mark.llm_cassette(record="once")
+        @pytest.mark.parametrize("key", [1], ids=[{key!r}])
+        def test_ids(key, llm_usage):
+            with serving() as provider:
+                messages = [{{"role": "user", "content": "[10 5]"}}]
+                httpx.post(provider.url + "/v1/chat/completions", json={{"model": "gpt-4o-mini", "messages": messages}})
+    """)
+
+    result = pytester.runpytest()
+
+    printed = result.stdout.str()
+    assert "has a credential in its name" in printed
+    assert "Give the parameter of the test an id, pytest.param(..., id=NAME), or the cassette a name" in printed
+    assert not [*pytester.path.rglob("*.yaml")]
