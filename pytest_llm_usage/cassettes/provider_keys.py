@@ -54,8 +54,8 @@ _ALTERNATIVES = (
     {"PERPLEXITY_API_KEY", "PPLX_API_KEY"},
     {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"},
 )
-#: Each variable's, with itself: looked up for every test that replays.
-_ALTERNATIVES_OF = {name: next((names for names in _ALTERNATIVES if name in names), {name}) for name in PROVIDER_KEYS}
+#: The others of each variable that has any: looked up for every test that replays.
+_ALTERNATIVES_OF = {name: names - {name} for names in _ALTERNATIVES for name in names}
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 
 
@@ -69,9 +69,12 @@ def placeholder_keys(live: HostPatterns, environment: MutableMapping[str, str] =
     """
     put: dict[str, str | None] = {}
     for name, (host, placeholder) in PROVIDER_KEYS.items():
-        is_set = any(environment.get(other) for other in _ALTERNATIVES_OF[name] if other not in put)
-        if not is_set and not live.match(host, 443):
-            put[name] = environment.get(name)
+        before = environment.get(name)
+        others = _ALTERNATIVES_OF.get(name)
+        if before or (others and any(environment.get(other) for other in others if other not in put)):
+            continue
+        if not live.match(host, 443):
+            put[name] = before
             environment[name] = placeholder
     try:
         yield
