@@ -57,8 +57,12 @@ def mask_name(name: str) -> str:
 
 
 def mask_id(text: str) -> str:
-    """An id, which always looks random, without the values that are known to be credentials."""
-    return mask_values(text, (*_in_environment(), *remembered()))
+    """An id, which always looks random, without the values that were recognised as credentials.
+
+    Not without those of the environment: to read that for every call would take longer than all else that is done with it.
+    """
+    values = remembered()
+    return mask_values(text, values) if values else text
 
 
 def mask_values(text: str, values: Iterable[str], mask: str = MASK) -> str:
