@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeAlias
 
 from pytest_llm_usage.billing import Billing, Part, Quote, as_data
+from pytest_llm_usage.errors import ConfigurationError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.usage import TokenUsage
@@ -30,6 +32,7 @@ __all__ = [
     "Quotes",
     "Source",
     "Status",
+    "call_attribute",
     "langchain_report",
     "price_sources",
     "summed_usage",
@@ -251,6 +254,24 @@ _NO_PARTS = "the run was written without it"
 _INPUT_KINDS = ("input", "cache_")
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Call) if f.name not in ("usage", "billing") and not f.name.startswith("_"))
+
+
+def call_attribute(path: str) -> Callable[[Call], Any]:
+    """Reads an attribute of calls, or one of it (`billing.seller`).
+
+    Raises:
+        ConfigurationError: A call has no such attribute; where no call was made, nothing else would say so.
+    """
+    __tracebackhide__ = hides_frames
+    read: Callable[[Call], Any] = attrgetter(path)
+    name = path.partition(".")[0]
+    names = [known for known in (*(each.name for each in fields(Call)), *vars(Call)) if not known.startswith("_")]
+    if name not in names:
+        from difflib import get_close_matches  # noqa: PLC0415 -- only where a name is wrong
+
+        near = get_close_matches(name, names, n=1)
+        raise ConfigurationError(f"by: a call has no {name!r}{f'; did you mean {near[0]!r}?' if near else ''}")
+    return read
 
 
 def langchain_report(call: Call) -> tuple[Mapping[str, Any] | None, str | None]:

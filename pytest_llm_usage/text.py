@@ -18,6 +18,7 @@ from pytest_llm_usage.money import EXACT
 
 __all__ = [
     "columns",
+    "dollars",
     "inert",
     "percent",
     "plural",
@@ -48,6 +49,14 @@ def usd(amount: Decimal | None) -> str:
     if 0 < amount < _SMALLEST_USD:
         return f"<{_SMALLEST_USD}"
     return f"{amount.quantize(_SMALLEST_USD, context=EXACT):,}"
+
+
+def dollars(amount: Decimal, *, at_least: bool = False) -> str:
+    """An amount with its currency and, before it, what bounds it: `$0.00045`, `<$0.00001`; with `at_least` `>=$0.00045`."""
+    shown = usd(amount)
+    if shown[0] == "<":
+        return ">$0" if at_least else f"<${shown[1:]}"
+    return f"{'>=' if at_least else ''}${shown}"
 
 
 def percent(part: int | Decimal, whole: int | Decimal) -> str:

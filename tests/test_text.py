@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_llm_usage.text import columns, inert, percent, plural, printable, tokens, usd, width
+from pytest_llm_usage.text import columns, dollars, inert, percent, plural, printable, tokens, usd, width
 
 amounts = st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False)
 
@@ -35,6 +35,19 @@ def test_tokens_are_grouped(count, text):
 )
 def test_amounts_are_shown_to_a_thousandth_of_a_cent(amount, text):
     assert usd(None if amount is None else Decimal(amount)) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text", "least"),
+    [
+        ("0", "$0.00000", ">=$0.00000"),
+        ("0.00056", "$0.00056", ">=$0.00056"),
+        ("1234.5", "$1,234.50000", ">=$1,234.50000"),
+        ("1E-30", "<$0.00001", ">$0"),
+    ],
+)
+def test_what_bounds_an_amount_stands_before_its_currency(amount, text, least):
+    assert (dollars(Decimal(amount)), dollars(Decimal(amount), at_least=True)) == (text, least)
 
 
 @given(amounts)

@@ -55,6 +55,18 @@ def test_a_history_keeps_every_run(tmp_path, capsys):
     assert lines[-1].endswith("1,110 to 1,210, +9 % in 2 runs")
 
 
+def test_what_is_not_known_is_no_zero_in_the_table(tmp_path, capsys):
+    for at, past in enumerate((run(None, cost=None), run(cost=None), run(cost="0.000001"))):
+        add_run(tmp_path / "h.db", past, at)
+
+    assert main(["history", str(tmp_path / "h.db")]) == 0
+    assert [line.split()[-3:] for line in capsys.readouterr().out.splitlines()[1:4]] == [
+        ["1", "?", "unpriced"],
+        ["1", "1,010", "unpriced"],
+        ["1", "1,010", "<0.00001"],
+    ]
+
+
 def test_writers_at_once_lose_nothing(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda n: add_run(tmp_path / "h.db", run(n + 1), n), range(40)))

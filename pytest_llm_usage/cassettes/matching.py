@@ -68,9 +68,18 @@ def without_ids(canonical: str) -> str:
     return _MADE_ID.sub(lambda found: f"<id {numbers.setdefault(found[0], len(numbers))}>", canonical)
 
 
-#: What is another one each time it is asked for: moments, and the ids above.
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
+_TIME = r"\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?"
+#: What is another one each time it is asked for, beside the ids above: moments, in figures, in words and in seconds since the
+#: epoch, and the folder that pytest makes for the files of a run.
 _MOMENT = re.compile(
-    r"\b(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b|\b1[5-9]\d{8}(?:\d{3})?\b"
+    rf"\b(?:19|20)\d\d-\d\d-\d\d(?:[T ]{_TIME}(?:Z|[+-]\d\d:?\d\d)?)?\b"
+    r"|\b1[5-9]\d{8}(?:\d{3}){0,3}(?:\.\d+)?\b"
+    r"|\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? )?"
+    rf"(?:{_MONTH} {{1,2}}{_DAY},?(?: {_TIME})?|{_DAY} {_MONTH},?) (?:19|20)\d\d\b(?:,?(?: at)? {_TIME}(?: ?[AP]M)?)?"
+    r"|\b\d{1,2}[/.]\d{1,2}[/.](?:19|20)\d\d\b"
+    r"|\bpytest-of-[^/\s]{1,64}/pytest-\d+(?=/)"
 )
 
 

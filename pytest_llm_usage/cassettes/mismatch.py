@@ -171,7 +171,7 @@ def _ways_out(changing: Sequence[str]) -> list[str]:
         f"Changes from run to run: {shown}",
         f"Leave it out of the comparison:  llm_usage_ignore_body = {paths[0]}  in pytest's configuration",
         f'or for one test:  @pytest.mark.llm_cassette(ignore_body=["{paths[0]}"])',
-        "or keep pytest-recording's marker, and its match_on:  @pytest.mark.vcr",
+        "or compare no bodies at all:  llm_usage_match_on = method host path query  in pytest's configuration",
     ]
 
 

@@ -34,6 +34,7 @@ class CassettePolicy:
             cassette at all.
         rerecord_command: The command that records this cassette again, as error messages show it.
         draws_examples: Whether a Hypothesis test makes the requests, and with other examples in every run.
+        match_on_from: Who named the matchers, as an error says it.
         match_on: Names of vcrpy's matchers. None for those of `vcr_config`, else
             `pytest_llm_usage.cassettes.DEFAULT_MATCH_ON`.
         ignore_body: Paths in JSON request bodies that are not compared (see `matching.JsonPath`).
@@ -59,6 +60,7 @@ class CassettePolicy:
     rerecord_command: str = "pytest --llm-usage-record=rewrite"
     draws_examples: bool = False
     match_on: tuple[str, ...] | None = None
+    match_on_from: str = "match_on"
     ignore_body: tuple[str, ...] = ()
     ignore_hosts: tuple[str, ...] = ()
     json_style: JsonStyle = "indented"

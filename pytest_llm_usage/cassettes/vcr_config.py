@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
@@ -80,8 +81,11 @@ class VcrConfig:
         names = (*names, *options.pop("additional_matchers", ()))
         for name in names:
             if name not in reader.matchers:
-                known = ", ".join(sorted(reader.matchers))
-                raise ConfigurationError(f"match_on: unknown matcher {name!r}; available: {known}")
+                near = difflib.get_close_matches(name, reader.matchers, n=1)
+                hint = f", did you mean {near[0]!r}?" if near else ";"
+                raise ConfigurationError(
+                    f"{policy.match_on_from}: unknown matcher {name!r}{hint} available: {', '.join(sorted(reader.matchers))}"
+                )
         try:
             merged = reader.get_merged_config(**{**options, "match_on": names})
         except (KeyError, TypeError, ValueError) as error:

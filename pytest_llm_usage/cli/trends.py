@@ -18,7 +18,7 @@ from typing import Any
 from pytest_llm_usage.compare import Spending, causes, compare_usage
 from pytest_llm_usage.errors import ConfigurationError, RunFileError
 from pytest_llm_usage.report.history import PastRun, past_runs
-from pytest_llm_usage.text import columns, percent, plural, tokens, usd
+from pytest_llm_usage.text import columns, dollars, percent, plural, tokens
 
 __all__ = ["LAST", "blame", "history"]
 
@@ -53,9 +53,10 @@ def _of_model(run: PastRun, pattern: str) -> PastRun:
 
 
 def _cells(spent: Spending) -> tuple[str, str, str]:
-    count = f"{'>=' if spent.is_unknown else ''}{tokens(spent.total_tokens)}"
-    cost = f"{'>=' if spent.is_unpriced else ''}{usd(spent.cost_usd)}"
-    return tokens(spent.calls), count, cost
+    count = tokens(spent.total_tokens or None if spent.is_unknown else spent.total_tokens)
+    known = dollars(spent.cost_usd, at_least=spent.is_unpriced).replace("$", "")
+    cost = known if spent.cost_usd or not spent.is_unpriced else "unpriced"
+    return tokens(spent.calls), f">={count}" if spent.is_unknown and count != "?" else count, cost
 
 
 def _moved(spent: Sequence[Spending]) -> str:
@@ -119,7 +120,8 @@ def _tokens(spent: Spending) -> str:
 
 
 def _cost(spent: Spending) -> str:
-    return "unpriced" if spent.is_unpriced else f"${usd(spent.cost_usd)}"
+    is_known = spent.cost_usd or not spent.is_unpriced
+    return dollars(spent.cost_usd, at_least=spent.is_unpriced) if is_known else "unpriced"
 
 
 def _kind(was: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> str:

@@ -288,6 +288,7 @@ def _policy(
         record_mode=cast("RecordMode", record),
         rerecord_command=f"{command} --llm-usage-record=rewrite",
         match_on=mark.match_on or (None if "match_on" in vcr_config else settings.match_on),
+        match_on_from="match_on" if mark.match_on or "match_on" in vcr_config else "llm_usage_match_on",
         ignore_body=(*settings.ignore_body, *mark.ignore_body),
         ignore_hosts=settings.ignore_hosts,
         json_style=settings.cassette_json,

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_llm_usage.cassettes.rerecording import Amount
 from pytest_llm_usage.money import EXACT, total
 from pytest_llm_usage.plugin.session_budget import PlannedSpending
-from pytest_llm_usage.text import columns, plural, told_apart, usd, width
+from pytest_llm_usage.text import columns, dollars, plural, told_apart, usd, width
 
 __all__ = ["outcome_line", "plan_lines", "planned_spending"]
 
@@ -110,7 +110,7 @@ def outcome_line(plans: Mapping[str, Mapping[str, Any]], sent: Mapping[str, Sequ
         made, expected = sum(count for *_, count in rows), sum(row[0] for row in plans[test]["models"].values())
         if made > expected > 0:
             longer.append(f"{test} ({plural(made, 'call')}, {expected:,} planned)")
-    text = f"Recording took ${usd(took)}"
+    text = f"Recording took {dollars(took)}"
     if took > planned.most and is_known:
         text += ", more than the plan"
     elif took < planned.least:

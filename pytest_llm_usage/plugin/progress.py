@@ -11,7 +11,7 @@ import pytest
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.stale import NOTES
 from pytest_llm_usage.plugin.state import SETTINGS, price_book
-from pytest_llm_usage.text import tokens, usd
+from pytest_llm_usage.text import dollars, tokens, usd
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import OpenCassette
@@ -65,7 +65,7 @@ class SpendingSoFar:
         counts = [row[0] for row in rows if row[0] is not None]
         costs = [Decimal(row[1]) for row in rows if row[1] is not None]
         count = f"{'' if len(counts) == len(rows) else '>='}{tokens(sum(counts))}" if counts else "?"
-        cost = f"{'' if len(costs) == len(rows) else '>='}${usd(total(costs))}" if costs else usd(None)
+        cost = dollars(total(costs), at_least=len(costs) < len(rows)) if costs else usd(None)
         return f"{count} tokens {cost}"
 
     def _attach(self) -> None:

@@ -20,7 +20,7 @@ from pytest_llm_usage.compare import (
 )
 from pytest_llm_usage.ledger import price_sources
 from pytest_llm_usage.report.data import RunData, calls_in
-from pytest_llm_usage.text import columns, percent, plural, tokens, told_apart, usd, width, wrapped
+from pytest_llm_usage.text import columns, dollars, percent, plural, tokens, told_apart, width, wrapped
 
 __all__ = ["FailOn", "Row", "RunComparison", "comparison_lines"]
 
@@ -265,10 +265,9 @@ def _tokens(spent: Spending | None) -> str:
 
 
 def _cost(spent: Spending) -> str:
-    if spent.is_unpriced:
-        return f">=${usd(spent.cost_usd)}" if spent.cost_usd else "unpriced"
-    amount = usd(spent.cost_usd)
-    return f"<${amount[1:]}" if amount.startswith("<") else f"${amount}"
+    if spent.is_unpriced and not spent.cost_usd:
+        return "unpriced"
+    return dollars(spent.cost_usd, at_least=spent.is_unpriced)
 
 
 def _share(was: Spending | None, now: Spending | None) -> str:

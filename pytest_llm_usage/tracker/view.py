@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from functools import partial
-from operator import attrgetter
 from pprint import pformat
 from textwrap import wrap
 from types import MappingProxyType
@@ -20,7 +19,7 @@ from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
-from pytest_llm_usage.ledger import Call, langchain_report, usage_by_model
+from pytest_llm_usage.ledger import Call, call_attribute, langchain_report, usage_by_model
 from pytest_llm_usage.money import total
 from pytest_llm_usage.text import columns, plural
 from pytest_llm_usage.usage import TokenUsage
@@ -216,8 +215,12 @@ class LLMUsage:
         return self.by("node")
 
     def by(self, key: str | Callable[[Call], Any]) -> Mapping[Any, LLMUsage]:
-        """The same by a `Call` attribute or by what a callable says of each call, in the order of appearance."""
-        of = key if callable(key) else attrgetter(key)
+        """The same by a `Call` attribute or by what a callable says of each call, in the order of appearance.
+
+        Raises:
+            ConfigurationError: A call has no such attribute.
+        """
+        of = key if callable(key) else call_attribute(key)
         keys = dict.fromkeys(map(of, self.calls))
         return MappingProxyType({value: self._narrowed(partial(_is, of, value)) for value in keys})
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_llm_usage.cassettes import DEFAULT_MATCH_ON, Redaction, storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
-from pytest_llm_usage.cassettes.matching import Recordings, without_ids
+from pytest_llm_usage.cassettes.matching import Recordings, changes_each_run, without_ids
 from pytest_llm_usage.cassettes.not_recorded import NOT_RECORDED, is_not_recorded
 from pytest_llm_usage.cassettes.provider_keys import PROVIDER_KEYS
 from pytest_llm_usage.cassettes.subject import Subject, canonical_json
@@ -112,9 +112,44 @@ def test_what_changes_from_run_to_run_is_named_with_what_settles_it(cassette, pa
         "Changes from run to run: messages[*].content, metadata.at",
         f"Leave it out of the comparison:  llm_usage_ignore_body = messages[*].content  {IN}",
         'or for one test:  @pytest.mark.llm_cassette(ignore_body=["messages[*].content"])',
-        "or keep pytest-recording's marker, and its match_on:  @pytest.mark.vcr",
+        "or compare no bodies at all:  llm_usage_match_on = method host path query  in pytest's configuration",
     ]
     assert not any("Record again" in line for line in lines), "it would not help"
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (1796048310.1385682, 1796048316.8379638),
+        ("1796048310123456789", "1796048316222456789"),
+        ("Today is November 30, 2026.", "Today is December 1, 2026."),
+        ("Today is Monday, November 30th, 2026.", "Today is Tuesday, December 1st, 2026."),
+        ("Heute: 30 Nov. 2026", "Heute: 1 Dec. 2026"),
+        ("30/11/2026 or 30.11.2026", "01/12/2026 or 01.12.2026"),
+        ("Mon Nov 30 14:18:30 2026", "Tue Dec  1 09:19:31 2026"),
+        ("Mon, 30 Nov 2026 14:18:30 GMT", "Tue, 01 Dec 2026 09:19:31 GMT"),
+        ("on May 3, 2026 at 2:18 PM", "on June 12, 2026 at 11:05 AM"),
+        ("read /tmp/pytest-of-ann/pytest-12/test_x0/a.txt", "read /tmp/pytest-of-bob/pytest-3/test_x0/a.txt"),
+    ],
+)
+def test_moments_and_folders_of_a_run_change_with_it(was, now):
+    assert changes_each_run(was, now)
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("Tell me about May 1", "Tell me about May 2"),
+        ("version 1.2.3", "version 1.2.4"),
+        ("at 14:18", "at 14:19"),
+        ("page 30 of 2026", "page 31 of 2026"),
+        ("Today is November 30, 2026.", "Today is a good day, December 1, 2026."),
+        (12, 13),
+        (True, False),
+    ],
+)
+def test_what_a_person_changed_does_not(was, now):
+    assert not changes_each_run(was, now)
 
 
 def test_where_more_than_that_differs_it_is_recorded_again(cassette, path, provider):

@@ -814,7 +814,10 @@ def test_allow_playback_repeats(provider, cassette, path):
 @pytest.mark.parametrize(
     ("policy", "problem"),
     [
-        ({"match_on": ("method", "bodi")}, "match_on: unknown matcher 'bodi'; available: body, headers, host, method,"),
+        (
+            {"match_on": ("method", "bodi")},
+            "match_on: unknown matcher 'bodi', did you mean 'body'? available: body, headers, host, method,",
+        ),
         ({"vcr_config": {"match_on": ["nope"]}}, "match_on: unknown matcher 'nope'; available: "),
         ({"vcr_config": {"serializer": "nope"}}, "vcr_config: Serializer nope doesn't exist"),
         ({"ignore_body": ("a[",)}, "'a[' is not a path in a JSON body"),

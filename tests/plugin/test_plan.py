@@ -460,6 +460,8 @@ def test_the_progress_line_shows_what_is_spent_while_it_records(project, argumen
         ([[640, "0.00011", 2], [320, "0.00006", 1]], "960 tokens $0.00017"),
         ([[640, "0.00011", 2], [320, None, 1]], "960 tokens >=$0.00011"),
         ([[640, "0.00011", 2], [None, None, 1]], ">=640 tokens >=$0.00011"),
+        ([[17, "0.000004", 1]], "17 tokens <$0.00001"),
+        ([[17, "0.000004", 1], [320, None, 1]], "337 tokens >$0"),
         ([[320, None, 1]], "320 tokens unpriced"),
         ([[None, None, 1]], "? tokens unpriced"),
     ],

@@ -42,6 +42,8 @@ def failure(pytester):
             "llm_usage.assert_within(max_cals=0)",
             "ConfigurationError: assert_within: 'max_cals' is not a limit; did you mean 'max_calls'?",
         ),
+        ("llm_usage.by('nod')", "ConfigurationError: by: a call has no 'nod'; did you mean 'node'?"),
+        ("llm_usage.by('_quotes')", "ConfigurationError: by: a call has no '_quotes'"),
         ("assert 1 == usage_snapshot", "TypeError: usage_snapshot compares llm_usage"),
     ],
 )
@@ -61,7 +63,7 @@ def test_a_broken_snapshot_file(failure):
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
-        ('match_on=["bodi"]', "match_on: unknown matcher 'bodi'; available: body, headers, host,"),
+        ('match_on=["bodi"]', "match_on: unknown matcher 'bodi', did you mean 'body'? available: body, headers, host,"),
         ('ignore_body=["a..b"]', "'a..b' is not a path in a JSON body (examples: metadata.session_id,"),
     ],
 )
@@ -71,8 +73,14 @@ def test_a_marker_that_cannot_be_used(failure, marker, message):
     assert message in shown
 
 
+def test_a_matcher_that_configuration_names_is_told_as_its_setting(pytester):
+    pytester.makepyfile(test_it=TEST.format(line="pass", marker=""))
+    result = pytester.runpytest("-p", "syrupy", "-o", "llm_usage_match_on=method bodi")
+    result.stdout.fnmatch_lines(["llm_usage_match_on: unknown matcher 'bodi', did you mean 'body'? available: body, *"])
+
+
 def test_a_mistake_of_ours_is_shown_whole(pytester):
     """So that it can be reported."""
     pytester.makepyfile("def test_it(llm_usage):\n    llm_usage.by(5)")
     result = pytester.runpytest()
-    result.stdout.re_match_lines([r"E +TypeError: .*", r".*tracker[/\\]view\.py:\d+: TypeError"])
+    result.stdout.re_match_lines([r"E +TypeError: .*", r".*[/\\]ledger\.py:\d+: TypeError"])
