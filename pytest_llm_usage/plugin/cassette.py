@@ -91,6 +91,7 @@ def _keys_for(cassette: OpenCassette, settings: Settings) -> Iterator[None]:
 def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
     """Saves what was recorded, or says why not."""
     has_passed = attempt_at(item).outcome in ("passed", "xpassed")
+    _note_new(item, cassette)
     if cassette.renamed is not None:
         note(item, "renamed", str(plain_path(cassette.renamed)))
     elif cassette.is_stale:
@@ -113,6 +114,14 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
             item.add_report_section("teardown", "recording", _of_failed(item, cassette, settings))
         elif cassette.policy.record_mode == "stale":
             note(item, "recorded", _typed(item))
+
+
+def _note_new(item: pytest.Item, cassette: OpenCassette) -> None:
+    """Notes that a request found nothing because nothing was ever recorded: it is not stale."""
+    from pytest_llm_usage.cassettes import find_recording  # noqa: PLC0415 -- loaded with the cassette
+
+    if (cassette.is_stale or cassette.recorded) and find_recording(cassette.policy.path) is None:
+        note(item, "new", True)
 
 
 def _is_planned(config: pytest.Config) -> bool:
@@ -196,6 +205,7 @@ def opened_as(
             if attempt is not None:
                 note_sent(attempt.item, cassette, name)
             if cassette.is_stale and attempt is not None:
+                _note_new(attempt.item, cassette)
                 note(attempt.item, "stale", shell_quoted(_typed(attempt.item)))
                 if _is_planned(config):
                     _note_plan(attempt.item, cassette, config.stash[SETTINGS])

@@ -19,7 +19,7 @@ _LONGEST_TYPED = 320
 
 
 def note(item: pytest.Item, kind: str, value: Any) -> None:
-    """Notes something of a test's cassette: `stale`, `recorded`, `plan` (of recording it again) or `unrecorded` (why not)."""
+    """Notes something of a test's cassette: `stale`, `recorded`, `new` (nothing was before), `plan` (of recording it again) or `unrecorded` (why not)."""
     item.stash.setdefault(NOTES, {})[kind] = value
 
 
@@ -43,20 +43,21 @@ class StaleTests:
         #: Why nothing was recorded; empty where nothing was to be recorded, or it was.
         self.unrecorded = ""
         self._sent: dict[str, list[Any]] = {}
-        self._stale: dict[str, None] = {}
-        self._recorded: dict[str, None] = {}
+        #: By test: whether nothing was recorded of it before.
+        self._stale: dict[str, bool] = {}
+        self._recorded: dict[str, bool] = {}
 
     def add(self, notes: Mapping[str, Any]) -> None:
         """Takes in what is noted of a test."""
         if "stale" in notes:
-            self._stale[notes["stale"]] = None
+            self._stale[notes["stale"]] = "new" in notes
         if "plan" in notes:
             self.plans[notes["plan"]["test"]] = notes["plan"]
             if "sent" in notes:
                 self._sent[notes["plan"]["test"]] = [*notes["sent"].values()]
         self.unrecorded = notes.get("unrecorded", self.unrecorded)
         if "recorded" in notes:
-            self._recorded[notes["recorded"]] = None
+            self._recorded[notes["recorded"]] = "new" in notes
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the plan, what was recorded, and what is still stale."""
@@ -71,20 +72,28 @@ class StaleTests:
             terminalreporter.write_line("")
         elif self._is_plan:
             terminalreporter.write_line("Plan: every recording matches; there is nothing to record again")
-        if self._recorded:
-            terminalreporter.write_line(
-                f"Recorded again: {plural(len(self._recorded), 'test')} (--llm-usage-record=stale)"
-            )
-            for name in self._recorded:
-                terminalreporter.write_line(f"  {name}")
+        for is_new, title in ((False, "Recorded again"), (True, "Recorded")):
+            if names := [name for name, was_new in self._recorded.items() if was_new is is_new]:
+                terminalreporter.write_line(f"{title}: {plural(len(names), 'test')} (--llm-usage-record=stale)")
+                for name in names:
+                    terminalreporter.write_line(f"  {name}")
         if self._sent:
             terminalreporter.write_line(outcome_line(self.plans, self._sent))
         if self._stale and (self._is_plan or self.unrecorded):
             terminalreporter.write_line("Nothing was sent. Record them:")
             self._write_command(terminalreporter)
         elif len(self._stale) > 1:
-            terminalreporter.write_line(f"Stale recordings: {plural(len(self._stale), 'test')}. Record them again:")
+            terminalreporter.write_line(self._title)
             self._write_command(terminalreporter)
+
+    @property
+    def _title(self) -> str:
+        missing = sum(self._stale.values())
+        stale = len(self._stale) - missing
+        if not missing:
+            return f"Stale recordings: {plural(stale, 'test')}. Record them again:"
+        told = f"Stale recordings: {plural(stale, 'test')}; missing: " if stale else "Missing recordings: "
+        return f"{told}{plural(missing, 'test')}. Record them:"
 
     def _write_command(self, terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"  pytest {_typed(list(self._stale))} --llm-usage-record=stale")

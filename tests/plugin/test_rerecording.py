@@ -212,12 +212,30 @@ def test_stale_records_what_changed_and_leaves_the_rest(project):
     project.runpytest().assert_outcomes(passed=40)
 
 
+def test_what_was_never_recorded_is_not_called_stale(project):
+    project.makepyfile(test_it=FORTY.format(changed="()", count=2))
+    result = project.runpytest("--llm-usage-record=stale")
+    result.stdout.fnmatch_lines(["Recorded: 2 tests (--llm-usage-record=stale)", "  test_it.py::test[[]0]"])
+    result.stdout.no_fnmatch_line("Recorded again*")
+    project.makepyfile(test_it=FORTY.format(changed="(1,)", count=4))
+    project.runpytest().stdout.fnmatch_lines(["Stale recordings: 1 test; missing: 2 tests. Record them:", "  pytest *"])
+    project.runpytest("--llm-usage-record=stale").stdout.fnmatch_lines(
+        [
+            "Recorded again: 1 test (--llm-usage-record=stale)",
+            "  test_it.py::test[[]1]",
+            "Recorded: 2 tests (--llm-usage-record=stale)",
+            "  test_it.py::test[[]2]",
+            "  test_it.py::test[[]3]",
+        ]
+    )
+
+
 def test_many_stale_tests_are_named_by_their_files(project):
     project.makepyfile(test_it=FORTY.format(changed="()", count=13))
     result = project.runpytest()
     result.assert_outcomes(failed=13)
     result.stdout.fnmatch_lines(
-        ["Stale recordings: 13 tests. Record them again:", '  pytest "test_it.py" --llm-usage-record=stale']
+        ["Missing recordings: 13 tests. Record them:", '  pytest "test_it.py" --llm-usage-record=stale']
     )
 
 
@@ -228,7 +246,7 @@ def test_few_stale_tests_of_long_names_are_named_by_their_files(project):
     result.stdout.fnmatch_lines(
         [
             "=* LLM recordings *=",
-            "Stale recordings: 4 tests. Record them again:",
+            "Missing recordings: 4 tests. Record them:",
             '  pytest "test_it.py" --llm-usage-record=stale',
         ]
     )
