@@ -55,6 +55,24 @@ def test_a_history_keeps_every_run(tmp_path, capsys):
     assert lines[-1].endswith("1,110 to 1,210, +9 % in 2 runs")
 
 
+def test_changes_that_were_not_committed_are_nobody_s_commit(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    changed = run(1_200)
+    changed["environment"]["uncommitted"] = "yes"
+    add_run(tmp_path / "h.db", run(1_000), 1)
+    add_run(tmp_path / "h.db", changed, 2)
+
+    assert main(["history", "h.db"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[1:3]] == ["a" * 10, "a" * 10 + "+"]
+    assert lines[3] == "+: with changes that were not committed"
+    assert main(["blame", "test_a.py::t", "--history", "h.db"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "a" * 10,
+        "    or what was changed since and not committed when it ran",
+    ]
+
+
 def test_what_is_not_known_is_no_zero_in_the_table(tmp_path, capsys):
     for at, past in enumerate((run(None, cost=None), run(cost=None), run(cost="0.000001"))):
         add_run(tmp_path / "h.db", past, at)

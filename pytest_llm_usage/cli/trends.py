@@ -8,7 +8,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -38,10 +38,12 @@ def history(options: argparse.Namespace) -> int:
     spent = [Spending.from_usage(run.usage) for run in runs]
     rows = [("day", "commit", "branch", "calls", "tokens", "USD")]
     rows += [
-        (_day(run.finished_at), (run.commit or "-")[:_SHORT_COMMIT], run.branch or "-", *_cells(sums))
+        (_day(run.finished_at), _commit(run), run.branch or "-", *_cells(sums))
         for run, sums in zip(runs, spent, strict=True)
     ]
     print("\n".join(columns(rows, "<<<>>>")))
+    if any(run.commit and run.is_uncommitted for run in runs):
+        print("+: with changes that were not committed")
     print()
     print(f"tokens  {_sparkline([sums.total_tokens for sums in spent])}  {_moved(spent)}")
     return 0
@@ -49,7 +51,11 @@ def history(options: argparse.Namespace) -> int:
 
 def _of_model(run: PastRun, pattern: str) -> PastRun:
     usage = {model: sums for model, sums in run.usage.items() if fnmatchcase(model, pattern)}
-    return PastRun(run.finished_at, run.commit, run.branch, usage)
+    return replace(run, usage=usage)
+
+
+def _commit(run: PastRun) -> str:
+    return f"{run.commit[:_SHORT_COMMIT]}{'+' if run.is_uncommitted else ''}" if run.commit else "-"
 
 
 def _cells(spent: Spending) -> tuple[str, str, str]:
@@ -87,6 +93,7 @@ class _State:
 
     commit: str
     usage: Mapping[str, Mapping[str, Any]]
+    is_uncommitted: bool = False
 
 
 def blame(options: argparse.Namespace) -> int:
@@ -94,7 +101,7 @@ def blame(options: argparse.Namespace) -> int:
     root = Path(_git(Path.cwd(), "rev-parse", "--show-toplevel") or ".")
     if options.history is not None:
         runs = past_runs(options.history, test=options.test)
-        states = [_State(run.commit or "", run.usage) for run in runs]
+        states = [_State(run.commit or "", run.usage, run.is_uncommitted) for run in runs]
     else:
         states = list(_snapshots(root, options.test))
     if not states:
@@ -108,6 +115,8 @@ def blame(options: argparse.Namespace) -> int:
         found += 1
         was, now = Spending.from_usage(before.usage), Spending.from_usage(after.usage)
         print(_commit_line(root, after.commit))
+        if after.commit and after.is_uncommitted:
+            print("    or what was changed since and not committed when it ran")
         print(f"    {_kind(before.usage, after.usage)}: {'; '.join(causes(changes))}")
         print(f"    {_tokens(was)} -> {_tokens(now)} tokens, {_cost(was)} -> {_cost(now)}")
     if not found:

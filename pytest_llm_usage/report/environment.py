@@ -26,7 +26,8 @@ _GIT_SECONDS = 10
 
 
 def environment(root: Path, prices: str) -> dict[str, str]:
-    """Versions by name, the commit that is checked out, and the price books in the order in which they are asked.
+    """Versions by name, the commit that is checked out, whether files that it has were changed since (`uncommitted`), and the
+    price books in the order in which they are asked.
 
     Args:
         root: A folder of the project.
@@ -42,6 +43,7 @@ def environment(root: Path, prices: str) -> dict[str, str]:
         "commit": commit_of(root),
         "branch": _git(root, "symbolic-ref", "--short", "-q", "HEAD") or _first(_BRANCHES),
         "job": _job(os.environ),
+        "uncommitted": "yes" if _git(root, "status", "--porcelain", "--untracked-files=no") else "",
     }
     found.update({name: mask_text(value) for name, value in told.items() if value})
     return dict(sorted(found.items()))

@@ -50,12 +50,14 @@ class PastRun:
         commit: What was checked out; None where that is not known.
         branch: Likewise.
         usage: By model, in the form of `LLMUsage.to_dict()`, without details.
+        is_uncommitted: Whether files were changed since the commit.
     """
 
     finished_at: float
     commit: str | None
     branch: str | None
     usage: Mapping[str, Mapping[str, Any]]
+    is_uncommitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def read_trend(path: Path, last: int) -> Trend:
 def _read(connection: sqlite3.Connection, test: str | None, branch: str | None, last: int) -> list[PastRun]:
     # Decimals are added here: SQLite has none.
     wanted = connection.execute(
-        "SELECT id, finished_at, commit_id, branch FROM runs WHERE (?1 IS NULL OR branch = ?1)"
+        "SELECT id, finished_at, commit_id, branch, environment FROM runs WHERE (?1 IS NULL OR branch = ?1)"
         " AND (?2 IS NULL OR EXISTS (SELECT 1 FROM spent WHERE run_id = id AND test = ?2)) ORDER BY id DESC LIMIT ?3",
         (branch, test, last or -1),
     ).fetchall()
@@ -167,7 +169,10 @@ def _read(connection: sqlite3.Connection, test: str | None, branch: str | None, 
     )
     for row in rows:
         spent.setdefault(row[0], []).append(row[1:])
-    return [PastRun(at, commit, on, _usage(spent.get(run, []))) for run, at, commit, on in reversed(wanted)]
+    return [
+        PastRun(at, commit, on, _usage(spent.get(run, [])), is_uncommitted="uncommitted" in json.loads(environment))
+        for run, at, commit, on, environment in reversed(wanted)
+    ]
 
 
 def _usage(rows: Sequence[Sequence[Any]]) -> dict[str, dict[str, Any]]:

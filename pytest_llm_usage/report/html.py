@@ -94,7 +94,8 @@ def _heading(data: RunData, calls: Sequence[Call]) -> str:
     commit, job = environment.pop("commit", ""), environment.get("job", "")
     days = sorted({date for call in calls if (date := _day(call.started_at))})
     facts = [days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"] if days else []
-    facts += [f"commit {commit[:12]}"] if commit else []
+    uncommitted = " and uncommitted changes" if "uncommitted" in environment else ""
+    facts += [f"commit {commit[:12]}{uncommitted}"] if commit else []
     facts += [f"branch {environment['branch']}"] if "branch" in environment else []
     facts += [f"{name} {environment[name]}" for name in ("pytest", "langchain-core", "python") if name in environment]
     facts += [f"prices: {environment['prices']}"] if "prices" in environment else []

@@ -106,6 +106,16 @@ class TestBranchAndJob:
         assert environment(tmp_path, "p")["job"] == "https://github.example/a/b/actions/runs/7"
 
 
+def test_changes_that_are_not_committed_are_told(repository):
+    assert "uncommitted" not in environment(repository, "p")
+    (repository / "new").write_text("it may be anything")
+    assert "uncommitted" not in environment(repository, "p")
+    (repository / "file").write_text("2")
+    assert environment(repository, "p")["uncommitted"] == "yes"
+    git(repository, "commit", "-qam", "two")
+    assert "uncommitted" not in environment(repository, "p")
+
+
 def test_versions_are_found_without_importing_the_packages(tmp_path):
     code = (
         "import sys; from pathlib import Path; from pytest_llm_usage.report.environment import environment;"
