@@ -32,7 +32,9 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def as_data(value: Any) -> Any:
-    """`value` as JSON has it: without read-only mappings, tuples, decimals and numbers that are not finite."""
+    """`value` as JSON has it: without read-only mappings, tuples, decimals and numbers that are not finite. What an integration
+    put among the numbers that JSON has no form for is text.
+    """
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float):
@@ -43,9 +45,7 @@ def as_data(value: Any) -> Any:
         return {key: as_data(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_data(item) for item in value]
-    if isinstance(value, Decimal):
-        return plain(value)
-    return value
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ MAX_BYTES = 256 * 2**20
 #: thousand in gzip, 32,000 in zstandard and a million in brotli.
 _GZIP_STEP = 2**14
 _ZSTANDARD_STEP = 2**10
+_ZSTANDARD_PIECE = 2**20
 _BROTLI_STEP = 2**4
 #: The first step of each gzip member is small: what is left of a step after the member's end is copied.
 _FIRST_GZIP_STEP = 2**8
@@ -236,7 +237,7 @@ def _unzstandarded(body: bytes) -> Iterator[bytes]:
         while not stream.eof and position < len(body):
             piece = body[position : position + _ZSTANDARD_STEP]
             try:
-                yield stream.decompress(piece)
+                yield from _unzstandarded_step(stream, piece)
             except module.ZstdError:
                 if start and not body.startswith(_ZSTANDARD, start):
                     return
@@ -244,6 +245,17 @@ def _unzstandarded(body: bytes) -> Iterator[bytes]:
             position += len(piece) - len(stream.unused_data)
         if not stream.eof:
             raise _BrokenError(is_cut_off=True)
+
+
+def _unzstandarded_step(stream: Any, step: bytes) -> Iterator[bytes]:
+    if not hasattr(
+        stream, "needs_input"
+    ):  # `zstandard` gives all that a step becomes, Python's own as much as it is asked for
+        yield stream.decompress(step)
+        return
+    yield stream.decompress(step, _ZSTANDARD_PIECE)
+    while not (stream.eof or stream.needs_input):
+        yield stream.decompress(b"", _ZSTANDARD_PIECE)
 
 
 def _installed(*names: str) -> Any:

@@ -180,6 +180,8 @@ def test_langchain_and_the_sdks_side_by_side(
     """Each call is counted once, by the right source, with the same usage live and replayed without the emulator."""
     pytester.makepyfile(SIDE_BY_SIDE)
     monkeypatch.setenv("EMULATOR_FLAVOURS", " ".join(FLAVOURS))
+    # From 3.6 on Google's SDK asks /v1/models; aimock 1.43 answers at /v1beta/models alone.
+    monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "beta")
     tests = len(FLAVOURS) + len(STREAMED.intersection(FLAVOURS))
     with emulating(aimock, pytester.path) as emulator:
         monkeypatch.setenv("EMULATOR_URL", emulator.url)

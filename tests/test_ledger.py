@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -99,6 +100,25 @@ def test_a_call_of_an_older_file_keeps_what_it_was_billed_for():
     )
     assert (call.service_tier, call.parts, langchain_report(call)) == ("flex", call.billing.parts, (spent, "m-1"))
     assert plain.items() <= call.to_dict().items()
+
+
+def test_what_an_integration_reports_beside_numbers_does_not_cost_the_data():
+    reported = {
+        "input_tokens": 2,
+        "cost": Decimal("0.10"),
+        "at": date(2026, 11, 30),
+        "share": math.nan,
+        "ids": ("a", None),
+    }
+    call = Call(index=0, usage=TokenUsage.from_counts(2, 1), _reported=reported)
+
+    assert json.loads(json.dumps(call.to_dict()))["reported"] == {
+        "input_tokens": 2,
+        "cost": "0.10",
+        "at": "2026-11-30",
+        "share": "nan",
+        "ids": ["a", None],
+    }
 
 
 def test_what_a_later_version_adds_to_a_price_is_passed_over():

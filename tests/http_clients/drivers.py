@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import json
 import re
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -192,9 +193,13 @@ def http_client_sync(url: str, body: bytes, plan: Plan) -> None:
 def urllib_sync(url: str, body: bytes, plan: Plan) -> None:
     request = urllib.request.Request(url, data=body, headers={"content-type": "application/json"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=TIMEOUT_S) as response:
-        plan.head(response, response.status, response.getheaders())
-        _read_file(response, plan)
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as response:
+            plan.head(response, response.status, response.getheaders())
+            _read_file(response, plan)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
 
 
 def _read_file(response: Any, plan: Plan) -> None:
