@@ -992,6 +992,11 @@ class TestMistakesInAPriceFile:
             ),
             ("[models]\nb = { input = 1", "prices.toml:2: not TOML: "),
             ("[models]\nb = { input = 1 }\nb = { input = 1 }\n", "prices.toml:3: not TOML: cannot overwrite a value"),
+            (
+                "[models]\nb = { input = " + "9" * 5_000 + " }",
+                "prices.toml:2: not TOML: exceeds the limit (4300 digits)",
+            ),
+            ("a = " + "[" * 100_000, "prices.toml: not TOML: it is nested too deeply"),
         ],
     )
     def test_one_line_with_its_number(self, text, message):
@@ -999,8 +1004,22 @@ class TestMistakesInAPriceFile:
             book_of(text)
         assert str(error.value).startswith(message)
         assert "\n" not in str(error.value)
-        if not message.startswith("prices.toml:2: not TOML"):
+        if not message.startswith("prices.toml:2: not TOML: ") or message.endswith("digits)"):
+            assert str(error.value).startswith(message)
+        elif message != "prices.toml:2: not TOML: ":
             assert str(error.value) == message
+
+    def test_each_of_thousands_of_prices_knows_its_line_without_a_look_at_all_of_them(self, monkeypatch):
+        text = "".join(f'[models."m-{number}"]\ninput = {number + 1}\n' for number in range(3_000))
+        compiled = []
+        monkeypatch.setattr(re, "compile", lambda *args: compiled.append(args))
+        monkeypatch.setattr(re, "match", lambda *args: compiled.append(args))
+
+        book = book_of(text)
+
+        assert compiled == []
+        monkeypatch.undo()
+        assert priced(book.quote(call("x", "m-2999", 1))).source == "prices.toml:5999"
 
     def test_crlf_and_a_byte_order_mark(self):
         book = book_of('\ufeff[models]\r\n"m" = { input = 1 }\r\n')

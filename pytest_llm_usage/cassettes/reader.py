@@ -27,6 +27,7 @@ _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: that grows beyond this by them was made to.
 _MAX_EXPANDED_VALUES = 5_000_000
 _ANCHOR = re.compile(r"&\w")
+_MAX_STATUS = 999
 #: How many members merges (`<<`) may add in all. Merges of merges double them with each line, up to PyYAML 6.0.3.
 _MAX_MERGED = 100_000
 
@@ -51,6 +52,8 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """Names of headers may be of a class of their own (`istr`); the text in them is the name."""
         for position, (key, value) in enumerate(node.value if isinstance(node, yaml.MappingNode) else ()):
+            if key.tag in _NUMBERS:
+                key.tag = _TEXT  # thousands of numbers can be chosen so that a dictionary compares each with all others
             if key.tag.startswith(_OBJECT_TAGS) and isinstance(key, yaml.SequenceNode) and len(key.value) == 1:
                 node.value[position] = (key.value[0], value)
         return super().construct_mapping(node, deep=deep)
@@ -90,6 +93,8 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in _BaseLoader.yaml_implicit_resolvers.items()
 }
+_TEXT = "tag:yaml.org,2002:str"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _PYTHON = "tag:yaml.org,2002:python/"
 _OBJECT_TAGS = (f"{_PYTHON}object/apply:", f"{_PYTHON}object/new:")
 for _tag, _constructor in {
@@ -213,6 +218,8 @@ def _response(data: Mapping[str, Any]) -> Response:
     code, reason = (status.get("code"), status.get("message")) if isinstance(status, Mapping) else (status, None)
     # vcrpy writes an empty mapping for a body that could not be read.
     body = None if data.get("body") == {} and "parsed_body" not in data else _body(data)
+    if not 0 <= int(code) <= _MAX_STATUS:
+        raise ValueError("its status is no number of three digits")
     return Response(int(code), str(reason or ""), _headers(data.get("headers")), body or b"")
 
 

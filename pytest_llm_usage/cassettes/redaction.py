@@ -11,11 +11,13 @@ import base64
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from urllib.parse import quote_plus, unquote_plus, urlsplit, urlunsplit
 
 from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import aws_frames
 from pytest_llm_usage.cassettes.content import decode_body
+from pytest_llm_usage.cassettes.cookies import sent_cookies, set_cookies
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 from pytest_llm_usage.cassettes.json_fields import replace_fields, unescaped
 from pytest_llm_usage.cassettes.parts import joined_parts, multipart_boundary, split_parts
@@ -62,8 +64,8 @@ _URL_CREDENTIAL = re.compile(
     r"(?P<value>[^&\s\"'<>\\#]+)"
 )
 
-#: Several cookies in one header: after the comma comes a name, and not the day of an `Expires`.
-_NEXT_COOKIE = re.compile(r"(,\s*)(?=[^\s;,=]{1,256}=)")
+#: As deep as any mail is; what is below is looked at as a text.
+_MAX_PARTS_IN_PARTS = 8
 #: A parameter in a path: `/a;jsessionid=1/b`.
 _MATRIX = re.compile(r";([^;/=]{1,64})=([^;/]+)")
 #: What is a form although no header says so.
@@ -192,12 +194,13 @@ class Redaction:
         redacted = self._plain_body(header(headers, "content-type"), plain, is_made_up=is_made_up)
         return body if redacted == plain else redacted
 
-    def _plain_body(self, content_type: str, body: bytes, *, is_made_up: bool) -> bytes:
+    def _plain_body(self, content_type: str, body: bytes, *, is_made_up: bool, depth: int = 0) -> bytes:
         if is_aws_message(body):
             return aws_frames.with_payloads(body, lambda payload: self._aws_payload(payload, is_made_up=is_made_up))
         kind = content_type.lower()
-        if kind.startswith("multipart/") and (boundary := multipart_boundary(content_type, body)):
-            return self._multipart(boundary, body, is_made_up=is_made_up)
+        is_multipart = kind.startswith("multipart/") and depth < _MAX_PARTS_IN_PARTS
+        if is_multipart and (boundary := multipart_boundary(content_type, body)):
+            return self._multipart(boundary, body, is_made_up=is_made_up, depth=depth + 1)
         # Bytes that are no UTF-8 pass through: a stray one in a text, or a file.
         text = body.decode("utf-8", "surrogateescape")
         redacted = self._text(text)
@@ -225,14 +228,14 @@ class Redaction:
 
         return _AWS_BYTES.sub(unwrapped, redacted).encode("utf-8", "surrogateescape")
 
-    def _multipart(self, boundary: bytes, body: bytes, *, is_made_up: bool) -> bytes:
+    def _multipart(self, boundary: bytes, body: bytes, *, is_made_up: bool, depth: int) -> bytes:
         """Parts by their names and types; files among them pass through."""
         parts = split_parts(boundary, body)
         for part in parts:
             if any(map(self._is_credential_field, part.names)) and part.content:
                 part.content = self.hide(part.content.decode("utf-8", "replace")).encode()
             else:
-                part.content = self._plain_body(part.content_type, part.content, is_made_up=is_made_up)
+                part.content = self._plain_body(part.content_type, part.content, is_made_up=is_made_up, depth=depth)
         return joined_parts(boundary, parts)
 
     def _is_credential_field(self, name: str) -> bool:
@@ -241,7 +244,8 @@ class Redaction:
     def _header(self, name: str, values: Sequence[str]) -> list[str]:
         snake = snake_case(name)
         if snake in ("set_cookie", "cookie"):
-            return [self._cookies(value, only_first=snake == "set_cookie") for value in values]
+            without = set_cookies if snake == "set_cookie" else sent_cookies
+            return [without(value, partial(self.hide, is_credential=False)) for value in values]
         if name.lower() in self.header_names or is_account_header(name):
             return [self.hide(value, is_credential=False) for value in values]
         if is_credential_header(name):
@@ -302,21 +306,6 @@ class Redaction:
         for pattern in self.patterns:
             text = pattern.sub(self._hidden_match, text)
         return text
-
-    def _cookies(self, value: str, *, only_first: bool) -> str:
-        """Cookies by name alone; of what the server sets, the attributes stay."""
-        first, *others = value.split(";")
-        if only_first and (next_one := _NEXT_COOKIE.search(value)):
-            rest = self._cookies(value[next_one.end() :], only_first=True)
-            return self._cookies(value[: next_one.start()], only_first=True) + next_one[1] + rest
-        if only_first:
-            return self._cookie(first) + "".join(f";{attribute}" for attribute in others if _is_lasting(attribute))
-        return ";".join(map(self._cookie, (first, *others)))
-
-    def _cookie(self, pair: str) -> str:
-        name, equals, value = pair.partition("=")
-        hidden = self.hide(value if equals else name, is_credential=False)
-        return f"{name}={hidden}" if equals else hidden
 
     def _hidden_parameter(self, match: re.Match[str]) -> str:
         is_credential = match["maybe"] is None or _is_opaque(match["value"])
@@ -390,8 +379,3 @@ def answers_a_model(interaction: Interaction) -> bool:
     """
     request = interaction.request
     return wire.is_model_call(request.method, request.uri, request.body or b"", request.headers)
-
-
-def _is_lasting(attribute: str) -> bool:
-    """Whether an attribute of a cookie is the same at each recording."""
-    return attribute.partition("=")[0].strip().lower() not in ("expires", "max-age")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -67,6 +68,10 @@ class Entry:
         return (any(wildcard in self.pattern for wildcard in "*?["), self.region is None, not self.terms)
 
 
+#: The table that a key is in, as it stands before it, and what stands behind it.
+_TABLE_OF_KEY = re.compile(r"^\w+\.")
+_BEHIND_KEY = re.compile("[]=]")
+
 #: Terms of a sale that change its price, in the providers' words: Anthropic's `speed = "fast"`, Bedrock's `latency`.
 TERMS = ("latency", "speed")
 _ENTRY_KEYS = ("provider", "tier", "region", *TERMS, "from", "until", "same_as", "free", "above")
@@ -104,7 +109,9 @@ class PriceFile:
             raise ConfigurationError(f"{label}:{line}: the price file is not UTF-8 text") from None
         try:
             data = tomllib.loads(text, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as error:
+        except RecursionError:
+            raise ConfigurationError(f"{label}: not TOML: it is nested too deeply") from None
+        except ValueError as error:  # `TOMLDecodeError`, or a number of thousands of digits
             at_line = re.search(r"\(at line (\d+), column \d+\)", str(error))
             line = int(at_line[1]) if at_line else text.count("\n") + 1
             message = str(error).partition(" (at ")[0]
@@ -200,18 +207,35 @@ class PriceFile:
     def _fail(self, path: tuple[str, ...], problem: str) -> NoReturn:
         raise ConfigurationError(f"{self._where(path)}: {problem}")
 
+    @cached_property
+    def _lines(self) -> list[str]:
+        return (self.text or "").split("\n")
+
+    @cached_property
+    def _lines_by_key(self) -> Mapping[str, list[int]]:
+        """The numbers of the lines that may begin with a key: a file has thousands of keys, each of which asks for its own."""
+        found: dict[str, list[int]] = {}
+        for number, line in enumerate(self._lines):
+            plain = line.lstrip()
+            rests = [plain]
+            if plain.startswith("["):
+                inner = plain.lstrip("[")
+                rests = [inner, _TABLE_OF_KEY.sub("", inner)]
+            keys = (rest[: end.start()].strip().strip("\"'") for rest in rests for end in _BEHIND_KEY.finditer(rest))
+            for key in dict.fromkeys(keys):
+                found.setdefault(key, []).append(number)
+        return found
+
     def _line(self, path: tuple[str, ...]) -> int | None:
         """The line at which `path` (or the nearest above it) begins; None for data that has no lines."""
-        lines = (self.text or "").split("\n")
         found: list[int] = []
         for key in path:
             if key.isdigit() and len(found) > int(key):
                 found = found[int(key) :]  # [[models.x]], once for each of a model's prices
                 continue
-            begins_with_key = rf"""\s*(?:\[+(?:\w+\.)?)?["']?{re.escape(key)}["']?\s*[]=]"""
-            behind = range(found[0] if found else 0, len(lines))
-            found = [number for number in behind if re.match(begins_with_key, lines[number])] or found
-            if found and not lines[found[0]].lstrip().startswith("["):
+            start = found[0] if found else 0
+            found = [number for number in self._lines_by_key.get(key, ()) if number >= start] or found
+            if found and not self._lines[found[0]].lstrip().startswith("["):
                 break  # What is within this key stands in its line.
         return found[0] + 1 if found else None
 

@@ -181,6 +181,14 @@ class UsageSchema:
         is_apart = self.reasoning_apart or stated_total == input_tokens + output_tokens + (reasoning or 0)
         if is_apart:
             output_tokens += reasoning or 0
+        # What the total says beyond the parts is the part that is not there: that is not zero. A total alone is not split.
+        if not counts.problems and (rest := (stated_total or 0) - input_tokens - output_tokens) > 0:
+            if sent is None and received is not None and self.input:
+                input_tokens += rest
+                counts.note_rest(self.input, rest)
+            elif received is None and sent is not None and self.output:
+                output_tokens += rest
+                counts.note_rest(self.output, rest)
         return TokenUsage.from_counts(
             input_tokens,
             output_tokens,
@@ -273,6 +281,10 @@ class _Counts:
             if any(value is None for value in iter_path(self._data, path)):
                 self._report(self.problems, f"{self._prefix}{path} holds null, which is not a number of tokens")
                 return
+
+    def note_rest(self, paths: tuple[str, ...], rest: int) -> None:
+        """Notes that a count is not there and what the total leaves for it."""
+        self._report(self.remarks, f"{self._prefix}{paths[0]} is not there: the total leaves {rest:,} for it")
 
     def passed_over(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         """The paths before the one that `first` takes; none where it takes none."""

@@ -485,6 +485,15 @@ def test_a_merge_of_itself_is_refused():
         ),
         ("body: !!python/object/apply:builtins.iter {args: 7}", ""),
         ("body: {base64_string: 7}", "interaction 1 is not one request and one response"),
+        (
+            "status: {code: -1, message: OK}",
+            "interaction 1 is not one request and one response .its status is no number",
+        ),
+        (
+            "status: {code: 1000, message: OK}",
+            "interaction 1 is not one request and one response .its status is no number",
+        ),
+        ("status: {code: 0x" + "f" * 5_000 + ", message: OK}", "interaction 1 is not one request and one response"),
         ("headers: 7", "interaction 1 is not one request and one response"),
         ("headers: [7]", "interaction 1 is not one request and one response"),
         ("body: !!binary 7é", "it asks for something other than plain data, line 6: failed to convert base64"),
@@ -507,3 +516,28 @@ def test_what_no_recorder_writes_is_an_error_of_ours_or_nothing(part, problem):
         return
     with pytest.raises(CassetteError, match=problem):
         parsed(text)
+
+
+def test_names_that_are_numbers_are_the_text_that_they_are():
+    (found,) = parsed("""
+        interactions:
+        - request: {method: GET, uri: 'https://x.test/', headers: {1: a, 2.50: b, 0x10: c}}
+          response: {status: {code: 200, message: OK}, headers: {}, parsed_body: {7: x, true: y, null: z}}
+        """)
+    assert found.request.headers == {"1": ["a"], "2.50": ["b"], "0x10": ["c"]}
+    assert json.loads(found.response.body) == {"7": "x", "true": "y", "null": "z"}
+
+
+def test_numbers_that_are_chosen_to_be_compared_with_each_other_are_not():
+    """As numbers they would have one hash: 40,000 would take seconds, 400,000 minutes."""
+    names = [number * (2**61 - 1) for number in range(1, 1_000)]
+    compared = []
+
+    class Counting(reader._Loader):
+        def construct_mapping(self, node, deep=False):
+            found = super().construct_mapping(node, deep=deep)
+            compared.extend(name for name in found if not isinstance(name, str))
+            return found
+
+    yaml.load("{" + ", ".join(f"{name}: a" for name in names) + "}", Loader=Counting)
+    assert compared == []

@@ -251,6 +251,21 @@ def test_each_of_several_cookies_in_one_header_is_taken_out():
     assert clean.response.headers == {"set-cookie": ["a=redacted; Path=/, sid=redacted; Path=/x; HttpOnly,b=redacted"]}
 
 
+def test_thousands_of_cookies_and_parts_in_parts_are_no_way_out():
+    value = ", ".join(f"a{number}={WORD}" for number in range(5_000))
+    (clean,) = saved(sent(answer_headers={"Set-Cookie": [value]}))
+    assert clean.response.headers["set-cookie"] == [value.replace(WORD, "redacted")]
+
+    nested = b"".join(
+        b"--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n" % (number, number + 1)
+        for number in range(3_000)
+    )
+    headers = {"content-type": ["multipart/mixed; boundary=b0"]}
+    assert saved(sent(nested, headers)) == [sent(nested, headers)]
+    with pytest.raises(SecretError, match="an Anthropic key"):
+        saved(sent(nested + KEY.encode(), headers))
+
+
 #: What stands in the same places and is no secret.
 ALIKE = {
     "elements": xml("<a><key>name</key><string>value</string><w:Name Type='t'>hunter2</w:Name><token>a word</token></a>"),

@@ -122,6 +122,90 @@ def test_so_is_a_detail_and_a_piece(value):
         assert piece.note.startswith("server_tool_use.web_search_requests holds ")
 
 
+CHAT = {"object": "chat.completion", "model": "gpt-4o-mini", "choices": [{"message": {"content": "hello"}}]}
+CHUNK = {
+    "object": "chat.completion.chunk",
+    "model": "gpt-4o-mini",
+    "choices": [{"index": 0, "delta": {"content": "a"}}],
+}
+
+
+def chat(usage):
+    return wire.read(
+        exchange(
+            "https://api.openai.com/v1/chat/completions",
+            {"model": "gpt-4o-mini", "messages": []},
+            {**CHAT, "usage": usage},
+        )
+    )
+
+
+def streamed(*usages):
+    events = sse(CHUNK, *({**CHUNK, "usage": usage} for usage in usages), done=True)
+    request = {"model": "gpt-4o-mini", "messages": [], "stream": True}
+    return wire.read(exchange("https://api.openai.com/v1/chat/completions", request, events))
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected", "note"),
+    [
+        ({"prompt_tokens": 7, "total_tokens": 12}, (7, 5), "usage.completion_tokens is not there: the total leaves 5 for it"),
+        ({"completion_tokens": 5, "total_tokens": 1_012}, (1_007, 5), "usage.prompt_tokens is not there: the total leaves 1,007 for it"),
+        # What is there is believed, and so is a part that the total has no room for.
+        ({"prompt_tokens": 7, "total_tokens": 7}, (7, 0), ""),
+        ({"prompt_tokens": 7, "total_tokens": 3}, (7, 0), ""),
+        ({"prompt_tokens": 7, "completion_tokens": 0, "total_tokens": 12}, (7, 0), ""),
+    ],
+)  # fmt: skip
+def test_a_count_that_is_not_there_is_what_the_total_leaves(usage, expected, note):
+    call = chat(usage)
+
+    assert (call.usage.input_tokens, call.usage.output_tokens) == expected
+    assert call.usage.total_tokens == usage["total_tokens"] or not note
+    assert call.note == note
+
+
+def test_of_gemini_as_well_with_what_stands_apart():
+    call = wire.read(
+        exchange(
+            "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:generateContent",
+            {"contents": []},
+            {
+                "candidates": [],
+                "usageMetadata": {"promptTokenCount": 7, "thoughtsTokenCount": 2, "totalTokenCount": 14},
+            },
+        )
+    )
+
+    assert (call.usage.input_tokens, call.usage.output_tokens, call.usage.total_tokens) == (7, 7, 14)
+    assert call.note == "usageMetadata.candidatesTokenCount is not there: the total leaves 5 for it"
+
+
+NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+SOME = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+
+
+@pytest.mark.parametrize(
+    ("usages", "tokens"),
+    [
+        ([SOME, NOTHING], 12),
+        ([SOME, NOTHING, None, NOTHING], 12),
+        ([NOTHING, SOME], 12),
+        ([NOTHING, SOME, NOTHING, {**SOME, "completion_tokens": 6, "total_tokens": 13}], 13),
+        ([NOTHING, NOTHING], 0),
+        ([SOME, {**SOME, "completion_tokens": 2, "total_tokens": 9}], 9),
+    ],
+)
+def test_zeros_at_the_end_of_a_stream_take_nothing_back(usages, tokens):
+    call = streamed(*usages)
+
+    assert (call.usage.total_tokens, call.status) == (tokens, "ok")
+
+
+def test_what_cannot_be_read_at_the_end_of_a_stream_is_not_passed_over():
+    assert streamed(SOME, NOTHING, {**NOTHING, "prompt_tokens": -1}).usage is None
+
+
 def test_null_is_how_some_write_that_there_was_no_cache():
     assert read(
         {"input_tokens": 12, "output_tokens": 6, "cache_read_input_tokens": None}
