@@ -225,7 +225,7 @@ class RunCollector:
         unseen = list(unseen_lines([*self._config.stash[UNSEEN].found(), *self._unseen]))
         if self._run is None and not unseen:
             return
-        from pytest_llm_usage.report.styled import Line, Styled  # noqa: PLC0415
+        from pytest_llm_usage.report.styled import Line, judged  # noqa: PLC0415
         from pytest_llm_usage.report.terminal import Screen, section_lines  # noqa: PLC0415
 
         writer = self._config.get_terminal_writer()
@@ -239,7 +239,7 @@ class RunCollector:
         if unseen and settings.report != "off":
             notes = [line for text in unseen for line in screen.wrapped(text)]
             lines += [Line(), *notes] if lines else notes
-        told = [Line((Styled(text, "bad") if text.startswith("FAILED:") else text,)) for text in self._lines]
+        told = judged(self._lines)
         lines += [Line(), *told] if lines and told else told
         if lines:
             terminalreporter.section("LLM usage")

@@ -333,7 +333,8 @@ def comparison_lines(comparison: RunComparison, columns_most: int = _USUAL_WIDTH
 def _with_notes(line: str, row: Row, wide: int, text_width: int) -> list[str]:
     notes = [item.text() for item in row.over]
     notes += [f"renamed from {row.renamed_from}"] if row.renamed_from else []
-    notes += row.notes
+    # What a gate says of the cost is not said again.
+    notes += [note for note in row.notes if not any(note in told for told in notes)]
     if not notes:
         return [f"  {line}"]
     beside = f"  {line}  {'; '.join(notes)}"

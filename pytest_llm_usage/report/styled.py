@@ -8,7 +8,7 @@ from typing import Self
 
 from pytest_llm_usage.text import inert, printable, width
 
-__all__ = ["MARKUP", "Line", "Styled", "table"]
+__all__ = ["MARKUP", "Line", "Styled", "judged", "table"]
 
 #: Style → what pytest's terminal writer calls it.
 MARKUP: Mapping[str, Mapping[str, bool]] = {
@@ -19,6 +19,8 @@ MARKUP: Mapping[str, Mapping[str, bool]] = {
     "head": {"bold": True},
     "quiet": {"light": True},
 }
+#: How the note of an exceeded gate begins beneath its row.
+_OVER = "      over "
 
 
 class Styled(str):
@@ -53,6 +55,16 @@ class Line:
         if inert(self.text) != printable(self.text):
             return [(inert(self.text), {})]
         return shown
+
+
+def judged(texts: Iterable[str]) -> list[Line]:
+    """Lines of a comparison, with a colour for what fails the run: the verdict, however long, and what is over in each row."""
+    lines, is_verdict = [], False
+    for text in texts:
+        is_verdict = text.startswith("FAILED:") or (is_verdict and text.startswith("  "))
+        is_bad = is_verdict or text.startswith(_OVER)
+        lines.append(Line((Styled(text, "bad") if is_bad else text,)))
+    return lines
 
 
 def table(rows: Iterable[Sequence[str]], align: str, indent: str = "") -> list[Line]:

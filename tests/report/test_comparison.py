@@ -67,6 +67,13 @@ class TestInATerminal:
             "  all      110  110  $0.00100 -> $0.00200",
         ]
 
+    def test_a_cost_that_a_gate_tells_is_told_once(self):
+        lines = comparison_lines(compared(run(a=[call()]), run(a=[call(cost="0.002")]), "cost:+5%"))
+        assert [line for line in lines if "$" in line] == [
+            "      over cost:+5% ($0.00100 -> $0.00200)",
+            "  all      110  110  over cost:+5% ($0.00100 -> $0.00200)",
+        ]
+
     @pytest.mark.parametrize(
         ("now", "gates", "said"),
         [

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
-from pytest_llm_usage.report.styled import Styled
+from pytest_llm_usage.report.styled import Styled, judged
 from pytest_llm_usage.report.terminal import Screen, section_lines
 from pytest_llm_usage.text import told_apart, width
 from pytest_llm_usage.usage import TokenUsage
@@ -275,3 +275,19 @@ def test_calls_stand_below_their_test(columns):
         if line not in tests
     )
     assert max(map(width, lines[start:end])) <= columns
+
+
+def test_a_verdict_has_its_colour_on_every_line():
+    texts = [
+        "  tests/test_a.py::test_a  100  200  +100 %",
+        "      over tokens:+5%",
+        "      Prompts grew by 100 tokens",
+        "FAILED: 1 test and all tests together over tokens:+5%; 1 test",
+        "  and all tests together over calls:+0",
+        "Wrote JSON report to run.json",
+    ]
+
+    lines = judged(texts)
+
+    assert [line.text for line in lines] == texts
+    assert [getattr(line.parts[0], "style", "") for line in lines] == ["", "bad", "", "bad", "bad", ""]
