@@ -12,8 +12,9 @@ A recording is compared by what it still says. Owners filter their recordings, s
   placeholder that is a part of a host or path;
 - a query value or a JSON string that is nothing but a placeholder.
 
-SDKs change, recordings stay. So a member that is `null` is the same as none, and where no body is equal, one matches in
-which nothing differs but ids that are made anew in each run, renamed alike wherever they stand (`without_ids`).
+SDKs change, recordings stay. So a member that is `null` is the same as none, the versions of Google's API are one, and where
+no body is equal, one matches in which nothing differs but ids that are made anew in each run, renamed alike wherever they
+stand (`without_ids`).
 
 A recording that says everything is preferred to one that leaves something out. Each recording answers once; equal
 requests get their recordings in the order in which they were made.

@@ -23,6 +23,9 @@ __all__ = ["URL_PLACEHOLDER", "Subject", "canonical_json"]
 URL_PLACEHOLDER = re.compile(
     rf"<[A-Za-z0-9_ -]+>|\*\*?[A-Za-z]+\*\*?|\{{\{{?\w+\}}\}}?|(?<![A-Za-z])(?:{PLACEHOLDER_WORDS})(?![A-Za-z])"
 )
+#: google-genai asks for a model at another version of the API in each of its own: v1beta before 3.6, v1 from then on.
+_GOOGLE = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com")
+_GOOGLE_VERSION = re.compile(r"^/v1(?:alpha|beta)\d?(?=/(?:models|tunedModels|projects|publishers)/)")
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -86,7 +89,8 @@ class Subject:
 
     @cached_property
     def path(self) -> str:
-        return unquote(self._url.path if self._url else "") or "/"
+        path = unquote(self._url.path if self._url else "") or "/"
+        return _GOOGLE_VERSION.sub("/v1", path) if self.host.endswith(_GOOGLE) else path
 
     @cached_property
     def query(self) -> tuple[tuple[str, str], ...]:

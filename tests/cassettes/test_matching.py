@@ -484,6 +484,35 @@ def identified(number, **how):
     return subject({"id": f"call_{number:024}", "q": 1}, **how)
 
 
+GEMINI = "https://generativelanguage.googleapis.com/{}/models/gemini-2.5-flash:generateContent"
+VERTEX = "https://us-central1-aiplatform.googleapis.com/{}/projects/p/locations/l/publishers/google/models/gemini-2.5-flash:generateContent"
+
+
+@pytest.mark.parametrize("url", [GEMINI, VERTEX], ids=["gemini", "vertex"])
+@pytest.mark.parametrize("versions", [("v1beta", "v1"), ("v1", "v1beta"), ("v1beta1", "v1"), ("v1alpha", "v1beta")])
+def test_the_versions_of_google_s_api_are_one(url, versions):
+    recorded, made = (subject({"contents": []}, url=url.format(version)) for version in versions)
+    assert is_match(recorded, made)
+    assert not is_match(recorded, subject({"contents": ["more"]}, url=url.format(versions[1])))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "made"),
+    [
+        (GEMINI.format("v1beta"), GEMINI.format("v2")),
+        (GEMINI.format("v1beta"), GEMINI.format("v1").replace("flash", "pro")),
+        (GEMINI.format("v1beta"), GEMINI.format("v1").replace("generateContent", "countTokens")),
+        ("https://api.provider.test/v1beta/models/m:ask", "https://api.provider.test/v1/models/m:ask"),
+        (
+            "https://generativelanguage.googleapis.com/v1beta/files/a",
+            "https://generativelanguage.googleapis.com/v1/files/a",
+        ),
+    ],
+)
+def test_other_paths_and_other_hosts_versions_are_others(recorded, made):
+    assert not is_match(subject({}, url=recorded), subject({}, url=made))
+
+
 def test_ids_are_numbered_in_the_order_in_which_they_appear():
     text = '["call_abc123DEF","toolu_01XYZabcd","call_abc123DEF"]'
     assert without_ids(text) == '["<id 0>","<id 1>","<id 0>"]'
