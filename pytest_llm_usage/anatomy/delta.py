@@ -61,9 +61,10 @@ class InputDelta:
             basis = (
                 f"counted with {self.counted_with}"
                 if self.is_exact
-                else f"estimate by {'characters' if self.counted_with == CHARACTERS else self.counted_with}{self.hint}"
+                else f"estimate by {'characters' if self.counted_with == CHARACTERS else self.counted_with}"
             )
             found.append(f"{self._amount()}{self._cost(usd_per_million)} ({basis})")
+            found += [self.hint] if self.hint else []
         if self.uncounted:
             shown = ", ".join(self.uncounted[:3])
             more = f" and {len(self.uncounted) - 3} more" if len(self.uncounted) > 3 else ""
@@ -131,7 +132,7 @@ def input_delta(was: Prompt, now: Prompt, model: str, tokenizer: Tokenizer) -> I
         tokenizer.name,
         is_exact_for(model, tokenizer) and not is_tool_change,
         tuple(dict.fromkeys(path for path, _ in uncounted)),
-        f"; exact with {INSTALL}" if encoding_of(model) and not tokenizer.is_exact else "",
+        f"exact with  {INSTALL}" if encoding_of(model) and not tokenizer.is_exact else "",
     )
 
 

