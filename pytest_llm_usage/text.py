@@ -121,9 +121,9 @@ def shortened(text: str, columns: int) -> str:
 
 
 def told_apart(names: Sequence[str], columns: int) -> list[str]:
-    """Names in `columns` columns each, no two that differ alike: without their middle, else their start, else numbered."""
+    """Names in `columns` columns each, no two that differ alike: without folder, middle, else start, else numbered."""
     whole = list(dict.fromkeys(names))
-    short = [shortened(name, columns) for name in whole]
+    short = [shortened(_without_folder(name, columns), columns) for name in whole]
     count = Counter(short)
     if len(count) < len(whole):
         short = [
@@ -135,6 +135,16 @@ def told_apart(names: Sequence[str], columns: int) -> list[str]:
         short = [shortened(name, columns - len(mark)) + mark for name, mark in zip(whole, marks, strict=True)]
     by_name = dict(zip(whole, short, strict=True))
     return [by_name[name] for name in names]
+
+
+def _without_folder(name: str, columns: int) -> str:
+    """A test's name; where that is longer, without the folder of its file, which says less than the rest."""
+    file, separator, rest = name.partition("::")
+    folder, _, stem = file.rpartition("/")
+    if not (folder and separator) or width(name) <= columns:
+        return name
+    alone = f"{stem}{separator}{rest}"
+    return f"…/{alone}" if width(alone) + 2 <= columns else alone
 
 
 def _ending(text: str, columns: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_llm_usage.text import columns, dollars, inert, percent, plural, printable, tokens, usd, width
+from pytest_llm_usage.text import columns, dollars, inert, percent, plural, printable, tokens, told_apart, usd, width
 
 amounts = st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False)
 
@@ -151,3 +151,22 @@ class TestNamesThatOthersMake:
         assert not shown.lstrip().startswith("::")
         assert "##[" not in shown
         shown.encode()
+
+
+@pytest.mark.parametrize(
+    ("columns", "cut"),
+    [
+        (40, "tests/unit/test_agent.py::test_bird[en]"),
+        (30, "…/test_agent.py::test_bird[en]"),
+        (28, "test_agent.py::test_bird[en]"),
+        (20, "test_agent…_bird[en]"),
+    ],
+)
+def test_the_folder_of_a_test_s_file_goes_first(columns, cut):
+    assert told_apart(["tests/unit/test_agent.py::test_bird[en]"], columns) == [cut]
+
+
+def test_names_that_differ_in_their_folder_alone_are_told_apart():
+    names = [f"tests/{folder}/test_agent.py::test_bird" for folder in ("one", "two")]
+
+    assert len(set(told_apart(names, 30))) == 2

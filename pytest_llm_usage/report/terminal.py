@@ -210,10 +210,9 @@ def _tests(records: Sequence[TestRecord], screen: Screen, *, with_calls: bool) -
     )
     detailed = [head]
     for test, line in zip(records, lines, strict=True):
-        detailed.append(line)
+        detailed += [Line(), line] if with_calls and len(detailed) > 1 else [line]
         if with_calls:
-            calls = call_lines(test.ledger.calls, mark=None, columns_most=screen.width - 2)
-            detailed += _lines(f"  {line}" for line in calls)
+            detailed += _lines(call_lines(test.ledger.calls, mark=None, columns_most=screen.width))
     if left:
         detailed.append(Line((Styled(f"and {plural(len(left), 'test')} more with fewer tokens; {_ALL}", "quiet"),)))
     return detailed

@@ -75,11 +75,11 @@ A line of a price file settles it. No such file yet? Create
   llm_usage_prices = prices.toml  in pytest's configuration
 
 test                      calls    input   output        USD
-tests/test_a…expects[en]      5  >=9,626  >=2,481  >=0.03850
-tests/test_c…::test_long      1    4,000      410    0.01925
+test_agent.p…expects[en]      5  >=9,626  >=2,481  >=0.03850
+test_chat.py::test_long       1    4,000      410    0.01925
 
 --max-tokens=5,000: 1 of 2 tests over, 1 above 80 %
-  tests/test_age…it_expects[en]  6,120  #############  122 %
+  test_agent.py:…it_expects[en]  6,120  #############  122 %
   tests/test_chat.py::test_long  4,410  #########       88 %
 """,
     80: """
@@ -103,11 +103,11 @@ A line of a price file settles it. No such file yet? Create prices.toml with the
   configuration
 
 test                                          calls    input   output        USD
-tests/test_agent.py::t…s_what_it_expects[en]      5  >=9,626  >=2,481  >=0.03850
+test_agent.py::test_bi…s_what_it_expects[en]      5  >=9,626  >=2,481  >=0.03850
 tests/test_chat.py::test_long                     1    4,000      410    0.01925
 
 --max-tokens=5,000: 1 of 2 tests over, 1 above 80 %
-  tests/test_agent.py::tes…says_what_it_expects[en]  6,120  #############  122 %
+  test_agent.py::test_bird…says_what_it_expects[en]  6,120  #############  122 %
   tests/test_chat.py::test_long                      4,410  #########       88 %
 """,
     120: """
@@ -262,19 +262,15 @@ def test_terminals_that_know_few_characters(tmp_path, variables, color):
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_calls_stand_below_their_test(columns):
+def test_calls_stand_below_their_test_and_apart_from_the_next(columns):
     lines = [line.text for line in section_lines(run(), "calls", Screen(columns=columns))]
 
-    start = next(number for number, line in enumerate(lines) if line.startswith("test ")) + 1
-    end = lines.index("", start)
-    tests = [line for line in lines[start:end] if not line.startswith(" ")]
-    assert [line.partition("test_")[0] for line in tests] == ["tests/", "tests/"]
-    assert all(
-        line.startswith(("  # ", "  1 ", "  2 ", "  3 ", "  4 ", "  5 "))
-        for line in lines[start:end]
-        if line not in tests
-    )
-    assert max(map(width, lines[start:end])) <= columns
+    start = next(number for number, line in enumerate(lines) if line.startswith("test "))
+    first, second = "\n".join(lines[start + 1 : lines.index("", lines.index("", start) + 1)]).split("\n\n")
+    assert [block.split()[0][-4:] for block in (first, second)] == ["[en]", "long"]
+    assert [line[0] for line in first.splitlines()[1:]] == ["#", "1", "2", "3", "4", "5"]
+    assert [line[0] for line in second.splitlines()[1:]] == ["#", "1"]
+    assert max(map(width, first.splitlines())) <= columns
 
 
 def test_a_verdict_has_its_colour_on_every_line():
