@@ -123,7 +123,7 @@ def shortened(text: str, columns: int) -> str:
 def told_apart(names: Sequence[str], columns: int) -> list[str]:
     """Names in `columns` columns each, no two that differ alike: without folder, middle, else start, else numbered."""
     whole = list(dict.fromkeys(names))
-    short = [shortened(_without_folder(name, columns), columns) for name in whole]
+    short = [shortened(_own_part(name, columns), columns) for name in whole]
     count = Counter(short)
     if len(count) < len(whole):
         short = [
@@ -137,14 +137,16 @@ def told_apart(names: Sequence[str], columns: int) -> list[str]:
     return [by_name[name] for name in names]
 
 
-def _without_folder(name: str, columns: int) -> str:
-    """A test's name; where that is longer, without the folder of its file, which says less than the rest."""
+def _own_part(name: str, columns: int) -> str:
+    """A test's name; where that is longer, without the folder of its file or without its file, which others have as well."""
     file, separator, rest = name.partition("::")
-    folder, _, stem = file.rpartition("/")
-    if not (folder and separator) or width(name) <= columns:
+    if not separator:
         return name
-    alone = f"{stem}{separator}{rest}"
-    return f"…/{alone}" if width(alone) + 2 <= columns else alone
+    alone = file.rpartition("/")[2]
+    return next(
+        (part for part in (name, f"…/{alone}::{rest}", f"{alone}::{rest}", f"…::{rest}") if width(part) <= columns),
+        rest,
+    )
 
 
 def _ending(text: str, columns: int) -> str:

@@ -159,10 +159,12 @@ class TestNamesThatOthersMake:
         (40, "tests/unit/test_agent.py::test_bird[en]"),
         (30, "…/test_agent.py::test_bird[en]"),
         (28, "test_agent.py::test_bird[en]"),
-        (20, "test_agent…_bird[en]"),
+        (20, "…::test_bird[en]"),
+        (14, "test_bird[en]"),
+        (10, "test_…[en]"),
     ],
 )
-def test_the_folder_of_a_test_s_file_goes_first(columns, cut):
+def test_the_folder_of_a_test_s_file_goes_first_and_then_the_file(columns, cut):
     assert told_apart(["tests/unit/test_agent.py::test_bird[en]"], columns) == [cut]
 
 

@@ -75,11 +75,11 @@ A line of a price file settles it. No such file yet? Create
   llm_usage_prices = prices.toml  in pytest's configuration
 
 test                      calls    input   output        USD
-test_agent.p…expects[en]      5  >=9,626  >=2,481  >=0.03850
+test_bird_wi…expects[en]      5  >=9,626  >=2,481  >=0.03850
 test_chat.py::test_long       1    4,000      410    0.01925
 
 --max-tokens=5,000: 1 of 2 tests over, 1 above 80 %
-  test_agent.py:…it_expects[en]  6,120  #############  122 %
+  test_bird_with…it_expects[en]  6,120  #############  122 %
   tests/test_chat.py::test_long  4,410  #########       88 %
 """,
     80: """
@@ -103,11 +103,11 @@ A line of a price file settles it. No such file yet? Create prices.toml with the
   configuration
 
 test                                          calls    input   output        USD
-test_agent.py::test_bi…s_what_it_expects[en]      5  >=9,626  >=2,481  >=0.03850
+test_bird_with_a_name_…s_what_it_expects[en]      5  >=9,626  >=2,481  >=0.03850
 tests/test_chat.py::test_long                     1    4,000      410    0.01925
 
 --max-tokens=5,000: 1 of 2 tests over, 1 above 80 %
-  test_agent.py::test_bird…says_what_it_expects[en]  6,120  #############  122 %
+  test_bird_with_a_name_th…says_what_it_expects[en]  6,120  #############  122 %
   tests/test_chat.py::test_long                      4,410  #########       88 %
 """,
     120: """
