@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 from unicodedata import category, combining, east_asian_width
 
 from pytest_llm_usage.money import EXACT
@@ -189,6 +190,18 @@ _HIDDEN = ("Cc", "Cf", "Cs", "Cn", "Co")
 #: What a CI takes for a command: GitHub's at the start of a line, those of Azure and TeamCity (and GitHub's old) anywhere.
 _COMMAND_AT_START = re.compile(r"\s*:(?=:)")
 _COMMAND = re.compile(r"#(?=#(?:\[|vso\[|teamcity\[))")
+
+
+def sendable(value: Any) -> Any:
+    """Plain data without halves of surrogate pairs, spelt out instead: one in a text ends a whole run of xdist.
+
+    They stand in names of files that are not UTF-8, and in whatever a provider's JSON escapes.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {sendable(key): sendable(each) for key, each in value.items()}
+    return type(value)(map(sendable, value)) if type(value) in (list, tuple) else value
 
 
 def printable(text: str) -> str:

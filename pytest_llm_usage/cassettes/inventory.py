@@ -25,7 +25,7 @@ from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.credentials.values import credentials_in
 from pytest_llm_usage.errors import CassetteError
 
-__all__ = ["Summary", "audit", "find_cassettes", "find_orphans", "redact", "show", "summarize"]
+__all__ = ["Summary", "audit", "files_in", "find_cassettes", "find_orphans", "redact", "show", "summarize"]
 
 _ENDINGS = (".yaml", ".yml", ".yaml.gz")
 _MAX_SHOWN_CHARACTERS = 300
@@ -49,6 +49,14 @@ def find_cassettes(places: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
+def files_in(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where it is none or cannot be read, which the tests say that have a cassette in it."""
+    try:
+        return [*folder.iterdir()]
+    except OSError:
+        return []
+
+
 def find_orphans(folders: Iterable[Path], owned: Iterable[Path]) -> list[Path]:
     """The cassettes in some folders that belong to no test, sorted.
 
@@ -60,8 +68,7 @@ def find_orphans(folders: Iterable[Path], owned: Iterable[Path]) -> list[Path]:
     return sorted(
         path
         for folder in set(folders)
-        if folder.is_dir()
-        for path in folder.iterdir()
+        for path in files_in(folder)
         if path.name.endswith(_ENDINGS) and path not in names and not path.name.endswith(f"{FAILED}.yaml")
     )
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from pytest_llm_usage.errors import CassetteError
+from pytest_llm_usage.text import shortened
 
 __all__ = ["FAILED", "cassette_path", "failed_path", "file_name"]
 
@@ -15,6 +16,8 @@ _SUFFIX = ".yaml"
 FAILED = ".failed"
 _FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
 _MAX_NAME_BYTES = 255
+#: Of a longer one, this much is in the message.
+_MOST_SHOWN = 60
 
 
 def file_name(name: str) -> str:
@@ -37,12 +40,14 @@ def cassette_path(
             both `a-b`. The name then ends in a digest of what the test is called.
 
     Raises:
-        CassetteError: A relative `name` leads out of `directory`.
+        CassetteError: A relative `name` leads out of `directory`, or no file can have such a name.
     """
     if name is None:
         own = f"{test_class}.{test_name}" if test_class else test_name
         suffix = f"-{_digest(own)[:8]}" if is_ambiguous else ""
         return directory / (_shortened(file_name(own) + suffix) + _SUFFIX)
+    if not _can_be_written(name):
+        raise CassetteError(f"llm_cassette: {name!a} holds a character that no file's name can have")
     if name.endswith((FAILED, FAILED + _SUFFIX)):
         raise CassetteError(f"llm_cassette: {name!r} is a recording of a test that failed, which is never replayed")
     path = directory / (name if name.endswith((_SUFFIX, ".yml", _SUFFIX + ".gz")) else name + _SUFFIX)
@@ -50,7 +55,21 @@ def cassette_path(
         raise CassetteError(
             f"llm_cassette: {name!r} leads out of the cassette folder {directory} (an absolute path may lead anywhere)"
         )
+    stem = path.name.removesuffix(".gz").removesuffix(_SUFFIX).removesuffix(".yml")
+    if stem in ("", ".", "..") or name.endswith("/"):
+        raise CassetteError(f"llm_cassette: {name!r} names no file")
+    if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
+        raise CassetteError(
+            f"llm_cassette: {shortened(name, _MOST_SHOWN)!r} is longer than the {_MAX_NAME_BYTES} bytes of a file's name"
+        )
     return path
+
+
+def _can_be_written(name: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def failed_path(cassette: Path, test_name: str = "") -> Path:

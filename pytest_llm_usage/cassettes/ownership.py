@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from pytest_llm_usage.cassettes.inventory import find_orphans
+from pytest_llm_usage.cassettes.inventory import files_in, find_orphans
 
 __all__ = ["Orphans", "Ownership", "OwningTest", "explain_orphans"]
 
@@ -117,7 +117,7 @@ class Ownership:
             modules = [path for path in beside.glob("*.py") if self._is_module_name(path.name)]
             if not all(self._tests.get(module) and self._is_whole(module) for module in modules):
                 continue
-            for folder in sorted(cassettes.iterdir()):
+            for folder in sorted(files_in(cassettes)):
                 name = f"{folder.name}.py"
                 if folder.is_dir() and self._is_module_name(name) and not (beside / name).exists():
                     yield folder

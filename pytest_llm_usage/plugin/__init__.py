@@ -60,6 +60,7 @@ from pytest_llm_usage.plugin.state import CASSETTE, CLOSERS, RUN_FAILURES, SESSI
 from pytest_llm_usage.plugin.unseen import UNSEEN
 from pytest_llm_usage.plugin.unseen_hooks import watch_unseen
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_taken
+from pytest_llm_usage.text import sendable
 
 __all__ = [
     "_llm_usage_cassette",
@@ -332,8 +333,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if output is not None:
         output["llm_usage"] = spent_by_no_test(config)
         output["llm_usage_interrupted"] = interrupted
-        output["llm_usage_faults"] = config.stash.get(FAULTS, [])
-        output["llm_usage_unseen"] = config.stash[UNSEEN].found() if UNSEEN in config.stash else []
+        output["llm_usage_faults"] = sendable(config.stash.get(FAULTS, []))
+        output["llm_usage_unseen"] = sendable(config.stash[UNSEEN].found() if UNSEEN in config.stash else [])
     elif interrupted is not None:
         collector = cast("RunCollector", config.pluginmanager.get_plugin("llm_usage_collector"))
         collector.add(interrupted[0], "", interrupted[1])

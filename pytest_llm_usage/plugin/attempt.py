@@ -25,6 +25,7 @@ from pytest_llm_usage.plugin.state import (
     marker_names,
     shown_failure,
 )
+from pytest_llm_usage.text import sendable
 from pytest_llm_usage.tracker.scope import running
 
 if TYPE_CHECKING:
@@ -302,7 +303,7 @@ class RunScope:
     def drain(self) -> dict[str, Any]:
         """Its calls since the last time, as plain data."""
         ledger = self._trackers[0].drain() if self._trackers else None
-        return {"shared": ledger.to_list()} if ledger is not None and ledger.calls else {}
+        return {"shared": sendable(ledger.to_list())} if ledger is not None and ledger.calls else {}
 
 
 # -- with pytest's objects -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -120,8 +120,10 @@ def _note_new(item: pytest.Item, cassette: OpenCassette) -> None:
     """Notes that a request found nothing because nothing was ever recorded: it is not stale."""
     from pytest_llm_usage.cassettes import find_recording  # noqa: PLC0415 -- loaded with the cassette
 
-    if (cassette.is_stale or cassette.recorded) and find_recording(cassette.policy.path) is None:
-        note(item, "new", True)
+    if cassette.is_stale or cassette.recorded:
+        with suppress(CassetteError):  # what cannot be read is said where it is saved
+            if find_recording(cassette.policy.path) is None:
+                note(item, "new", True)
 
 
 def _is_planned(config: pytest.Config) -> bool:
@@ -229,7 +231,7 @@ def _replaying(policy: CassettePolicy, tracker: Tracker) -> Iterator[OpenCassett
 
     try:
         opened = outside_event_loop(lambda: OpenCassette(policy, observe=observe, before_send=before_send, fail=refuse))
-    except ConfigurationError as error:
+    except (ConfigurationError, CassetteError) as error:
         fail(str(error))
     with opened as cassette:
         yield cassette

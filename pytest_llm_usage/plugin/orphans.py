@@ -19,6 +19,7 @@ from pytest_llm_usage.plugin.cassette import plain_path
 from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name
 from pytest_llm_usage.plugin.state import OPENED, OWNERSHIP, RUN_FAILURES, SETTINGS
 from pytest_llm_usage.settings import cassette_mark
+from pytest_llm_usage.text import sendable
 
 
 class Collection:
@@ -52,7 +53,7 @@ class Collection:
         """Hands it to xdist's controller."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None and session.config.stash[SETTINGS].orphans != "off":
-            output["llm_usage_cassettes"] = _cassettes_of_run(session.config)
+            output["llm_usage_cassettes"] = sendable(_cassettes_of_run(session.config))
 
 
 def _owning_test(item: pytest.Item) -> OwningTest:
@@ -122,7 +123,7 @@ class OrphanCheck:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fails the run where that is asked for."""
-        found = self._found or [_cassettes_of_run(self._config)]
+        found = self._found or [sendable(_cassettes_of_run(self._config))]  # as the notes on reports are
         opened = {path for one in found for path in one["opened"]}
         orphans = {
             path

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llm_usage.text import plural
+from pytest_llm_usage.text import plural, sendable
 
 __all__ = ["NOTES", "StaleTests", "attach_notes", "note"]
 
@@ -26,7 +26,7 @@ def note(item: pytest.Item, kind: str, value: Any) -> None:
 def attach_notes(item: pytest.Item, report: pytest.TestReport) -> None:
     """Puts the notes on a report, which takes them to the process that prints."""
     if NOTES in item.stash:
-        report.llm_usage_cassette = item.stash[NOTES]  # type: ignore[attr-defined]
+        report.llm_usage_cassette = sendable(item.stash[NOTES])  # type: ignore[attr-defined]
 
 
 class StaleTests:

@@ -17,6 +17,7 @@ from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.credentials.mask import mask_name
 from pytest_llm_usage.ledger import Call, Ledger
 from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.text import sendable
 from pytest_llm_usage.tracker import Discrepancy, Tracker
 
 __all__ = ["Run", "Spent", "TestRecord", "record"]
@@ -105,7 +106,7 @@ def record(attempts: Iterable[Tracker], outcome: str | None = None, *, with_part
         for limits in last.limits
         for name, limit, spent, origin in spending(limits, last.calls())
     ]
-    return {
+    data = {
         "attempts": [tracker.ledger().to_list(with_parts=with_parts) for tracker in trackers],
         "budget": budget,
         "discrepancies": [found.to_dict() for found in last.discrepancies()],
@@ -113,6 +114,8 @@ def record(attempts: Iterable[Tracker], outcome: str | None = None, *, with_part
         "outcome": outcome,
         "prefix_notes": list(last.usage.cache_prefix.notes) if with_parts else [],
     }
+    found: dict[str, Any] = sendable(data)
+    return found
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -70,7 +70,9 @@ class Baseline:
         try:
             if path.exists() and not (path.is_dir() and not any(file.suffix == ".json" for file in path.iterdir())):
                 runs = read_runs(path)
-        except (LLMUsageError, OSError, ValueError) as error:
+        except OSError as error:
+            raise ConfigurationError(f"--llm-usage-compare: {path}: {error.strerror or error}") from None
+        except (LLMUsageError, ValueError) as error:
             raise ConfigurationError(f"--llm-usage-compare: {error}") from None
         return cls(path=path, runs=runs, fail_on=fail_on or FailOn(), floor_tokens=floor_tokens)
 

@@ -290,6 +290,26 @@ def test_names_of_markers():
     assert cassette_path(folder, None, "test_x", "/elsewhere/one.yml") == Path("/elsewhere/one.yml")
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("a\0b", "'a\\x00b' holds a character that no file's name can have"),
+        ("\ud800", "'\\ud800' holds a character that no file's name can have"),
+        ("", "'' names no file"),
+        (".yaml", "'.yaml' names no file"),
+        (".", "'.' names no file"),
+        ("sub/", "'sub/' names no file"),
+        ("n" * 251, f"'{'n' * 30}…{'n' * 29}' is longer than the 255 bytes of a file's name"),
+        ("ä" * 126, f"'{'ä' * 30}…{'ä' * 29}' is longer than the 255 bytes of a file's name"),
+    ],
+)
+def test_names_of_markers_that_no_file_can_have(name, problem):
+    with pytest.raises(CassetteError) as error:
+        cassette_path(Path("/c/d"), None, "test_x", name)
+    assert str(error.value) == f"llm_cassette: {problem}"
+    assert cassette_path(Path("/c/d"), None, "test_x", "n" * 250).name == "n" * 250 + ".yaml"
+
+
 @pytest.mark.parametrize("name", ["../up", "sub/../../up", "../", "a/../../../etc/passwd"])
 def test_names_of_markers_that_lead_out_of_the_folder(name):
     with pytest.raises(CassetteError, match="leads out of the cassette folder /c/d"):

@@ -1,6 +1,7 @@
 """Cassettes as a project sets them up: rules of redaction, age, recordings that nobody plays, files that no test owns."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -719,3 +720,52 @@ class TestOrphans:
         self.check(project, printed=False)
         project.record("tests/recordings/test_other/test_gone.yaml")
         self.check(project)
+
+
+#: Whatever user the tests run as: root may read everything.
+UNREADABLE = """
+    import pathlib
+
+    def refusing(original):
+        def refused(self, *args, **kwargs):
+            if {place!r} in str(self):
+                raise PermissionError(13, "Permission denied", str(self))
+            return original(self, *args, **kwargs)
+        return refused
+
+    for name in {names}:
+        setattr(pathlib.Path, name, refusing(getattr(pathlib.Path, name)))
+"""
+RECORDING = """
+    import httpx
+    from counting_server import serving
+
+    def test_it(llm_usage):
+        with serving() as provider:
+            messages = [{"role": "user", "content": "[10 5]"}]
+            httpx.post(provider.url + "/v1/chat/completions", json={"model": "gpt-4o-mini", "messages": messages})
+"""
+
+
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "rewrite", "all", "stale"])
+def test_a_folder_of_cassettes_that_cannot_be_read_is_one_message(pytester, forked, mode):
+    pytester.makepyfile(RECORDING)
+    pytester.makeconftest(UNREADABLE.format(place="/cassettes/", names=["is_file", "iterdir"]))
+
+    result = pytester.runpytest_subprocess(f"--llm-usage-record={mode}", "--llm-usage-orphans=warn")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    printed = result.stdout.str()
+    assert re.search(r"^Cassette (cannot be read|not saved): .*cassettes/.*: Permission denied", printed, re.MULTILINE)
+    assert "Traceback" not in printed
+    assert "CassetteError" not in printed
+
+
+def test_a_folder_of_cassettes_that_cannot_be_listed_has_no_orphans(pytester, forked):
+    pytester.makepyfile(RECORDING)
+    pytester.makeconftest(UNREADABLE.format(place="/cassettes", names=["iterdir"]))
+
+    result = pytester.runpytest_subprocess("--llm-usage-record=once", "--llm-usage-orphans=fail")
+
+    assert result.parseoutcomes() == {"passed": 1}
+    assert "internal error" not in result.stdout.str()

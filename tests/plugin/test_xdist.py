@@ -1,5 +1,6 @@
 """Several workers: what each of them spent is added up, whatever becomes of it."""
 
+import json
 import re
 
 import pytest
@@ -211,3 +212,55 @@ def test_numbers_are_equal_in_every_distribution(pytester):
     result.assert_outcomes(passed=6)
     assert totals(result)["total"][:2] == ("8", "74")
     assert any(line.startswith("shared fixtures: 2 calls") for line in section(result))
+
+
+HALVES = """
+    import json
+
+    import httpx
+    import pytest
+
+    def ask(model="gpt-4o-mini", **said):
+        usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+        answer = {"object": "chat.completion", "model": model, "usage": usage, "choices": [], **said}
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, text=json.dumps(answer)))
+        with httpx.Client(transport=transport, trust_env=False) as client:
+            client.post("https://api.openai.com/v1/chat/completions", json={"model": "gpt-4o-mini", "messages": []})
+
+    @pytest.fixture(scope="module")
+    def shared():
+        ask("\\ud800 of a fixture")
+
+    def test_model(shared):
+        ask("\\ud800")
+
+    def test_id():
+        ask(id="\\ud800")
+
+    def test_tier():
+        ask(service_tier="\\ud800")
+
+    def test_section(llm_usage):
+        with llm_usage.section("\\ud800"):
+            ask()
+
+    @pytest.mark.llm_cassette("\\udc80", record="once")
+    def test_cassette(llm_usage):
+        ask()
+"""
+
+
+def test_half_a_surrogate_pair_ends_no_run(pytester, plugin_args):
+    """A provider's JSON may escape one, and xdist sends none: the run ended at the first test whose report had one."""
+    pytester.makepyfile(HALVES)
+
+    result = pytester.runpytest(*plugin_args, "--llm-usage-json=run.json", "--llm-usage-orphans=warn")
+
+    assert result.parseoutcomes() == {"passed": 5}
+    run = json.loads((pytester.path / "run.json").read_text())
+    assert run["totals"]["total_tokens"] == 12 * 6
+    assert {*run["totals"]["usage"]} == {"gpt-4o-mini", "\\ud800", "\\ud800 of a fixture"}
+    (sections,) = (
+        call["sections"] for name, test in run["tests"].items() if "section" in name for call in test["calls"]
+    )
+    assert sections == ["\\ud800"]
