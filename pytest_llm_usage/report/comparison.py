@@ -204,7 +204,9 @@ class RunComparison:
         cost, cost_now = _cost(was), _cost(now)
         note = cost if was == now or cost == cost_now else f"{cost} -> {cost_now}"
         over = tuple(_exceeded(gate, was, now) for gate in self.result.over)
-        row = ("all", _tokens(was), _tokens(now), _share(was, now), over, (note,))
+        # What a gate says of the cost is not said again.
+        notes = () if any(note in item.text() for item in over) else (note,)
+        row = ("all", _tokens(was), _tokens(now), _share(was, now), over, notes)
         return Row(*row, was_tokens=was.total_tokens, now_tokens=now.total_tokens)
 
     def _row(self, change: TestChange) -> Row:
@@ -333,8 +335,7 @@ def comparison_lines(comparison: RunComparison, columns_most: int = _USUAL_WIDTH
 def _with_notes(line: str, row: Row, wide: int, text_width: int) -> list[str]:
     notes = [item.text() for item in row.over]
     notes += [f"renamed from {row.renamed_from}"] if row.renamed_from else []
-    # What a gate says of the cost is not said again.
-    notes += [note for note in row.notes if not any(note in told for told in notes)]
+    notes += row.notes
     if not notes:
         return [f"  {line}"]
     beside = f"  {line}  {'; '.join(notes)}"

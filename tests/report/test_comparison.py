@@ -73,6 +73,7 @@ class TestInATerminal:
             "      over cost:+5% ($0.00100 -> $0.00200)",
             "  all      110  110  over cost:+5% ($0.00100 -> $0.00200)",
         ]
+        assert compared(run(a=[call()]), run(a=[call(cost="0.002")]), "cost:+5%").total.notes == ()
 
     @pytest.mark.parametrize(
         ("now", "gates", "said"),
