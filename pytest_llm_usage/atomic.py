@@ -7,6 +7,7 @@ one as it was.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import sys
@@ -29,9 +30,12 @@ def replace_file(path: Path, data: bytes) -> None:
     removed by the next writer.
 
     Raises:
-        OSError: It could not be written. The old file is as it was.
+        OSError: It could not be written. The old file is as it was. So is what is no file: of a device, such as /dev/null,
+            nothing would be left for all the others who write to it.
     """
     path = Path(os.path.realpath(path))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "A device or a pipe, not a file")
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,20 @@ def test_a_link_to_nothing_gets_its_file(tmp_path):
     assert real.read_text() == "new"
 
 
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_what_is_no_file_is_not_replaced(tmp_path, is_linked):
+    """A cassette that is a link to /dev/null would take it from the whole machine, where its owner runs the tests."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+
+    with pytest.raises(OSError, match="A device or a pipe, not a file"):
+        replace_file(link if is_linked else pipe, b"new")
+
+    assert pipe.is_fifo()
+    assert sorted(tmp_path.iterdir()) == [link, pipe], "no temporary file is left"
+
+
 def test_who_may_read_it_stays(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")

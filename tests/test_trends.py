@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -53,6 +54,15 @@ def test_a_history_keeps_every_run(tmp_path, capsys):
         ["2023-11-14", "2" * 10, "main"],
     ]
     assert lines[-1].endswith("1,110 to 1,210, +9 % in 2 runs")
+
+
+def test_a_pipe_is_no_history_and_nothing_is_left_beside_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(ReportError, match=r"history not written: .*pipe: a device or a pipe, not a file"):
+        add_run(tmp_path / "pipe", run(), 1)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_changes_that_were_not_committed_are_nobody_s_commit(tmp_path, capsys, monkeypatch):

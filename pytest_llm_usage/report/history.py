@@ -187,6 +187,8 @@ def _usage(rows: Sequence[Sequence[Any]]) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise RunFileError("a device or a pipe, not a file")  # SQLite would leave its journal beside it
     with closing(sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)) as connection:
         yield connection
 

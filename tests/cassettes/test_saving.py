@@ -1,6 +1,7 @@
 """Tests that share a cassette: whoever saves, and whenever, nothing that another one has just recorded is lost."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -121,6 +122,19 @@ def test_rewrite_keeps_a_link(record, path, tmp_path):
     record("rewrite", "test_b", "b")()
     assert path.is_symlink()
     assert asked(real) == ["a", "b"]
+
+
+def test_rewrite_replaces_no_pipe_behind_a_link(record, path, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / "pipe")
+    save = record("rewrite", "test_a", "a")
+    with pytest.raises(storage.CassetteError) as error:
+        save()
+    assert str(error.value) == (
+        f"Cassette not saved: {path}: A device or a pipe, not a file. The old one was left as it is"
+    )
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_one_lock_for_all_names_of_a_file(record, path, tmp_path):
