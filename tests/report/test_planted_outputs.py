@@ -185,7 +185,10 @@ def run(pytester):
             "--llm-usage-json=run.json", "--llm-usage-md=run.md", "--llm-usage-html=run.html", "--llm-usage-html-bodies",
             "--junit-xml=run.xml",
         )  # fmt: skip
-        assert result.parseoutcomes() == {"failed": len(texts)}, result.stdout.str()[-3000:]
+        # Other plugins may warn, as langsmith's does on Python 3.14.
+        assert result.parseoutcomes() | {"warnings": 0} == {"failed": len(texts), "warnings": 0}, result.stdout.str()[
+            -3000:
+        ]
         cassettes = {path.relative_to(folder): path.read_text() for path in folder.rglob("*.yaml")}
         return {
             "cassette": "\n".join(f"<{path.parent} {path.stem}> {text}" for path, text in cassettes.items()),
