@@ -55,6 +55,7 @@ from pytest_llm_usage.cassettes.vcr_convert import (
 )
 from pytest_llm_usage.cassettes.vcr_patches import is_mocked_below, is_sent_out, missing_libraries
 from pytest_llm_usage.credentials.mask import mask_text
+from pytest_llm_usage.credentials.values import credentials_now
 from pytest_llm_usage.errors import CassetteError, RecordingMismatchError
 from pytest_llm_usage.wire.exchange import Exchange
 from pytest_llm_usage.wire.in_flight import claim
@@ -123,6 +124,8 @@ class Recorder:
         self._recordings: Recordings | None = None
         self._file = ReadAhead(policy.path)
         self._recorded: dict[int, Interaction] = {}
+        #: The credentials of the environment as the requests were made, each with its variable: a test may set one for itself.
+        self._credentials: dict[str, str] = {}
         self._sent = itertools.count()
         self._is_new = False
         self.is_stale = False
@@ -185,6 +188,7 @@ class Recorder:
             recorded = self._config.filtered(request, received, readable)
             if recorded is not None:
                 self._recorded[decision.index] = recorded
+                self._credentials |= credentials_now()
             # Decoded already: whoever observes need not do it again.
             received = readable
         self._report(decision, received)
@@ -368,13 +372,18 @@ class Recorder:
 
         played = [self._raw[index] for index in sorted(self._opened().played)]
         save_recording(
-            self._policy, self._config.before_save(recorded, self), is_replaced=is_replaced, is_dropped=is_dropped
+            self._policy,
+            self._config.before_save(recorded, self),
+            credentials=self._credentials,
+            is_replaced=is_replaced,
+            is_dropped=is_dropped,
         )
 
     def save_failed(self, path: Path) -> None:
         """Write what was recorded, and nothing else, to a file that is never replayed."""
         recorded = self._config.before_save(self.recorded, self)
-        storage.save(path, sanitize(recorded, self._policy.redaction, shown_path=str(path)))
+        clean = sanitize(recorded, self._policy.redaction, shown_path=str(path), credentials=self._credentials)
+        storage.save(path, clean)
 
 
 def _is_model_call(request: Request) -> bool:

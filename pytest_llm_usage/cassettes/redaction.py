@@ -280,7 +280,11 @@ class Redaction:
     def _fields(self, text: str, *, is_made_up: bool) -> str:
         def replacement(name: str, value: str) -> str | None:
             kind = "always" if name in self.field_names else field_kind(name)
-            if kind == "never" or (kind == "password" and is_made_up) or (kind == "token" and not _is_opaque(value)):
+            if (
+                kind == "never"
+                or (kind == "password" and is_made_up)
+                or (kind == "token" and not _is_opaque(unescaped(value)))
+            ):
                 return None
             return self.hide(value)
 

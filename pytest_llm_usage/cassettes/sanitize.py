@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.cassettes.redaction import RecordingRedaction, Redaction
@@ -13,7 +13,7 @@ from pytest_llm_usage.cassettes.volatile_headers import strip_volatile_headers
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.credentials.recognised import remember, remembered_for_sure
 from pytest_llm_usage.credentials.shapes import shapes_in
-from pytest_llm_usage.credentials.values import credentials_in
+from pytest_llm_usage.credentials.values import credentials_now
 from pytest_llm_usage.errors import SecretError
 
 __all__ = ["sanitize"]
@@ -35,13 +35,20 @@ _UNREADABLE = (
 )
 
 
-def sanitize(interactions: Iterable[Interaction], redaction: Redaction, *, shown_path: str) -> list[Interaction]:
+def sanitize(
+    interactions: Iterable[Interaction],
+    redaction: Redaction,
+    *,
+    shown_path: str,
+    credentials: Mapping[str, str] = MappingProxyType({}),
+) -> list[Interaction]:
     """The interactions redacted, without volatile headers, and looked through.
 
     Args:
         interactions: As they were recorded.
         redaction: What is replaced.
         shown_path: The cassette's path, for the message.
+        credentials: Values that the environment held as they were recorded, each with its variable; it may be another now.
 
     Raises:
         SecretError: What is left still looks like a credential, or a body cannot be decoded. The message says what and
@@ -58,7 +65,7 @@ def sanitize(interactions: Iterable[Interaction], redaction: Redaction, *, shown
     if replaced:
         everywhere = replace(redaction, values=(*redaction.values, *replaced))
         clean = [everywhere.interaction(interaction) for interaction in clean]
-    values = values_to_find(credentials_in(os.environ), replaced)
+    values = values_to_find({**credentials, **credentials_now()}, replaced)
     findings = [
         (number, finding)
         for number, interaction in enumerate(clean, 1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pytest_llm_usage.atomic import alone_with
 from pytest_llm_usage.cassettes import storage, writer
@@ -31,6 +32,7 @@ def save_recording(
     policy: CassettePolicy,
     recorded: Sequence[Interaction],
     *,
+    credentials: Mapping[str, str] = MappingProxyType({}),
     is_replaced: Callable[[Interaction], bool],
     is_dropped: Callable[[Interaction], bool],
 ) -> None:
@@ -43,6 +45,7 @@ def save_recording(
     Args:
         policy: Of the cassette.
         recorded: What the test recorded.
+        credentials: Those of the environment as it recorded that, each with its variable.
         is_replaced: Whether one of them takes the place of a recording that is in the file.
         is_dropped: Whether a recording of an older run goes.
 
@@ -57,7 +60,7 @@ def save_recording(
             of_run = [found for found in kept if found.owner is not None]
             of_run += [_Recording(interaction, policy.owner) for interaction in recorded]
             of_run.sort(key=lambda found: found.owner or "")
-            _write(policy, [*older, *of_run])
+            _write(policy, [*older, *of_run], credentials)
     except OSError as error:
         raise CassetteError(
             f"Cassette not saved: {policy.shown_path}: {error.strerror or error}. The old one was left as it is"
@@ -89,10 +92,9 @@ def _found(policy: CassettePolicy) -> Sequence[_Recording]:
     return [_Recording(interaction, owner) for interaction, owner in zip(interactions, owners, strict=True)]
 
 
-def _write(policy: CassettePolicy, recordings: Sequence[_Recording]) -> None:
-    clean = sanitize(
-        [recording.interaction for recording in recordings], policy.redaction, shown_path=policy.shown_path
-    )
+def _write(policy: CassettePolicy, recordings: Sequence[_Recording], credentials: Mapping[str, str]) -> None:
+    interactions = [recording.interaction for recording in recordings]
+    clean = sanitize(interactions, policy.redaction, shown_path=policy.shown_path, credentials=credentials)
     data = writer.render(clean, indent_json=policy.json_style == "indented")
     owners: Owners = [recording.owner for recording in recordings]
     policy.run.note(policy.path, data, owners)

@@ -6,8 +6,6 @@ anywhere in this run (`remember`), text of the shape of a known key, and paramet
 
 from __future__ import annotations
 
-import functools
-import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from pytest_llm_usage.credentials.names import is_credential_name, is_credential_parameter
 from pytest_llm_usage.credentials.recognised import remembered
-from pytest_llm_usage.credentials.values import core, credentials_in, longest_first, looks_random, spellings
+from pytest_llm_usage.credentials.values import core, credentials_now, longest_first, looks_random, spellings
 
 __all__ = ["MASK", "mask_id", "mask_name", "mask_text", "mask_values"]
 
@@ -114,9 +112,4 @@ def _begins(value: str, text: str) -> Iterator[int]:
 
 
 def _in_environment() -> tuple[str, ...]:
-    return _credentials(tuple(os.environ.items()))
-
-
-@functools.lru_cache(maxsize=4)
-def _credentials(environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    return tuple(credentials_in(dict(environment)))
+    return tuple(credentials_now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus, urlsplit
@@ -17,6 +18,7 @@ __all__ = [
     "are_few_words",
     "core",
     "credentials_in",
+    "credentials_now",
     "is_worth_guarding",
     "longest_first",
     "looks_random",
@@ -47,6 +49,16 @@ def credentials_in(environment: Mapping[str, str]) -> dict[str, str]:
         for value in (_parts(whole.strip()) if is_credential_variable(name) else _url_passwords(whole))
         if is_worth_guarding(value)
     }
+
+
+def credentials_now() -> Mapping[str, str]:
+    """The same of this process's environment, which is read again where it has changed."""
+    return _credentials_of(tuple(os.environ.items()))
+
+
+@functools.lru_cache(maxsize=4)
+def _credentials_of(environment: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    return credentials_in(dict(environment))
 
 
 def _parts(value: str) -> Iterable[str]:

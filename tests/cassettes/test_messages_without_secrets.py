@@ -4,6 +4,8 @@ import httpx
 import pytest
 from provider_server import Refused
 
+from pytest_llm_usage.errors import SecretError
+
 TOKEN = "aB3dE5gH7jK9mN1pQaB3dE5gH7jK9mN1pQ"
 ENDINGS = {
     "path": f"/bot{TOKEN}/x",
@@ -113,3 +115,16 @@ def test_words_in_the_place_of_a_key_stay_in_the_cassettes_of_other_tests(casset
     with cassette("once", path=second):
         httpx.post(url, json={"messages": [{"content": f"what is a {key}?"}]})
     assert f"what is a {key}?" in second.read_text()
+
+
+def test_a_variable_that_was_set_for_the_request_alone_stops_the_save(cassette, provider, path):
+    """`monkeypatch` takes back what a test has set before the test's recording is saved."""
+    url = f"{provider.url}/v1/chat/completions"
+    with pytest.raises(SecretError) as error, cassette("once") as opened, pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("DB_PASSWORD", "Zx9 correct horse")
+        httpx.post(url, json={"messages": [{"content": "log in with Zx9 correct horse"}]})
+
+    assert "the value of the environment variable DB_PASSWORD" in str(error.value)
+    with pytest.raises(SecretError, match="DB_PASSWORD"):
+        opened.save_failed(path)
+    assert not path.exists()

@@ -563,6 +563,7 @@ LOOKALIKE_FIELDS = {
     "totalTokenCount": "5",
     "tokens": ["a", "b"],
     "token": " the",
+    "bytes of a token": [{"token": "\u65e5\u672c\u8a9e\u3060"}, {"token": "\U0001f600\U0001f600\U0001f600"}],
     "top_logprobs": [{"token": "Hello", "logprob": -0.1}],
     "stop_token": "<|end|>",
     "eos_token": "</s>",
