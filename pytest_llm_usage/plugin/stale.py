@@ -20,13 +20,13 @@ _LONGEST_TYPED = 320
 
 def note(item: pytest.Item, kind: str, value: Any) -> None:
     """Notes something of a test's cassette: `stale`, `recorded`, `new` (nothing was before), `plan` (of recording it again) or `unrecorded` (why not)."""
-    item.stash.setdefault(NOTES, {})[kind] = value
+    item.stash.setdefault(NOTES, {})[kind] = sendable(value)
 
 
 def attach_notes(item: pytest.Item, report: pytest.TestReport) -> None:
     """Puts the notes on a report, which takes them to the process that prints."""
     if NOTES in item.stash:
-        report.llm_usage_cassette = sendable(item.stash[NOTES])  # type: ignore[attr-defined]
+        report.llm_usage_cassette = item.stash[NOTES]  # type: ignore[attr-defined]
 
 
 class StaleTests:
