@@ -11,7 +11,7 @@ import pytest
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.stale import NOTES
 from pytest_llm_usage.plugin.state import SETTINGS, price_book
-from pytest_llm_usage.text import dollars, tokens, usd
+from pytest_llm_usage.text import dollars, sendable, tokens, usd
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import OpenCassette
@@ -39,7 +39,7 @@ def note_sent(item: pytest.Item, cassette: OpenCassette, key: str) -> None:
     known = [call.cost_usd for call in calls]
     cost = None if None in known else plain(total(cost for cost in known if cost is not None))
     count = None if any(call.is_unknown for call in calls) else sum(call.billed_tokens or 0 for call in calls)
-    item.stash.setdefault(NOTES, {}).setdefault("sent", {})[key] = [count, cost, len(calls)]
+    item.stash.setdefault(NOTES, {}).setdefault("sent", {})[sendable(key)] = [count, cost, len(calls)]
 
 
 class SpendingSoFar:

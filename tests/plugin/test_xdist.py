@@ -219,6 +219,7 @@ HALVES = """
 
     import httpx
     import pytest
+    from counting_server import serving
 
     def ask(model="gpt-4o-mini", **said):
         usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
@@ -247,6 +248,11 @@ HALVES = """
     @pytest.mark.llm_cassette("\\udc80", record="once")
     def test_cassette(llm_usage):
         ask()
+
+    def test_cassette_of_a_fixture(llm_cassette):
+        with serving() as provider, llm_cassette("\\udc81", record="once"):
+            messages = [{"role": "user", "content": "[7 5]"}]
+            httpx.post(provider.url + "/v1/chat/completions", json={"model": "gpt-4o-mini", "messages": messages})
 """
 
 
@@ -256,10 +262,13 @@ def test_half_a_surrogate_pair_ends_no_run(pytester, plugin_args):
 
     result = pytester.runpytest(*plugin_args, "--llm-usage-json=run.json", "--llm-usage-orphans=warn")
 
-    assert result.parseoutcomes() == {"passed": 5}
+    assert result.parseoutcomes() == {"passed": 6}
     run = json.loads((pytester.path / "run.json").read_text())
-    assert run["totals"]["total_tokens"] == 12 * 6
-    assert {*run["totals"]["usage"]} == {"gpt-4o-mini", "\\ud800", "\\ud800 of a fixture"}
+    assert run["totals"]["total_tokens"] == 12 * 7
+    assert {*run["totals"]["usage"]} == {
+        *("gpt-4o-mini", "gpt-4o-mini-2024-07-18"),
+        *("\\ud800", "\\ud800 of a fixture"),
+    }
     (sections,) = (
         call["sections"] for name, test in run["tests"].items() if "section" in name for call in test["calls"]
     )
