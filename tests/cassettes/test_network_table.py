@@ -115,7 +115,7 @@ except BaseException as error:
         print(type(error).__name__, error)
 # Told by what was said: a request that the cassette does not hold, or a connection beside it.
 text = messages[0] if messages else ""
-print("refused" if text.startswith("Not replayed") else "replayed" if text else "passes")
+print("refused" if text.startswith("Not replayed") else "replayed" if text else "passes", flush=True)
 os._exit(0)
 """
 
