@@ -23,7 +23,7 @@ def clean_environment():
     own = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_")) and name != "CI"
+        if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_")) and name not in ("CI", "BUILD_NUMBER")
     }
     return own | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p llm_usage -p syrupy"}
 

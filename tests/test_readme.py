@@ -174,7 +174,9 @@ class Project:
                     shutil.rmtree(self.directory / "cassettes", ignore_errors=True)
                 if any(argument.startswith("--llm-usage-record=") for argument in arguments):
                     with record.emulator_environment() as emulator:
-                        return self.run_python("-m", *arguments, "-p", "recording.redirect", **emulator).stdout
+                        # What it adds; of the rest `run_python` leaves out what a CI sets.
+                        added = dict(emulator.items() - os.environ.items())
+                        return self.run_python("-m", *arguments, "-p", "recording.redirect", **added).stdout
                 return self.run_python("-m", *arguments, **environment).stdout
             case _:
                 pytest.fail(f"README.md: a command that no test runs: {line}")
@@ -184,7 +186,7 @@ class Project:
         own = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_")) and name != "CI"
+            if not name.startswith(("OPENAI_", "PYTEST_", "GITHUB_")) and name not in ("CI", "BUILD_NUMBER")
         }
         return subprocess.run(
             [*warm.SERVER.command(), *arguments],
