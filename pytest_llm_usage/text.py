@@ -98,11 +98,15 @@ def pointed(numbers: Iterable[str]) -> list[str]:
 
 
 def width(text: str) -> int:
-    """The columns that `text` takes in a terminal: two for a wide character, none for one that combines."""
+    """The columns that `text` takes where it is shown (`printable`): two for a wide character, none for one that combines."""
     if text.isascii():
         return len(text)
     return sum(
-        0 if combining(char) or category(char) in ("Mn", "Me", "Cf") else 2 if east_asian_width(char) in "WF" else 1
+        0
+        if combining(char) or category(char) in ("Mn", "Me") or char in _JOINERS
+        else 2
+        if east_asian_width(char) in "WF"
+        else 1
         for char in text
     )
 

@@ -155,17 +155,17 @@ def read_trend(path: Path, last: int) -> Trend:
 def _read(connection: sqlite3.Connection, test: str | None, branch: str | None, last: int) -> list[PastRun]:
     # Decimals are added here: SQLite has none.
     wanted = connection.execute(
-        "SELECT id, finished_at, commit_id, branch, environment FROM runs WHERE (?1 IS NULL OR branch = ?1)"
-        " AND (?2 IS NULL OR EXISTS (SELECT 1 FROM spent WHERE run_id = id AND test = ?2)) ORDER BY id DESC LIMIT ?3",
-        (branch, test, last or -1),
+        "SELECT id, finished_at, commit_id, branch, environment FROM runs WHERE (:branch IS NULL OR branch = :branch)"
+        " AND (:test IS NULL OR EXISTS (SELECT 1 FROM spent WHERE run_id = id AND test = :test)) ORDER BY id DESC LIMIT :last",
+        {"branch": branch, "test": test, "last": last or -1},
     ).fetchall()
     if not wanted:
         return []
     spent: dict[int, list[Sequence[Any]]] = {}
     rows = connection.execute(
         "SELECT run_id, model, calls, input_tokens, output_tokens, total_tokens, cost_usd FROM spent"
-        " WHERE run_id >= ?1 AND (?2 IS NULL OR test = ?2)",
-        (wanted[-1][0], test),
+        " WHERE run_id >= :first AND (:test IS NULL OR test = :test)",
+        {"first": wanted[-1][0], "test": test},
     )
     for row in rows:
         spent.setdefault(row[0], []).append(row[1:])

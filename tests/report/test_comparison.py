@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_llm_usage.billing import Quote
@@ -134,6 +134,7 @@ class TestInATerminal:
         assert lines[-2] == "  and 10 more"
         assert lines[-1].startswith("  all")
 
+    @example({"0" * 23 + "\xad\u2e80": 0}, {"0": 999_990})
     @given(
         st.dictionaries(st.text(min_size=1, max_size=120), st.integers(0, 10**9), max_size=6),
         st.dictionaries(st.text(min_size=1, max_size=120), st.integers(0, 10**9), max_size=6),
