@@ -85,6 +85,11 @@ class _Tap:
         if is_end or _is_spent(reader):
             self._observation.finish()
 
+    def failed(self, reader: Any) -> None:
+        """A read raised. Where the connection is gone with it that was the end, however long somebody holds the answer."""
+        if not self.depth and _is_spent(reader):
+            self._observation.finish()
+
     def finish(self) -> None:
         if not self.depth:
             self._observation.finish()
@@ -114,8 +119,12 @@ def _wrap_piece(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         tap = _tap_of(self)
         if tap is None:
             return original(self, *args, **kwargs)
-        with tap:
-            piece = original(self, *args, **kwargs)
+        try:
+            with tap:
+                piece = original(self, *args, **kwargs)
+        except BaseException:
+            tap.failed(self)
+            raise
         amount = args[0] if args else kwargs.get("amt")
         is_whole = (
             name in ("read", "_fp_read", "_raw_read") and (amount is None or amount < 0) and not kwargs.get("read1")
@@ -132,8 +141,12 @@ def _wrap_fill(_: str, original: Callable[..., Any]) -> Callable[..., Any]:
         tap = _tap_of(self)
         if tap is None:
             return original(self, buffer, *args)
-        with tap:
-            size = original(self, buffer, *args)
+        try:
+            with tap:
+                size = original(self, buffer, *args)
+        except BaseException:
+            tap.failed(self)
+            raise
         tap.passed(self, bytes(memoryview(buffer).cast("B")[: size or 0]), is_end=not size and len(buffer) > 0)
         return size
 

@@ -33,6 +33,7 @@ from scripted import (
     OTHER_PATH,
     QUESTION,
     KeptSink,
+    Script,
     answer,
     encoded,
     events,
@@ -271,6 +272,17 @@ class TestUrllib3:
                 pool.request("POST", server.url + MODEL_PATH, body=RAW_QUESTION)
         assert server.n_connections == 1
         assert totals(sink) == [12] * 3
+
+    def test_an_answer_that_breaks_off_is_told_of_however_long_it_is_held(self, server, sink):
+        server.scripts = [Script([b'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n'], end="reset")]
+        with urllib3.PoolManager(retries=False) as pool:
+            response = pool.request("POST", server.url + MODEL_PATH, body=RAW_QUESTION, preload_content=False)
+            with pytest.raises(urllib3.exceptions.ProtocolError) as error:
+                while response.read1():
+                    pass
+            assert [exchange.response_body[:5] for exchange in sink.exchanges] in ([b'{"a":'], [b""])
+            assert response.status == 200
+            assert error.value is not None
 
 
 class TestHttpClient:
