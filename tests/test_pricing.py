@@ -996,6 +996,10 @@ class TestMistakesInAPriceFile:
                 "[models]\nb = { input = " + "9" * 5_000 + " }",
                 "prices.toml:2: not TOML: exceeds the limit (4300 digits)",
             ),
+            (
+                "[models]\nb = { input = 1e" + "9" * 200 + " }",
+                "prices.toml:2: not TOML: 1e99999999…999999999 has an exponent that no number here can have",
+            ),
             ("a = " + "[" * 100_000, "prices.toml: not TOML: it is nested too deeply"),
         ],
     )

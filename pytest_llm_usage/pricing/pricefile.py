@@ -20,6 +20,7 @@ from pytest_llm_usage.pricing.billing_rules import provider_id_of, tier_of
 from pytest_llm_usage.pricing.price import KINDS, per_million
 from pytest_llm_usage.pricing.rates import Rate, Steps
 from pytest_llm_usage.pricing.sale import Sale
+from pytest_llm_usage.text import shortened
 
 __all__ = ["Entry", "PriceFile", "PriceSource"]
 
@@ -78,6 +79,13 @@ _ENTRY_KEYS = ("provider", "tier", "region", *TERMS, "from", "until", "same_as",
 _TABLES = ("models", "price_map", "currency")
 
 
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{shortened(text, 20)} has an exponent that no number here can have") from None
+
+
 @dataclass(frozen=True)
 class PriceFile:
     """A price file or mapping while it is read: turns its data into entries, and mistakes into one line."""
@@ -108,7 +116,7 @@ class PriceFile:
             line = error.object[: error.start].count(b"\n") + 1
             raise ConfigurationError(f"{label}:{line}: the price file is not UTF-8 text") from None
         try:
-            data = tomllib.loads(text, parse_float=Decimal)
+            data = tomllib.loads(text, parse_float=_number)
         except RecursionError:
             raise ConfigurationError(f"{label}: not TOML: it is nested too deeply") from None
         except ValueError as error:  # `TOMLDecodeError`, or a number of thousands of digits
