@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import thread as executors
@@ -19,6 +20,7 @@ _EXECUTORS = Internals(
     reason="tell the threads of executors from those that a test left behind",
     names={"concurrent.futures.thread:_threads_queues": ()},
 )
+_check_executors = functools.cache(_EXECUTORS.check)
 _left_behind: WeakSet[threading.Thread] = WeakSet()
 
 
@@ -31,7 +33,7 @@ def noting_threads() -> Iterator[None]:
     Raises:
         UpstreamMovedError: Python keeps the threads of executors elsewhere.
     """
-    _EXECUTORS.check()
+    _check_executors()
     before = set(threading.enumerate())
     try:
         yield

@@ -54,8 +54,9 @@ _ALTERNATIVES = (
     {"PERPLEXITY_API_KEY", "PPLX_API_KEY"},
     {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"},
 )
-#: The others of each variable that has any: looked up for every test that replays.
+#: The others of each variable that has any.
 _ALTERNATIVES_OF = {name: names - {name} for names in _ALTERNATIVES for name in names}
+_LOOKED_AT = frozenset(PROVIDER_KEYS).union(*_ALTERNATIVES)
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 
 
@@ -67,14 +68,13 @@ def placeholder_keys(live: HostPatterns, environment: MutableMapping[str, str] =
         live: Hosts that may be reached all the same; their keys are left alone.
         environment: The environment.
     """
+    # Every test that replays comes by here, so what is there is looked up once.
+    present = _LOOKED_AT.intersection(environment)
+    is_set = {name for name in present if environment[name]}
     put: dict[str, str | None] = {}
     for name, (host, placeholder) in PROVIDER_KEYS.items():
-        before = environment.get(name)
-        others = _ALTERNATIVES_OF.get(name)
-        if before or (others and any(environment.get(other) for other in others if other not in put)):
-            continue
-        if not live.match(host, 443):
-            put[name] = before
+        if name not in is_set and is_set.isdisjoint(_ALTERNATIVES_OF.get(name, ())) and not live.match(host, 443):
+            put[name] = environment[name] if name in present else None
             environment[name] = placeholder
     try:
         yield

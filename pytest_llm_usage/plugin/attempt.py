@@ -6,10 +6,12 @@ budget asks for it, or where the test before has called a model; that of the run
 
 from __future__ import annotations
 
+import json
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,8 +56,8 @@ _RUN: pytest.StashKey[RunScope] = pytest.StashKey()
 _ATTEMPT: pytest.StashKey[Attempt] = pytest.StashKey()
 #: Calls that were no test's, of a report that nobody has seen.
 _UNREPORTED: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
-#: Of a test: its attempts that called a model.
-_EARLIER: pytest.StashKey[tuple[Attempt, ...]] = pytest.StashKey()
+#: Of a test: what its attempts spent, as `Attempt.earlier`.
+_EARLIER: pytest.StashKey[tuple[str, ...]] = pytest.StashKey()
 
 
 class Attempt:
@@ -64,7 +66,8 @@ class Attempt:
     Attributes:
         item: The test.
         outcome: What became of it so far (`passed`, `failed` …); None before its first report.
-        earlier: The attempts before it (reruns) that called a model.
+        earlier: Of the attempts before it (reruns) that had a tracker, their calls as plain data in JSON. pytest keeps every
+            item to its end: with the attempts themselves a run would hold dozens of objects for each test.
         is_open: Whether it has begun and not ended.
     """
 
@@ -83,7 +86,7 @@ class Attempt:
 
     is_run = False
 
-    def __init__(self, item: pytest.Item, earlier: tuple[Attempt, ...] = ()) -> None:
+    def __init__(self, item: pytest.Item, earlier: tuple[str, ...] = ()) -> None:
         self.item = item
         self.outcome: str | None = None
         self.earlier = earlier
@@ -107,12 +110,6 @@ class Attempt:
     def used_tracker(self) -> Tracker | None:
         """Its tracker; None where nobody has asked for one."""
         return self._trackers[0] if self._trackers else None
-
-    @property
-    def trackers(self) -> tuple[Tracker, ...]:
-        """The trackers of all attempts at the test, this one's last."""
-        found = (attempt.used_tracker for attempt in (*self.earlier, self))
-        return tuple(tracker for tracker in found if tracker is not None)
 
     @property
     def failure(self) -> str | None:
@@ -220,21 +217,23 @@ class Attempt:
         else:
             self.outcome = "error" if report.failed and report.when != "call" else report.outcome
 
-    def note_reported(self) -> None:
-        """A report carries what it spent; a further attempt at the test will carry it as well."""
+    def note_reported(self, data: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """A report carries what it spent (`data`); a further attempt at the test will carry it as well."""
         self._is_reported = True
         if self._trackers:
             run_scope(self.item.config).left += self._trackers[0].processes.hand_over()
-            self.item.stash[_EARLIER] = (*self.earlier, self)
+            calls = data["attempts"][-1] if "attempts" in data else ()
+            self.item.stash[_EARLIER] = (*self.earlier, json.dumps(calls))
 
     def data(self) -> dict[str, Any]:
         """What it spent, and what no test spent meanwhile, as plain data."""
         data: dict[str, Any] = {}
-        trackers = self.trackers
-        if is_tracked(self.item, self.item.config.stash[SETTINGS]) and any(tracker.calls() for tracker in trackers):
+        earlier = [*map(json.loads, self.earlier)]
+        if (self.has_called or any(earlier)) and is_tracked(self.item, self.item.config.stash[SETTINGS]):
             from pytest_llm_usage.report.run import record  # noqa: PLC0415 -- only for tests that called a model
 
-            data = record(trackers, self.outcome, with_parts=self.item.config.stash[SETTINGS].explains)
+            with_parts = self.item.config.stash[SETTINGS].explains
+            data = record(self.tracker, self.outcome, earlier=earlier, with_parts=with_parts)
         return data | spent_by_no_test(self.item.config)
 
     def properties(self) -> Iterator[tuple[str, str]]:
@@ -368,7 +367,7 @@ def attempt_at(item: pytest.Item) -> Attempt:
 def report_attempt(attempt: Attempt, report: pytest.TestReport) -> None:
     """Puts what the test spent on its last report, as plain data: the same path with and without xdist."""
     data = attempt.data()
-    attempt.note_reported()
+    attempt.note_reported(data)
     if data:
         if SESSION_BUDGET in attempt.item.config.stash:
             attempt.item.config.stash[SESSION_BUDGET].add(data)
@@ -393,5 +392,5 @@ def interrupted_attempt(config: pytest.Config) -> tuple[str, dict[str, Any]] | N
     if attempt is None or not attempt.unreported:
         return None
     data = attempt.data()
-    attempt.note_reported()
+    attempt.note_reported(data)
     return (attempt.item.nodeid, data) if data else None

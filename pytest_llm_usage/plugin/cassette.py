@@ -46,16 +46,12 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
             cassette_mark(item),
             item.path,
             f"pytest {shell_quoted(_typed(item))}",
-            own=own_name(item),
-            is_ambiguous=is_ambiguous(item),
+            item=item,
             owner=item.nodeid,
             folder=folder,
             folder_from=folder_from,
             redact=fixture_value(request, "llm_usage_redact", ()),
             vcr_config=vcr_config,
-        )
-        policy = replace(
-            policy, unclaimed=partial(unclaimed, item, policy.path.parent), draws_examples=_draws_examples(item)
         )
         if settings.unplayed != "off":
             # What one test leaves of a cassette that it shares is there for the others.
@@ -243,8 +239,7 @@ def _policy(
     file: Path,
     command: str,
     *,
-    own: str = "",
-    is_ambiguous: bool = False,
+    item: pytest.Item | None = None,
     owner: str,
     folder: Path | None = None,
     folder_from: str = "",
@@ -258,8 +253,7 @@ def _policy(
         mark: What the marker, or the caller of `llm_cassette`, says.
         file: The test module, or the file of the caller.
         command: What records it again, but for the option.
-        own: The name of a cassette that the mark does not name.
-        is_ambiguous: Whether pytest-recording's naming gives it to another test as well.
+        item: The test whose own the cassette is, where the mark names none.
         owner: Who records.
         folder: What fixtures of pytest-recording or pytest-vcr say that the folder is; None where they say nothing.
         folder_from: Which of them says so.
@@ -282,8 +276,10 @@ def _policy(
         folder = default
     hook = getattr(config.hook, "pytest_recording_configure", None)
     run = run_recordings(config)
+    own = own_name(item) if item is not None else ""
     path = cassette_path(folder, None, own, mark.name)
-    if is_ambiguous and mark.name is None:
+    if item is not None and mark.name is None and is_ambiguous(item):
+        # Pytest-recording's naming gives it to another test as well.
         distinct = cassette_path(folder, None, own, is_ambiguous=True)
         # A cassette that was recorded for all of them is replayed, but not written.
         is_replayed = record not in ("all", "rewrite") and not run.knows(path)
@@ -299,6 +295,7 @@ def _policy(
         path=path,
         record_mode=cast("RecordMode", record),
         rerecord_command=f"{command} --llm-usage-record=rewrite",
+        draws_examples=item is not None and _draws_examples(item),
         match_on=mark.match_on or (None if "match_on" in vcr_config else settings.match_on),
         match_on_from="match_on" if mark.match_on or "match_on" in vcr_config else "llm_usage_match_on",
         ignore_body=(*settings.ignore_body, *mark.ignore_body),
@@ -310,6 +307,7 @@ def _policy(
         is_shared=mark.name is not None,
         owner=owner,
         run=run,
+        unclaimed=partial(unclaimed, item, path.parent) if item is not None else tuple,
         max_age_days=settings.max_age,
         root=settings.root,
         folder_from=folder_from if folder != default else "",

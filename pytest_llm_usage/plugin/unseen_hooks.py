@@ -124,8 +124,8 @@ def _is_reported(config: pytest.Config) -> bool:
     from pytest_llm_usage.tracker.events import current_call  # noqa: PLC0415 -- at the first call
 
     attempt = attempt_under_way(config)
-    trackers = (*(attempt.trackers if attempt is not None else ()), *run_scope(config).trackers)
-    return any(current_call(tracker) is not None for tracker in trackers)
+    trackers = (attempt.used_tracker if attempt is not None else None, *run_scope(config).trackers)
+    return any(tracker is not None and current_call(tracker) is not None for tracker in trackers)
 
 
 def _safely(config: pytest.Config, note: Callable[..., None]) -> Callable[..., None]:

@@ -22,6 +22,8 @@ from pytest_llm_usage.tracker import Discrepancy, Tracker
 
 __all__ = ["Run", "Spent", "TestRecord", "record"]
 
+_NO_CALLS = Ledger()
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -84,15 +86,21 @@ class TestRecord:
         return sum(call.usage.total_tokens for call in self.ledger.calls if call.is_billed and call.usage is not None)
 
 
-def record(attempts: Iterable[Tracker], outcome: str | None = None, *, with_parts: bool = False) -> dict[str, Any]:
+def record(
+    last: Tracker,
+    outcome: str | None = None,
+    *,
+    earlier: Iterable[list[dict[str, Any]]] = (),
+    with_parts: bool = False,
+) -> dict[str, Any]:
     """A test as plain JSON-able data: the calls of each of its attempts, what the last used of its limits, what became of it.
 
     Args:
-        attempts: Who gathered the calls of each attempt.
-        outcome: What became of the last.
+        last: Who gathered the calls of its last attempt.
+        outcome: What became of that.
+        earlier: The calls of the attempts before it, as such data.
         with_parts: Whether to read what the calls' input is made of, and what breaks its prefix.
     """
-    *_, last = trackers = list(attempts)
     # What the call that was stopped would have spent is known of limits on calls.
     beyond = {(breach.name, breach.limit, breach.model): breach.spent for breach in last.stopped_by}
     budget = [
@@ -107,7 +115,7 @@ def record(attempts: Iterable[Tracker], outcome: str | None = None, *, with_part
         for name, limit, spent, origin in spending(limits, last.calls())
     ]
     data = {
-        "attempts": [tracker.ledger().to_list(with_parts=with_parts) for tracker in trackers],
+        "attempts": [*earlier, last.ledger().to_list(with_parts=with_parts)],
         "budget": budget,
         "discrepancies": [found.to_dict() for found in last.discrepancies()],
         "cassettes": sorted(_relative(path, last.root) for path in last.cassettes),
@@ -145,7 +153,7 @@ class Run:
             self.tests[nodeid, worker] = TestRecord(
                 self._shown_name(nodeid),
                 last,
-                sum(earlier, Ledger()),
+                sum(earlier, _NO_CALLS),
                 budget,
                 tuple(map(Discrepancy.from_dict, data["discrepancies"])),
                 tuple(data["cassettes"]),

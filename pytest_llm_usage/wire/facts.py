@@ -22,7 +22,7 @@ from pytest_llm_usage.wire.flavour import Flavour, Source
 from pytest_llm_usage.wire.framing import Body, Event, first_text, header
 from pytest_llm_usage.wire.paths import iter_path
 from pytest_llm_usage.wire.providers import COST_HEADERS, FLAVOURS, GATEWAY_COSTS
-from pytest_llm_usage.wire.schema import Reading, UsageSchema
+from pytest_llm_usage.wire.schema import Reading
 from pytest_llm_usage.wire.subcalls import requests_within, tools_within
 
 __all__ = ["Facts"]
@@ -204,12 +204,12 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
             if found := _usage_objects(source, event):
                 if combine == "last" and objects:
                     # What is behind it states nothing but zeros, and this one more: some gateways end a stream so.
-                    if all(_is_nothing(source.schema, value) for _, value in found):
+                    if all(source.schema.states_nothing(value) for _, value in found):
                         continue
                     events, objects = [], []
                 events.append(event)
                 objects.extend(found)
-                if combine == "last" and not all(_is_nothing(source.schema, value) for _, value in found):
+                if combine == "last" and not all(source.schema.states_nothing(value) for _, value in found):
                     break
         events.reverse()
         if not objects:
@@ -245,12 +245,6 @@ def _usage_objects(source: Source, event: Event) -> list[tuple[str, Mapping[str,
         if found:
             return found
     return []
-
-
-def _is_nothing(schema: UsageSchema, value: Mapping[str, Any]) -> bool:
-    """Whether a usage object states nothing but zeros."""
-    reading = schema.read(value)
-    return reading is not None and reading.usage == TokenUsage() and not any(reading.items.values())
 
 
 def _merged(source: Source, objects: list[tuple[str, Mapping[str, Any]]]) -> tuple[str, Mapping[str, Any]]:

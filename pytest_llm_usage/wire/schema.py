@@ -149,6 +149,13 @@ class UsageSchema:
             remarks=tuple(counts.remarks),
         )
 
+    def states_nothing(self, data: Mapping[str, Any]) -> bool:
+        """Whether `data` states zeros and nothing else."""
+        if _Counts(data, "", loosely_typed=self.loosely_typed).first(self.output):
+            return False  # that of nearly every response, without a look at the rest
+        reading = self.read(data)
+        return reading is not None and reading.usage == TokenUsage() and not any(reading.items.values())
+
     def _usage(self, counts: _Counts) -> TokenUsage:
         sent, received, stated_total = (counts.first(paths) for paths in (self.input, self.output, self.total))
         if sent is None and (stated_total is None or stated_total != received):
