@@ -39,6 +39,11 @@ def call(tokens=15, *, model="gpt-4o", cost="0.01", **values):
     )
 
 
+def read_from_cache(each, tokens):
+    usage = TokenUsage.from_counts(each.usage.input_tokens, 0, input_token_details={"cache_read": tokens})
+    return replace(each, usage=usage)
+
+
 # -- numbers as people write them --------------------------------------------------------------------------------
 
 
@@ -372,6 +377,8 @@ WAITING = call(None, index=1, status="aborted")
         ({"max_calls": 2}, [call(), call(index=1)], {}, "exceeded: 3 calls, limit 2 (here)"),
         ({"max_calls": 2}, [call()], {"sent": ["gpt-4o"]}, "exceeded: 3 calls, limit 2 (here)"),
         ({"max_calls": 2, "model": "gpt*"}, [call()], {"sent": ["claude"]}, None),
+        ({"min_cache_read": "0.1"}, [read_from_cache(call(), 5)], {}, None),
+        ({"min_cache_read": "0.9"}, [read_from_cache(call(), 5)], {}, None),
         ({"max_tokens": 15}, [call()], {"sent": ["gpt-4o"]}, None),
         ({"max_tokens": 14}, [call()], {"sent": ["gpt-4o"]}, "exceeded: 15 tokens, limit 14 (here)"),
         ({"max_tokens": 10}, [call(), call(None, index=1)], {}, "exceeded: at least 15 tokens, limit 10 (here)"),
@@ -590,10 +597,7 @@ def test_the_largest_is_the_one_that_took_most_of_what_is_limited():
     assert "largest" not in "".join(call_lines(calls[:1]))
     text = failure_text(breaches(Limits(max_cost=Decimal("0.001")), calls), calls)
     assert text.splitlines()[-1].endswith("b.py:2   <- largest")
-    read = [
-        replace(each, usage=TokenUsage.from_counts(size, 0, input_token_details={"cache_read": 1}))
-        for each, size in zip(calls, (100, 10), strict=True)
-    ]
+    read = [read_from_cache(each, size) for each, size in zip(calls, (1, 2), strict=True)]
     assert "largest" not in failure_text(breaches(Limits(min_cache_read=Decimal("0.5")), read), read)
 
 
@@ -684,11 +688,14 @@ def test_what_to_do_about_calls_of_unknown_usage_is_said_once(what):
     assert "Unknown:" not in failure_text(breaches(Limits(max_tokens=100), known), known)
 
 
-def test_a_reason_is_that_of_the_calls_which_are_unknown():
-    known = TokenUsage.from_counts(10, 5, input_token_details={"cache_read": 5})
+@pytest.mark.parametrize("limits", [Limits(min_cache_read=Decimal("0.1")), Limits(max_reasoning_tokens=100)])
+def test_a_reason_is_that_of_the_calls_which_are_unknown(limits):
+    known = TokenUsage.from_counts(
+        10, 5, input_token_details={"cache_read": 5}, output_token_details={"reasoning": 1}
+    )
     calls = [replace(call(), usage=known), call(None, index=1), call(index=2, status="cached")]
 
-    found = breaches(Limits(min_cache_read=Decimal("0.1")), calls)
+    found = breaches(limits, calls)
     assert [breach.unknown for breach in found] == [1]
     assert "Unknown:" not in failure_text(found, calls)
 

@@ -27,7 +27,7 @@ def parse_count(value: object, unit: str) -> int:
         return value
     if isinstance(value, str) and (match := re.fullmatch(_COUNT, value.strip())):
         whole, fraction, suffix = match.groups()
-        exact = EXACT.multiply(Decimal(f"{whole.replace('_', '')}.{fraction or 0}"), _SCALE[suffix.lower()])
+        exact = EXACT.multiply(Decimal(f"{whole}.{fraction or 0}"), _SCALE[suffix.lower()])
         if exact == exact.to_integral_value():
             return int(exact)
     raise ConfigurationError(f"{value!r} is not a number of {unit} (examples: 5000, 5_000, 5k, 1.5M)")
@@ -47,7 +47,7 @@ def parse_usd(value: object) -> Decimal:
         raise ConfigurationError(f"{value!r} is a float, which is not exact: write it as text, {str(value)!r}")
     if isinstance(value, str) and (match := re.fullmatch(_USD, value.strip())):
         whole, fraction = match.groups()
-        return Decimal(f"{whole.replace('_', '') or 0}{fraction or ''}")
+        return Decimal(f"{whole or 0}{fraction or ''}")
     raise ConfigurationError(f"{value!r} is not an amount in USD (examples: 0.02, $0.02, 1_000)")
 
 

@@ -48,9 +48,9 @@ def call_lines(
         rows = [(row[0], shortened(row[1], model_width), *row[2:5], shortened(row[5], place_width)) for row in rows]
     table = columns(rows, "><>>><")
     number = max((call.index + 1 for call in calls), default=0)
-    behind, edge = table[0].index("where"), max(len(row[0]) for row in rows)
+    behind = table[0].index("where")
     return table + [
-        f"{str(number + i).rjust(edge)}  stopped before it was sent".ljust(behind - 2) + f"  {where}"
+        f"{number + i}  stopped before it was sent".ljust(behind - 2) + f"  {where}"
         for i, where in enumerate(stopped, start=1)
     ]
 
