@@ -132,10 +132,10 @@ def decode(body: bytes, content_encoding: str, *, guess: bool = False) -> Decode
             inflated = _decompressed(_undeflated, decoded.content)
             if inflated.problem:
                 break
-            decoded = inflated
             layers += 1
             if layers > _MAX_LAYERS:
                 return Decoded(decoded.content, _TOO_MANY_LAYERS)
+            decoded = inflated
             continue
         else:
             break

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
@@ -36,8 +37,17 @@ def answering_model(requested: str = REQUESTED_MODEL) -> str:
 
 
 #: Where the usage of an answer stands: on the message, there but without the model's name, in `response_metadata` in
-#: OpenAI's words or in Anthropic's, in `llm_output`, or nowhere.
-Form = Literal["usage_metadata", "no_model_name", "openai_metadata", "anthropic_metadata", "llm_output", "nowhere"]
+#: OpenAI's words, as the object of OpenAI's SDK, in Anthropic's words or in LangChain's, in `llm_output`, or nowhere.
+Form = Literal[
+    "usage_metadata",
+    "no_model_name",
+    "openai_metadata",
+    "openai_object",
+    "anthropic_metadata",
+    "langchain_metadata",
+    "llm_output",
+    "nowhere",
+]
 
 
 class ProviderError(Exception):
@@ -73,6 +83,12 @@ def openai_words(usage: TokenUsage) -> dict[str, Any]:
         "total_tokens": usage.total_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.input_token_details["cache_read"]},
     }
+
+
+def openai_object(usage: TokenUsage) -> SimpleNamespace:
+    """`usage` as OpenAI's SDK and litellm hand it on: an object, and one in it."""
+    words = openai_words(usage)
+    return SimpleNamespace(**words | {"prompt_tokens_details": SimpleNamespace(**words["prompt_tokens_details"])})
 
 
 def anthropic_words(usage: TokenUsage) -> dict[str, Any]:
@@ -174,7 +190,12 @@ class BilledChat(BaseChatModel):
     def _response_metadata(self, usage: TokenUsage) -> dict[str, Any]:
         if self.form in ("no_model_name", "llm_output"):
             return {}
-        words = {"openai_metadata": ("token_usage", openai_words), "anthropic_metadata": ("usage", anthropic_words)}
+        words: dict[str, tuple[str, Callable[[TokenUsage], Any]]] = {
+            "openai_metadata": ("token_usage", openai_words),
+            "openai_object": ("token_usage", openai_object),
+            "anthropic_metadata": ("usage", anthropic_words),
+            "langchain_metadata": ("usage_metadata", TokenUsage.to_dict),
+        }
         where, in_words = words.get(self.form, (None, None))
         return {"model_name": answering_model(self.model)} | ({where: in_words(usage)} if where else {})
 

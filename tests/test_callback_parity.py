@@ -53,7 +53,9 @@ LOST = {
     # Forms of usage.
     "no_model_name": "every call: it files them by response_metadata['model_name'] alone",
     "openai_metadata": "every call: it reads usage_metadata alone",
+    "openai_object": "every call: it reads usage_metadata alone",
     "anthropic_metadata": "every call: it reads usage_metadata alone",
+    "langchain_metadata": "every call: it reads usage_metadata alone",
     "llm_output": "every call: it reads usage_metadata alone",
     # Ways of calling.
     "thread": "calls of plain threads: its context variable is not set there",
@@ -69,7 +71,14 @@ LOST = {
 DETAILS_LOST = ("stream_events_v3", "astream_events_v3")
 
 #: The forms in which usage can stand at all, whatever the way of calling.
-FORMS: tuple[Form, ...] = ("usage_metadata", "no_model_name", "openai_metadata", "anthropic_metadata")
+FORMS: tuple[Form, ...] = (
+    "usage_metadata",
+    "no_model_name",
+    "openai_metadata",
+    "openai_object",
+    "anthropic_metadata",
+    "langchain_metadata",
+)
 
 
 class Provider:

@@ -1,6 +1,7 @@
 """Content encodings: one way to take them off, whatever the bytes and the headers, within one limit."""
 
 import gzip
+import importlib
 import sys
 import tracemalloc
 import types
@@ -80,11 +81,12 @@ def test_zstandard_in_frames_and_padded():
         TEXT,
         b"",
         b"plain \xff with a stray byte",
-        "é".encode() * 5000,
+        b"x" + "é".encode() * 5000,
+        b"xxx" + "🪶".encode() * 2000,
         b"\x89PNG\r\n\x1a\n\0\0\0\0",
         b"\x1b[31mred\x1b[0m and some more text",
     ],
-    ids=["json", "empty", "stray byte", "cut in a character", "image", "colours"],
+    ids=["json", "empty", "stray byte", "cut in two bytes", "cut in four bytes", "image", "colours"],
 )
 def test_a_header_over_a_plain_body_is_no_obstacle(name, body):
     assert decode(body, name) == Decoded(body)
@@ -161,28 +163,72 @@ def test_a_missing_decoder_is_named_with_what_installs_it(name, problem, monkeyp
     assert decode(TEXT, name) == Decoded(TEXT)
 
 
-@pytest.mark.parametrize("package", ["compression.zstd", "backports.zstd"])
-def test_zstandard_of_python_3_14_and_its_backport(package, monkeypatch):
-    """Both have `ZstdDecompressor().decompress(data)`, with `eof` and `unused_data`, and no `decompressobj`."""
+class ZstdDecompressor:
+    """As in Python 3.14 and in `backports.zstd`: it gives as much as it is asked for, and says when it has given all."""
 
-    class ZstdDecompressor:
-        def __init__(self):
-            self._stream = zstandard.ZstdDecompressor().decompressobj()
+    def __init__(self):
+        self._stream = zstandard.ZstdDecompressor().decompressobj()
+        self._ready = b""
 
-        def decompress(self, data, max_length=-1):
-            return self._stream.decompress(data)
+    def decompress(self, data, max_length=-1):
+        if self.eof:
+            raise EOFError("Already at the end of a Zstandard frame.")
+        if data:
+            self._ready += self._stream.decompress(data)
+        size = len(self._ready) if max_length < 0 else max_length
+        piece, self._ready = self._ready[:size], self._ready[size:]
+        return piece
 
-        eof = property(lambda self: self._stream.eof)
-        unused_data = property(lambda self: self._stream.unused_data)
+    eof = property(lambda self: self._stream.eof and not self._ready)
+    needs_input = property(lambda self: not self._stream.eof and not self._ready)
+    unused_data = property(lambda self: self._stream.unused_data if self.eof else b"")
 
-    for name in PACKAGES:
-        monkeypatch.setitem(sys.modules, name, None)
-    module = types.SimpleNamespace(ZstdDecompressor=ZstdDecompressor, ZstdError=zstandard.ZstdError)
-    monkeypatch.setitem(sys.modules, package.partition(".")[0], types.ModuleType(package.partition(".")[0]))
-    monkeypatch.setitem(sys.modules, package, module)
-    body = zstandard.compress(TEXT[:5]) + zstandard.compress(TEXT[5:])
-    assert decode(body, "zstd") == Decoded(TEXT)
-    assert decode(body[:-3], "zstd").is_cut_off
+
+@pytest.fixture(params=["compression.zstd", "backports.zstd", "zstandard", "stand-in"])
+def zstandard_decoder(request, monkeypatch):
+    """Each of the modules that decode zstandard, the others not being there; a stand-in for what only some Pythons have."""
+    if request.param == "stand-in":
+        module = types.SimpleNamespace(ZstdDecompressor=ZstdDecompressor, ZstdError=zstandard.ZstdError)
+        name = "compression.zstd"
+        monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
+    else:
+        name = request.param
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            pytest.skip(f"no {name} here")
+    for other in PACKAGES:
+        monkeypatch.setitem(sys.modules, other, module if other == name else None)
+    return request.param
+
+
+LONG = b"".join(b"%d is not %d. " % (number, number * number) for number in range(200_000))
+
+
+@pytest.mark.parametrize("content", [TEXT, b"", LONG, b"\0" * 3_500_000], ids=["text", "empty", "long", "zeros"])
+def test_each_decoder_of_zstandard(zstandard_decoder, content):
+    """The last two are more than is asked for at a time."""
+    body = zstandard.compress(content)
+    assert decode(body, "zstd") == decode(body, "", guess=True) == Decoded(content)
+    assert decode(body + body + b"\0" * 9, "zstd") == Decoded(content * 2)
+
+
+def test_each_decoder_of_zstandard_over_what_is_broken(zstandard_decoder):
+    body = zstandard.compress(LONG)
+    cut = decode(body[:-3], "zstd")
+    assert (cut.problem, cut.is_cut_off) == ("the compressed body is cut off", True)
+    assert cut.content
+    assert LONG.startswith(cut.content)
+    garbled = b"\x28\xb5\x2f\xfd" + NOISE
+    assert decode(garbled, "zstd") == Decoded(garbled, "the compressed body is garbled")
+    assert decode(zstandard.compress(TEXT) + garbled, "zstd") == Decoded(TEXT, "the compressed body is garbled")
+
+
+def test_each_decoder_of_zstandard_stops_at_the_limit(zstandard_decoder, monkeypatch):
+    limit = 2**21
+    monkeypatch.setattr(encoding, "MAX_BYTES", limit)
+    assert decode(zstandard.compress(b"x" * limit), "zstd") == Decoded(b"x" * limit)
+    assert decode(zstandard.compress(b"x" * (limit + 1)), "zstd").problem == "the body is larger than 2,097,152 bytes"
 
 
 @pytest.mark.parametrize("name", COMPRESS)
@@ -251,6 +297,18 @@ def test_an_archive_that_holds_itself_ends():
         body = gzipped(body)
     assert decode(body, "", guess=True).problem == "the body is compressed more than 8 times"
     assert decode(body, ", ".join(["gzip"] * 50)).problem == "the body is compressed more than 8 times"
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "zstd"])
+@pytest.mark.parametrize("times", [1, 5, 8, 9, 30])
+def test_layers_that_no_header_names(name, times):
+    """As many as any server makes, and as many more as an archive bomb has, whichever way they are compressed."""
+    body = TEXT
+    for _ in range(times):
+        body = COMPRESS[name](body)
+    found = decode(body, "", guess=True)
+    assert found.problem == ("the body is compressed more than 8 times" if times > 8 else "")
+    assert (found.content == TEXT) is (times <= 8)
 
 
 @given(

@@ -107,3 +107,21 @@ def test_a_release_that_moved_a_name_is_one_clear_error(pytester, moved, test, m
     pytester.makepyfile(test)
     result = pytester.runpytest_subprocess("-p", "syrupy", "--max-llm-calls=1")
     result.stdout.fnmatch_lines([message])
+
+
+def test_a_run_that_no_model_starts_is_limited_and_told_of_once(pytester):
+    """No frame says whether it is looked up in a cache, so it counts as one that is sent."""
+    pytester.makepyfile("""
+        from langchain_core.callbacks import CallbackManager
+
+        def test_it():
+            for _ in range(2):
+                CallbackManager.configure().on_chat_model_start({}, [[]])
+    """)
+    result = pytester.runpytest_subprocess("--max-llm-calls=1")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*budget exceeded*"])
+    (line,) = [line for line in result.stdout.lines if "internal error in" in line]
+    assert "internal error in LangChain's cache: UpstreamMovedError: langchain-core " in line
+    assert "langchain_core.language_models.BaseLanguageModel starts runs in no frame of its own. " in line
+    assert "  and in " not in result.stdout.str()

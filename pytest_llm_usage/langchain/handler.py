@@ -23,6 +23,7 @@ from pytest_llm_usage.langchain.frames import looks_into_cache
 from pytest_llm_usage.langchain.results import copied, copy_of, end_fields, is_fake, start_fields, usage_in
 from pytest_llm_usage.ledger import Status
 from pytest_llm_usage.tracker import Callsite, OpenCall, Tracker, current, set_current_call, user_callsite
+from pytest_llm_usage.tracker.callsite import shown
 
 __all__ = ["CurrentHandler", "UsageHandler"]
 
@@ -34,16 +35,14 @@ _Event = TypeVar("_Event", bound=Callable[..., None])
 
 
 def _harmless(event: _Event) -> _Event:
-    """An event in which a mistake of ours is noted and fails nobody's call. Outcomes of pytest's pass: a budget stops."""
+    """An event in which a mistake of ours is noted and fails nobody's call. It stops none: only a start does."""
 
     @wraps(event)
     def guarded(self: UsageHandler, *args: Any, **kwargs: Any) -> None:
         try:
             event(self, *args, **kwargs)
-        except StoppedInChildError:
-            raise
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
-            self.note_fault(event.__name__, error)
+            self.note_fault(event.__name__, error, kwargs.get("parent_run_id"))
 
     return guarded  # type: ignore[return-value]
 
@@ -85,10 +84,17 @@ class UsageHandler(BaseCallbackHandler):
     def __deepcopy__(self, memo: dict[int, Any]) -> UsageHandler:
         return self
 
-    def note_fault(self, event: str, error: Exception) -> None:
+    def note_fault(
+        self, event: str, error: Exception, parent_run_id: UUID | None, call: OpenCall | None = None
+    ) -> None:
         """Notes a mistake of ours, with the line that made the call."""
-        callsite = user_callsite()
-        where = f", {callsite[0]}:{callsite[1]} in {callsite[2]}" if callsite is not None else ""
+        try:
+            # An awaited call ends in a task of its own, which no line of the user's leads to.
+            known = None if call is None else call.callsite
+            callsite = known or user_callsite(in_task=True) or self._callsite(parent_run_id)
+            where = "" if callsite is None else f", {shown(callsite, self._tracker.root)}"
+        except Exception:  # noqa: BLE001 -- the mistake may be in there
+            where = ""
         self._tracker.note_fault(f"LangChain's event {event}{where}", error)
 
     # -- what the tracker asks ------------------------------------------------------------------------------
@@ -134,6 +140,10 @@ class UsageHandler(BaseCallbackHandler):
         else:
             self._callsites[run_id] = user_callsite()
 
+    def _callsite(self, parent_run_id: UUID | None) -> Callsite | None:
+        """Where a run was started that is not in the user's code itself: a library's task leads to no line but that which runs the loop."""
+        return self._callsites.get(cast("UUID", parent_run_id)) or user_callsite()
+
     def on_chat_model_start(
         self,
         serialized: Any,
@@ -151,7 +161,7 @@ class UsageHandler(BaseCallbackHandler):
         """A model is about to be called. Raises what the tracker raises to stop it."""
         try:
             # LangChain's frames, at least: what handles the event, the callback manager, and the model's method.
-            callsite = user_callsite(skip=4) or self._callsites.get(cast("UUID", parent_run_id))
+            callsite = user_callsite(skip=4, in_task=True) or self._callsite(parent_run_id)
             fields = partial(start_fields, tags, metadata or {}, invocation_params or {})
             # The runs of one `generate` share the very object that holds their options.
             batch = options if batch_size > 1 else None
@@ -164,7 +174,7 @@ class UsageHandler(BaseCallbackHandler):
         except StoppedInChildError:
             raise
         except Exception as error:  # noqa: BLE001 -- as in `_harmless`, without the call that it costs
-            self.note_fault("on_chat_model_start", error)
+            self.note_fault("on_chat_model_start", error, parent_run_id)
 
     on_llm_start = on_chat_model_start  # type: ignore[assignment] # the same for completion models
 
@@ -180,19 +190,19 @@ class UsageHandler(BaseCallbackHandler):
 
     on_stream_event = on_llm_new_token  # type: ignore[assignment] # the same in the protocol of `stream_events(version="v3")`
 
-    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any) -> None:
         """A call ended: what LangChain says it used."""
+        call = self._calls.pop(run_id, None)
+        if call is None:
+            return
         try:
-            call = self._calls.pop(run_id, None)
-            if call is None:
-                return
             result = copy_of(response)
             if call.batch is not None and usage_in(result) is None and self._is_part_of_batch(response, call):
                 self._tracker.drop(call)
             else:
                 self._tracker.end(call, partial(end_fields, result, fake=run_id in self._fakes))
         except Exception as error:  # noqa: BLE001 -- as above
-            self.note_fault("on_llm_end", error)
+            self.note_fault("on_llm_end", error, parent_run_id, call)
 
     def _is_part_of_batch(self, response: LLMResult, call: OpenCall) -> bool:
         """Whether the usage of this prompt was told with another's.
@@ -204,16 +214,18 @@ class UsageHandler(BaseCallbackHandler):
             return False
         return any(other.end_fields is not None for other in self._tracker.siblings(call))
 
-    @_harmless
-    def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any) -> None:
         """A call failed, or was abandoned half-way."""
         call = self._calls.pop(run_id, None)
         if call is None:
             return
-        status: Status = "error"
-        note = mask_text(f"{type(error).__name__}: {error}").splitlines()[0][:200]
-        if isinstance(error, _ABORTS):
-            status, note = "aborted", "abandoned before its usage came" if call.streamed else "cancelled"
-        elif call.streamed:
-            status, note = "aborted", f"broke off half-way: {note}"
-        self._tracker.end(call, {"status": status, "note": note})
+        try:
+            status: Status = "error"
+            note = mask_text(f"{type(error).__name__}: {error}").splitlines()[0][:200]
+            if isinstance(error, _ABORTS):
+                status, note = "aborted", "abandoned before its usage came" if call.streamed else "cancelled"
+            elif call.streamed:
+                status, note = "aborted", f"broke off half-way: {note}"
+            self._tracker.end(call, {"status": status, "note": note})
+        except Exception as mistake:  # noqa: BLE001 -- as above
+            self.note_fault("on_llm_error", mistake, parent_run_id, call)

@@ -147,12 +147,16 @@ _USAGE_KEYS = ("token_usage", "usage", "usage_metadata")
 def _usage_elsewhere(*mappings: Mapping[str, Any]) -> TokenUsage | None:
     for mapping in mappings:
         for key in _USAGE_KEYS:
-            values = mapping.get(key)
-            if values is not None and not isinstance(values, Mapping):
-                values = getattr(values, "__dict__", None)
-            if isinstance(values, Mapping) and (usage := _usage(values)) is not None:
+            values = _members(mapping.get(key))
+            if values is not None and (usage := _usage(values)) is not None:
                 return usage
     return None
+
+
+def _members(value: object) -> Mapping[str, Any] | None:
+    """What stands in a mapping, or in an object of a provider's SDK; None where `value` is neither."""
+    members = value if isinstance(value, Mapping) else getattr(value, "__dict__", None)
+    return members if isinstance(members, Mapping) else None
 
 
 def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
@@ -186,6 +190,5 @@ def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
 
 
 def _details(values: object, **keys: str) -> dict[str, int]:
-    if not isinstance(values, Mapping):
-        return {}
-    return {name: value for name, key in keys.items() if (value := count(values.get(key))) is not None}
+    members = _members(values) or {}
+    return {name: value for name, key in keys.items() if (value := count(members.get(key))) is not None}

@@ -31,6 +31,8 @@ def _library_folders() -> tuple[str, ...]:
 _LIBRARIES = _library_folders()
 
 _PYTEST = f"{os.sep}_pytest{os.sep}"
+#: Where asyncio's loop runs a step of a task.
+_LOOP, _STEP = os.path.join(os.sep, "asyncio", "events.py"), "_run"  # noqa: PTH118 -- the end of a name
 
 
 @lru_cache(maxsize=4096)
@@ -59,12 +61,14 @@ def _function(code: CodeType) -> str:
     return named[-1] if named else code.co_name
 
 
-def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | None:
+def user_callsite(thread_id: int | None = None, *, skip: int = 0, in_task: bool = False) -> Callsite | None:
     """The innermost frame of the user's own code that led here; None if there is none.
 
     Args:
         thread_id: Where to look instead: another thread, at the line where it is now.
         skip: How many of the innermost callers are known to be no user's: to look at a frame takes time.
+        in_task: Whether to look no further than the task under way: who runs the event loop knows nothing of what is
+            done in it.
     """
     # The interpreter's own lists of frames: `inspect.stack()` reads source files, and knows one thread only.
     frame = sys._getframe(1 + skip) if thread_id is None else _frame_of(thread_id)  # noqa: SLF001
@@ -75,6 +79,8 @@ def user_callsite(thread_id: int | None = None, *, skip: int = 0) -> Callsite | 
             return code.co_filename, frame.f_lineno, _function(code) if name.startswith("<") else name
         if _PYTEST in code.co_filename:
             return None  # what started pytest made no call
+        if in_task and code.co_name == _STEP and code.co_filename.endswith(_LOOP):
+            return None
         frame = frame.f_back
     return None
 

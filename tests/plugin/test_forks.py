@@ -160,6 +160,39 @@ def test_a_spent_budget_stops_the_next_call_of_a_child(project, options, sent):
     result.stdout.fnmatch_lines(["*budget exceeded*"])
 
 
+@pytest.mark.parametrize("ask", ["model.invoke('bird?')", "asyncio.run(model.ainvoke('bird?'))"], ids=["sync", "async"])
+def test_langchain_in_a_child_is_stopped_by_an_error_that_a_pool_hands_on(project, ask):
+    result, run, _ = project(
+        f"""
+    import asyncio
+    from fakes import FakeChatModel
+    from pytest_llm_usage.errors import StoppedInChildError
+
+    model = FakeChatModel(usage=(8, 1))
+
+    def child(_):
+        {ask}
+        return len(model.requests)
+
+    def sent():
+        return len(model.requests)
+
+    def test_it():
+        with FORK.Pool(1) as pool:
+            assert [pool.apply(child, (0,)) for _ in range(2)] == [1, 2]
+            with pytest.raises(StoppedInChildError, match="--max-llm-calls"):
+                pool.apply(child, (0,))
+            assert pool.apply(sent) == 2
+    """,
+        "--max-llm-calls=2",
+    )
+
+    result.assert_outcomes(failed=1)
+    assert tokens_of(run) == {"test_it": [(8, 1), (8, 1)]}
+    result.stdout.fnmatch_lines(["*budget exceeded*"])
+    assert "internal error" not in result.stdout.str()
+
+
 def test_siblings_count_for_each_other_and_for_their_parent(project):
     result, _, asked = project(
         """

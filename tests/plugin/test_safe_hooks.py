@@ -272,3 +272,150 @@ def test_what_was_spent_before_an_interrupt_is_in_the_totals(pytester, forked, s
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert totals(result)["total"][0] == "2"
     assert any("test_interrupted" in line for line in section(result))
+
+
+# -- events of LangChain's ---------------------------------------------------------------------------------------
+
+#: Breaks what an event needs before the run begins, and lets nothing out of the run's process.
+BREAK_EVENT = """
+    import importlib
+
+    def broken(*arguments, **named):
+        raise RuntimeError("broken on purpose")
+
+    module, _, path = %r.partition(":")
+    *owners, name = path.split(".")
+    owner = importlib.import_module(module)
+    for part in owners:
+        owner = getattr(owner, part)
+    setattr(owner, name, broken)
+"""
+NOTE_CALLSITE = "pytest_llm_usage.langchain.handler:UsageHandler._note_callsite"
+START = "pytest_llm_usage.tracker.tracker:Tracker.start"
+END = "pytest_llm_usage.tracker.tracker:Tracker.end"
+
+#: What a test asks LangChain for, in both ways; the line that asks is the one the note must name.
+ASKING = """
+    import asyncio
+    from fakes import FakeChatModel, FakeStreamingModel
+    from langchain.agents import create_agent
+    from langchain_core.documents import Document
+    from langchain_core.prompts import ChatPromptTemplate
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.tools import StructuredTool
+    from billed_models import Bill, BilledCompletion
+
+    class Shelf(BaseRetriever):
+        def _get_relevant_documents(self, query, *, run_manager):
+            return [Document("The peregrine falcon.")]
+
+    def found(query: str) -> str:
+        "Looks it up."
+        return "The peregrine falcon."
+
+    async def found_later(query: str) -> str:
+        "Looks it up."
+        return found(query)
+
+    look_up = StructuredTool.from_function(found, found_later)
+    prompt = ChatPromptTemplate.from_template("{bird}?")
+    chat, stream, shelf = FakeChatModel(), FakeStreamingModel(), Shelf()
+    refused = FakeChatModel(error=ValueError("overloaded"))
+    completion = BilledCompletion(bill=Bill())
+    chain = prompt | chat
+    agent = create_agent(chat, [])
+
+    def said(answer):
+        text = answer["messages"][-1] if isinstance(answer, dict) else answer
+        text = text[0].page_content if isinstance(text, list) else getattr(text, "content", text)
+        assert text in ("The peregrine falcon.", "hello") or text.to_string() == "Human: bird?"
+"""
+SYNC = """
+    def test_it():
+        try:
+            answer = %s.invoke(%s)
+        except ValueError as error:
+            assert str(error) == "overloaded"
+        else:
+            said(answer)
+"""
+ASYNC = """
+    def test_it():
+        async def ask():
+            try:
+                answer = await %s.ainvoke(%s)
+            except ValueError as error:
+                assert str(error) == "overloaded"
+            else:
+                said(answer)
+        asyncio.run(ask())
+"""
+SYNC_STREAM = """
+    def test_it():
+        pieces = list(%s.stream(%s))
+        assert "".join(piece.content for piece in pieces).startswith("piece 0 piece 1 ")
+"""
+ASYNC_STREAM = """
+    def test_it():
+        async def ask():
+            pieces = [piece async for piece in %s.astream(%s)]
+            assert "".join(piece.content for piece in pieces).startswith("piece 0 piece 1 ")
+        asyncio.run(ask())
+"""
+BIRD, AGENTS = "'bird'", "{'messages': [('user', 'bird?')]}"
+EVENTS = [
+    ("on_chain_start", NOTE_CALLSITE, "prompt", BIRD),
+    ("on_tool_start", NOTE_CALLSITE, "look_up", BIRD),
+    ("on_retriever_start", NOTE_CALLSITE, "shelf", BIRD),
+    ("on_chat_model_start", START, "chat", BIRD),
+    ("on_chat_model_start", START, "chain", BIRD),
+    ("on_chat_model_start", START, "agent", AGENTS),
+    ("on_chat_model_start", START, "completion", BIRD),
+    ("on_chat_model_start", START, "stream", BIRD),
+    ("on_llm_end", END, "chat", BIRD),
+    ("on_llm_end", END, "agent", AGENTS),
+    ("on_llm_end", END, "stream", BIRD),
+    ("on_llm_error", END, "refused", BIRD),
+]
+
+
+#: An awaited completion model starts in a task of its own, which knows neither a line nor a run that it belongs to.
+WAYS = [(*row, way) for row in EVENTS for way in (False, True) if (row[2], way) != ("completion", True)]
+
+
+@pytest.mark.parametrize(
+    ("event", "needed", "asked", "question", "asynchronous"),
+    WAYS,
+    ids=[f"{event}-{asked}-{'async' if way else 'sync'}" for event, _, asked, _, way in WAYS],
+)
+def test_a_broken_event_fails_no_call_and_names_its_line(
+    pytester, forked, event, needed, asked, question, asynchronous
+):
+    one, whole = (ASYNC_STREAM, ASYNC) if asynchronous else (SYNC_STREAM, SYNC)
+    code = (one if asked == "stream" else whole) % (asked, question)
+    pytester.makepyfile(breaker=BREAK_EVENT % needed, test_it=ASKING + code)
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "breaker")
+
+    result.assert_outcomes(passed=1)
+    lines = (pytester.path / "test_it.py").read_text().splitlines()
+    (line,) = (number for number, text in enumerate(lines, 1) if re.search(rf"{asked}\.a?(invoke|stream)\(", text))
+    where = f"test_it.py:{line} in {'ask' if asynchronous else 'test_it'}"
+    printed = result.stdout.str()
+    assert told_of(printed, f"LangChain's event {event}, {where}"), printed
+    assert "  and in " not in printed
+
+
+def test_a_place_that_cannot_be_found_fails_no_call_either(pytester, forked):
+    """What says where a call was made is ours, too."""
+    pytester.makepyfile(
+        breaker=BREAK_EVENT % "pytest_llm_usage.langchain.handler:user_callsite",
+        test_it=ASKING + SYNC % ("chain", BIRD),
+    )
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "breaker")
+
+    result.assert_outcomes(passed=1)
+    printed = result.stdout.str()
+    assert told_of(printed, "LangChain's event on_chain_start")
+    assert printed.count("  and in LangChain's event on_chat_model_start: RuntimeError: broken on purpose") == 1

@@ -1,5 +1,7 @@
 """What a test sees of the calls it made, by every way of making one."""
 
+import asyncio
+import copy
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +14,12 @@ from fakes import PRICED_MODEL, UNPRICED_MODEL, FakeChatModel, FakeStreamingMode
 from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import get_usage_metadata_callback
+from langchain_core.documents import Document
+from langchain_core.language_models import FakeListLLM
 from langchain_core.output_parsers import StrOutputParser
-from langchain_core.runnables import RunnableParallel
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableConfig, RunnableLambda, RunnableParallel
 from langgraph.graph import END, START, StateGraph
 from printed import section, totals
 from pydantic import BaseModel
@@ -141,6 +147,70 @@ def test_a_call_names_the_line_and_function_of_the_users_code(llm_usage, request
 
     line = ask.__code__.co_firstlineno + 1
     assert llm_usage.calls[0].where.endswith(f"test_tracking.py:{line} in ask")
+
+
+def test_an_awaited_chain_names_the_line_that_awaits_it(llm_usage):
+    """Its steps are tasks of their own: the line that runs the event loop is not what called the model."""
+    chain = ChatPromptTemplate.from_template("{bird}?") | FakeChatModel()
+
+    async def ask():
+        return await chain.ainvoke({"bird": "falcon"})
+
+    asyncio.run(ask())
+
+    line = ask.__code__.co_firstlineno + 1
+    assert llm_usage.calls[0].where.endswith(f"test_tracking.py:{line} in ask")
+
+
+#: A retriever that asks a model, in a file that is not the user's.
+LIBRARY = """
+class Rewriting(BaseRetriever):
+    model: Any
+
+    def _get_relevant_documents(self, query, *, run_manager):
+        return [Document(self.model.invoke(query, {"callbacks": run_manager.get_child()}).content)]
+"""
+
+
+@pytest.mark.parametrize("asked", ["alone", "in a chain"])
+def test_a_model_that_a_retriever_asks_names_the_line_that_asks_the_retriever(llm_usage, asked):
+    """The retriever runs in a thread, and the frames there lead to nobody."""
+    names = {"Any": Any, "BaseRetriever": BaseRetriever, "Document": Document, "__name__": __name__}
+    exec(compile(LIBRARY, "<library>", "exec"), names)
+    retriever = names["Rewriting"](model=FakeChatModel())
+    runnable = retriever if asked == "alone" else RunnableParallel(context=retriever)
+
+    async def ask():
+        return await runnable.ainvoke("fastest bird?")
+
+    asyncio.run(ask())
+
+    line = ask.__code__.co_firstlineno + 1
+    assert [call.where.rpartition("/")[2] for call in llm_usage.calls] == [f"test_tracking.py:{line} in ask"]
+
+
+def _with_copied_handlers(config):
+    manager = config["callbacks"].copy()
+    manager.handlers = [copy.copy(handler) for handler in manager.handlers]
+    manager.inheritable_handlers = [copy.copy(handler) for handler in manager.inheritable_handlers]
+    return {**config, "callbacks": manager}
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, _with_copied_handlers], ids=["deep", "handlers"])
+def test_a_copied_configuration_tells_the_same_test_and_once(llm_usage, copied):
+    def node(_, config: RunnableConfig):
+        return FakeChatModel().invoke("fastest bird?", copied(config)).content
+
+    RunnableLambda(node).invoke("start")
+
+    assert [call.usage.total_tokens for call in llm_usage.calls] == [15]
+
+
+def test_a_batch_of_completions_without_usage_is_as_many_calls_as_it_has_inputs(llm_usage):
+    """Nothing says that one of them was told with another."""
+    FakeListLLM(responses=["hello"]).batch(["one", "two", "three"])
+
+    assert [call.status for call in llm_usage.calls] == ["fake"] * 3
 
 
 def test_a_call_keeps_the_tags_of_its_run(llm_usage):
