@@ -183,6 +183,7 @@ def test_langchain_in_a_child_is_stopped_by_an_error_that_a_pool_hands_on(projec
             with pytest.raises(StoppedInChildError, match="--max-llm-calls"):
                 pool.apply(child, (0,))
             assert pool.apply(sent) == 2
+        print("stopped as told")
     """,
         "--max-llm-calls=2",
     )
@@ -190,6 +191,7 @@ def test_langchain_in_a_child_is_stopped_by_an_error_that_a_pool_hands_on(projec
     result.assert_outcomes(failed=1)
     assert tokens_of(run) == {"test_it": [(8, 1), (8, 1)]}
     result.stdout.fnmatch_lines(["*budget exceeded*"])
+    result.stdout.fnmatch_lines(["stopped as told"])
     assert "internal error" not in result.stdout.str()
 
 
