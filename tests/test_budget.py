@@ -690,9 +690,7 @@ def test_what_to_do_about_calls_of_unknown_usage_is_said_once(what):
 
 @pytest.mark.parametrize("limits", [Limits(min_cache_read=Decimal("0.1")), Limits(max_reasoning_tokens=100)])
 def test_a_reason_is_that_of_the_calls_which_are_unknown(limits):
-    known = TokenUsage.from_counts(
-        10, 5, input_token_details={"cache_read": 5}, output_token_details={"reasoning": 1}
-    )
+    known = TokenUsage.from_counts(10, 5, input_token_details={"cache_read": 5}, output_token_details={"reasoning": 1})
     calls = [replace(call(), usage=known), call(None, index=1), call(index=2, status="cached")]
 
     found = breaches(limits, calls)

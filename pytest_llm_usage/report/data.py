@@ -19,6 +19,7 @@ from pytest_llm_usage.errors import RunFileError
 from pytest_llm_usage.ledger import Call, Ledger, summed_usage, usage_by_model
 from pytest_llm_usage.report.run import Run, TestRecord
 from pytest_llm_usage.report.schema import run_fault
+from pytest_llm_usage.text import printable
 
 __all__ = [
     "FORMAT",
@@ -129,7 +130,7 @@ def calls_in(record: Mapping[str, Any]) -> list[Call]:
     try:
         return [Call.from_dict(call) for name in ("earlier_calls", "calls") for call in record.get(name, ())]
     except (TypeError, ValueError, KeyError, ArithmeticError, AttributeError) as error:
-        raise RunFileError(f"a call cannot be read: {type(error).__name__}: {error}") from None
+        raise RunFileError(f"a call cannot be read: {type(error).__name__}: {printable(str(error))}") from None
 
 
 def rendered(data: RunData, comparison: object = None) -> str:
@@ -186,7 +187,7 @@ def read_run(path: Path) -> dict[str, Any]:
             "pip install --upgrade pytest-llm-usage"
         )
     if (fault := run_fault(data)) is not None:
-        raise RunFileError(f"{path}: not a run of format {version}: {fault}")
+        raise RunFileError(f"{path}: not a run of format {version}: {printable(fault)}")
     return data
 
 

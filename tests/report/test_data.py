@@ -213,6 +213,18 @@ class TestReading:
         with pytest.raises(RunFileError, match=r"tests > t > usage > m > (in|out)put_tokens: .* is not"):
             read_run(tmp_path / "run.json")
 
+    def test_a_name_in_a_broken_run_ends_no_line(self, tmp_path):
+        """Else a run of somebody else's would begin a line of a CI's log, which takes some for commands."""
+        data = run_data(
+            Run(shared=Ledger((Call(index=0, model="m", usage=TokenUsage.from_counts(1, 2)),))), environment={}
+        )
+        data["shared"]["calls"][0]["modifiers"] = {"speed\n::error::gone": None}
+        (tmp_path / "run.json").write_text(rendered(data))
+
+        with pytest.raises(RunFileError) as error:
+            read_run(tmp_path / "run.json")
+        assert str(error.value).endswith("shared > calls > 0 > modifiers > speed ::error::gone: null is not a string")
+
     @settings(max_examples=50)
     @given(shards(), st.data())
     def test_whatever_is_broken_in_a_run_is_one_line(self, tmp_path_factory, data, draw):
