@@ -4,8 +4,8 @@
 The suite is not changed. It runs `--runs` times with `-p no:llm_usage` and as often with the plugin, in turns, and once more to count
 calls. Printed are the tests whose outcome differs, the ratio of the processor time (the least of each kind), and the tests of which
 the report has fewer or more calls than can be. For that this file, loaded as a plugin (`-p other_suite`), counts by itself: the
-answers with a status below 400 that HTTP clients give to POST requests, and the runs of LangChain's models. A run that asks a model
-over HTTP is one call, one that asks a mock or fails is one as well; so the calls of a test are at least as many as the larger of the
+answers with a status below 400 that HTTP clients give to POST requests, and the runs of LangChain's models. An answer that one client
+hands on from another (httpx with a transport that asks aiohttp) is one answer, of the client below. A run that asks a model over HTTP is one call, one that asks a mock or fails is one as well; so the calls of a test are at least as many as the larger of the
 two numbers, and at most as many as both together. A POST may ask no model: `--not-a-model` leaves out addresses.
 
 A test whose outcome changes from run to run without the plugin is the suite's own matter; give `--runs 2` or more to see those.
@@ -26,6 +26,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,9 +42,12 @@ _ERRORS = 400
 # -- as a plugin -----------------------------------------------------------------------------------------------
 
 _outcomes: dict[str, list[str]] = {}
-_requests: list[tuple[str, str]] = []
+_requests: list[tuple[str, str, str]] = []
 _runs: list[str] = []
 _running: list[str] = [""]
+
+#: The addresses that clients below the one that is asking have had answers from.
+_below: ContextVar[list[str] | None] = ContextVar("_below", default=None)
 
 
 def pytest_configure(config: Any) -> None:
@@ -53,44 +57,52 @@ def pytest_configure(config: Any) -> None:
         for name in ("httpx", "httpx2"):
             with suppress(ImportError):
                 library = importlib.import_module(name)
-                count(library.Client, "_send_single_request", lambda request: (request.method, str(request.url)))
-                count(library.AsyncClient, "_send_single_request", lambda request: (request.method, str(request.url)))
+                count(name, library.Client, "_send_single_request", of_request)
+                count(name, library.AsyncClient, "_send_single_request", of_request)
         with suppress(ImportError):
-            count(
-                importlib.import_module("requests").Session, "send", lambda request: (request.method, str(request.url))
-            )
+            count("requests", importlib.import_module("requests").Session, "send", of_request)
         with suppress(ImportError):
-            count(importlib.import_module("aiohttp").ClientSession, "_request", lambda method, url: (method, str(url)))
-            # vcrpy puts a method of its own in that one's place; what it replays passes here.
-            count(importlib.import_module("vcr.cassette").Cassette, "play_response", played_for_aiohttp)
+            session = importlib.import_module("aiohttp").ClientSession
+            count("aiohttp", session, "_request", lambda method, url: (method, str(url)))
+            # vcrpy puts a method of its own in that one's place: what it replays passes here, what it records is asked for
+            # with the method that it found when it was imported.
+            count("aiohttp", importlib.import_module("vcr.cassette").Cassette, "play_response", played_for_aiohttp)
+            importlib.import_module("vcr.patch")._AiohttpClientSessionRequest = session._request  # noqa: SLF001
         with suppress(ImportError):
             manager = importlib.import_module("langchain_core.callbacks.manager")
             for name in ("CallbackManager", "AsyncCallbackManager"):
                 for method in ("on_chat_model_start", "on_llm_start"):
                     count_runs(getattr(manager, name), method)
         with suppress(ImportError):
-            session = importlib.import_module("botocore.httpsession").URLLib3Session
-            count(session, "send", lambda request: (request.method, str(request.url)))
+            count("botocore", importlib.import_module("botocore.httpsession").URLLib3Session, "send", of_request)
 
 
-def count(owner: type, name: str, asked: Callable[..., tuple[str, str]]) -> None:
+def count(client: str, owner: type, name: str, asked: Callable[..., tuple[str, str]]) -> None:
     """Notes each answer to a POST request that passes through a client's method."""
     original = getattr(owner, name)
 
-    def note(answer: Any, arguments: tuple[Any, ...]) -> None:
+    def note(answer: Any, arguments: tuple[Any, ...], below: list[str]) -> None:
         method, url = asked(*arguments)
         status = getattr(answer, "status_code", None) or getattr(answer, "status", None)
         if isinstance(answer, dict):
             status = answer["status"]["code"]  # of vcrpy
         if method.upper() == "POST" and isinstance(status, int) and status < _ERRORS:
-            _requests.append((_running[-1], f"{urlsplit(url).hostname}{urlsplit(url).path}"))
+            address = f"{urlsplit(url).hostname}{urlsplit(url).path}"
+            if address not in below:
+                _requests.append((_running[-1], address, client))
+            if (above := _below.get()) is not None:
+                above.append(address)
 
     if importlib.import_module("inspect").iscoroutinefunction(original):
 
         @functools.wraps(original)
         async def counted_async(self: Any, *arguments: Any, **keywords: Any) -> Any:
-            answer = await original(self, *arguments, **keywords)
-            note(answer, arguments)
+            token = _below.set(below := [])
+            try:
+                answer = await original(self, *arguments, **keywords)
+            finally:
+                _below.reset(token)
+            note(answer, arguments, below)
             return answer
 
         setattr(owner, name, counted_async)
@@ -98,11 +110,20 @@ def count(owner: type, name: str, asked: Callable[..., tuple[str, str]]) -> None
 
         @functools.wraps(original)
         def counted(self: Any, *arguments: Any, **keywords: Any) -> Any:
-            answer = original(self, *arguments, **keywords)
-            note(answer, arguments)
+            token = _below.set(below := [])
+            try:
+                answer = original(self, *arguments, **keywords)
+            finally:
+                _below.reset(token)
+            note(answer, arguments, below)
             return answer
 
         setattr(owner, name, counted)
+
+
+def of_request(request: Any) -> tuple[str, str]:
+    """What httpx, requests and botocore are asked for."""
+    return request.method, str(request.url)
 
 
 def played_for_aiohttp(request: Any) -> tuple[str, str]:
@@ -168,6 +189,7 @@ class Run:
         kind: Whether the plugin is there.
         outcomes: By test id.
         requests: Answered POST requests, by test id and by address.
+        clients: How many of them each HTTP client answered.
         langchain_runs: Runs of LangChain's models, by test id.
         calls: Calls in the plugin's report, by test id; those of fake models are not among them.
         cpu_s: Processor time of the run and of the processes it waited for.
@@ -204,9 +226,11 @@ class Run:
             test: ", ".join(found) for note in written for test, found in note["outcomes"].items() if note["outcomes"]
         }
         self.requests: dict[str, Counter[str]] = {}
-        for test, address in (pair for note in written for pair in note["requests"]):
+        self.clients: Counter[str] = Counter()
+        for test, address, client in (request for note in written for request in note["requests"]):
             if not options.not_a_model or not re.search(options.not_a_model, address):
                 self.requests.setdefault(test, Counter())[address] += 1
+                self.clients[client] += 1
         self.langchain_runs = Counter(test for note in written for test in note["runs"])
 
 
@@ -269,12 +293,15 @@ def main() -> None:
         print(f"{run.kind}: {run.summary}; {run.cpu_s:.2f} s of processor time")
     least = {kind: min(run.cpu_s for run in runs if run.kind == kind) for kind in (WITHOUT, WITH)}
     print(f"ratio of processor time: {least[WITH] / least[WITHOUT]:.3f}")
-    made = sum(requests.total() for requests in counted.requests.values())
+    made = counted.clients.total()
+    through = ", ".join(f"{number} through {client}" for client, number in counted.clients.most_common())
     runs_of_langchain = counted.langchain_runs.total()
     calls = counted.calls.total()
     print(
         f"answered POST requests: {made}; runs of LangChain's models: {runs_of_langchain}; calls in the report: {calls}"
     )
+    if through:
+        print(f"  requests: {through}")
     for line in uncounted(counted):
         print("  calls:", line)
     changed = list(differences([*runs, counted]))
