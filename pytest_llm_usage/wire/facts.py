@@ -176,7 +176,7 @@ def _cost_usd(stated: _Stated, body: Body, headers: Headers) -> Decimal | None:
     """What the provider says that the call cost: in its usage, beside it, or in a header."""
     if stated.cost_usd is not None:
         return stated.cost_usd
-    if body.mentions(_GATEWAY):
+    if body.mentions(_GATEWAY, b'"gateway"'):
         for event in body.holding(("gateway",), backwards=True):
             for cost in GATEWAY_COSTS:
                 if isinstance(event.data, Mapping) and (usd := cost.read(event.data)) is not None:

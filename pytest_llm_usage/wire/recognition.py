@@ -44,7 +44,7 @@ class Request:
 def _model_in(request: Mapping[str, Any]) -> str | None:
     name = next((name for path in _REQUEST_MODELS if isinstance(name := get_path(request, path), str) and name), None)
     # Yandex: `gpt://<folder>/<model>`; the folder is an account.
-    return re.sub(r"^\w+://[^/]+/", "", name) if name else None
+    return re.sub(r"^\w+://[^/]+/", "", name) if name and "://" in name else name
 
 
 #: Where requests name the model: nearly all; Yandex, watsonx, Oracle, AssemblyAI, Bedrock's inline agents, Tencent.
