@@ -115,6 +115,14 @@ def test_parts_add_up(sent, received, searches):
         )
 
 
+def test_a_price_without_end_is_cut_alike_in_every_context():
+    third = {"models": {"m": {"audio_second": "0." + "3" * 50}}}
+    call = Call(index=0, model="m", usage=TokenUsage(), billing=Billing(items={"audio_second": 3}, priced_at=0))
+    quote = PriceBook.from_sources(third).quote(call)
+    assert quote.cost_usd == 1
+    assert [money.plain(line.usd_per_million) for line in quote.lines] == ["333333.333333333333"]
+
+
 def test_what_is_read_and_shown_is_not_rounded_either():
     assert parse_count("1.2345M", "tokens") == 1_234_500
     assert shown(Decimal("1234567.123456")) == "1,234,567.12346"

@@ -139,6 +139,27 @@ class TestBatches:
             [mtok("2.5", 300_000), mtok("1.25", 100), Decimal("0.01"), mtok("1.25", 100)]
         )
 
+    @pytest.mark.parametrize(
+        ("of_call", "of_part", "usd"),
+        [
+            ({}, {"service_tier": "flex"}, "3"),
+            ({"service_tier": "flex"}, {}, "3"),
+            ({"service_tier": "flex"}, {"service_tier": "priority"}, "4"),
+            ({}, {"region": " EU "}, "5"),
+            ({"region": "EU"}, {}, "5"),
+            ({"region": "eu"}, {"region": "us"}, "6"),
+            ({}, {"modifiers": {"speed": "fast"}}, "7"),
+            ({"modifiers": {"speed": "fast"}}, {}, "7"),
+            ({"modifiers": {"speed": "fast"}}, {"modifiers": {"speed": "standard"}}, "2"),
+        ],
+    )
+    def test_a_part_has_its_own_terms_and_for_the_others_those_of_the_call(self, of_call, of_part, usd):
+        terms = [{"tier": "flex"}, {"tier": "priority"}, {"region": "eu"}, {"region": "us"}, {"speed": "fast"}]
+        prices = [{"input": 2}, *({"input": price, **term} for price, term in enumerate(terms, 3))]
+        book = PriceBook.from_sources({"models": {"m": prices}})
+        part = Part("request", "m", TokenUsage.from_counts(1_000, 0), Billing(**of_part), in_total=True)
+        assert cost("x", "m", 1_000, parts=(part,), book=book, **of_call) == mtok(usd, 1_000)
+
     def test_pieces_of_the_whole_that_its_requests_list_are_billed_once(self):
         part = Part(
             "request", "gpt-4o", TokenUsage.from_counts(100, 0), Billing(items={"web_search": 2}), in_total=True
@@ -257,7 +278,7 @@ class TestWhoSells:
         if usd is None:
             assert ", huggingface_together/" in quote.source
         else:
-            assert quote.cost_usd == mtok(usd, 1_000)
+            assert (quote.cost_usd, quote.notes) == (mtok(usd, 1_000), ())
 
     def test_litellm_with_the_name_alone(self):
         quote = quoted("litellm", "claude-sonnet-4-5", 1_000)
@@ -295,6 +316,11 @@ class TestWhereItWasSold:
         assert sold.cost_usd == listed.cost_usd * Decimal(factor)
         assert len(sold.notes) == (factor != "1")
         assert sold.at_most is False
+
+    def test_a_surcharge_is_one_on_the_price_of_a_long_context_too(self):
+        listed = cost("openai", "gpt-5.4", 300_000)
+        assert listed > 300 * cost("openai", "gpt-5.4", 1_000)
+        assert cost("openai", "gpt-5.4", 300_000, region="eu") == listed * Decimal("1.1")
 
     @pytest.mark.parametrize(
         ("provider", "model", "region"),
@@ -353,6 +379,13 @@ class TestWhereItWasSold:
         plain = cost("openai", model, 1_000)
         assert cost("openai", model, 1_000, items={"web_search": 2, "file_search": 1}) - plain == Decimal("0.0225")
 
+    def test_a_search_of_files_costs_a_model_that_always_searches_the_web_what_it_costs_others(self):
+        by_others, always = (
+            cost("openai", model, 1_000, items={"file_search": 2}) - cost("openai", model, 1_000)
+            for model in ("gpt-5.4", "gpt-5-search-api")
+        )
+        assert always == by_others > 0
+
     @pytest.mark.parametrize("model", ["gpt-4.1", "o4-mini", "gpt-5.4"])
     def test_a_search_on_azure_is_one_by_bing(self, model):
         assert cost("azure", model, 0, items={"web_search": 3}) == Decimal("0.042")
@@ -394,6 +427,16 @@ class TestBounds:
         assert quote.at_most
         assert quote.cost_usd == quoted("groq", "llama-3.3-70b-versatile", 1_000).cost_usd
         assert not quoted("groq", "llama-3.3-70b-versatile", 1_000).at_most
+
+    def test_a_bound_stays_one_whatever_else_is_noted(self):
+        cached = {"cache_read": 600, "cache_creation": 100}
+        book = PriceBook.from_sources({"models": {"m": {"input": 2}}})
+        quote = priced(book.quote(call("x", "m", 1_000, input_token_details=cached)))
+        assert (quote.cost_usd, quote.at_most) == (mtok("2", 1_000), True)
+        assert quote.notes == (
+            "llm_usage_prices has no price for cache_read: priced as input, at most",
+            "llm_usage_prices has no price of its own for cache_write: priced as input",
+        )
 
     def test_a_bound_of_a_part_is_one_of_the_whole(self):
         part = Part("advisor", "mistral-tiny", TokenUsage.from_counts(10, 0, input_token_details={"cache_read": 4}))

@@ -771,6 +771,18 @@ class TestPriceFile:
         book = book_of('[models]\n"*" = { provider = "portkey", same_as = "openai/gpt-4o", output = 12 }')
         assert cost("portkey", "anything", 1_000, 10, book=book) == mtok("2.5", 1_000) + mtok("12", 10)
 
+    def test_the_same_as_another_provider_s_model_at_ones_own_price(self):
+        book = book_of(
+            '[models]\n"gpt-4o" = { provider = "openai", input = 7 }\n'
+            '"*" = { provider = "portkey", same_as = "OpenAI/gpt-4o" }'
+        )
+        price = priced(book.quote(call("portkey", "anything", 1_000)))
+        assert (price.cost_usd, price.source, price.notes) == (
+            mtok("7", 1_000),
+            "prices.toml:3 as prices.toml:2",
+            (),
+        )
+
     def test_the_same_as_a_model_of_ones_own(self):
         book = book_of('[models]\n"a" = { input = 1 }\n"b" = { same_as = "a" }')
         assert cost("ollama", "b", 1_000, book=book) == mtok("1", 1_000)
@@ -865,6 +877,8 @@ class TestPriceFile:
         assert book.quote(call("x", "m", 1, 1)) == Quote(
             reason="prices.toml:2 has no price for output tokens", fix="add  output = ?  to prices.toml:2"
         )
+        of_new_tool = book.quote(call("x", "m", 1, items={"tool_of_tomorrow": 1}))
+        assert of_new_tool.reason == "prices.toml:2 has no price for tool_of_tomorrow"
 
     def test_price_map_as_langchain_nvidia_has_it(self):
         price_map = {"mixtral_8x7b": 0.00060, "gemma_7b": 0.0002, "gpt-4": 0.03, "gpt-4-completion": 0.06}

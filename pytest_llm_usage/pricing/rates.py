@@ -11,7 +11,6 @@ from pytest_llm_usage.billing import PriceLine
 from pytest_llm_usage.errors import NoPriceError
 from pytest_llm_usage.money import EXACT, normal
 from pytest_llm_usage.pricing.billing_rules import BILLED_BY_THE_HOUR
-from pytest_llm_usage.pricing.price import PER_ITEM
 from pytest_llm_usage.usage import TokenUsage
 
 __all__ = ["ENDLESS_DIGITS", "Rate", "Rates", "Remarks", "Steps", "cut", "lines_of"]
@@ -130,7 +129,7 @@ def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple
             continue
         rate = rates.by_kind.get(kind)
         if rate is None:
-            raise _missing(rates, kind, kind if kind in PER_ITEM or kind in items else f"{kind} tokens")
+            raise _missing(rates, kind, kind if kind in items else f"{kind} tokens")
         usd_per_million = rate.at(usage.input_tokens)
         amount = EXACT.multiply(Decimal(quantity), usd_per_million).scaleb(-6, EXACT)
         usd_per_million, amount = cut(usd_per_million), cut(amount)
@@ -157,8 +156,13 @@ def _input_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str, 
     if "cache_write_5m" not in rates.by_kind:
         caching["cache_write"] += caching.pop("cache_write_5m")
 
-    counts = _priced_apart(rates, caching, "input", notes)
-    apart = _priced_apart(rates, modalities, "input", notes)
+    counts = _priced_apart(rates, caching)
+    apart = _priced_apart(rates, modalities)
+    if caching["cache_read"] and "cache_read" not in counts:
+        # No provider charges more for what it reads from a cache than for what it is sent.
+        notes.add(f"{rates.source} has no price for cache_read: priced as input, at most", at_most=True)
+    if caching["cache_write"] and "cache_write" not in counts:
+        notes.add(f"{rates.source} has no price of its own for cache_write: priced as input")
     if counts and apart:
         counts |= _both(rates, counts, apart, details)
     counts |= apart
@@ -189,7 +193,7 @@ def _both(rates: Rates, cached: dict[str, int], apart: dict[str, int], details: 
 def _output_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str, int]:
     """Output tokens by the kind they are priced as."""
     details = {kind: usage.output_token_details.get(key, 0) for key, kind in _OUTPUT_KINDS.items()}
-    counts = _priced_apart(rates, details, "output", notes)
+    counts = _priced_apart(rates, details)
     output_tokens = usage.output_tokens
     if (citations := usage.output_token_details.get("citation", 0)) and "output_citation" not in rates.by_kind:
         # What a search put before the model, which the provider bills for some models alone.
@@ -212,20 +216,13 @@ def _missing(rates: Rates, kind: str, what: str) -> NoPriceError:
     return NoPriceError(f"{rates.source} has no price for {what}", advice)
 
 
-def _priced_apart(rates: Rates, counts: Mapping[str, int], whole: str, notes: Remarks) -> dict[str, int]:
-    """Those of `counts` that have a price of their own; the others are part of `whole`."""
+def _priced_apart(rates: Rates, counts: Mapping[str, int]) -> dict[str, int]:
+    """Those of `counts` that have a price of their own; the others are part of the input or the output."""
     for kind, quantity in counts.items():
         if quantity < 0:
             raise NoPriceError(f"contradictory usage: {kind} ({quantity:,}) is less than nothing")
-        if not quantity or kind in rates.by_kind:
-            continue
-        if kind.endswith("_audio") and not rates.audio_as_text:
+        if quantity and kind.endswith("_audio") and kind not in rates.by_kind and not rates.audio_as_text:
             raise _missing(rates, kind, f"{kind} tokens")
-        if kind == "cache_read":
-            # No provider charges more for what it reads from a cache than for what it is sent.
-            notes.add(f"{rates.source} has no price for {kind}: priced as {whole}, at most", at_most=True)
-        elif kind == "cache_write":
-            notes.add(f"{rates.source} has no price of its own for {kind}: priced as {whole}")
     return {kind: quantity for kind, quantity in counts.items() if quantity and kind in rates.by_kind}
 
 

@@ -95,7 +95,7 @@ class Sale:
         terms = part.billing
         return replace(
             self,
-            names=_names(self.seller, part.model, None),
+            names=_known(part.model),
             tier=tier_of(terms.service_tier) if terms.service_tier else self.tier,
             region=(terms.region or "").strip().lower() or self.region,
             terms=_terms({**dict(self.terms), **terms.modifiers}),
@@ -110,8 +110,8 @@ class Sale:
         return self if names == self.names else replace(self, names=names)
 
     def sold_by(self, seller: str) -> Sale:
-        """The same by another seller."""
-        return replace(self, seller=provider_id_of(seller), named=seller)
+        """The same by another seller; texts still name the call's."""
+        return replace(self, seller=provider_id_of(seller))
 
 
 _GEOGRAPHY = re.compile(r"(?:.*/)?(?P<geography>us-gov|us|eu|apac|jp|au|in|ca|sa|me|af|mx|il)\.")
@@ -139,14 +139,18 @@ def moment_of(at: float) -> datetime:
 def _seller_id(provider: str | None, seller: str | None) -> str | None:
     if not seller:
         return provider_id_of(provider) if provider else None
-    if provider_id_of(provider or "") == "huggingface":
+    if provider and provider_id_of(provider) == "huggingface":
         # Hugging Face's router adds nothing to its providers' prices; the price book lists each under its own id.
         return f"huggingface_{seller.strip().lower()}"
     return provider_id_of(seller)
 
 
 def _names(seller_id: str | None, model: str, requested_model: str | None) -> tuple[str, ...]:
-    names = [name for name in (model, requested_model) if name and name != UNKNOWN_MODEL]
+    names = _known(model, requested_model)
     if seller_id in BILLED_AS_REQUESTED:
-        names.reverse()
-    return tuple(names[:1] if seller_id in ROUTERS else names)
+        names = names[::-1]
+    return names[:1] if seller_id in ROUTERS else names
+
+
+def _known(*names: str | None) -> tuple[str, ...]:
+    return tuple(name for name in names if name and name != UNKNOWN_MODEL)
