@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -124,14 +125,24 @@ def watch_forks(config: pytest.Config) -> Forks:
 
 #: Who is told of forks. Python keeps what is registered for ever, so these functions are, for all runs in this process.
 _watching: list[Forks] = []
+#: Held while a process is forked: of threads that fork at once each would make ready in its own way, and a child would tell of
+#: its calls where nobody listens.
+_forking = threading.RLock()
 
 
 def _before() -> None:
+    _forking.acquire()
     for forks in _watching:
         forks.before()
 
 
+def _in_parent() -> None:
+    _forking.release()
+
+
 def _in_child() -> None:
+    global _forking  # noqa: PLW0603 -- the thread that holds the parent's may not be this one, as Python numbers them
+    _forking = threading.RLock()
     for forks in _watching:
         forks.in_child()
 
@@ -139,4 +150,4 @@ def _in_child() -> None:
 @cache
 def _register() -> None:
     if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(before=_before, after_in_child=_in_child)
+        os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -117,6 +117,33 @@ def test_calls_of_forked_processes_count(project, options):
     assert "not seen" not in "\n".join(section(result))
 
 
+def test_threads_that_fork_at_once_lose_no_call(project, pytester):
+    """Where making ready takes its time: none of them waits for its turn by luck."""
+    pytester.makeconftest("""
+    import tempfile, time
+    original = tempfile.mkdtemp
+
+    def slowly(*arguments, **options):
+        time.sleep(0.2)
+        return original(*arguments, **options)
+
+    tempfile.mkdtemp = slowly
+    """)
+    result, run, asked = project("""
+    import threading
+
+    def test_it():
+        threads = [threading.Thread(target=in_child, args=(by_httpx, "of a thread's child [1 2]")) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    """)
+
+    result.assert_outcomes(passed=1)
+    assert (tokens_of(run), asked) == ({"test_it": [(1, 2)] * 5}, 5)
+
+
 def test_the_test_reads_what_its_children_spent(project):
     result, _, _ = project(
         """
