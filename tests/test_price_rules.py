@@ -438,6 +438,13 @@ class TestBounds:
             "llm_usage_prices has no price of its own for cache_write: priced as input",
         )
 
+    def test_a_price_for_each_kind_of_caching_is_no_bound_and_needs_no_note(self):
+        cached = {"cache_read": 600, "cache_creation": 100}
+        book = PriceBook.from_sources({"models": {"m": {"input": 2, "cache_read": 1, "cache_write": 3}}})
+        quote = priced(book.quote(call("x", "m", 1_000, input_token_details=cached)))
+        assert (quote.at_most, quote.notes) == (False, ())
+        assert quote.cost_usd == mtok("2", 300) + mtok("1", 600) + mtok("3", 100)
+
     def test_a_bound_of_a_part_is_one_of_the_whole(self):
         part = Part("advisor", "mistral-tiny", TokenUsage.from_counts(10, 0, input_token_details={"cache_read": 4}))
         assert quoted("mistralai", "mistral-large-2512", 10, parts=(part,)).at_most
