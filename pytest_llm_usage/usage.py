@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["CACHE_LIFETIMES", "TokenUsage", "count"]
+__all__ = ["CACHE_LIFETIMES", "MAX_COUNT", "TokenUsage", "count"]
 
 #: Detail keys that split `cache_creation` by how long the provider keeps the entry.
 CACHE_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
@@ -26,6 +26,9 @@ _PREFIXING_TIERS = ("priority", "flex")
 
 #: More digits than any count has; Python refuses to read some thousands.
 _MOST_DIGITS = 20
+
+#: More tokens than anybody is billed for in one answer. A larger number is none of the provider's counts.
+MAX_COUNT = 10**15
 
 _NO_DETAILS: Mapping[str, int] = MappingProxyType({})
 

@@ -9,7 +9,7 @@ from langchain_core.outputs import LLMResult
 
 from pytest_llm_usage.billing import Billing
 from pytest_llm_usage.ledger import Status
-from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
+from pytest_llm_usage.usage import CACHE_LIFETIMES, MAX_COUNT, TokenUsage, count
 
 __all__ = ["ResultCopy", "copied", "copy_of", "end_fields", "is_fake", "start_fields", "usage_in"]
 
@@ -110,7 +110,10 @@ def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
         values["model"] = model  # else what was asked for stands
     status: Status = "ok" if values["usage"] is not None else "fake" if fake else "no_usage"
     if reported is not None:
-        values["_reported"] = reported
+        if (key := _no_count_in(reported)) is None:
+            values["_reported"] = reported
+        else:
+            status, values["note"] = "no_usage", f"LangChain's {key} is no number of tokens"
         values["_reported_model"] = _text(metadata.get("model_name"))
         values["billing"] = Billing(service_tier=TokenUsage.from_langchain(reported)[1] or tier)
         if reported.get("total_cost") == 0:
@@ -123,8 +126,16 @@ def usage_in(result: ResultCopy) -> TokenUsage | None:
     """The tokens, from wherever the integration put them."""
     reported, *mappings, _ = result
     if reported is not None:
-        return TokenUsage.from_langchain(reported)[0]
+        return None if _no_count_in(reported) else TokenUsage.from_langchain(reported)[0]
     return _usage_elsewhere(*mappings)
+
+
+def _no_count_in(reported: Mapping[str, Any]) -> str | None:
+    """The first of the counts in LangChain's `UsageMetadata` that holds something else; it is not known, and never zero."""
+    for key in ("input_tokens", "output_tokens", "total_tokens"):
+        if reported.get(key) is not None and ((n := count(reported[key])) is None or n > MAX_COUNT):
+            return key
+    return None
 
 
 def _response_id(metadata: Mapping[str, Any], message_id: object) -> str | None:

@@ -11,13 +11,11 @@ from typing import Any
 
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.money import EXACT, total
-from pytest_llm_usage.usage import count
+from pytest_llm_usage.usage import MAX_COUNT, count
 from pytest_llm_usage.wire.paths import get_path, iter_path, path_steps
 
-__all__ = ["MAX_COUNT", "BilledItems", "StatedCost", "shown"]
+__all__ = ["BilledItems", "StatedCost", "shown"]
 
-#: More tokens than anybody is billed for in one answer. A larger number is none of the provider's counts.
-MAX_COUNT = 10**15
 #: Of a value that is no count, this much is shown.
 _SHOWN_CHARS = 24
 _LOOKED_AT_CHARS = 4_000

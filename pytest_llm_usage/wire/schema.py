@@ -22,9 +22,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from pytest_llm_usage.usage import TokenUsage
+from pytest_llm_usage.usage import MAX_COUNT, TokenUsage
 from pytest_llm_usage.wire.paths import iter_path, path_keys
-from pytest_llm_usage.wire.pieces import MAX_COUNT, BilledItems, StatedCost, shown
+from pytest_llm_usage.wire.pieces import BilledItems, StatedCost, shown
 
 __all__ = ["Reading", "UsageSchema"]
 

@@ -617,3 +617,27 @@ def test_names_of_tests_may_hold_anything(pytester, plugin_args):
     result.assert_outcomes(passed=9)
     assert totals(result)["total"][0] == "9"
     assert "--max-tokens=15: 9 of 9 tests above 80 %" in section(result)
+
+
+@pytest.mark.parametrize("sent", ["-5", "10**5000"])
+def test_what_langchain_says_and_no_count_can_be_is_unknown(pytester, sent):
+    """It was zero: an impossible number is no more known than a missing one."""
+    pytester.makepyfile(f"""
+    import itertools
+    from langchain_core.language_models import GenericFakeChatModel
+    from langchain_core.messages import AIMessage
+
+    def test_it(llm_usage):
+        usage = {{"input_tokens": {sent}, "output_tokens": 2, "total_tokens": 7}}
+        answer = AIMessage("Yes.", usage_metadata=usage, response_metadata={{"model_name": "gpt-4o-mini"}})
+        GenericFakeChatModel(messages=itertools.repeat(answer)).invoke("x")
+        (call,) = llm_usage.calls
+        assert (call.usage, call.status) == (None, "no_usage")
+        assert call.note == "LangChain's input_tokens is no number of tokens"
+    """)
+
+    result = pytester.runpytest("--max-tokens=5")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines("*LLM budget cannot be verified: *1 call of unknown usage*")
+    result.stdout.no_fnmatch_line("*internal error*")
