@@ -216,14 +216,13 @@ class RunComparison:
         return Row(*row, tuple(self._notes(change)), change.renamed_from, was, now)
 
     def _notes(self, change: TestChange) -> Iterator[str]:
-        if change.status in ("added", "removed"):
-            yield {"added": "new", "removed": "not in this run"}[change.status]
-        elif change.was is not None and change.now is not None and change.was != change.now:
-            if len(self.base) == len(self.head) == 1:
-                yield from self._causes(change)
-                yield from self._failures(change)
-            elif change.was.calls != change.now.calls:
-                yield f"{change.was.calls} -> {plural(change.now.calls, 'call')}"
+        if change.was is None or change.now is None:
+            yield "new" if change.was is None else "not in this run"
+        elif len(self.base) == len(self.head) == 1:
+            if reasons := self._causes(change):
+                yield from (*reasons, *self._failures(change))
+        elif change.was.calls != change.now.calls:
+            yield f"{change.was.calls} -> {plural(change.now.calls, 'call')}"
 
     def _causes(self, change: TestChange) -> list[str]:
         was = self.base[0]["tests"][change.renamed_from or change.test]

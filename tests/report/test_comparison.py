@@ -1,5 +1,6 @@
 """Comparisons as the reports show them."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -65,6 +66,25 @@ class TestInATerminal:
         assert lines[2:] == [
             "  a        110  110  Only the price changed, the tokens are the same",
             "  all      110  110  $0.00100 -> $0.00200",
+        ]
+
+    @pytest.mark.parametrize(
+        ("then", "now", "said"),
+        [
+            ({}, {"model": "gpt-5-mini"}, "Another model: gpt-5-mini instead of gpt-4o-mini"),
+            ({"reasoning": 3}, {"reasoning": 8}, "The same tokens, split otherwise (reasoning)"),
+        ],
+    )
+    def test_what_changed_is_said_where_no_sum_did(self, then, now, said):
+        def one(reasoning=0, **fields):
+            usage = TokenUsage.from_counts(100, 10, output_token_details={"reasoning": reasoning})
+            return run(a=[replace(call(**fields), usage=usage)])
+
+        assert comparison_lines(compared(one(**then), one(**now))) == [
+            "compared with base.json: 1 changed",
+            "  test  before  now",
+            f"  a        110  110  {said}",
+            "  all      110  110  $0.00100",
         ]
 
     def test_a_cost_that_a_gate_tells_is_told_once(self):
