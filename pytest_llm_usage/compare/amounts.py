@@ -39,6 +39,17 @@ def check_unit(part: str, name: str, *, dollar: bool, share: bool) -> None:
         raise ConfigurationError(f"{part!r}: {name} takes {unit} or a share ({name}:5%)")
 
 
+def number(value: Any) -> Value:
+    """A number of a usage; what is none is text."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    try:
+        amount = Decimal(str(value))
+    except ArithmeticError:
+        return str(value)
+    return amount if amount.is_finite() else str(value)
+
+
 def plain(amount: Decimal) -> str:
     """An amount as it is, grouped, without a needless zero."""
     return f"{normal(amount):,f}"

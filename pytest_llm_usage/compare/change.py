@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
 from pytest_llm_usage import money
-from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, PARTS, PRICE_FROM, Number, Usage, Value
+from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, PARTS, PRICE_FROM, Number, Usage, Value, number
 from pytest_llm_usage.compare.tolerance import NO_ROOM, NO_TOLERANCE, Tolerance, Tolerances
 
 #: What follows from the other counts: held to a tolerance of its own only where one is named.
@@ -25,7 +25,7 @@ class FieldChange:
         now: Now; 0 where it is not there.
         allowed: Whether the tolerance allows the move.
         tolerance: What it was held to.
-        is_detail: Whether it is a part of the count before it.
+        group: Of a part of the input or the output, which of both (`input`, `output`).
         is_estimate: Whether it is an estimate.
     """
 
@@ -34,8 +34,18 @@ class FieldChange:
     now: Value
     allowed: bool = True
     tolerance: Tolerance = NO_ROOM
-    is_detail: bool = False
+    group: str | None = None
     is_estimate: bool = False
+
+    @property
+    def key(self) -> tuple[str | None, str]:
+        """What no other number of its model has: the input and the output may both have `audio`."""
+        return self.group, self.name
+
+    @property
+    def is_detail(self) -> bool:
+        """Whether it is a part of the count before it."""
+        return self.group is not None
 
     @property
     def label(self) -> str:
@@ -96,11 +106,11 @@ def _compare_model(
     status: Literal["same", "changed", "new", "gone"]
     changes = []
     for name, container in _field_names(was or {}, now or {}):
-        group = DETAILS.get(container or "")
+        group = DETAILS.get(container)
         tolerance, _named = tolerances.of_field(name, group)
         before, after = _value(was, name, container), _value(now, name, container)
         allowed = tolerance.allows(before, after) or (group is not None and tolerance.ratchet)
-        changes.append(FieldChange(name, before, after, allowed, tolerance, group is not None))
+        changes.append(FieldChange(name, before, after, allowed, tolerance, group))
     changes += _part_changes((was or {}).get(PARTS), (now or {}).get(PARTS), tolerances, both=None not in (was, now))
     changes = _with_derived(changes, tolerances)
     if was is None or now is None:
@@ -123,19 +133,18 @@ def _part_changes(was: Any, now: Any, tolerances: Tolerances, *, both: bool) -> 
     if both and bool(was) != bool(now):
         before, after = ("yes" if side else "no" for side in sides)
         return [FieldChange(PARTS, before, after, allowed=False)]
-    before, after = (str(side.get(_COUNTER, "")) for side in sides)
+    before, after = (str(side.get(_COUNTER, "?")) for side in sides)
     if both and before != after:
         return [FieldChange(f"{PARTS}.{_COUNTER}", before, after, allowed=False)]
     flat = [_flat(side) for side in sides]
     changes = []
     for name in dict.fromkeys((*flat[1], *flat[0])):
-        tolerance, _named = tolerances.of_field(name.rpartition(".")[2], "input")
-        size_before, size_after = (_value(side, name, None) for side in flat)
+        # A tool's own name may have dots.
+        tolerance, _named = tolerances.of_field(name.removeprefix(f"{_TOOLS}."), "input")
+        size_before, size_after = (_value(side, name) for side in flat)
         allowed = tolerance.allows(size_before, size_after)
         changes.append(
-            FieldChange(
-                f"{PARTS}.{name}", size_before, size_after, allowed, tolerance, is_detail=True, is_estimate=True
-            )
+            FieldChange(f"{PARTS}.{name}", size_before, size_after, allowed, tolerance, "input", is_estimate=True)
         )
     return changes
 
@@ -165,32 +174,23 @@ def _with_derived(changes: list[FieldChange], tolerances: Tolerances) -> list[Fi
         tolerance, named = tolerances.of_field(change.name)
         return change.name in DERIVED and not named and not tolerance.ratchet and change.by is not None
 
-    return [
-        FieldChange(c.name, c.was, c.now, allowed=True, tolerance=c.tolerance) if follows(c) else c for c in changes
-    ]
+    return [replace(change, allowed=True) if follows(change) else change for change in changes]
 
 
-def _field_names(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Every number on either side: its name, and the mapping it stands in where that is not the model's own."""
+def _field_names(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every number on either side: its name, and the mapping it stands in; empty where that is the model's own."""
     names = {*was, *now}
     containers = {f"{group}_tokens": container for container, group in DETAILS.items()} | {"total_tokens": ITEMS}
     for name in (*FIELDS, *sorted(names.difference(FIELDS, DETAILS, {ITEMS, PARTS, PRICE_FROM}))):
         if name in names:
-            yield name, None
+            yield name, ""
         if container := containers.get(name):
             inner = {*(was.get(container) or {}), *(now.get(container) or {})}
             yield from ((each, container) for each in sorted(inner))
 
 
-def _value(model: Mapping[str, Any] | None, name: str, container: str | None) -> Value:
+def _value(model: Mapping[str, Any] | None, name: str, container: str = "") -> Value:
     if model is None:
         return 0
-    source = model if container is None else model.get(container) or {}
-    value = source.get(name, 0)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    try:
-        number = Decimal(str(value))
-    except ArithmeticError:
-        return str(value)
-    return number if number.is_finite() else str(value)
+    source = (model.get(container) or {}) if container else model
+    return number(source.get(name, 0))

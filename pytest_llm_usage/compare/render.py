@@ -24,7 +24,7 @@ def change_lines(changes: Iterable[ModelChange]) -> list[str]:
             note = {"new": "new", "gone": "no longer called"}.get(change.status, "")
             rows.append((change.model, "was", "now", "by", "", note))
             rows.extend(_row(item) for item in change.fields if _is_listed(item, change))
-    return columns(rows, "<>>>><") if rows else []
+    return columns(rows, "<>>>><")
 
 
 def _swapped(changes: Iterable[ModelChange]) -> tuple[ModelChange, ModelChange] | None:
@@ -40,16 +40,9 @@ def _side_by_side(changes: Iterable[ModelChange]) -> list[ModelChange]:
     if swap is None:
         return changes
     gone, new = swap
-    names = {item.name: item for item in _in_order(new.fields, gone.fields)}
-    fields = tuple(
-        replace(
-            item,
-            was=gone[name].was,
-            now=new[name].now,
-            allowed=item.tolerance.allows(gone[name].was, new[name].now),
-        )
-        for name, item in names.items()
-    )
+    before = {item.key: item.was for item in gone.fields}
+    rows = [replace(item, was=before.get(item.key, 0)) for item in _in_order(new.fields, gone.fields)]
+    fields = tuple(replace(row, allowed=row.tolerance.allows(row.was, row.now)) for row in rows)
     return [
         ModelChange(new.model, "changed", fields) if change is new else change
         for change in changes
@@ -60,10 +53,14 @@ def _side_by_side(changes: Iterable[ModelChange]) -> list[ModelChange]:
 def _in_order(fields: Sequence[FieldChange], others: Sequence[FieldChange]) -> list[FieldChange]:
     """The fields of both, those that only the others have each behind the one that it follows there."""
     merged = list(fields)
-    for follows, item in zip((None, *others), others, strict=False):
-        names = [known.name for known in merged]
-        if item.name not in names:
-            merged.insert(names.index(follows.name) + 1 if follows is not None else 0, item)
+    place = 0
+    for item in others:
+        keys = [known.key for known in merged]
+        if item.key in keys:
+            place = keys.index(item.key)
+        else:
+            merged.insert(place, item)
+        place += 1
     return merged
 
 

@@ -11,7 +11,7 @@ from statistics import median_high
 from typing import Any, Literal
 
 from pytest_llm_usage import money
-from pytest_llm_usage.compare.amounts import AMOUNT, Number, Usage, check_unit
+from pytest_llm_usage.compare.amounts import AMOUNT, TOKEN_FIELDS, Number, Usage, check_unit, number
 from pytest_llm_usage.compare.tolerance import Tolerance
 from pytest_llm_usage.errors import ConfigurationError
 
@@ -41,22 +41,23 @@ class Spending:
     @classmethod
     def from_usage(cls, usage: Usage) -> Spending:
         """The sum over all models."""
-        calls = inputs = outputs = total = 0
+        counts = dict.fromkeys(("calls", *TOKEN_FIELDS), 0)
         cost = Decimal(0)
         unknown = unpriced = False
         for model in usage.values():
-            calls += model.get("calls", 0)
-            if model.get("total_tokens") is None:
-                unknown = True
+            # A snapshot may leave numbers out, or have what its `matcher=` put in their place.
+            for name in counts:
+                count = model.get(name)
+                if isinstance(count, int):
+                    counts[name] += count
+                elif name != "calls":
+                    unknown = True
+            price = number(model.get("cost_usd"))
+            if isinstance(price, int | Decimal):
+                cost = money.EXACT.add(cost, price)
             else:
-                inputs += model["input_tokens"]
-                outputs += model["output_tokens"]
-                total += model["total_tokens"]
-            if model.get("cost_usd") is None:
                 unpriced = True
-            else:
-                cost = money.EXACT.add(cost, Decimal(model["cost_usd"]))
-        return cls(calls, inputs, outputs, total, cost, unknown, unpriced)
+        return cls(**counts, cost_usd=cost, is_unknown=unknown, is_unpriced=unpriced)
 
     def __add__(self, other: Spending) -> Spending:
         return Spending(
@@ -75,8 +76,8 @@ class Spending:
             return self.calls
         if self.is_unpriced if metric == "cost" else self.is_unknown:
             return None
-        number: Number = getattr(self, _METRICS[metric])
-        return number
+        amount: Number = getattr(self, _METRICS[metric])
+        return amount
 
 
 _METRICS = {
@@ -117,18 +118,16 @@ class Gate:
             )
         metric, dollar, amount, share = match.groups()
         check_unit(text, metric, dollar=bool(dollar), share=bool(share))
-        number = Decimal(amount)
+        most = Decimal(amount)
         room = (
-            Tolerance(rel=money.EXACT.divide(number, 100), ratchet=True)
-            if share
-            else Tolerance(abs=number, ratchet=True)
+            Tolerance(rel=money.EXACT.divide(most, 100), ratchet=True) if share else Tolerance(abs=most, ratchet=True)
         )
         return cls(metric, room, text)
 
     def is_exceeded(self, was: Spending, now: Spending) -> bool:
         """Whether the metric rose by more; also where that cannot be known."""
         before, after = was.amount(self.metric), now.amount(self.metric)
-        return before is None or after is None or not self.room.allows(before, after)
+        return before is None or not self.room.allows(before, after)
 
 
 def parse_gates(text: str) -> tuple[Gate, ...]:
@@ -213,6 +212,7 @@ def compare_runs(
     renamed = _renamed(old, new, [t for t in before if t not in after], [t for t in after if t not in before])
     changes = []
     unchanged = 0
+    any_moved = False
     was_all = now_all = was_both = now_both = Spending()
     for test in after:
         origin = test if test in before else renamed.get(test)
@@ -230,20 +230,20 @@ def compare_runs(
         if same and origin == test:
             unchanged += 1
             continue
-        noise = not same and _is_noise(was_runs, now_runs, was, now, floor_tokens)
-        over = () if same or noise else tuple(gate for gate in gates if gate.is_exceeded(was, now))
+        moved = not same and not _is_noise(was_runs, now_runs, was, now, floor_tokens)
+        any_moved |= moved
+        over = tuple(gate for gate in gates if moved and gate.is_exceeded(was, now))
         if origin != test:
             changes.append(TestChange(test, "renamed", was, now, over, origin))
         else:
-            changes.append(TestChange(test, "noise" if noise else "changed", was, now, over))
+            changes.append(TestChange(test, "changed" if moved else "noise", was, now, over))
     taken = set(renamed.values())
     for test in before:
         if test not in after and test not in taken:
             was = _medians(_usages(old, test))
             was_all += was
             changes.append(TestChange(test, "removed", was, None))
-    real = any(change.status == "changed" or (change.renamed_from and change.was != change.now) for change in changes)
-    over_all = tuple(gate for gate in gates if real and gate.is_exceeded(was_both, now_both))
+    over_all = tuple(gate for gate in gates if any_moved and gate.is_exceeded(was_both, now_both))
     return Comparison(tuple(changes), unchanged, was_all, now_all, over_all)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -127,12 +128,11 @@ class Tolerances:
     def of_field(self, name: str, group: str | None = None) -> tuple[Tolerance, bool]:
         """The tolerance of a field (of a detail: with the group it is part of), and whether it was named."""
         short = name.removesuffix("_tokens").removesuffix("_usd")
-        is_tokens = group is not None or name in TOKEN_FIELDS
-        candidates = (name, short, *([group] if group else []), *(["tokens"] if is_tokens else []))
-        for candidate in candidates:
+        wider = (group, "tokens") if group is not None else ("tokens",) if name in TOKEN_FIELDS else ()
+        for candidate in (name, short, *wider):
             if candidate in self.named:
                 return self.named[candidate], True
-        return (self.tokens if is_tokens else self.other), False
+        return (self.tokens if wider else self.other), False
 
 
 NO_TOLERANCE = Tolerances()
@@ -150,12 +150,10 @@ def _by_name(argument: str, value: object) -> tuple[dict[str, Decimal], Decimal]
 
 
 def _amount(argument: str, value: object) -> Decimal:
-    if isinstance(value, int | float | str | Decimal) and not isinstance(value, bool):
-        try:
-            # A float as it was written: 0.05 is 5 %, not 0.05000000000000000277.
+    if isinstance(value, int | float | str | Decimal):
+        # A float as it was written: 0.05 is 5 %, not 0.05000000000000000277. True, so written, is no number.
+        with suppress(ArithmeticError):
             amount = Decimal(str(value))
-        except ArithmeticError:
-            amount = Decimal(-1)
-        if amount.is_finite() and amount >= 0:
-            return amount
+            if amount.is_finite() and amount >= 0:
+                return amount
     raise ConfigurationError(f"{argument}={value!r} is not a tolerance (a number, 0 or more; rel=0.05 is 5 %)")
