@@ -386,6 +386,10 @@ class TestWhereItWasSold:
         )
         assert always == by_others > 0
 
+    def test_rules_of_one_model_add_up_and_of_one_kind_the_earlier_counts(self):
+        assert own_prices("openai", ("gpt-5-search-api",)).keys() == {"web_search", "web_search_preview", "file_search"}
+        assert own_prices("openai", ("gpt-4.1", "o3"))["web_search_preview"] == Decimal("0.01")
+
     @pytest.mark.parametrize("model", ["gpt-4.1", "o4-mini", "gpt-5.4"])
     def test_a_search_on_azure_is_one_by_bing(self, model):
         assert cost("azure", model, 0, items={"web_search": 3}) == Decimal("0.042")

@@ -416,6 +416,7 @@ class TestWhatIsPriced:
         heard = call("openai", "gpt-4o-audio-preview", 100, 50, **{f"{side}_token_details": {"audio": 40}})
         price = unpriced(PriceBook().quote(heard))
         assert price.reason.endswith(f"openai/gpt-4o-audio-preview has no price for {side}_audio tokens")
+        assert price.fix.endswith(f'{{ provider = "openai", same_as = "gpt-4o-audio-preview", {side}_audio = ? }}')
         assert cost("google_genai", "gemini-3-pro-preview", 100, 50, **{f"{side}_token_details": {"audio": 40}}) == (
             mtok("2", 100) + mtok("12", 50)
         )
@@ -439,6 +440,19 @@ class TestWhatIsPriced:
         assert unpriced(
             PriceBook().quote(replace(heard, billing=replace(heard.billing, usage=contradictory)))
         ).reason == ("contradictory usage: cache_read_audio (161) exceed input_audio (160)")
+
+    def test_all_of_one_kind_may_be_cached_and_nothing_of_another(self):
+        book = PriceBook.from_sources(
+            {"models": {"m": {"input": 2, "cache_read": 1, "input_audio": 5, "input_image": 4, "cache_read_audio": 3}}}
+        )
+        seen = {"audio": 10, "image": 20, "cache_read": 10, "cache_read_audio": 10}
+        bill = TokenUsage.from_counts(100, 0, input_token_details=seen)
+        quote = priced(book.quote(call("x", "m", 100, billed_usage=bill)))
+        assert {line.kind: line.quantity for line in quote.lines} == {
+            "input": 70,
+            "cache_read_audio": 10,
+            "input_image": 20,
+        }
 
     def test_images(self):
         drawn = call("google_genai", "gemini-2.5-flash-image", 10, 1_300, output_token_details={"image": 1_290})
@@ -568,6 +582,10 @@ class TestWhatIsPriced:
                 "contradictory usage: total_tokens (150) is 30 more than input_tokens (100) and output_tokens (20)",
             ),
             (
+                TokenUsage.from_counts(100, 20, total_tokens=121),
+                "contradictory usage: total_tokens (121) is 1 more than input_tokens (100) and output_tokens (20)",
+            ),
+            (
                 TokenUsage.from_counts(100, 0, input_token_details={"cache_read": 120}),
                 "contradictory usage: cache_read (120) exceed input_tokens (100)",
             ),
@@ -586,6 +604,11 @@ class TestWhatIsPriced:
     )
     def test_contradictions_name_both_numbers(self, usage, reason):
         assert PriceBook().quote(call("openai", "gpt-4o", usage=usage)) == Quote(reason=reason)
+
+    def test_parts_that_exceed_the_whole_are_all_named(self):
+        cached = {"cache_read": 80, "cache_creation": 40}
+        quote = PriceBook().quote(call("anthropic", "claude-sonnet-4-5", 100, input_token_details=cached))
+        assert quote.reason == "contradictory usage: cache_read (80) + cache_write (40) exceed input_tokens (100)"
 
     def test_what_is_billed_where_that_is_less_than_what_is_counted(self):
         counted = call("cohere", "command-a", 555, 225)
@@ -1101,6 +1124,21 @@ class TestExplain:
         with decimal.localcontext(prec=2):
             text = explain([sound])
         assert text.splitlines()[2].split() == ["audio_second", "3,600", "0.000030833333333333", "each", "0.111"]
+
+    def test_a_stated_cost_has_no_price_and_what_is_free_has_one_of_zero(self):
+        stated = PriceBook().quote(call("openrouter", "nobody/knows", 9, stated_cost_usd=Decimal("0.00125")))
+        free = book_of('[models]\n"m" = { provider = "ollama", free = true }').quote(call("ollama", "m", 7, 8))
+        assert explain([stated, free]) == (
+            "          quantity  USD per 1M      USD\n"
+            "nobody/knows\n"
+            "  stated         1              0.00125\n"
+            "m\n"
+            "  free          15           0  0\n"
+            "total                           0.00125\n"
+            "\n"
+            "prices: stated by openrouter\n"
+            "prices: prices.toml:2"
+        )
 
     def test_what_applies_to_a_model_and_from_where(self):
         text = book_of('[models]\n"gpt-4-turbo" = { provider = "azure", input = 9 }').describe(

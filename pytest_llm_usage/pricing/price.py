@@ -84,10 +84,13 @@ def explain(quotes: Iterable[Quote]) -> str:
     """A table of tokens × price = amount by model and kind, its total, and where the prices are from."""
     quotes = tuple(quotes)
     lines = sum_lines(line for quote in quotes for line in quote.lines)
-    unit_prices = pointed("" if line.kind == "stated" else _unit_price(line) for line in lines)
+    unit_prices = pointed(map(_unit_price, lines))
     units = [" each" if line.kind in PER_ITEM else "" for line in lines]
     *amounts, whole = pointed(
-        [*(plain(line.amount_usd) for line in lines), plain(total(quote.cost_usd or Decimal(0) for quote in quotes))]
+        [
+            *(plain(line.amount_usd) for line in lines),
+            plain(total(quote.cost_usd for quote in quotes if quote.cost_usd is not None)),
+        ]
     )
     head, *table = columns(
         [
@@ -124,6 +127,8 @@ _WIDTH = 80
 
 
 def _unit_price(line: PriceLine) -> str:
-    """USD for a million, or for one of what is counted singly."""
-    price = line.usd_per_million or Decimal(0)
+    """USD for a million, or for one of what is counted singly; nothing where the whole cost was stated."""
+    price = line.usd_per_million
+    if price is None:
+        return ""
     return plain(normal(price.scaleb(-6, EXACT)) if line.kind in PER_ITEM else price)

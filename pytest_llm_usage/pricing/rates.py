@@ -198,7 +198,6 @@ def _output_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str,
     if (citations := usage.output_token_details.get("citation", 0)) and "output_citation" not in rates.by_kind:
         # What a search put before the model, which the provider bills for some models alone.
         output_tokens -= citations
-        counts.pop("output_citation", None)
     only_in_total = usage.total_tokens - usage.input_tokens - usage.output_tokens
     if only_in_total > 0:
         if not rates.total_has_reasoning:
