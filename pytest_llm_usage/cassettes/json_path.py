@@ -18,18 +18,15 @@ class JsonPath:
     """
 
     _STEP = re.compile(
-        r"""\.?(?P<name>[^.\[\]"'*\s]+)|\.?(?P<any>\*)|\[(?P<index>\d+|\*)\]|\[(?P<quote>["'])(?P<quoted>.*?)(?P=quote)\]"""
+        r"""\.?(?:(?P<name>[^.\[\]"'*\s]+)|(?P<any>\*)|\[(?P<index>\d+|\*)\]|\[(?P<quote>["'])(?P<quoted>.*?)(?P=quote)\])"""
     )
 
     def __init__(self, text: str) -> None:
         self.text = text
         steps: list[str | int | None] = []
-        rest = text.strip().removeprefix("$").removeprefix(".")
+        rest = text.strip().removeprefix("$")
         position = 0
-        while position < len(rest):
-            step = self._STEP.match(rest, position)
-            if step is None:
-                break
+        while step := self._STEP.match(rest, position):
             position = step.end()
             if step["index"] is not None:
                 steps.append(None if step["index"] == "*" else int(step["index"]))

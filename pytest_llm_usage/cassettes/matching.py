@@ -88,8 +88,8 @@ def changes_each_run(was: Any, now: Any) -> bool:
     """Whether two values differ in nothing but ids and moments, as those of two runs do."""
     if not (isinstance(was, str | int | float) and isinstance(now, str | int | float)):
         return False
-    one, other = (_MOMENT.sub("<moment>", _MADE_ID.sub("<id>", str(value))) for value in (was, now))
-    return one == other and "<" in one and one != str(was)
+    one, other = ([_MOMENT.split(piece) for piece in _MADE_ID.split(str(value))] for value in (was, now))
+    return one == other and str(was) != str(now)
 
 
 def _json_agrees(recorded: Any, made: Any) -> bool:
@@ -115,9 +115,7 @@ def is_same_scalar(one: Any, other: Any) -> bool:
     """Whether two JSON values that are no containers are the same: `1` is `1.0`, but not `true`."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return one == other
-    return type(one) is type(other) and bool(one == other)
+    return bool(one == other)
 
 
 def _text_agrees(recorded: str, made: str) -> bool:
@@ -230,7 +228,7 @@ class Recordings:
         found: dict[tuple[Hashable, ...], list[int]] = defaultdict(list)
         for index, subject in enumerate(self.subjects):
             key = self._key_without_ids(subject)
-            if key is not None and not subject.is_url_unknown:
+            if key is not None:
                 found[key].append(index)
         return found
 
@@ -238,17 +236,17 @@ class Recordings:
         """The positions of all recordings of this request, the ones that say everything first."""
         exact = self._exact.get(self._key(made), ())
         yield from exact
-        found = list(exact)
+        is_found = bool(exact)
         for index in self._with_gaps:
             if index not in exact and all(agrees(part, self.subjects[index], made) for part in self.parts):
-                found.append(index)
+                is_found = True
                 yield index
         if made.as_sent is not None:
             for index in self._exact.get(self._key(made.as_sent), ()):
                 if index not in exact:
-                    found.append(index)
+                    is_found = True
                     yield index
-        if not found and (key := self._key_without_ids(made)) is not None:
+        if not is_found and (key := self._key_without_ids(made)) is not None:
             yield from self._without_ids.get(key, ())
 
     def take(self, made: Subject, also: Callable[[int], bool] | None = None) -> int | None:

@@ -28,6 +28,7 @@ _GOOGLE = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com")
 _GOOGLE_VERSION = re.compile(r"^/v1(?:alpha|beta)\d?(?=/(?:models|tunedModels|projects|publishers)/)")
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NO_URL = urlsplit("")
 
 
 class Subject:
@@ -55,11 +56,12 @@ class Subject:
         return self._redaction.uri(self._request.uri)
 
     @cached_property
-    def _url(self) -> SplitResult | None:
+    def _url(self) -> SplitResult:
         try:
             return urlsplit(self.uri)
         except ValueError:
-            return None
+            # What is no URL is compared as a whole.
+            return _NO_URL._replace(path=self.uri)
 
     @property
     def is_url_unknown(self) -> bool:
@@ -68,12 +70,11 @@ class Subject:
 
     @property
     def scheme(self) -> str:
-        return self._url.scheme if self._url else ""
+        return self._url.scheme
 
     @cached_property
     def host(self) -> str:
-        netloc = self._url.netloc if self._url else ""
-        host = netloc.rpartition("@")[2]
+        host = self._url.netloc.rpartition("@")[2]
         if host.startswith("["):
             return host.partition("]")[0][1:].lower()
         name = host.partition(":")[0].rstrip(".")
@@ -82,19 +83,19 @@ class Subject:
     @property
     def port(self) -> int | None:
         try:
-            port = self._url.port if self._url else None
+            port = self._url.port
         except ValueError:
             return None
         return port if port is not None else _DEFAULT_PORTS.get(self.scheme)
 
     @cached_property
     def path(self) -> str:
-        path = unquote(self._url.path if self._url else "") or "/"
+        path = unquote(self._url.path) or "/"
         return _GOOGLE_VERSION.sub("/v1", path) if self.host.endswith(_GOOGLE) else path
 
     @cached_property
     def query(self) -> tuple[tuple[str, str], ...]:
-        return tuple(sorted(parse_qsl(self._url.query if self._url else "")))
+        return tuple(sorted(parse_qsl(self._url.query)))
 
     @cached_property
     def headers(self) -> tuple[tuple[str, tuple[str, ...]], ...]:

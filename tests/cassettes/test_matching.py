@@ -147,6 +147,7 @@ def test_compressed_bodies_compare_by_what_is_in_them():
         ("https://h.test./a", "https://h.test/a", True),
         ("https://[FE80::1]:8443/a", "https://[fe80::1]/a", True),
         ("https://[fe80::1]/a", "https://[fe80::2]/a", False),
+        ("https://[fe80::1]/a", "https://[ae80::1]/a", False),
         ("https://h.test/a?x=1&x=2", "https://h.test/a?x=2&x=1", True),
         ("https://h.test/a", "https://h.test/b", False),
         ("https://h.test/a", "https://other.test/a", False),
@@ -219,6 +220,9 @@ def test_redaction_comes_before_comparing():
         ("**REDACTED**", URL),
         ("<URL>", URL),
         ("<API_BASE>/chat/completions", URL),
+        ("<API_BASE>/chat/<ID>/messages", "https://h.test/chat/1/messages"),
+        ("https://REDACTED.h.test/a", "https://eu.h.test/a"),
+        ("https://api.XXXX/v1/chat/completions", URL),
         ("https://bedrock-runtime.<AWS_REGION>.amazonaws.com/m", "https://bedrock-runtime.us-east-1.amazonaws.com/m"),
         ("https://h.test/projects/<PROJECT>/models", "https://h.test/projects/mine/models"),
         ("https://h.test/a?key=REDACTED&alt=sse", "https://h.test/a?alt=sse&key=AIzaX"),
@@ -234,6 +238,7 @@ def test_a_placeholder_in_a_url_stands_for_no_more_than_itself():
     assert not is_match(recorded, subject(url="https://a.eu.test/projects/mine/other?x=1"))
     assert not is_match(recorded, subject(url="https://b.eu.test/projects/mine/models?x=1"))
     assert not is_match(recorded, subject(url="https://a.eu.test/projects/mine/models?x=2"))
+    assert not is_match(subject(url="https://h.test/v1/<A>/v1"), subject(url="https://h.test/v1/v1"))
 
 
 @pytest.mark.parametrize("body", [None, b""])
@@ -256,6 +261,7 @@ def test_placeholders_in_bodies_stand_for_any_value_in_their_place(placeholder):
     assert not is_match(recorded, subject({"user": "me", "q": ["b", 1]}))
     assert not is_match(recorded, subject({"user": "me", "q": ["a"]}))
     assert not is_match(recorded, subject({"q": ["a", 1]}))
+    assert not is_match(recorded, subject({"user": "me", "q": ["a", 1], "n": 1}))
 
 
 def test_text_round_a_placeholder_is_a_prompt_like_any_other():
@@ -324,6 +330,10 @@ def test_what_leaves_something_out(recorded, has_gaps):
         ("redacted and redacted.", "qwerty123456 and short.", False),
         ("redacted and redacted.", "short and qwerty123456.", False),
         ("one and redacted and redacted.", "one and qwerty123456 and asdfgh123456.", True),
+        ("redacted and redacted and redacted.", "qwerty123456 and asdfgh123456 and zxcvbn123456.", True),
+        ("one redacted two", "one qwerty123456 two more", False),
+        ("one redacted", "one qwerty123456", True),
+        ("one redacted.", "one q.w.qwerty123456.", True),
         ("aredacteda", "a", False),
         ("one", "one qwerty123456", False),
     ],
@@ -358,6 +368,7 @@ def test_of_a_base_that_was_taken_out_the_rest_is_compared(part, same):
     [
         ("a=<A>&b=1", "b=1&a=x", True),
         ("a=in <A> of&b=1", "b=1&a=in x of", True),
+        ("a=[REDACTED]&b=1", "b=1&a=x", True),
         ("a=<A>&b=1", "a=x&b=2", False),
         ("a=<A>&b=1", "a=x&c=1", False),
         ("a=<A>&b=1", "a=x", False),
@@ -373,6 +384,9 @@ def test_each_piece_between_placeholders_is_found_behind_the_one_before():
     recorded = subject({"a": 1}, url="https://h.test/<A>/k/<B>/k/<C>")
     assert is_match(recorded, subject({"a": 1}, url="https://h.test/1/k/2/k/3"))
     assert not is_match(recorded, subject({"a": 1}, url="https://h.test/1/k/2/3"))
+    recorded = subject({"a": 1}, url="https://h.test/<A>/k/<B>/k")
+    assert is_match(recorded, subject({"a": 1}, url="https://h.test/1/k/2/k"))
+    assert not is_match(recorded, subject({"a": 1}, url="https://h.test/1/k/k"))
 
 
 @pytest.mark.parametrize(
@@ -395,6 +409,28 @@ def test_bytes_that_were_not_recorded_are_any_and_others_are_compared():
     headers = {**JSON, "x-version": ["1"]}
     assert not is_match(subject({"a": 1}, headers=headers, **gap), subject({"a": 1}), ["headers"])
     assert is_match(subject({"a": 1}, headers=headers, **gap), subject({"a": 2}, headers=headers), ["headers"])
+
+
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [
+        ("scheme", {"url": "http://h.test/b"}),
+        ("port", {"url": "https://h.test:1/b"}),
+        ("headers", {"headers": {"x": ["1"]}}),
+    ],
+)
+def test_beside_a_placeholder_every_other_part_counts_as_ever(part, other):
+    recorded, made = subject(url="https://h.test/<A>"), {"url": "https://h.test/b"}
+    assert is_match(recorded, subject(**made), ["path", part])
+    assert not is_match(recorded, subject(**made | other), ["path", part])
+
+
+def test_beside_a_placeholder_a_text_of_json_is_no_plain_text():
+    gap, plain = {"url": "https://h.test/<A>"}, {"content-type": ["text/plain"]}
+    made = {"url": "https://h.test/b"}
+    assert is_match(subject("hi", **gap), subject("hi", **made))
+    assert not is_match(subject("hi", **gap), subject(b"hi", headers=plain, **made))
+    assert not is_match(subject(b"hi", headers=plain, **gap), subject("hi", **made))
 
 
 @pytest.mark.parametrize("value", [True, 1, 1.5, None, [1], {"a": 1}])
@@ -436,6 +472,14 @@ def test_a_body_that_repeats_its_own_key_matches_as_it_was_sent():
     assert Recordings([other, kept, kept], DEFAULT_MATCH_ON).take(made) == 1
     recordings = Recordings([kept, taken], DEFAULT_MATCH_ON)
     assert [recordings.take(made) for _ in range(3)] == [1, 0, None]
+    assert Recordings([other], DEFAULT_MATCH_ON).take(made) is None
+
+
+def test_a_body_that_repeats_its_own_key_is_compared_without_what_is_ignored():
+    ignore = {"ignore_body": ["n"]}
+    made = subject({"note": KEY, "n": 1}, headers={**JSON, "authorization": [f"Bearer {KEY}"]}, **ignore)
+    assert is_match(subject({"note": KEY, "n": 2}, **ignore), made)
+    assert not is_match(subject({"note": "other", "n": 2}, **ignore), made)
 
 
 def test_a_recording_that_says_everything_comes_first():
@@ -455,6 +499,7 @@ def test_equal_requests_get_their_recordings_in_order_and_each_once():
 def test_the_last_recording_repeats_where_that_is_asked_for():
     recordings = Recordings([subject({"a": 1}), subject({"a": 1})], DEFAULT_MATCH_ON, repeat=True)
     assert [recordings.take(subject({"a": 1})) for _ in range(4)] == [0, 1, 1, 1]
+    assert recordings.take(subject({"a": 2})) is None
 
 
 def test_a_further_condition():
@@ -524,6 +569,17 @@ def test_a_request_with_other_ids_gets_a_recording_only_where_none_has_its_own()
     assert [recordings.take(identified(3)) for _ in range(2)] == [0, None]
 
 
+def test_a_recording_that_says_less_is_preferred_to_one_with_other_ids():
+    recordings = Recordings([subject(None), identified(1)], DEFAULT_MATCH_ON)
+    assert [recordings.take(identified(2)) for _ in range(2)] == [0, None]
+    note = {"q": f"call_{2:024}", "note": KEY}
+    made = subject(note, headers={**JSON, "authorization": [f"Bearer {KEY}"]})
+    with_other_ids = subject({"q": f"call_{1:024}", "note": "redacted"})
+    assert is_match(with_other_ids, made)
+    recordings = Recordings([subject(note), with_other_ids], DEFAULT_MATCH_ON)
+    assert [recordings.take(made) for _ in range(2)] == [0, None]
+
+
 def test_other_ids_are_the_same_nowhere_but_in_the_body():
     assert not is_match(identified(1), identified(2, url="https://h.test/other"))
     assert not is_match(identified(1), identified(2), ["method", "raw_body"])
@@ -532,8 +588,10 @@ def test_other_ids_are_the_same_nowhere_but_in_the_body():
     assert not is_match(*text)
 
 
-def test_a_recording_whose_url_was_taken_out_is_none_of_other_ids():
-    assert not is_match(identified(1, url="<URL>"), identified(2))
+def test_a_recording_whose_url_was_taken_out_is_none_of_other_ids_unless_no_url_is_compared():
+    recorded = identified(1, url="<URL>")
+    assert not is_match(recorded, identified(2))
+    assert is_match(recorded, identified(2), ["method", "body"])
 
 
 @pytest.mark.parametrize(
@@ -552,6 +610,9 @@ def test_a_recording_whose_url_was_taken_out_is_none_of_other_ids():
         (1, 2, False),
         (["2025-03-01"], ["2026-04-02"], False),
         ("2025-03-01", ["2025-03-01"], False),
+        ("['2025-03-01']", ["2026-04-02"], False),
+        ("2025-03-01", "2025-03-01", False),
+        ("2025-03-01 and <moment>", "<moment> and 2026-04-02", False),
         (None, "2025-03-01", False),
     ],
 )
@@ -574,6 +635,7 @@ VALUE = {"metadata": {"k": 1, "session_id": "s"}, "messages": [{"id": 1, "t": "a
         ("messages[*].id", {"metadata": {"k": 1, "session_id": "s"}, "messages": [{"t": "a"}, {}], "o.d": 3}),
         ("messages[1]", {"metadata": {"k": 1, "session_id": "s"}, "messages": [{"id": 1, "t": "a"}], "o.d": 3}),
         ("messages[*]", {"metadata": {"k": 1, "session_id": "s"}, "messages": [], "o.d": 3}),
+        ('$.["o.d"]', {"metadata": {"k": 1, "session_id": "s"}, "messages": [{"id": 1, "t": "a"}, {"id": 2}]}),
         ('["o.d"]', {"metadata": {"k": 1, "session_id": "s"}, "messages": [{"id": 1, "t": "a"}, {"id": 2}]}),
         ("*.session_id", {"metadata": {"k": 1}, "messages": [{"id": 1, "t": "a"}, {"id": 2}], "o.d": 3}),
         ("  messages[1].id ", {**VALUE, "messages": [{"id": 1, "t": "a"}, {}]}),
@@ -607,11 +669,20 @@ def test_ignored_fields_of_a_form_are_not_compared():
     recorded = subject(b"a=1&b=2&c=3", headers=headers, ignore_body=["b", "c"])
     assert is_match(recorded, subject(b"a=1&b=4", headers=headers, ignore_body=["b", "c"]))
     assert not is_match(recorded, subject(b"a=2&b=2&c=3", headers=headers, ignore_body=["b", "c"]))
-    text = [subject(body, headers={}, ignore_body=["b"]) for body in (b"b one", b"b two")]
-    assert not is_match(*text)
 
 
-@pytest.mark.parametrize("path", ["", "$", "a[", "a[x]", "a]", "a b[", "[-1]"])
+@pytest.mark.parametrize(
+    ("recorded", "made"),
+    [(b"b one", b"b two"), (b"bb one", b"b one"), (b"\xff\x00", b"\xff\x01")],
+    ids=["text", "letters", "bytes"],
+)
+def test_of_a_body_without_members_nothing_is_ignored(recorded, made):
+    ignore = {"headers": {}, "ignore_body": ["b"]}
+    assert is_match(subject(recorded, **ignore), subject(recorded, **ignore))
+    assert not is_match(subject(recorded, **ignore), subject(made, **ignore))
+
+
+@pytest.mark.parametrize("path", ["", "$", "$.", "..a", "$..a", "a..b", "a[", "a[x]", "a]", "a b[", "[-1]"])
 def test_what_is_no_path(path):
     with pytest.raises(ConfigurationError) as refused:
         JsonPath(path)
@@ -623,6 +694,8 @@ def test_what_is_no_path(path):
 def test_what_is_no_url_matches_only_itself():
     assert is_match(subject(url="http://[bad"), subject(url="http://[bad"))
     assert not is_match(subject(url="http://[bad"), subject(url=URL))
+    assert not is_match(subject(url="http://[bad"), subject(url="http://[worse"))
+    assert not is_match(subject(url="http://[bad"), subject({"a": 1}, url="https://h.test/"))
 
 
 @pytest.mark.parametrize("count", [6, 2_000])

@@ -178,8 +178,14 @@ def test_query_host_and_headers():
     )
     assert "  host   'one.test'\n      -> 'two.test'" in message
     assert "  query   'version=1'\n       -> 'version=2'" in message
-    assert "flex" in message
-    assert "priority" in message
+    assert """[["x-tier", ["flex"]]]\n""" in message
+    assert """[["x-tier", ["priority"]]]\n""" in message
+
+
+def test_a_host_is_shown_as_it_is_compared():
+    made = subject({}, "https://[FE80::2]:8443/v1")
+    message = explained([subject({}, "https://API.provider.test./v1")], made, ["method", "host", "path"])
+    assert "  host   'api.provider.test'\n      -> 'fe80::2'" in message
 
 
 @pytest.mark.parametrize(
