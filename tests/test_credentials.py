@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from pytest_llm_usage.credentials import recognised
-from pytest_llm_usage.credentials.mask import mask_text, mask_values
+from pytest_llm_usage.credentials.mask import mask_id, mask_name, mask_text, mask_values
 from pytest_llm_usage.credentials.names import (
     field_kind,
     is_account_header,
@@ -113,6 +113,7 @@ def test_what_a_variable_that_is_a_credentials_holds(value, found):
         (f"postgres://me:{KEY}@db.test/x", [KEY]),
         ("postgres://me:password@db.test/x", []),
         ("postgres://me@db.test/x", []),
+        (f"//me:{KEY}@db.test", [KEY]),
         (f"me:{KEY}@db.test", []),
         (f"http://[me:{KEY}@db.test", []),
     ],
@@ -174,6 +175,10 @@ def test_the_longest_value_is_replaced_first():
     assert longest_first(["ab", "b", "abc", "aa", "ab"]) == ["abc", "aa", "ab", "b"]
     assert mask_values("abcdef", ["abc", "abcdef"]) == "***"
     assert mask_values("a 'b' c", ["'b'"], "<B>") == "a <B> c"
+
+
+def test_a_value_that_is_not_in_the_text_hides_no_other():
+    assert mask_values("my abc and !@#$%^&* here", ["abcdef", "!@#$%^&*", "abc"]) == "my *** and *** here"
 
 
 # -- what was recognised -----------------------------------------------------------------------------------------
@@ -302,3 +307,33 @@ def test_a_key_is_found_behind_many_other_parts():
     before, key = "a%20b " * 20, quote(f"postgres://me:{KEY}@db.test", safe="")
 
     assert mask_text(f"{before}{key} c%20d") == f"{before}*** c%20d"
+
+
+def test_each_of_several_values_is_masked_whatever_is_escaped_in_it(monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", "my own 2024")
+
+    assert mask_text("a=my+%6Fwn+2024 b=my%20%6Fwn%202024&c=%6Dy+own+2024 d=%6Fwn") == "a=*** b=***&c=*** d=%6Fwn"
+
+
+@pytest.mark.parametrize("before", ["%FF", "%ff", "%41\ud800/"])
+def test_a_key_is_found_behind_what_is_no_text(before):
+    key = "sk-ant-" + RANDOM * 2
+    hidden = key.replace("-", "%2D")
+
+    masked = mask_text(f"see {before}{hidden} or a%20b")
+    assert masked == f"see {before if '/' in before else ''}*** or a%20b"
+
+
+def test_a_name_is_masked_where_it_looks_random_alone():
+    recognised.remember([f"k-{RANDOM}", "open-sesame-open"])
+
+    assert mask_name(f"model-k-{RANDOM}") == "model-***"
+    assert mask_name("open-sesame-open") == "open-sesame-open"
+
+
+def test_an_id_is_masked_of_what_was_recognised_alone(monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", OTHER)
+    assert mask_id(f"resp_{KEY}") == f"resp_{KEY}"
+
+    recognised.remember([KEY])
+    assert mask_id(f"resp_{KEY}_{OTHER}") == f"resp_***_{OTHER}"

@@ -93,7 +93,7 @@ def _json_credentials(value: object) -> Iterable[str]:
 
 
 def _url_passwords(value: str) -> Iterable[str]:
-    if "://" not in value or "@" not in value:
+    if "@" not in value:
         return
     try:
         password = urlsplit(value).password
