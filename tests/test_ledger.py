@@ -17,8 +17,17 @@ from strategies import calls, ledgers
 
 import pytest_llm_usage
 from pytest_llm_usage.billing import Billing, Part, PriceLine, Quote
+from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.input_by_part import InputByPart
-from pytest_llm_usage.ledger import Call, Ledger, langchain_report, price_sources, summed_usage, usage_by_model
+from pytest_llm_usage.ledger import (
+    Call,
+    Ledger,
+    call_attribute,
+    langchain_report,
+    price_sources,
+    summed_usage,
+    usage_by_model,
+)
 from pytest_llm_usage.usage import TokenUsage
 
 
@@ -462,3 +471,30 @@ def test_only_ledgers_are_added():
         Ledger() + 1
     with pytest.raises(TypeError):
         1 + Ledger()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("model", "m"), ("billing.service_tier", "flex"), ("billing.items.values", None), ("is_billed", True)],
+)
+def test_what_calls_are_grouped_by_is_read_of_each(path, value):
+    found = call_attribute(path)(Call(index=0, model="m", billing=Billing(service_tier="flex")))
+
+    assert callable(found) if value is None else found == value
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("modell", "by: a call has no 'modell'; did you mean 'model'?"),
+        ("bill.service_tier", "by: a call has no 'bill'; did you mean 'billing'?"),
+        ("_quotes", "by: a call has no '_quotes'; did you mean 'quote'?"),
+        ("xyz", "by: a call has no 'xyz'"),
+    ],
+)
+def test_what_no_call_has_is_refused_at_the_users_own_line(path, message):
+    with pytest.raises(ConfigurationError) as refused:
+        call_attribute(path)
+
+    assert str(refused.value) == message
+    assert [Path(entry.path).name for entry in refused.traceback.filter(refused)] == [Path(__file__).name]
