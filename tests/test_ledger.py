@@ -486,7 +486,7 @@ def test_what_calls_are_grouped_by_is_read_of_each(path, value):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("modell", "by: a call has no 'modell'; did you mean 'model'?"),
+        ("statuses", "by: a call has no 'statuses'; did you mean 'status'?"),
         ("bill.service_tier", "by: a call has no 'bill'; did you mean 'billing'?"),
         ("_quotes", "by: a call has no '_quotes'; did you mean 'quote'?"),
         ("xyz", "by: a call has no 'xyz'"),
