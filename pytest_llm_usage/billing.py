@@ -30,19 +30,24 @@ __all__ = [
 #: An empty mapping, of items or of modifiers.
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
+#: Python writes no whole number of some 14,000 bits (4,300 digits) as text.
+_MOST_BITS = 10_000
+
 
 def as_data(value: Any) -> Any:
     """`value` as JSON has it: without read-only mappings, tuples, decimals and numbers that are not finite. What an integration
     put among the numbers that JSON has no form for is text.
     """
-    if value is None or isinstance(value, str | int):
+    if value is None or isinstance(value, str):
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() < _MOST_BITS else hex(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, TokenUsage | Part):
         return value.to_dict()
     if isinstance(value, Mapping):
-        return {key: as_data(item) for key, item in value.items()}
+        return {str(key): as_data(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_data(item) for item in value]
     return plain(value) if isinstance(value, Decimal) else str(value)

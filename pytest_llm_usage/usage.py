@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["CACHE_LIFETIMES", "MAX_COUNT", "TokenUsage", "count"]
+__all__ = ["CACHE_LIFETIMES", "MAX_COUNT", "TokenUsage", "count", "no_count_in"]
 
 #: Detail keys that split `cache_creation` by how long the provider keeps the entry.
 CACHE_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
@@ -36,17 +36,32 @@ _NO_DETAILS: Mapping[str, int] = MappingProxyType({})
 def count(value: object) -> int | None:
     """`value` as a number of tokens, or None where it is none.
 
-    Providers and proxies send `12`, `12.0` and, rarely, `"12"`; booleans, negative numbers, fractions and
-    anything else are not counts.
+    Providers and proxies send `12`, `12.0` and, rarely, `"12"`; booleans, negative numbers, fractions, numbers above
+    `MAX_COUNT` and anything else are not counts.
     """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value if value >= 0 else None
-    if isinstance(value, float):
-        return int(value) if value >= 0 and value.is_integer() else None
     if isinstance(value, str) and len(value) < _MOST_DIGITS and value.isascii() and value.isdigit():
-        return int(value)
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_COUNT:
+        return None
+    return int(value) if isinstance(value, int) or value.is_integer() else None
+
+
+def no_count_in(usage_metadata: Mapping[str, Any]) -> str | None:
+    """Where LangChain's `UsageMetadata` holds something that is no count (`input_token_details.cache_read`), or None.
+
+    What is left out or null is none. Among the details only numbers are looked at: integrations file names there as well.
+    """
+    for name in ("input_tokens", "output_tokens", "total_tokens"):
+        if (value := usage_metadata.get(name)) is not None and count(value) is None:
+            return name
+    for name in ("input_token_details", "output_token_details"):
+        details = usage_metadata.get(name)
+        if not details or not isinstance(details, Mapping):
+            continue
+        for key, value in details.items():
+            # What a tier leaves over is LangChain's own subtraction; it is below zero where a provider counts reasoning apart.
+            if type(value) in (int, float) and count(value) is None and key not in _PREFIXING_TIERS:
+                return f"{name}.{key}"
     return None
 
 
@@ -201,7 +216,7 @@ def _canonical_details(details: object) -> tuple[dict[str, int], str | None]:
     if not isinstance(details, Mapping):
         return {}, None
     counts = {str(key): n for key, value in details.items() if (n := count(value)) is not None}
-    tier = next((tier for tier in _PREFIXING_TIERS if tier in counts), None)
+    tier = next((tier for tier in _PREFIXING_TIERS if tier in details), None)
     if tier is None:
         return counts, None
     canonical: dict[str, int] = {}

@@ -20,7 +20,7 @@ from langchain_core.outputs import LLMResult
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.errors import StoppedInChildError, UpstreamMovedError
 from pytest_llm_usage.langchain.frames import looks_into_cache
-from pytest_llm_usage.langchain.results import copied, copy_of, end_fields, is_fake, start_fields, usage_in
+from pytest_llm_usage.langchain.results import copied, copy_of, end_fields, is_fake, start_fields, states_usage
 from pytest_llm_usage.ledger import Status
 from pytest_llm_usage.tracker import Callsite, OpenCall, Tracker, current, set_current_call, user_callsite
 from pytest_llm_usage.tracker.callsite import shown
@@ -197,7 +197,7 @@ class UsageHandler(BaseCallbackHandler):
             return
         try:
             result = copy_of(response)
-            if call.batch is not None and usage_in(result) is None and self._is_part_of_batch(response, call):
+            if call.batch is not None and not states_usage(result) and self._is_part_of_batch(response, call):
                 self._tracker.drop(call)
             else:
                 self._tracker.end(call, partial(end_fields, result, fake=run_id in self._fakes))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from langchain_core.outputs import LLMResult
 
 from pytest_llm_usage.billing import Billing
 from pytest_llm_usage.ledger import Status
-from pytest_llm_usage.usage import CACHE_LIFETIMES, MAX_COUNT, TokenUsage, count
+from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count, no_count_in
 
-__all__ = ["ResultCopy", "copied", "copy_of", "end_fields", "is_fake", "start_fields", "usage_in"]
+__all__ = ["ResultCopy", "copied", "copy_of", "end_fields", "is_fake", "start_fields", "states_usage"]
 
 #: `UsageMetadata`, response metadata, `llm_output`, generation info and the message's id.
 ResultCopy: TypeAlias = tuple[dict[str, Any] | None, dict[str, Any], dict[str, Any], dict[str, Any], object]
@@ -101,41 +101,31 @@ def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
         ),
         None,
     )
-    values: dict[str, Any] = {
-        "response_id": _response_id(metadata, message_id),
-        "billing": Billing(service_tier=tier),
-        "usage": usage_in(result),
-    }
+    values: dict[str, Any] = {"response_id": _response_id(metadata, message_id)}
     if model:
         values["model"] = model  # else what was asked for stands
-    status: Status = "ok" if values["usage"] is not None else "fake" if fake else "no_usage"
-    if reported is not None:
-        if (key := _no_count_in(reported)) is None:
-            values["_reported"] = reported
+    status: Status
+    if reported is None:
+        usage = _usage_elsewhere(*mappings)
+        status = "ok" if usage is not None else "fake" if fake else "no_usage"
+    else:
+        usage, tier_in_keys = TokenUsage.from_langchain(reported)
+        tier = tier_in_keys or tier
+        if (where := no_count_in(reported)) is None:
+            status, values["_reported"] = "ok", reported
         else:
-            status, values["note"] = "no_usage", f"LangChain's {key} is no number of tokens"
+            status, usage, values["note"] = "no_usage", None, f"LangChain's {where} is no number of tokens"
         values["_reported_model"] = _text(metadata.get("model_name"))
-        values["billing"] = Billing(service_tier=TokenUsage.from_langchain(reported)[1] or tier)
         if reported.get("total_cost") == 0:
             # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
             status = "cached"
-    return values | {"status": status}
+    return values | {"usage": usage, "billing": Billing(service_tier=tier), "status": status}
 
 
-def usage_in(result: ResultCopy) -> TokenUsage | None:
-    """The tokens, from wherever the integration put them."""
+def states_usage(result: ResultCopy) -> bool:
+    """Whether the integration put the tokens anywhere."""
     reported, *mappings, _ = result
-    if reported is not None:
-        return None if _no_count_in(reported) else TokenUsage.from_langchain(reported)[0]
-    return _usage_elsewhere(*mappings)
-
-
-def _no_count_in(reported: Mapping[str, Any]) -> str | None:
-    """The first of the counts in LangChain's `UsageMetadata` that holds something else; it is not known, and never zero."""
-    for key in ("input_tokens", "output_tokens", "total_tokens"):
-        if reported.get(key) is not None and ((n := count(reported[key])) is None or n > MAX_COUNT):
-            return key
-    return None
+    return reported is not None or _usage_elsewhere(*mappings) is not None
 
 
 def _response_id(metadata: Mapping[str, Any], message_id: object) -> str | None:
@@ -173,12 +163,14 @@ def _members(value: object) -> Mapping[str, Any] | None:
 def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
     """Usage in OpenAI's words (`prompt_tokens` …) or in Anthropic's (`input_tokens` …, cached tokens counted apart).
 
-    Where just one half is there the other is not known, and so the whole is not.
+    Where just one half is there the other is not known, and so the whole is not; nor where a detail is no count.
     """
     prompt, completion = count(values.get("prompt_tokens")), count(values.get("completion_tokens"))
     if prompt is not None and completion is not None:
         inputs = _details(values.get("prompt_tokens_details"), cache_read="cached_tokens", audio="audio_tokens")
         outputs = _details(values.get("completion_tokens_details"), reasoning="reasoning_tokens", audio="audio_tokens")
+        if inputs is None or outputs is None:
+            return None
         return TokenUsage.from_counts(
             prompt,
             completion,
@@ -190,9 +182,12 @@ def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
     if sent is None or received is None:
         return None
     if "input_token_details" in values or "total_tokens" in values:
-        return TokenUsage.from_langchain(values)[0]
+        return None if no_count_in(values) else TokenUsage.from_langchain(values)[0]
     cached = _details(values, cache_read="cache_read_input_tokens", cache_creation="cache_creation_input_tokens")
-    cached |= _details(values.get("cache_creation"), **{key: key for key in CACHE_LIFETIMES})
+    lifetimes = _details(values.get("cache_creation"), **{key: key for key in CACHE_LIFETIMES})
+    if cached is None or lifetimes is None:
+        return None
+    cached |= lifetimes
     return TokenUsage.from_counts(
         sent + cached.get("cache_read", 0) + cached.get("cache_creation", 0),
         received,
@@ -200,6 +195,8 @@ def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
     )
 
 
-def _details(values: object, **keys: str) -> dict[str, int]:
+def _details(values: object, **keys: str) -> dict[str, int] | None:
+    """The counts that are there, by name; None where one of them is no count."""
     members = _members(values) or {}
-    return {name: value for name, key in keys.items() if (value := count(members.get(key))) is not None}
+    counts = {name: count(value) for name, key in keys.items() if (value := members.get(key)) is not None}
+    return None if None in counts.values() else cast("dict[str, int]", counts)

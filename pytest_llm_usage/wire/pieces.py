@@ -79,8 +79,7 @@ class BilledItems:
     def _number_of(self, value: Any) -> int | None:
         if self.begun and (amount := _amount(value)) is not None:
             value = math.ceil(amount)
-        number = count(value)
-        return number if number is not None and number <= MAX_COUNT else None
+        return count(value)
 
     def _is_meant(self, data: Any) -> bool:
         if any(next(iter_path(data, path), None) is not None for path in self.unless):

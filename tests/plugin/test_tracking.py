@@ -619,8 +619,9 @@ def test_names_of_tests_may_hold_anything(pytester, plugin_args):
     assert "--max-tokens=15: 9 of 9 tests above 80 %" in section(result)
 
 
-@pytest.mark.parametrize("sent", ["-5", "10**5000"])
-def test_what_langchain_says_and_no_count_can_be_is_unknown(pytester, sent):
+@pytest.mark.parametrize("number", ["-5", "10**5000", "float('nan')", "2.5"])
+@pytest.mark.parametrize("where", ["input_tokens", "total_tokens", "input_token_details.cache_read"])
+def test_what_langchain_says_and_no_count_can_be_is_unknown(pytester, where, number):
     """It was zero: an impossible number is no more known than a missing one."""
     pytester.makepyfile(f"""
     import itertools
@@ -628,16 +629,44 @@ def test_what_langchain_says_and_no_count_can_be_is_unknown(pytester, sent):
     from langchain_core.messages import AIMessage
 
     def test_it(llm_usage):
-        usage = {{"input_tokens": {sent}, "output_tokens": 2, "total_tokens": 7}}
-        answer = AIMessage("Yes.", usage_metadata=usage, response_metadata={{"model_name": "gpt-4o-mini"}})
+        usage = {{"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, "input_token_details": {{"cache_read": 1}}}}
+        *outer, name = "{where}".split(".")
+        (usage[outer[0]] if outer else usage)[name] = {number}
+        answer = AIMessage.model_construct(
+            content="Yes.", usage_metadata=usage, response_metadata={{"model_name": "gpt-4o-mini"}}, type="ai",
+            additional_kwargs={{}}, tool_calls=[], invalid_tool_calls=[], id="1", name=None,
+        )
         GenericFakeChatModel(messages=itertools.repeat(answer)).invoke("x")
         (call,) = llm_usage.calls
         assert (call.usage, call.status) == (None, "no_usage")
-        assert call.note == "LangChain's input_tokens is no number of tokens"
+        assert call.note == "LangChain's {where} is no number of tokens"
     """)
 
     result = pytester.runpytest("--max-tokens=5")
 
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines("*LLM budget cannot be verified: *1 call of unknown usage*")
+    result.stdout.no_fnmatch_line("*internal error*")
+
+
+def test_usage_that_holds_more_than_counts_is_kept_as_text(pytester):
+    """An integration files what it likes there; none of it ends the report."""
+    pytester.makepyfile("""
+    import itertools
+    from langchain_core.language_models import GenericFakeChatModel
+    from langchain_core.messages import AIMessage
+
+    def test_it(llm_usage):
+        usage = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, "input_token_details": {"kind": "text"}}
+        usage |= {"credits": 10**5000, ("a", 1): {2}, "share": float("nan"), "half": "\\ud800"}
+        answer = AIMessage("Yes.", response_metadata={"model_name": "gpt-4o-mini"})
+        answer.usage_metadata = usage
+        GenericFakeChatModel(messages=itertools.repeat(answer)).invoke("x")
+        assert llm_usage.total_tokens == 7
+    """)
+
+    result = pytester.runpytest("--max-tokens=7", "--llm-usage-report=calls", "--llm-usage-json=run.json")
+
+    result.assert_outcomes(passed=1)
+    assert json.loads((pytester.path / "run.json").read_text())["tests"]
     result.stdout.no_fnmatch_line("*internal error*")

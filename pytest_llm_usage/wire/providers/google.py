@@ -123,7 +123,7 @@ def _video_seconds(request: Mapping[str, Any]) -> Mapping[str, int]:
 def _whole(value: Any, default: int | None = None) -> int | None:
     if value is None:
         return default
-    return count(int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value)
+    return count(value)
 
 
 GEMINI_SOURCE = Source(("usageMetadata", "response.usageMetadata", "usage_metadata"), GEMINI)
