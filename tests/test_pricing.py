@@ -815,6 +815,12 @@ class TestPriceFile:
         price = unpriced(book.quote(call("openai", "a", 1)))
         assert price.reason.startswith("prices.toml:2: same_as = 'b': genai-prices")
 
+    def test_the_same_as_another_provider_s_model_that_has_no_price_for_the_tier(self):
+        book = book_of('[models]\n"*" = { provider = "portkey", same_as = "openai/gpt-4o" }')
+        price = unpriced(book.quote(call("portkey", "anything", 1, service_tier="scale")))
+        assert price.reason.startswith("prices.toml:2: same_as = 'openai/gpt-4o': genai-prices")
+        assert price.reason.endswith("openai/gpt-4o has no price for the service tier scale")
+
     def test_local_servers_are_free_where_the_user_says_so(self):
         assert PriceBook().quote(call("ollama", "llama3", 10, 10)).cost_usd is None
         book = book_of('[models]\n"llama3*" = { provider = "ollama", free = true }')

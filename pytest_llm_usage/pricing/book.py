@@ -269,11 +269,14 @@ class PriceBook:
         others = PriceBook(other for other in self._entries if other.same_as is None)
         maker, slash, model = same_as.partition("/")
         try:
-            return others._rates(sale.named_as(same_as))
+            try:
+                return others._rates(sale.named_as(same_as))
+            except NoPriceError:
+                of_maker = sale.sold_by(maker).named_as(model)
+                if slash and look_up(of_maker.seller, model):
+                    return others._rates(of_maker)
+                raise
         except NoPriceError as error:
-            of_maker = sale.sold_by(maker).named_as(model)
-            if slash and look_up(of_maker.seller, model):
-                return others._rates(of_maker)
             raise NoPriceError(f"{where}: same_as = {same_as!r}: {error}") from None
 
 
