@@ -42,6 +42,8 @@ def in_container(name):
         pytest.param([search()], {"web_search": 1}, id="before-there-were-actions"),
         pytest.param([{"type": "file_search_call"}, {"type": "file_search_call"}], {"file_search": 2}),
         pytest.param([in_container("a"), in_container("a"), in_container("b")], {"code_interpreter": 2}),
+        pytest.param([{"type": "code_interpreter_call", "name": "code_execution"}] * 2, {"code_interpreter": 2}),
+        pytest.param([{"type": "x_search_call", "name": "x_semantic_search"}] * 2, {"x_search": 2}),
         pytest.param([{"type": "image_generation_call", "result": "…"}], {"image_generation": 1}),
         pytest.param(
             [{"type": "mcp_call"}, {"type": "computer_call"}, {"type": "function_call"}], {}, id="tokens-only"

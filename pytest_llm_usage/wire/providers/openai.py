@@ -241,6 +241,14 @@ _RESPONSES_ITEMS = (
         ),
         by_name=True,
     ),
+    # xAI has no containers: each call is billed. Its later answers count what it did in their usage.
+    # https://docs.x.ai/developers/tools/overview
+    BilledItems(
+        "code_interpreter",
+        ("response.output[type=code_interpreter_call]", "output[type=code_interpreter_call]"),
+        is_billed=lambda call: "container_id" not in call,
+    ),
+    BilledItems("x_search", ("response.output[type=x_search_call]", "output[type=x_search_call]")),
     BilledItems(
         "image_generation", ("response.output[type=image_generation_call]", "output[type=image_generation_call]")
     ),
