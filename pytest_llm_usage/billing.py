@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from operator import attrgetter
+from sys import intern
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +19,7 @@ from pytest_llm_usage.money import plain
 from pytest_llm_usage.usage import TokenUsage
 
 __all__ = [
+    "BY_TOKENS",
     "NEW_PRICE_FILE",
     "NOTHING",
     "Billing",
@@ -93,16 +96,18 @@ class Billing:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able data, as part of the call's. Fields that hold nothing are left out."""
-        if self is _BY_TOKENS:
+        if self is BY_TOKENS:
             return {}
-        return {key: as_data(value) for name, key in _KEYS if _is_told(value := getattr(self, name))}
+        return {
+            key: as_data(value) for key, value in zip(_DATA_KEYS, _billed(self), strict=True) if value not in _NOTHING
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Billing:
         """The inverse of `to_dict`; the call's other data may stand beside it."""
         found = {name: data[key] for name, key in _KEYS if data.get(key) is not None}
         if not found:
-            return _BY_TOKENS
+            return BY_TOKENS
         return cls(**{name: _READERS.get(name, _as_is)(value) for name, value in found.items()})
 
 
@@ -142,7 +147,10 @@ class Part:
 
 
 def _is_told(value: object) -> bool:
-    return value is not None and value not in (NOTHING, (), "")
+    return value not in _NOTHING
+
+
+_NOTHING = (None, NOTHING, (), "")
 
 
 def _as_is(value: Any) -> Any:
@@ -152,8 +160,10 @@ def _as_is(value: Any) -> Any:
 #: What the fields of `Billing` are called in a call's data, where that is not their own name.
 _DATA_NAMES = {"usage": "billed_usage", "items": "billed_items"}
 _KEYS = tuple((f.name, _DATA_NAMES.get(f.name, f.name)) for f in fields(Billing))
+_DATA_KEYS = tuple(key for _, key in _KEYS)
+_billed = attrgetter(*(name for name, _ in _KEYS))
 #: What nearly every call is billed for: its tokens, on no terms of its own.
-_BY_TOKENS = Billing()
+BY_TOKENS = Billing()
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "usage": TokenUsage.from_dict,
     "items": lambda items: MappingProxyType(dict(items)),
@@ -227,11 +237,12 @@ class Quote:
         return cls(
             cost_usd=cost_usd,
             at_most=data.get("at_most", False),
-            source=data.get("source", ""),
-            notes=tuple(data.get("notes", ())),
+            # Thousands of calls have the same texts; each is in memory once.
+            source=intern(data.get("source", "")),
+            notes=tuple(map(intern, data.get("notes", ()))),
             book_usd=Decimal(data["book_usd"]) if "book_usd" in data else None,
-            reason=data.get("reason", ""),
-            fix=data.get("fix", ""),
+            reason=intern(data.get("reason", "")),
+            fix=intern(data.get("fix", "")),
         )
 
 

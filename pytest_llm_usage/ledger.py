@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
 from operator import attrgetter
+from sys import intern
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -19,7 +20,7 @@ from pytest_llm_usage.billing import Billing, Part, Quote, as_data
 from pytest_llm_usage.errors import ConfigurationError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.money import plain, total
-from pytest_llm_usage.usage import TokenUsage
+from pytest_llm_usage.usage import TokenUsage, with_names_once
 
 __all__ = [
     "NOT_READ",
@@ -207,11 +208,12 @@ class Call:
             with_parts: Whether to read and add `input_by_part`, with what the input cost; else it is added where it came
                 from such data.
         """
-        data: dict[str, Any] = {}
-        for name in _PLAIN_FIELDS:
-            value = getattr(self, name)
-            if value is not None and value not in _NOTHING:
-                data[name] = value if type(value) in _AS_IN_JSON else as_data(value)
+        data = {
+            name: value for name, value in zip(_PLAIN_FIELDS, _plain_values(self), strict=True) if value not in _NOTHING
+        }
+        for name in _NOT_AS_IN_JSON:
+            if name in data:
+                data[name] = as_data(data[name])
         if self.usage is not None:
             data["usage"] = self.usage.to_dict()
         data |= self.billing.to_dict()
@@ -232,7 +234,10 @@ class Call:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Call:
         """The inverse of `to_dict`: the cost is the one that was written, not looked up again."""
-        values: dict[str, Any] = {name: data[name] for name in _PLAIN_FIELDS if name in data}
+        # Thousands of calls have the same texts; each is in memory once.
+        values: dict[str, Any] = {
+            name: intern(value) if type(value := data[name]) is str else value for name in _PLAIN_FIELDS if name in data
+        }
         for name in ("tags", "sections"):
             if name in values:
                 values[name] = tuple(values[name])
@@ -240,20 +245,22 @@ class Call:
             **values,
             usage=TokenUsage.from_dict(data["usage"]) if "usage" in data else None,
             billing=Billing.from_dict(data),
-            _reported=MappingProxyType(dict(data["reported"])) if "reported" in data else None,
+            _reported=MappingProxyType(with_names_once(data["reported"])) if "reported" in data else None,
             _reported_model=data.get("reported_model"),
             _inputs=InputByPart.from_dict(data["input_by_part"]) if "input_by_part" in data else _NO_PARTS,
             _quotes=Quote.from_dict(data.get("price", {}), Decimal(data["cost_usd"]) if "cost_usd" in data else None),
         )
 
 
-_NOTHING = ("", ())
-_AS_IN_JSON = frozenset({str, int, bool})
+_NOTHING = (None, "", ())
 _NO_PARTS = "the run was written without it"
 #: Kinds of a price's lines that are input.
 _INPUT_KINDS = ("input", "cache_")
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Call) if f.name not in ("usage", "billing") and not f.name.startswith("_"))
+_plain_values = attrgetter(*_PLAIN_FIELDS)
+#: Those of them that JSON has another form of: tuples, and numbers that may not be finite.
+_NOT_AS_IN_JSON = ("tags", "sections", "started_at", "duration_s")
 
 
 def call_attribute(path: str) -> Callable[[Call], Any]:

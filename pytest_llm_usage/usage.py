@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["CACHE_LIFETIMES", "MAX_COUNT", "TokenUsage", "count", "no_count_in"]
+__all__ = ["CACHE_LIFETIMES", "MAX_COUNT", "TokenUsage", "count", "no_count_in", "with_names_once"]
 
 #: Detail keys that split `cache_creation` by how long the provider keeps the entry.
 CACHE_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
@@ -39,6 +40,8 @@ def count(value: object) -> int | None:
     Providers and proxies send `12`, `12.0` and, rarely, `"12"`; booleans, negative numbers, fractions, numbers above
     `MAX_COUNT` and anything else are not counts.
     """
+    if type(value) is int:  # nearly all are
+        return value if 0 <= value <= MAX_COUNT else None
     if isinstance(value, str) and len(value) < _MOST_DIGITS and value.isascii() and value.isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_COUNT:
@@ -63,6 +66,14 @@ def no_count_in(usage_metadata: Mapping[str, Any]) -> str | None:
             if type(value) in (int, float) and count(value) is None and key not in _PREFIXING_TIERS:
                 return f"{name}.{key}"
     return None
+
+
+def with_names_once(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy whose names, which thousands of calls have alike, are in memory once; so are those of what is in it."""
+    return {
+        intern(name): with_names_once(value) if type(value) is dict else intern(value) if type(value) is str else value
+        for name, value in data.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,8 +166,8 @@ class TokenUsage:
             data["input_tokens"],
             data["output_tokens"],
             data["total_tokens"],
-            data.get("input_token_details", _NO_DETAILS),
-            data.get("output_token_details", _NO_DETAILS),
+            with_names_once(data["input_token_details"]) if "input_token_details" in data else _NO_DETAILS,
+            with_names_once(data["output_token_details"]) if "output_token_details" in data else _NO_DETAILS,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, cast
 
 from langchain_core.outputs import LLMResult
 
-from pytest_llm_usage.billing import Billing
+from pytest_llm_usage.billing import BY_TOKENS, Billing
 from pytest_llm_usage.ledger import Status
 from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count, no_count_in
 
@@ -17,20 +17,13 @@ __all__ = ["ResultCopy", "copied", "copy_of", "end_fields", "is_fake", "start_fi
 ResultCopy: TypeAlias = tuple[dict[str, Any] | None, dict[str, Any], dict[str, Any], dict[str, Any], object]
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
 def start_fields(tags: list[str] | None, metadata: Mapping[str, Any], invocation: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `Call` that the start of a run tells."""
-    requested = (
-        metadata.get("ls_model_name"),
-        *(invocation.get(key) for key in ("model", "model_name", "model_id", "azure_deployment")),
-    )
     return {
-        "provider": _text(metadata.get("ls_provider")),
-        "requested_model": next((name for name in map(_text, requested) if name), None),
-        "node": _text(metadata.get("langgraph_node")),
+        "provider": _first(metadata, "ls_provider"),
+        "requested_model": _first(metadata, "ls_model_name")
+        or _first(invocation, "model", "model_name", "model_id", "azure_deployment"),
+        "node": _first(metadata, "langgraph_node"),
         "tags": tuple(tags or ()),
     }
 
@@ -92,21 +85,18 @@ def is_fake(serialized: Mapping[str, Any] | None, invocation: Mapping[str, Any] 
 def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
     """The fields of `Call` that the end of a run tells."""
     reported, metadata, llm_output, generation_info, message_id = result
-    mappings = (metadata, llm_output, generation_info)
-    model = next(filter(None, (_first(mapping, "model_name", "model", "model_id") for mapping in mappings)), None)
-    usage_there = metadata.get("usage")
-    tier = next(
-        filter(
-            None, (_first(mapping, "service_tier") for mapping in (*mappings, usage_there) if isinstance(mapping, dict))
-        ),
-        None,
-    )
+    model = tier = None
+    for mapping in (metadata, llm_output, generation_info):
+        model = model or _first(mapping, "model_name", "model", "model_id")
+        tier = tier or _first(mapping, "service_tier")
+    if tier is None and isinstance(in_metadata := metadata.get("usage"), dict):
+        tier = _first(in_metadata, "service_tier")
     values: dict[str, Any] = {"response_id": _response_id(metadata, message_id)}
     if model:
         values["model"] = model  # else what was asked for stands
     status: Status
     if reported is None:
-        usage = _usage_elsewhere(*mappings)
+        usage = _usage_elsewhere(metadata, llm_output, generation_info)
         status = "ok" if usage is not None else "fake" if fake else "no_usage"
     else:
         usage, tier_in_keys = TokenUsage.from_langchain(reported)
@@ -115,11 +105,12 @@ def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
             status, values["_reported"] = "ok", reported
         else:
             status, usage, values["note"] = "no_usage", None, f"LangChain's {where} is no number of tokens"
-        values["_reported_model"] = _text(metadata.get("model_name"))
+        values["_reported_model"] = _first(metadata, "model_name")
         if reported.get("total_cost") == 0:
             # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
             status = "cached"
-    return values | {"usage": usage, "billing": Billing(service_tier=tier), "status": status}
+    values |= {"usage": usage, "status": status, "billing": Billing(service_tier=tier) if tier else BY_TOKENS}
+    return values
 
 
 def states_usage(result: ResultCopy) -> bool:
@@ -133,12 +124,17 @@ def _response_id(metadata: Mapping[str, Any], message_id: object) -> str | None:
     if own:
         return own
     # LangChain makes up an id from the run's where the provider gave none.
-    given = _text(message_id)
-    return given if given and not given.startswith(("run-", "lc_run-")) else None
+    if isinstance(message_id, str) and message_id and not message_id.startswith(("run-", "lc_run-")):
+        return message_id
+    return None
 
 
 def _first(values: Mapping[str, Any], *keys: str) -> str | None:
-    return next((value for key in keys if (value := _text(values.get(key)))), None)
+    """The first text that is there and not empty."""
+    for key in keys:
+        if isinstance(value := values.get(key), str) and value:
+            return value
+    return None
 
 
 #: Where usage stands when it is not in `usage_metadata`: the keys integrations use for it.

@@ -45,7 +45,6 @@ from pytest_llm_usage.plugin.idle import (
     has_idle_report,
     has_idle_teardown,
     is_fixture_of_test,
-    is_fixture_of_test_behind,
     is_idle,
     is_idle_in_call,
     is_idle_in_teardown,
@@ -253,7 +252,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 
 
 @pytest.hookimpl(wrapper=True)
-@safe_unless_idle(is_fixture_of_test, is_fixture_of_test_behind)
+@safe_unless_idle(is_fixture_of_test)
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[Any, Any, Any]:
@@ -263,7 +262,7 @@ def pytest_fixture_setup(
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe_unless_idle(lambda *_: True, has_idle_report)  # it does nothing before the others' hooks
+@safe_unless_idle(is_idle_behind=has_idle_report)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:

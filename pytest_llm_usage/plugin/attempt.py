@@ -23,8 +23,8 @@ from pytest_llm_usage.plugin.state import (
     SESSION_BUDGET,
     SETTINGS,
     fail,
+    has_marker,
     is_tracked,
-    marker_names,
     shown_failure,
 )
 from pytest_llm_usage.text import sendable
@@ -150,7 +150,7 @@ class Attempt:
         """Calls belong to it from now on."""
         self.is_open = True
         self._running.__enter__()
-        if "llm_budget" in marker_names(self.item):
+        if has_marker(self.item, "llm_budget"):
             _ = self.tracker  # a marker that cannot be read fails the test that calls no model, too
 
     def close(self) -> None:
@@ -241,9 +241,12 @@ class Attempt:
         calls = self._trackers[0].calls() if self._trackers else ()
         yield "llm_calls", str(sum(call.is_billed for call in calls))
         if not any(call.is_unknown for call in calls):
-            usages = [call.usage for call in calls if call.is_billed and call.usage is not None]
-            for name in ("input_tokens", "output_tokens", "total_tokens"):
-                yield f"llm_{name}", str(sum(getattr(usage, name) for usage in usages))
+            from pytest_llm_usage.usage import TokenUsage  # noqa: PLC0415 -- loaded with the first call
+
+            usage = TokenUsage.summed(call.usage for call in calls if call.is_billed and call.usage is not None)
+            yield "llm_input_tokens", str(usage.input_tokens)
+            yield "llm_output_tokens", str(usage.output_tokens)
+            yield "llm_total_tokens", str(usage.total_tokens)
             costs = [call.cost_usd for call in calls if call.usage is not None]
             if None not in costs:
                 yield "llm_cost_usd", plain(total(cost for cost in costs if cost is not None))
@@ -301,7 +304,7 @@ class RunScope:
 
     def drain(self) -> dict[str, Any]:
         """Its calls since the last time, as plain data."""
-        ledger = self._trackers[0].drain() if self._trackers else None
+        ledger = self._trackers[0].drain() if self.calls else None
         return {"shared": sendable(ledger.to_list())} if ledger is not None and ledger.calls else {}
 
 
@@ -342,10 +345,12 @@ def run_scope(config: pytest.Config) -> RunScope:
 
 def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
     """The calls since the last time that were no test's, as plain data."""
-    kept = config.stash.get(_UNREPORTED, [])
-    config.stash[_UNREPORTED] = []
-    shared = kept + (config.stash[_RUN].drain().get("shared", []) if _RUN in config.stash else [])
-    return {"shared": shared} if shared else {}
+    run = config.stash.get(_RUN, None)
+    data = run.drain() if run is not None else {}
+    if kept := config.stash.get(_UNREPORTED, None):
+        config.stash[_UNREPORTED] = []
+        data["shared"] = kept + data.get("shared", [])
+    return data
 
 
 def begin(item: pytest.Item) -> Attempt:

@@ -59,7 +59,7 @@ class Forks:
             run = run_scope(self._config)
             trackers = [attempt.tracker, *([run.tracker] if current_scope() is run else [])]
             for tracker in trackers:
-                if not tracker.processes.are_shared:
+                if not tracker.processes.relatives:
                     tracker.processes.share(self._new(attempt.item.nodeid, tracker), tracker.known())
             self._sharing = trackers
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours

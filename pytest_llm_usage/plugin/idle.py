@@ -12,14 +12,13 @@ import pytest
 from pytest_llm_usage.plugin.attempt import attempt_at, run_scope
 from pytest_llm_usage.plugin.safety import safe_hooks
 from pytest_llm_usage.plugin.stale import NOTES
-from pytest_llm_usage.plugin.state import fail
+from pytest_llm_usage.plugin.state import CASSETTE, fail
 
 __all__ = [
     "FailedSetup",
     "has_idle_report",
     "has_idle_teardown",
     "is_fixture_of_test",
-    "is_fixture_of_test_behind",
     "is_idle",
     "is_idle_in_call",
     "is_idle_in_teardown",
@@ -34,13 +33,6 @@ def is_idle(_result: object, item: pytest.Item) -> bool:
 
 def is_fixture_of_test(fixturedef: pytest.FixtureDef[Any], _request: pytest.FixtureRequest) -> bool:
     """Whether the calls of a fixture are those of the test that asks for it."""
-    return fixturedef.scope == "function"
-
-
-def is_fixture_of_test_behind(
-    _result: object, fixturedef: pytest.FixtureDef[Any], _request: pytest.FixtureRequest
-) -> bool:
-    """The same, behind its set-up."""
     return fixturedef.scope == "function"
 
 
@@ -68,16 +60,26 @@ def has_idle_teardown(_result: object, item: pytest.Item) -> bool:
 
 
 def has_idle_report(report: pytest.TestReport | None, item: pytest.Item, _call: pytest.CallInfo[None]) -> bool:
-    """Whether there is nothing to put on a report: a test passed that called no model, and the run called none either."""
-    attempt = attempt_at(item)
-    if report is None or not report.passed or attempt.used_tracker is not None or attempt.earlier:
+    """Whether there is nothing to put on a report: its phase passed and either is not the last one, or nobody called a model."""
+    if report is None or not report.passed:
         return report is None
+    attempt = attempt_at(item)
+    if report.when == "setup":
+        return True
     if report.when == "call":
-        attempt.note_outcome(report)
-    elif report.when == "teardown":
-        if attempt.outcome not in {"passed", None} or NOTES in item.stash or run_scope(item.config).calls:
+        if item.stash.get(CASSETTE, None) is not None:
             return False
-        attempt.note_reported()
+        attempt.note_outcome(report)
+        return True
+    if (
+        attempt.used_tracker is not None
+        or attempt.earlier
+        or attempt.outcome not in {"passed", None}
+        or NOTES in item.stash
+        or run_scope(item.config).calls
+    ):
+        return False
+    attempt.note_reported()
     return True
 
 

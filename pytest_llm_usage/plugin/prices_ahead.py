@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_llm_usage.plugin.state import SETTINGS, marker_names, price_book
+from pytest_llm_usage.plugin.state import SETTINGS, has_marker, price_book
 
 __all__ = ["read_prices_ahead", "read_prices_ahead_of"]
 
@@ -27,5 +27,5 @@ def read_prices_ahead_of(item: pytest.Item) -> None:
     """Reads them for an asynchronous test that may ask for its cost, or has limits of its own."""
     if not inspect.iscoroutinefunction(getattr(item, "obj", None)):
         return
-    if "llm_usage" in getattr(item, "fixturenames", ()) or "llm_budget" in marker_names(item):
+    if "llm_usage" in getattr(item, "fixturenames", ()) or has_marker(item, "llm_budget"):
         price_book(item.config, item.config.stash[SETTINGS].prices).read_ahead()

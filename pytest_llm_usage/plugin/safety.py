@@ -35,22 +35,27 @@ def safe(hook: _Hook, config: pytest.Config | None = None) -> _Hook:
     return wraps(hook)(guarded)  # type: ignore[return-value]
 
 
-def safe_unless_idle(is_idle: Callable[..., bool], is_idle_behind: Callable[..., bool]) -> Callable[[_Hook], _Hook]:
+def safe_unless_idle(
+    is_idle: Callable[..., bool] | None = None, is_idle_behind: Callable[..., bool] | None = None
+) -> Callable[[_Hook], _Hook]:
     """`safe` for a wrapper around a hook of every test: it is not run where it has nothing to do.
 
     Where only `is_idle_behind` finds something to do, the wrapper is run as a whole behind the others' hooks.
 
     Args:
-        is_idle: Gets the arguments of the hook, before the others' hooks.
-        is_idle_behind: Gets their result (None where they raise) and the arguments, behind them.
+        is_idle: Gets the arguments of the hook, before the others' hooks; None where it does nothing before them.
+        is_idle_behind: Gets their result (None where they raise) and the arguments, behind them; None where it does nothing
+            behind them that `is_idle` does not know of.
     """
 
     def decorate(hook: _Hook) -> _Hook:
         whole = _around(hook, None)
 
         def guarded(*args: Any) -> Generator[None, Any, Any]:
-            if not _says(is_idle, *args):
+            if is_idle is not None and not _says(is_idle, *args):
                 return (yield from whole(*args))
+            if is_idle_behind is None:
+                return (yield)
             try:
                 result = yield
             except BaseException as theirs:

@@ -61,6 +61,16 @@ def marker_names(item: pytest.Item) -> set[str]:
     return names
 
 
+def has_marker(item: pytest.Item, name: str) -> bool:
+    """Whether a test, its class or its module has a marker."""
+    node: Any = item
+    while node is not None:
+        if node.own_markers and any(marker.name == name for marker in node.own_markers):
+            return True
+        node = node.parent
+    return False
+
+
 def is_tracked(item: pytest.Item, settings: Settings) -> bool:
     """Whether a test's calls are budgeted and reported."""
     return settings.track != "requested" or "llm_usage" in getattr(item, "fixturenames", ())

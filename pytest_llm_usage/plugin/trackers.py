@@ -9,7 +9,7 @@ import pytest
 from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.plugin.safety import note_fault
-from pytest_llm_usage.plugin.state import SESSION_BUDGET, SETTINGS, fail, is_tracked, marker_names, price_book
+from pytest_llm_usage.plugin.state import SESSION_BUDGET, SETTINGS, fail, has_marker, is_tracked, price_book
 from pytest_llm_usage.settings import limits_of
 from pytest_llm_usage.tracker import Tracker
 
@@ -37,7 +37,7 @@ def _limits_of(item: pytest.Item) -> tuple[Limits, ...]:
     settings = item.config.stash[SETTINGS]
     if settings.budgets == "off" or not is_tracked(item, settings):
         return ()
-    return limits_of(item, settings) if "llm_budget" in marker_names(item) else settings.general_limits
+    return limits_of(item, settings) if has_marker(item, "llm_budget") else settings.general_limits
 
 
 def _new_tracker(config: pytest.Config, phase: str, thread_id: int, limits: tuple[Limits, ...]) -> Tracker:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from textwrap import wrap
 
 from pytest_llm_usage.billing import Part, PriceLine, Quote, price_file_lines
@@ -331,7 +332,13 @@ def _fix(sale: Sale, items: Mapping[str, int], keys: Mapping[str, str] | str | N
     if "same_as" not in keys:
         values |= {"input": "?", "output": "?"} if by_token or not items else {}
         values |= dict.fromkeys((kind for kind in items if kind not in BILLED_BY_THE_HOUR), "?")
-    inside = ", ".join(f"{key} = {value if value == '?' else _quoted(value)}" for key, value in values.items())
+    return _line(name, tuple(values.items()))
+
+
+@lru_cache(maxsize=256)
+def _line(name: str, values: tuple[tuple[str, str], ...]) -> str:
+    """The line of a price file for a model with these values."""
+    inside = ", ".join(f"{key} = {value if value == '?' else _quoted(value)}" for key, value in values)
     return f"{_quoted(name)} = {{ {inside} }}"
 
 

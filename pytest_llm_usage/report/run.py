@@ -5,7 +5,6 @@ The same path with and without xdist: a worker attaches data, the process that p
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -145,7 +144,7 @@ class Run:
     def add(self, nodeid: str, worker: str, data: Mapping[str, Any]) -> None:
         """Takes in what rode on a test's report."""
         if "attempts" in data:
-            *earlier, last = (Ledger.from_list(list(map(_kept_once, attempt))) for attempt in data["attempts"])
+            *earlier, last = (Ledger.from_list(attempt) for attempt in data["attempts"])
             budget = tuple(
                 Spent(item["name"], Decimal(item["limit"]), Decimal(item["spent"]), item["origin"], item["model"])
                 for item in data["budget"]
@@ -192,12 +191,3 @@ class Run:
     def unproven(self, limits: Limits) -> str | None:
         """The verdict where `limits` cannot be verified because usage or a price is not known, else None."""
         return next((breach.verdict for breach in breaches(limits, self.calls) if breach.unknown), None)
-
-
-def _kept_once(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy whose texts, which thousands of calls have alike, are in memory once."""
-    intern = sys.intern
-    return {
-        intern(name): intern(value) if type(value) is str else (_kept_once(value) if type(value) is dict else value)
-        for name, value in data.items()
-    }

@@ -227,16 +227,15 @@ class Heard(NamedTuple):
 
 
 class Processes:
-    """The processes that a test has forked, as its tracker knows them."""
+    """The processes that a test has forked, as its tracker knows them.
+
+    Attributes:
+        relatives: Where they tell each other of their calls; empty where there are none.
+    """
 
     def __init__(self) -> None:
-        self._relatives: list[Relatives] = []
+        self.relatives: list[Relatives] = []
         self._calls: dict[tuple[str, int], ToldOrigin] = {}
-
-    @property
-    def are_shared(self) -> bool:
-        """Whether there are any."""
-        return bool(self._relatives)
 
     @property
     def told(self) -> list[ToldOrigin]:
@@ -250,26 +249,26 @@ class Processes:
     def share(self, relatives: Relatives, known: Iterable[Origin]) -> None:
         """Processes that are forked from now on hear of the calls behind the `known` ones, and tell of theirs."""
         relatives.start(known)
-        self._relatives = [relatives]
+        self.relatives = [relatives]
 
     def start(self, known: Iterable[Origin]) -> None:
         """Tells of its own calls alone, in a process that was forked."""
-        for relatives in self._relatives:
+        for relatives in self.relatives:
             relatives.start(known)
 
     def hand_over(self) -> list[Relatives]:
         """What they tell from now on is no news to this one."""
-        relatives, self._relatives = self._relatives, []
+        relatives, self.relatives = self.relatives, []
         return relatives
 
     def tell(self, calls: Iterable[tuple[Call, Origin]], cassettes: Iterable[Path], failure: str | None) -> None:
         """Tells the others."""
-        for relatives in self._relatives:
+        for relatives in self.relatives:
             relatives.tell(calls, cassettes, failure)
 
     def hear(self) -> Heard | None:
         """Takes in the calls that others have told of; None where they have told nothing."""
-        return self.take_over(self._relatives) if self._relatives else None
+        return self.take_over(self.relatives) if self.relatives else None
 
     def take_over(self, left: Iterable[Relatives]) -> Heard | None:
         """The same of the processes of another tracker."""

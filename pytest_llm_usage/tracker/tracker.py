@@ -258,7 +258,7 @@ class Tracker:
     def _changed(self) -> None:
         """The next answer is another one, and processes that were forked hear of it."""
         self._state = object()
-        if self.processes.are_shared:
+        if self.processes.relatives:
             calls = self.calls()
             self.processes.tell(zip(calls, self._origins, strict=True), self.cassettes, self._own_failure)
 
@@ -287,7 +287,8 @@ class Tracker:
 
     def calls(self) -> tuple[Call, ...]:
         """All calls so far, in the order in which they started; those under way have no usage yet."""
-        self._hear()
+        if self.processes.relatives:  # every hook asks, and few tests fork
+            self._hear()
         state = self._state
         known, calls = self._answer
         if known is not state:
