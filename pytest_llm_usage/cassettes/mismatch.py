@@ -298,7 +298,7 @@ def _input_price(policy: CassettePolicy, interactions: Sequence[Interaction]) ->
         return None
     tracker = Tracker(root=policy.root, prices=policy.prices)
     for interaction in interactions:
-        tracker.take_in(interaction.exchange(), tracker.request(None))
+        tracker.take_in(interaction.exchange(), tracker.request())
     lines = (line for call in tracker.calls() for line in call.quote.lines if line.kind == "input")
     return next((line.usd_per_million for line in lines), None)
 

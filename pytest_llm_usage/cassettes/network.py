@@ -147,7 +147,9 @@ class _Watch:
         self._wrapped: list[tuple[Any, str, Any, Any]] = []
         #: The last wrapper of each name, and what it is around: most tests find the same there.
         self._wrappers: dict[tuple[Any, str], tuple[Any, Any]] = {}
-        self._knows_grpc = False
+        self._waits_for_grpc = False
+        #: The modules of grpc whose calls are wrapped, by name; a run of pytest within a test imports its own.
+        self._grpc: dict[str, Any] = {}
 
     @property
     def _guard(self) -> NetworkGuard | None:
@@ -156,8 +158,9 @@ class _Watch:
 
     def add(self, guard: NetworkGuard) -> None:
         for name, internals in GRPC_CHANNELS.items():
-            if name in sys.modules:
+            if (module := sys.modules.get(name)) is not None:
                 internals.check()  # else calls would pass unseen
+                self._wrap_grpc(module)
         with self._lock:
             self._guards.append(guard)
             if len(self._guards) == 1:
@@ -173,9 +176,9 @@ class _Watch:
                     if hasattr(socket.socket, name):  # Windows has no sendmsg
                         self._wrap(socket.socket, name, self._watched_datagram)
                 self._wrap(_socket, "socket", lambda _: self._watched_socket_type())
-            if self._knows_grpc:
+            if self._waits_for_grpc:
                 return
-            self._knows_grpc = True
+            self._waits_for_grpc = True
         # Never uninstalled: the wrappers do nothing without a guard.
         ImportHook(dict.fromkeys(GRPC_CHANNELS, self._wrap_grpc)).install(ExitStack())
 
@@ -281,6 +284,9 @@ class _Watch:
         return watched
 
     def _wrap_grpc(self, module: Any) -> None:
+        if self._grpc.get(module.__name__) is module:
+            return
+        self._grpc[module.__name__] = module
         for owner, name in grpc_calls(module):
             setattr(owner, name, self._watched_call(vars(owner)[name]))
 

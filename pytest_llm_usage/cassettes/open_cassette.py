@@ -38,9 +38,6 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         fail: Called with the message when a request must not be answered. It raises something that no `except
             Exception` of a client catches.
 
-    Attributes:
-        failure: The message of the first such failure, whatever became of what `fail` raised; None where all is well.
-
     Raises:
         ConfigurationError: `match_on`, `ignore_body` or `vcr_config` cannot be used as it is written.
     """
@@ -54,9 +51,9 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         fail: Callable[[str], NoReturn],
     ) -> None:
         self.policy = policy
-        self.failure: str | None = None
-        self._fail = fail
-        self._recorder = Recorder(policy, observe, before_send, self._refuse)
+        # Apart from this: what the recorder refers to back would stay, with all that was recorded, until it is collected.
+        self._refusals = _Refusals(fail)
+        self._recorder = Recorder(policy, observe, before_send, self._refusals.refuse)
         self._patches = ExitStack()
 
     def __enter__(self) -> Self:
@@ -135,8 +132,22 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         """The recordings that no request asked for; reads the cassette, if nothing has yet."""
         return self._recorder.unplayed
 
-    def _refuse(self, message: str) -> NoReturn:
+    @property
+    def failure(self) -> str | None:
+        """The message of the first request that failed so, whatever became of what `fail` raised; None where all is well."""
+        return self._refusals.first
+
+
+class _Refusals:
+    """Fails requests, and keeps the first message."""
+
+    def __init__(self, fail: Callable[[str], NoReturn]) -> None:
+        self.first: str | None = None
+        self._fail = fail
+
+    def refuse(self, message: str) -> NoReturn:
+        """Fail with `message`."""
         message = mask_text(message)
-        if self.failure is None:
-            self.failure = message
+        if self.first is None:
+            self.first = message
         self._fail(message)

@@ -232,7 +232,7 @@ def recorded_calls(interactions: Iterable[Interaction], prices: PriceBook) -> Se
     """
     tracker = Tracker(root=Path(), prices=lambda: prices)
     for interaction in interactions:
-        tracker.take_in(interaction.exchange(), tracker.request(None))
+        tracker.take_in(interaction.exchange(), tracker.request())
     return [call for call in tracker.calls() if call.is_billed]
 
 

@@ -99,7 +99,8 @@ class UsageHandler(BaseCallbackHandler):
 
     # -- what the tracker asks ------------------------------------------------------------------------------
 
-    def add_reported(self, left: Any, right: Any) -> Any:
+    @staticmethod
+    def add_reported(left: Any, right: Any) -> Any:
         """LangChain's own sum, as its own callback files it: the first as it is, the others added to it."""
         return copied(right) if left is None else add_usage(left, right)
 

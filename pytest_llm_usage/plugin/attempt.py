@@ -96,7 +96,7 @@ class Attempt:
         self._calls_before_phase = 0
         self._thread_id = threading.get_ident()
         self._trackers: list[Tracker] = []
-        self._running = running(self)
+        self._running: running | None = None
 
     @property
     def tracker(self) -> Tracker:
@@ -149,15 +149,19 @@ class Attempt:
     def open(self) -> None:
         """Calls belong to it from now on."""
         self.is_open = True
+        self._running = running(self)
         self._running.__enter__()
         if has_marker(self.item, "llm_budget"):
             _ = self.tracker  # a marker that cannot be read fails the test that calls no model, too
 
     def close(self) -> None:
         """What is left behind from now on belongs to the run."""
-        if self.is_open:
+        if self._running is not None:
             self.is_open = False
             self._running.__exit__()
+            self._running = None
+            if self._trackers:
+                self._trackers[0].detach()
 
     @contextmanager
     def decisive_failure(self) -> Iterator[None]:

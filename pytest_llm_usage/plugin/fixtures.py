@@ -76,17 +76,18 @@ def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | No
     tracker = attempt_at(request.node).tracker
     if llm_usage_prices != request.config.stash[SETTINGS].prices:
         tracker.price_by(lambda: price_book(request.config, llm_usage_prices))
+    usage = tracker.usage
     instance = request.instance
     if instance is not None and not hasattr(instance, "llm_usage"):
         # unittest classes ask through usefixtures and have no arguments.
-        instance.llm_usage = tracker.usage
+        instance.llm_usage = usage
     if request.node.stash.get(CASSETTE, None) is not None or request.node.get_closest_marker("vcr") is not None:
-        yield tracker.usage
+        yield usage
         return
     from pytest_llm_usage.plugin.cassette import opened_for  # noqa: PLC0415 -- only for tests that replay
 
     with opened_for(request):
-        yield tracker.usage
+        yield usage
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ _UNENDED = "it had not ended when its usage was read"
 class Reporter(Protocol):
     """Whoever reports calls before they are sent: LangChain's handler."""
 
-    def add_reported(self, left: Any, right: Any) -> Any:
+    @staticmethod
+    def add_reported(left: Any, right: Any) -> Any:
         """Its own sum of two usages as it reports them; `left` is None for the first."""
 
     def may_be_cached(self) -> bool:
@@ -50,7 +51,7 @@ class OpenCall:
     """A call under way: what is known of it so far.
 
     Attributes:
-        owner: The tracker that gathers it.
+        owner: What the tracker that gathers it is known by.
         run_id: LangChain's id of the run.
         phase: pytest's phase.
         callsite: Where the user's code made it.
@@ -139,7 +140,9 @@ set_current_call = _current_call.set
 
 
 def current_call(owner: object) -> OpenCall | None:
-    """The call of `owner` that a request made now is made for; a stream that another test left open is none."""
+    """The call of a tracker, by what it is known by, that a request made now is made for; a stream that another test left
+    open is none.
+    """
     call = _current_call.get()
     return call if call is not None and call.end_fields is None and call.owner is owner else None
 
@@ -149,14 +152,12 @@ class Request:
     """A request to a model, from before it is sent: what is known of it until it is answered.
 
     Attributes:
-        owner: The tracker that it belongs to.
         call: LangChain's call under way in the context that it was made in.
         phase: pytest's phase.
         callsite: Where the user's code made it.
         sections: The sections open then.
     """
 
-    owner: object
     call: OpenCall | None
     phase: str
     callsite: Callsite | None

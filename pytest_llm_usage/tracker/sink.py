@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from pytest_llm_usage.credentials.recognised import header_credentials, remember
-from pytest_llm_usage.tracker.events import current_call
 from pytest_llm_usage.tracker.tracker import Tracker, current
 from pytest_llm_usage.wire import asked_model, may_ask_model, may_be_unread, may_hold_counts, read
 from pytest_llm_usage.wire.exchange import Exchange, Headers
@@ -82,7 +81,7 @@ class _Ticket:
 
     def __init__(self, tracker: Tracker, asked_model: Callable[[], str | None]) -> None:
         self.tracker = tracker
-        self.request = tracker.request(current_call(tracker))
+        self.request = tracker.request()
         #: Found out when it is first asked for: most tests have no limit.
         self.asked_model = cache(asked_model)
 
@@ -91,7 +90,7 @@ def before_request(method: str, url: str, body: bytes, headers: Headers) -> None
     """Stops a request that a cassette is about to answer or to let go, where its client has not been asked already."""
     tracker = current()
     if tracker is not None and _ticket_in_flight() is None:
-        request = tracker.request(current_call(tracker))
+        request = tracker.request()
         tracker.check(request, partial(asked_model, method, url, body, headers))
         tracker.unanswered(request)  # nobody says when it is answered
 
@@ -105,7 +104,7 @@ def observe(exchange: Exchange) -> None:
     if ticket is not None:
         ticket.tracker.take_in(exchange, ticket.request)
     elif (tracker := current()) is not None:
-        tracker.take_in(exchange, tracker.request(current_call(tracker)))
+        tracker.take_in(exchange, tracker.request())
 
 
 def observe_other_cassette(exchange: Exchange) -> None:

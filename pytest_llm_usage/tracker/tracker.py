@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
@@ -19,7 +18,7 @@ from pytest_llm_usage.budget.failure import failure_text
 from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.ledger import UNKNOWN_MODEL, Call, Ledger
 from pytest_llm_usage.tracker.callsite import Callsite, shown, user_callsite
-from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, Request, Response, read_fields
+from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, Request, Response, current_call, read_fields
 from pytest_llm_usage.tracker.live import live_text
 from pytest_llm_usage.tracker.origin import Origin, origins_of
 from pytest_llm_usage.tracker.reconcile import Discrepancy
@@ -95,9 +94,11 @@ class Tracker:
         self._is_limited = stop is not None and (bool(limits) or session is not None)
         self._session = session
         self._stop_live = stop_live
-        self._prices = prices
+        self._quotes = _Quotes(prices)
         self._note_fault = note_fault
-        self._reporter: Reporter | None = None
+        self._add_reported: Callable[[Any, Any], Any] | None = None
+        #: Stands for the tracker in what it keeps: with a reference each test would leave a ring to be collected.
+        self._name = object()
         self._attached: dict[str, Any] = {}
         self._thread_id = threading.get_ident() if thread_id is None else thread_id
         self._opened: list[OpenCall] = []
@@ -113,9 +114,8 @@ class Tracker:
         self._state = object()
         self._answer: tuple[object, tuple[Call, ...]] = (None, ())
         self._made: dict[int, tuple[Origin, Call]] = {}
-        self._quoted: dict[int, tuple[Call, Quote]] = {}
 
-    @cached_property
+    @property
     def usage(self) -> LLMUsage:
         """What the test reads."""
         return LLMUsage(self)
@@ -127,13 +127,17 @@ class Tracker:
             found = self._attached[name] = make(self)
         return found
 
+    def detach(self) -> None:
+        """Its test has ended: who told it of calls is told by no new one of it."""
+        self._attached = {}
+
     def enter_phase(self, phase: str) -> None:
         """Calls that start from now on belong to pytest's phase `phase`."""
         self._phase = phase
 
     def price_by(self, prices: Callable[[], PriceBook]) -> None:
         """Prices that are first read from now on come from another book."""
-        self._prices = prices
+        self._quotes.prices = prices
 
     # -- gathering ---------------------------------------------------------------------------------------------
 
@@ -154,9 +158,9 @@ class Tracker:
             fields: Fields of `Call` that the start tells.
             batch: An object that the calls of one batch share.
         """
-        self._reporter = reporter
+        self._add_reported = reporter.add_reported
         callsite = callsite or self._callsite()
-        call = OpenCall(self, run_id, self._phase, callsite, self._sections.here(), fields, batch)
+        call = OpenCall(self._name, run_id, self._phase, callsite, self._sections.here(), fields, batch)
         if not self._is_limited:
             self._opened.append(call)
         else:
@@ -185,9 +189,13 @@ class Tracker:
         """The calls that LangChain started as one batch with `call`."""
         return [other for other in self._opened.copy() if other.batch is call.batch and other is not call]
 
-    def request(self, call: OpenCall | None) -> Request:
-        """What a request to a model belongs to that is made now, while `call` is under way in its context."""
-        return Request(self, call, self._phase, user_callsite() or self._callsite(), self._sections.here())
+    def current_call(self) -> OpenCall | None:
+        """LangChain's call that is under way in this context."""
+        return current_call(self._name)
+
+    def request(self) -> Request:
+        """What a request to a model belongs to that is made now."""
+        return Request(self.current_call(), self._phase, user_callsite() or self._callsite(), self._sections.here())
 
     def check(self, request: Request, asked_model: Callable[[], str | None]) -> None:
         """Stops a request that is about to be sent where a limit forbids it; one that its LangChain call waits for goes on.
@@ -303,7 +311,7 @@ class Tracker:
         known = self._made.get(index)
         if known is not None and origin.is_same(known[0]):
             return known[1]
-        call = origin.to_call(index, self.root, quotes=self)
+        call = origin.to_call(index, self.root, quotes=self._quotes)
         if origin.is_settled:
             self._made[index] = (origin, call)
         return call
@@ -338,9 +346,9 @@ class Tracker:
 
     def add_reported(self, left: Any, right: Any) -> Any:
         """LangChain's own sum of two usages that it reported."""
-        if self._reporter is None:
+        if self._add_reported is None:
             raise AssertionError("usage was reported by nobody")  # pragma: no cover
-        return self._reporter.add_reported(left, right)
+        return self._add_reported(left, right)
 
     @contextmanager
     def section(self, name: str) -> Iterator[LLMUsage]:
@@ -384,13 +392,18 @@ class Tracker:
             self.fail(text)
             self._stop(self.failure or text)
 
-    # -- prices ------------------------------------------------------------------------------------------------
+
+class _Quotes:
+    """What its calls cost, by a book that is made when a price is first asked for."""
+
+    __slots__ = ("prices",)
+
+    def __init__(self, prices: Callable[[], PriceBook]) -> None:
+        self.prices = prices
 
     def quote(self, call: Call) -> Quote:
-        """What a call costs, or why that is not known; looked up once."""
-        if self._quoted.get(call.index, (None,))[0] is not call:
-            self._quoted[call.index] = (call, self._prices().quote(call))
-        return self._quoted[call.index][1]
+        """What a call costs, or why that is not known; the call asks once."""
+        return self.prices().quote(call)
 
 
 def current() -> Tracker | None:

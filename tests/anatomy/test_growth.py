@@ -97,7 +97,7 @@ def test_a_view_has_it():
             status=200,
             response_body=json.dumps(answer).encode(),
         )
-        tracker.take_in(exchange, tracker.request(None))
+        tracker.take_in(exchange, tracker.request())
 
     (growth,) = tracker.usage.growth
 

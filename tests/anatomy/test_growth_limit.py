@@ -36,7 +36,7 @@ def told(*exchanges, max_growth="linear", **more):
     limits = Limits.parse({"max_growth": max_growth, **more}, origin="@pytest.mark.llm_budget")
     tracker = Tracker(limits=(limits,))
     for each in exchanges:
-        tracker.take_in(each, tracker.request(None))
+        tracker.take_in(each, tracker.request())
     return tracker.over_budget()
 
 
@@ -133,7 +133,7 @@ def test_other_limits_are_told_as_well():
 def test_within_a_test():
     tracker = Tracker()
     for sent in CURVE:
-        tracker.take_in(exchange(sent), tracker.request(None))
+        tracker.take_in(exchange(sent), tracker.request())
 
     with pytest.raises(
         BudgetExceededError, match=r"grows quadratically in turns 1 to 5, limit linear \(assert_within\)"

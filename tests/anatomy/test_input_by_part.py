@@ -42,7 +42,7 @@ USER = {"role": "user", "content": "u" * 46}
 def tracked(*exchanges, **options):
     tracker = Tracker(**options)
     for each in exchanges:
-        tracker.take_in(each, tracker.request(None))
+        tracker.take_in(each, tracker.request())
     return tracker
 
 
@@ -63,7 +63,7 @@ def test_a_call_and_a_view_have_their_parts():
 def test_a_section_has_its_own():
     tracker = tracked(exchange(SYSTEM, input_tokens=100))
     with tracker.section("asking") as part:
-        tracker.take_in(exchange(USER, input_tokens=50), tracker.request(None))
+        tracker.take_in(exchange(USER, input_tokens=50), tracker.request())
 
     assert (part.input_by_part["system"], part.input_by_part["user"]) == (0, 50)
 

@@ -44,7 +44,7 @@ def exchange(*contents, input_tokens, cached=0, **more):
 def prefix(*exchanges):
     tracker = Tracker()
     for each in exchanges:
-        tracker.take_in(each, tracker.request(None))
+        tracker.take_in(each, tracker.request())
     return tracker.usage.cache_prefix
 
 
@@ -189,7 +189,7 @@ def test_what_is_predicted_is_what_providers_report():
     for file in dict.fromkeys(row["file"] for row in corpus.rows()):
         tracker = Tracker()
         for each in corpus.exchanges(file):
-            tracker.take_in(each, tracker.request(None))
+            tracker.take_in(each, tracker.request())
         compared += [
             (call.readable_tokens, call.cache_read, file)
             for call in tracker.usage.cache_prefix.calls
@@ -271,7 +271,7 @@ def test_breaks_that_were_read_by_hand(name, call_index, path, cause):
     (file,) = {row["file"] for row in corpus.rows() if row["file"].endswith(f"/{name}.yaml")}
     tracker = Tracker()
     for each in corpus.exchanges(file):
-        tracker.take_in(each, tracker.request(None))
+        tracker.take_in(each, tracker.request())
     (call,) = [call for call in tracker.usage.cache_prefix.calls if call.call_index == call_index]
     assert (call.difference.path, call.difference.cause) == (path, cause)
     assert not call.difference.is_volatile

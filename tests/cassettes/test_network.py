@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import importlib
+import importlib.util
 import re
 import socket
+import sys
 import threading
 
 import pytest
@@ -109,6 +111,26 @@ def test_grpc(guard):
 
     with pytest.raises(Refused, match=r"a connection to api\.provider.test:443 made by grpc"):
         asyncio.run(call())
+
+
+def test_grpc_that_was_imported_anew(monkeypatch):
+    """A test of a pytest plugin runs pytest in its own process, which then has other modules than before."""
+    grpc = pytest.importorskip("grpc")
+    importlib.import_module("grpc._channel")
+    with NetworkGuard(HostPatterns([]), refuse, "tests/c.yaml"):
+        pass  # the module as it was is known
+    spec = importlib.util.find_spec("grpc._channel")
+    anew = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(anew)
+    monkeypatch.setitem(sys.modules, "grpc._channel", anew)
+    monkeypatch.setattr(grpc, "_channel", anew)
+
+    with (
+        NetworkGuard(HostPatterns([]), refuse, "tests/c.yaml"),
+        grpc.insecure_channel("api.provider.test:443") as channel,
+        pytest.raises(Refused, match=r"a connection to api\.provider.test:443 made by grpc"),
+    ):
+        channel.unary_unary("/service/method")(b"", timeout=1)
 
 
 def test_threads(guard):

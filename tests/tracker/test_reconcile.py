@@ -23,7 +23,8 @@ from strategies import usages
 from pytest_llm_usage import BudgetExceededError, PriceUnknownError, UsageUnknownError
 from pytest_llm_usage.billing import Billing, Part
 from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
-from pytest_llm_usage.tracker import Discrepancy, Tracker, observe
+from pytest_llm_usage.langchain.handler import UsageHandler
+from pytest_llm_usage.tracker import Discrepancy, Tracker, observe, set_current_call
 from pytest_llm_usage.tracker.reconcile import Candidate, completed, difference, joined, pair, wire_fields
 from pytest_llm_usage.usage import TokenUsage
 from pytest_llm_usage.wire import Exchange, WireCall
@@ -680,9 +681,11 @@ def test_what_is_not_a_call_to_a_model_is_none(provider, llm_usage):
 
 def test_a_call_under_way_keeps_its_response_when_the_run_is_drained():
     tracker = Tracker()
-    call = tracker.start(None, "run", None, {"requested_model": MODEL})
-    tracker.take_in(chat_exchange(10, 5), tracker.request(call))
-    tracker.take_in(chat_exchange(1, 1), tracker.request(None))
+    call = tracker.start(UsageHandler(tracker), "run", None, {"requested_model": MODEL})
+    set_current_call(call)
+    tracker.take_in(chat_exchange(10, 5), tracker.request())
+    set_current_call(None)
+    tracker.take_in(chat_exchange(1, 1), tracker.request())
 
     assert [drained.source for drained in tracker.drain().calls] == ["http"]
     tracker.end(call, {"status": "no_usage", "usage": None})
