@@ -11,7 +11,7 @@ from statistics import median_high
 from typing import Any, Literal
 
 from pytest_llm_usage import money
-from pytest_llm_usage.compare.amounts import AMOUNT, TOKEN_FIELDS, Number, Usage, check_unit, number
+from pytest_llm_usage.compare.amounts import AMOUNT, Number, Usage, check_unit, number
 from pytest_llm_usage.compare.tolerance import Tolerance
 from pytest_llm_usage.errors import ConfigurationError
 
@@ -41,23 +41,30 @@ class Spending:
     @classmethod
     def from_usage(cls, usage: Usage) -> Spending:
         """The sum over all models."""
-        counts = dict.fromkeys(("calls", *TOKEN_FIELDS), 0)
+        calls = inputs = outputs = total = 0
         cost = Decimal(0)
         unknown = unpriced = False
         for model in usage.values():
             # A snapshot may leave numbers out, or have what its `matcher=` put in their place.
-            for name in counts:
-                count = model.get(name)
-                if isinstance(count, int):
-                    counts[name] += count
-                elif name != "calls":
-                    unknown = True
-            price = number(model.get("cost_usd"))
-            if isinstance(price, int | Decimal):
+            if isinstance(count := model.get("calls"), int):
+                calls += count
+            if isinstance(count := model.get("input_tokens"), int):
+                inputs += count
+            else:
+                unknown = True
+            if isinstance(count := model.get("output_tokens"), int):
+                outputs += count
+            else:
+                unknown = True
+            if isinstance(count := model.get("total_tokens"), int):
+                total += count
+            else:
+                unknown = True
+            if isinstance(price := number(model.get("cost_usd")), int | Decimal):
                 cost = money.EXACT.add(cost, price)
             else:
                 unpriced = True
-        return cls(**counts, cost_usd=cost, is_unknown=unknown, is_unpriced=unpriced)
+        return cls(calls, inputs, outputs, total, cost, unknown, unpriced)
 
     def __add__(self, other: Spending) -> Spending:
         return Spending(
