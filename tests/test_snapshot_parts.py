@@ -31,7 +31,7 @@ AGENT = """
             status=200,
             response_body=json.dumps(answer).encode(),
         )
-        current().take_in(exchange, current().request(None))
+        current().take_in(exchange, current().request())
 
     def test_agent(llm_usage, usage_snapshot):
         ask({sent}, rain="Will it rain?", search={search!r}{more})

@@ -145,7 +145,7 @@ def run(pytester, forked):
                 tracker.take_in(Exchange(
                     "POST", "https://api.openai.com/v1/chat/completions", request_body=json.dumps(BODY).encode(),
                     status=200, response_body=json.dumps(ANSWER).encode(),
-                ), tracker.request(None))
+                ), tracker.request())
         """
     )
 
