@@ -38,6 +38,10 @@ class ImportHook:
             sys.meta_path.insert(0, self)
             closers.callback(self._uninstall)
 
+    def waits_for(self, name: str) -> bool:
+        """Whether the import of a module will be told; a run of pytest within a test takes away what it finds."""
+        return name in self._callbacks and self in sys.meta_path
+
     def _uninstall(self) -> None:
         self._callbacks.clear()
         if self in sys.meta_path:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from langchain_core.messages.ai import add_usage
 from strategies import counts, usages
 
-from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
+from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count, no_count_in, with_names_once
 
 # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -31,6 +31,8 @@ from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
         ("9" * 5000, None),
         pytest.param(10**5000, None, id="5001 digits"),
         ("012", 12),
+        ("12".zfill(19), 12),
+        ("12".zfill(20), None),
         (True, None),
         (-1, None),
         (1.5, None),
@@ -49,6 +51,37 @@ from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count
 )
 def test_only_a_count_is_read_as_one(told, read):
     assert count(told) == read
+
+
+@pytest.mark.parametrize(
+    ("more", "where"),
+    [
+        ({}, None),
+        ({"input_tokens": None, "output_token_details": None}, None),
+        ({"input_tokens": -1}, "input_tokens"),
+        ({"output_tokens": "many"}, "output_tokens"),
+        ({"total_tokens": 10**16}, "total_tokens"),
+        ({"input_token_details": {"cache_read": 2, "audio": -1}}, "input_token_details.audio"),
+        ({"input_token_details": {}, "output_token_details": {"reasoning": 1.5}}, "output_token_details.reasoning"),
+        ({"input_token_details": [-1], "output_token_details": {"reasoning": -1}}, "output_token_details.reasoning"),
+        # Integrations file names there, and what LangChain leaves over for a tier may be below zero.
+        ({"input_token_details": {"kind": "text", "cached": True, "cache_read": None}}, None),
+        ({"output_token_details": {"flex": -3, "flex_reasoning": 5}}, None),
+    ],
+)
+def test_what_is_no_count_in_langchains_usage_is_found(more, where):
+    assert no_count_in({"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, **more}) == where
+
+
+def test_what_thousands_of_calls_have_alike_is_in_memory_once():
+    def read():
+        return with_names_once(json.loads('{"name a": "text b", "inner c": {"name d": "text e"}, "count": 5}'))
+
+    one, other = read(), read()
+
+    assert one == other == {"name a": "text b", "inner c": {"name d": "text e"}, "count": 5}
+    texts, others = ([*each, each["name a"], *each["inner c"], each["inner c"]["name d"]] for each in (one, other))
+    assert all(left is right for left, right in zip(texts, others, strict=True))
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()))

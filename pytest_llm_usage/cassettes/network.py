@@ -36,6 +36,12 @@ class HostPatterns:
         # Brackets are those of an IPv6 address, no set of characters.
         self._patterns = tuple(pattern.strip().lower().replace("[", "[[]") for pattern in patterns)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HostPatterns) and other._patterns == self._patterns
+
+    def __hash__(self) -> int:
+        return hash(self._patterns)
+
     def match(self, host: str, port: int | None) -> bool:
         """Whether one of the patterns names the host."""
         if not self._patterns:
@@ -147,7 +153,7 @@ class _Watch:
         self._wrapped: list[tuple[Any, str, Any, Any]] = []
         #: The last wrapper of each name, and what it is around: most tests find the same there.
         self._wrappers: dict[tuple[Any, str], tuple[Any, Any]] = {}
-        self._waits_for_grpc = False
+        self._grpc_imports = ImportHook({})
         #: The modules of grpc whose calls are wrapped, by name; a run of pytest within a test imports its own.
         self._grpc: dict[str, Any] = {}
 
@@ -176,11 +182,11 @@ class _Watch:
                     if hasattr(socket.socket, name):  # Windows has no sendmsg
                         self._wrap(socket.socket, name, self._watched_datagram)
                 self._wrap(_socket, "socket", lambda _: self._watched_socket_type())
-            if self._waits_for_grpc:
-                return
-            self._waits_for_grpc = True
-        # Never uninstalled: the wrappers do nothing without a guard.
-        ImportHook(dict.fromkeys(GRPC_CHANNELS, self._wrap_grpc)).install(ExitStack())
+        unseen = [name for name in GRPC_CHANNELS if name not in sys.modules]
+        if unseen and not all(map(self._grpc_imports.waits_for, unseen)):
+            # Never uninstalled: the wrappers do nothing without a guard.
+            self._grpc_imports = ImportHook(dict.fromkeys(unseen, self._wrap_grpc))
+            self._grpc_imports.install(ExitStack())
 
     def remove(self, guard: NetworkGuard) -> None:
         with self._lock:

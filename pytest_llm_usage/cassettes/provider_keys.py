@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from functools import lru_cache
 
 from pytest_llm_usage.cassettes.network import HostPatterns
 
@@ -68,24 +69,31 @@ def placeholder_keys(live: HostPatterns, environment: MutableMapping[str, str] =
         live: Hosts that may be reached all the same; their keys are left alone.
         environment: The environment.
     """
-    # Every test that replays comes by here, so what is there is looked up once.
     present = _LOOKED_AT.intersection(environment)
-    is_set = {name for name in present if environment[name]}
-    put: dict[str, str | None] = {}
-    for name, (host, placeholder) in PROVIDER_KEYS.items():
-        if name not in is_set and is_set.isdisjoint(_ALTERNATIVES_OF.get(name, ())) and not live.match(host, 443):
-            put[name] = environment[name] if name in present else None
-            environment[name] = placeholder
+    missing = _missing(frozenset(name for name in present if environment[name]), live)
+    empty = present.intersection(missing)
+    for name, placeholder in missing.items():
+        environment[name] = placeholder
     try:
         yield
     finally:
-        for name, before in put.items():
+        for name, placeholder in missing.items():
             # Whatever else has been put there meanwhile is somebody's own.
-            if environment.get(name) == PROVIDER_KEYS[name][1]:
-                if before is None:
-                    del environment[name]
+            if environment.get(name) == placeholder:
+                if name in empty:
+                    environment[name] = ""
                 else:
-                    environment[name] = before
+                    del environment[name]
+
+
+@lru_cache(maxsize=16)
+def _missing(is_set: frozenset[str], live: HostPatterns) -> Mapping[str, str]:
+    """The placeholder of each variable that gets one beside those that are set; every test that replays asks."""
+    return {
+        name: placeholder
+        for name, (host, placeholder) in PROVIDER_KEYS.items()
+        if name not in is_set and is_set.isdisjoint(_ALTERNATIVES_OF.get(name, ())) and not live.match(host, 443)
+    }
 
 
 def unset_key_in(text: str, environment: MutableMapping[str, str] = os.environ) -> str | None:
