@@ -466,6 +466,32 @@ def test_a_ledgers_plain_form_is_json_and_reads_back(ledger):
     assert Ledger.from_list(json.loads(json.dumps(ledger.to_list()))) == ledger
 
 
+def test_texts_that_the_calls_of_a_run_have_alike_are_in_memory_once():
+    call = Call(
+        index=0,
+        model="model a",
+        where="file b:1 in test_c",
+        usage=TokenUsage.from_counts(5, 2, input_token_details={"detail d": 1}),
+        _reported={"input_tokens": 5, "kind e": "text f"},
+        _quotes=Quote(reason="reason g", source="source h", fix="fix i", notes=("note j",)),
+    )
+    written = json.dumps(Ledger((call,)).to_list())
+
+    (one,), (other,) = (Ledger.from_list(json.loads(written)).calls for _ in range(2))
+
+    for texts in zip(*map(_texts, (one, other)), strict=True):
+        assert texts[0] is texts[1]
+
+
+def _texts(call):
+    reported, _ = langchain_report(call)
+    quote = call.quote
+    return [
+        call.model, call.where, *call.usage.input_token_details, *reported, reported["kind e"],
+        quote.reason, quote.source, quote.fix, *quote.notes,
+    ]  # fmt: skip
+
+
 def test_only_ledgers_are_added():
     with pytest.raises(TypeError):
         Ledger() + 1
