@@ -44,7 +44,7 @@ def number(value: Any) -> Value:
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     try:
-        amount = Decimal(value if type(value) is str else str(value))
+        amount = Decimal(str(value))
     except ArithmeticError:
         return str(value)
     return amount if amount.is_finite() else str(value)
