@@ -1,6 +1,7 @@
 """What a price book is asked for, and the arithmetic below every book, on plain values."""
 
 import math
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -129,3 +130,15 @@ def test_cache_writes_without_a_price_of_their_own_are_noted():
     assert [(line.kind, line.quantity) for line in lines] == [("input", 100)]
     assert remarks.notes == ["prices.toml has no price of its own for cache_write: priced as input"]
     assert not remarks.at_most
+
+
+def test_a_sale_on_its_day_is_the_same_but_for_the_hour():
+    """Its fields are written out there one by one, so each is something here."""
+    moment = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    sale = Sale(
+        seller="openai", named="azure", names=("m",), moment=moment,
+        tier="flex", region="eu", terms=(("speed", "fast"),), newest=True,
+    )  # fmt: skip
+
+    assert all(getattr(sale, each.name) != each.default for each in fields(Sale))
+    assert sale.on_its_day() == replace(sale, moment=datetime(2026, 1, 2, tzinfo=UTC))
