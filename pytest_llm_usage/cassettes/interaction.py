@@ -108,7 +108,7 @@ def recording_dates(interactions: Iterable[Interaction]) -> list[datetime]:
     for interaction in interactions:
         try:
             date = parsedate_to_datetime(header(interaction.response.headers, "date"))
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
         dates.append(date if date.tzinfo is not None else date.replace(tzinfo=UTC))
     return dates

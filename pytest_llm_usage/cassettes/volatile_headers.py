@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC
 from email.utils import format_datetime, parsedate_to_datetime
 
 from pytest_llm_usage.cassettes.interaction import Headers, Interaction
@@ -66,6 +67,6 @@ def _lasting(headers: Headers, volatile: re.Pattern[str]) -> Mapping[str, list[s
 def _day(date: str) -> str:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return date
-    return format_datetime(moment.replace(hour=0, minute=0, second=0), usegmt=moment.utcoffset() is not None)
+    return format_datetime(moment.replace(hour=0, minute=0, second=0), usegmt=moment.tzinfo is UTC)

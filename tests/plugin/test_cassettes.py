@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -406,6 +407,17 @@ class TestMaxAge:
                     'Record again:  pytest "test_it.py::test_it" --llm-usage-record=rewrite',
                 ]
             )
+
+    @pytest.mark.parametrize("date", ["Tue, 06 Jan 2222222026 00:00:00 GMT", "yesterday"])
+    def test_a_date_that_is_none_is_of_no_age(self, project, date):
+        project.makeini("[pytest]\nllm_usage_max_age = 30")
+        found = recording()
+        headers = {**found.response.headers, "date": [date]}
+        project.record(
+            "cassettes/test_it/test_it.yaml", replace(found, response=replace(found.response, headers=headers))
+        )
+        project.makepyfile(test_it=ASKS)
+        project.runpytest().assert_outcomes(passed=1)
 
     def test_any_age_unless_somebody_minds(self, project):
         project.record("cassettes/test_it/test_it.yaml", recording(age_days=4_000))
