@@ -8,7 +8,9 @@ from typing import Any, TypeAlias, cast
 from langchain_core.outputs import LLMResult
 
 from pytest_llm_usage.billing import BY_TOKENS, Billing
+from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.ledger import Status
+from pytest_llm_usage.text import printable
 from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count, no_count_in
 
 __all__ = ["ResultCopy", "copied", "copy_of", "end_fields", "is_fake", "start_fields", "states_usage"]
@@ -82,6 +84,9 @@ def is_fake(serialized: Mapping[str, Any] | None, invocation: Mapping[str, Any] 
     return kind not in _COMMON_NAMES or (serialized or {}).get("id", [""])[:1] == ["langchain_core"]
 
 
+_SHOWN_CHARS = 100
+
+
 def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
     """The fields of `Call` that the end of a run tells."""
     reported, metadata, llm_output, generation_info, message_id = result
@@ -104,7 +109,9 @@ def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
         if (where := no_count_in(reported)) is None:
             status, values["_reported"] = "ok", reported
         else:
-            status, usage, values["note"] = "no_usage", None, f"LangChain's {where} is no number of tokens"
+            # An integration names its details as it likes.
+            shown = printable(mask_text(where))[:_SHOWN_CHARS]
+            status, usage, values["note"] = "no_usage", None, f"LangChain's {shown} is no number of tokens"
         values["_reported_model"] = _first(metadata, "model_name")
         if reported.get("total_cost") == 0:
             # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.

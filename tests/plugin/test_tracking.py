@@ -15,7 +15,8 @@ from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.documents import Document
-from langchain_core.language_models import FakeListLLM
+from langchain_core.language_models import FakeListLLM, GenericFakeChatModel
+from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
@@ -647,6 +648,25 @@ def test_what_langchain_says_and_no_count_can_be_is_unknown(pytester, where, num
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines("*LLM budget cannot be verified: *1 call of unknown usage*")
     result.stdout.no_fnmatch_line("*internal error*")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a\nb", "a b"), ("sk-proj-" + "q7Zx" * 12, "***"), ("b" * 500, "b" * 80)],
+    ids=["two lines", "a key", "long"],
+)
+def test_the_note_of_such_a_detail_is_one_short_line_without_a_key(llm_usage, name, shown):
+    answer = AIMessage("Yes.", response_metadata={"model_name": "gpt-4o-mini"})
+    answer.usage_metadata = {
+        "input_tokens": 5,
+        "output_tokens": 2,
+        "total_tokens": 7,
+        "input_token_details": {name: -1},
+    }
+
+    GenericFakeChatModel(messages=iter([answer])).invoke("x")
+
+    assert llm_usage.calls[0].note == f"LangChain's input_token_details.{shown} is no number of tokens"
 
 
 def test_usage_that_holds_more_than_counts_is_kept_as_text(pytester):
