@@ -9,6 +9,9 @@ import gc
 import os
 import sys
 import sysconfig
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
@@ -40,19 +43,30 @@ def _is_users(filename: str) -> bool:
     return not filename.startswith(("<", *_LIBRARIES)) and "site-packages" not in filename
 
 
-def _frame_of(thread_id: int) -> FrameType | None:
-    """Where another thread is now.
+#: Held while the frames of another thread are looked at, so that no other look ends what `_without_collections` began.
+_looking = threading.RLock()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    # A process that is forked meanwhile has no thread that would release it.
+    os.register_at_fork(before=_looking.acquire, after_in_parent=_looking.release, after_in_child=_looking.release)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Keeps garbage from being collected while the frames of another thread are looked at.
 
     Python lists the frames under a lock that a thread which starts needs as well. Where a garbage collection begins
     meanwhile, and gives way to such a thread, both wait for ever (https://github.com/python/cpython/issues/106883).
+    And `f_back` makes an object for the frame of a function that is still running: where a collection begins in there,
+    and gives way to the thread that runs it, that function may end, and Python goes on with memory that holds something else.
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return sys._current_frames().get(thread_id)  # noqa: SLF001
-    finally:
-        if was_enabled:
-            gc.enable()
+    with _looking:
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if was_enabled:
+                gc.enable()
 
 
 def _function(code: CodeType) -> str:
@@ -71,7 +85,13 @@ def user_callsite(thread_id: int | None = None, *, skip: int = 0, in_task: bool 
             done in it.
     """
     # The interpreter's own lists of frames: `inspect.stack()` reads source files, and knows one thread only.
-    frame = sys._getframe(1 + skip) if thread_id is None else _frame_of(thread_id)  # noqa: SLF001
+    if thread_id is None:
+        return _users_frame(sys._getframe(1 + skip), in_task=in_task)  # noqa: SLF001
+    with _without_collections():
+        return _users_frame(sys._current_frames().get(thread_id), in_task=in_task)  # noqa: SLF001
+
+
+def _users_frame(frame: FrameType | None, *, in_task: bool) -> Callsite | None:
     while frame is not None:
         code = frame.f_code
         if _is_users(code.co_filename):

@@ -4,6 +4,7 @@ import gc
 import sys
 import threading
 
+from pytest_llm_usage.tracker import callsite as callsite_module
 from pytest_llm_usage.tracker.callsite import user_callsite
 
 
@@ -29,24 +30,45 @@ def test_what_has_no_name_is_in_the_function_around_it():
     assert Agent.at_once[0][2] == "Agent"
 
 
-def test_no_garbage_collection_begins_while_frames_are_listed():
-    """It would run Python code under the interpreter's own lock, and wait for a thread that waits for it."""
-    began = []
+#: Calls `ask` below forty frames that are no user's, and that nobody has looked at yet.
+DEEP = """
+def deep(number, ask):
+    return deep(number - 1, ask) if number else ask()
+"""
+
+
+def test_no_garbage_collection_begins_while_the_frames_of_another_thread_are_looked_at():
+    """It would give way to that thread, whose functions end meanwhile: Python reads memory that holds something else."""
+    here = threading.get_ident()
+    collections, looking, found = [], [], []
 
     def noted(phase, _info):
-        if phase == "start":
-            frame = sys._getframe(1)
-            began.append(frame.f_code.co_name)
+        if phase == "start" and threading.get_ident() != here:
+            collections.append(phase)
+            ours = sys._getframe(1)
+            while ours is not None:
+                if ours.f_code.co_filename == callsite_module.__file__ and ours.f_locals.get("frame") is not None:
+                    looking.append(ours.f_lineno)
+                ours = ours.f_back
 
+    def ask():
+        thread = threading.Thread(target=lambda: found.append(user_callsite(here)))
+        thread.start()
+        thread.join()
+
+    library = {}
+    exec(compile(DEEP, "<library>", "exec"), library)
     thresholds = gc.get_threshold()
     gc.callbacks.append(noted)
     gc.set_threshold(1, 1, 1)
     try:
-        for _ in range(50):
-            user_callsite(threading.get_ident())
+        for _ in range(20):
+            library["deep"](40, ask)
     finally:
         gc.set_threshold(*thresholds)
         gc.callbacks.remove(noted)
 
     assert gc.isenabled()
-    assert "_frame_of" not in began
+    assert [callsite[0] for callsite in found] == [__file__] * 20
+    assert collections
+    assert looking == []
