@@ -20,7 +20,7 @@ from pytest_llm_usage.billing import Billing, Part, Quote, as_data
 from pytest_llm_usage.errors import ConfigurationError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.money import plain, total
-from pytest_llm_usage.usage import TokenUsage, with_names_once
+from pytest_llm_usage.usage import TokenUsage, masked, with_names_once
 
 __all__ = [
     "NOT_READ",
@@ -218,7 +218,7 @@ class Call:
             data["usage"] = self.usage.to_dict()
         data |= self.billing.to_dict()
         if self._reported is not None:
-            data["reported"] = as_data(self._reported)
+            data["reported"] = masked(as_data(self._reported))
         if self._reported_model is not None:
             data["reported_model"] = self._reported_model
         if self.cost_usd is not None:

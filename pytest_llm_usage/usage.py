@@ -17,7 +17,9 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["CACHE_LIFETIMES", "MAX_COUNT", "TokenUsage", "count", "no_count_in", "with_names_once"]
+from pytest_llm_usage.credentials.mask import mask_name
+
+__all__ = ["CACHE_LIFETIMES", "MAX_COUNT", "TokenUsage", "count", "masked", "no_count_in", "with_names_once"]
 
 #: Detail keys that split `cache_creation` by how long the provider keeps the entry.
 CACHE_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
@@ -54,10 +56,10 @@ def no_count_in(usage_metadata: Mapping[str, Any]) -> str | None:
 
     What is left out or null is none. Among the details only numbers are looked at: integrations file names there as well.
     """
-    for name in ("input_tokens", "output_tokens", "total_tokens"):
+    for name in _COUNTS:
         if (value := usage_metadata.get(name)) is not None and count(value) is None:
             return name
-    for name in ("input_token_details", "output_token_details"):
+    for name in _DETAILS:
         details = usage_metadata.get(name)
         if not details or not isinstance(details, Mapping):
             continue
@@ -66,6 +68,28 @@ def no_count_in(usage_metadata: Mapping[str, Any]) -> str | None:
             if type(value) in (int, float) and count(value) is None and key not in _PREFIXING_TIERS:
                 return f"{name}.{key}"
     return None
+
+
+_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
+_DETAILS = ("input_token_details", "output_token_details")
+#: What `UsageMetadata` names itself, and what nearly all integrations leave it at.
+_NAMED_BY_LANGCHAIN = frozenset((*_COUNTS, *_DETAILS, "audio", "cache_creation", "cache_read", "reasoning"))
+
+
+def masked(usage_metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy without credentials, in names or in texts: an integration puts there what it likes."""
+    return {
+        name if name in _NAMED_BY_LANGCHAIN else mask_name(str(name)): value if type(value) is int else _masked(value)
+        for name, value in usage_metadata.items()
+    }
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, Mapping):
+        return masked(value)
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    return mask_name(value) if isinstance(value, str) else value
 
 
 def with_names_once(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +121,7 @@ class TokenUsage:
     output_token_details: Mapping[str, int] = field(default_factory=lambda: _NO_DETAILS)
 
     def __post_init__(self) -> None:
-        for name in ("input_token_details", "output_token_details"):
+        for name in _DETAILS:
             details: Mapping[str, int] = getattr(self, name)
             if details is not _NO_DETAILS:
                 # A private copy: what the caller does with theirs afterwards changes nothing here.
@@ -177,7 +201,7 @@ class TokenUsage:
             "output_tokens": self.output_tokens,
             "total_tokens": self.total_tokens,
         }
-        for name in ("input_token_details", "output_token_details"):
+        for name in _DETAILS:
             details = {key: value for key, value in sorted(getattr(self, name).items()) if value}
             if details:
                 data[name] = details

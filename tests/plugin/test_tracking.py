@@ -669,6 +669,34 @@ def test_the_note_of_such_a_detail_is_one_short_line_without_a_key(llm_usage, na
     assert llm_usage.calls[0].note == f"LangChain's input_token_details.{shown} is no number of tokens"
 
 
+def test_a_key_among_the_details_of_langchains_usage_is_in_no_file(pytester):
+    """As a name and as a text: an integration files there what it likes."""
+    key = "sk-proj-" + "q7Zx" * 12
+    pytester.makepyfile(f"""
+    import itertools
+    from langchain_core.language_models import GenericFakeChatModel
+    from langchain_core.messages import AIMessage
+
+    def test_it(llm_usage, usage_snapshot):
+        usage = {{"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}}
+        usage |= {{"input_token_details": {{{key!r}: 3, "kind": {key!r}}}, "seen": [{key!r}, {{{key!r}: 1}}]}}
+        answer = AIMessage("Yes.", response_metadata={{"model_name": "gpt-4o-mini"}})
+        answer.usage_metadata = usage
+        GenericFakeChatModel(messages=itertools.repeat(answer)).invoke("x")
+        assert llm_usage.input_token_details == {{"***": 3}}
+        assert llm_usage == usage_snapshot
+    """)
+    reports = [f"--llm-usage-{kind}=run.{kind}" for kind in ("json", "html", "md")]
+
+    result = pytester.runpytest("-p", "syrupy", "--snapshot-update", "--llm-usage-report=calls", *reports)
+
+    result.assert_outcomes(passed=1)
+    written = [*pytester.path.glob("run.*"), *pytester.path.rglob("*.usage.yaml")]
+    assert len(written) == 4
+    assert [path.name for path in written if key in path.read_text()] == []
+    result.stdout.no_fnmatch_line(f"*{key}*")
+
+
 def test_usage_that_holds_more_than_counts_is_kept_as_text(pytester):
     """An integration files what it likes there; none of it ends the report."""
     pytester.makepyfile("""
