@@ -73,8 +73,8 @@ _DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _TIME = r"\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?"
 #: What is another one each time it is asked for, beside the ids above: moments, in figures, in words and in seconds since the
-#: epoch, and the folder that pytest makes for the files of a run.
-_MOMENT = re.compile(
+#: epoch, and the folder that pytest makes for the files of a run. Compiled when a difference is first explained.
+_MOMENT = (
     rf"\b(?:19|20)\d\d-\d\d-\d\d(?:[T ]{_TIME}(?:Z|[+-]\d\d:?\d\d)?)?\b"
     r"|\b1[5-9]\d{8}(?:\d{3}){0,3}(?:\.\d+)?\b"
     r"|\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? )?"
@@ -88,7 +88,7 @@ def changes_each_run(was: Any, now: Any) -> bool:
     """Whether two values differ in nothing but ids and moments, as those of two runs do."""
     if not (isinstance(was, str | int | float) and isinstance(now, str | int | float)):
         return False
-    one, other = ([_MOMENT.split(piece) for piece in _MADE_ID.split(str(value))] for value in (was, now))
+    one, other = ([re.split(_MOMENT, piece) for piece in _MADE_ID.split(str(value))] for value in (was, now))
     return one == other and str(was) != str(now)
 
 

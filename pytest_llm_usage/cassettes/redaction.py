@@ -298,7 +298,7 @@ class Redaction:
                 if spelling in text:
                     text = text.replace(spelling, self.hide(spelling))
         if self.is_by_shape:
-            from pytest_llm_usage.credentials.shapes import without_shapes  # noqa: PLC0415 -- compiled where it is asked for
+            from pytest_llm_usage.credentials.shapes import without_shapes  # noqa: PLC0415 -- a long table
 
             text = without_shapes(text, self.hide)
         if "arn" in text:

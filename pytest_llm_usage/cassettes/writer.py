@@ -18,8 +18,8 @@ from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 
 __all__ = ["indented_json", "render"]
 
-#: What YAML's literal blocks cannot hold byte for byte: controls, other line breaks than \n, byte order marks.
-_NOT_LITERAL = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+#: What YAML's literal blocks cannot hold byte for byte: controls, other line breaks than \n, surrogates, byte order marks.
+_NOT_LITERAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9 _./+*;=()@%~^$-]*(?<! )")
 _STREAM_IN_PATH = re.compile(r"stream(?!=false)", re.IGNORECASE)
 _STREAM_IN_BODY = re.compile(rb'"stream"\s*:\s*true')

@@ -39,7 +39,7 @@ def mask_text(text: str) -> str:
     text = mask_values(text, values)
     if "=" in text:
         text = _PARAMETER.sub(_masked_parameter, text)
-    from pytest_llm_usage.credentials.shapes import without_shapes  # noqa: PLC0415 -- compiled for the first text
+    from pytest_llm_usage.credentials.shapes import without_shapes  # noqa: PLC0415 -- a long table
 
     text = without_shapes(text, lambda _: MASK)
     # A key whose marks are written for a URL: `user%3Apassword%40host`.

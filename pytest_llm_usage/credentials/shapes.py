@@ -35,7 +35,8 @@ class Shape:
         rule: The id of gitleaks' rule, or one of our own that starts with `own-`.
         what: What it is, in words: `an Anthropic key`.
         starts: The texts that it begins with, one of them.
-        rest: What follows one of them. A group named `value` is the part that is secret.
+        rest: What follows one of them, a regular expression: it is compiled where a text has such a beginning. A group
+            named `value` is the part that is secret.
         is_inside_words: Whether it may follow a letter or digit.
         is_long: Whether keys of this kind can be so long that a run of letters is tried once.
         check: Whether what `rest` matched is a key, where its shape alone does not tell.
@@ -45,7 +46,7 @@ class Shape:
     rule: str
     what: str
     starts: tuple[str, ...]
-    rest: re.Pattern[str]
+    rest: str
     is_inside_words: bool = False
     is_long: bool = False
     check: Callable[[re.Match[str]], bool] | None = None
@@ -53,6 +54,8 @@ class Shape:
 
 
 _looks_random = functools.lru_cache(maxsize=256)(looks_random)
+#: Most rows are never asked: compiled at once, they would take as long as the rest of the first replay.
+_compiled = functools.cache(re.compile)
 
 
 def _is_random(found: re.Match[str]) -> bool:
@@ -146,7 +149,7 @@ def _shape(
     is_long = longest > _LONG and not inside
     if random:
         check = _is_random_value if "(?P<value>" in rest else _is_random
-    return Shape(rule, what, tuple(starts.split()), re.compile(rest), inside, is_long, check, before)
+    return Shape(rule, what, tuple(starts.split()), rest, inside, is_long, check, before)
 
 
 _WORD = "[A-Za-z0-9_-]"
@@ -539,7 +542,7 @@ def without_shapes(text: str, replacement: Callable[[str], str]) -> str:
 
 
 def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
-    match = shape.rest.match
+    match = _compiled(shape.rest).match
     for start in shape.starts:
         position, length = text.find(start), len(start)
         if position >= 0 and shape.check in _CHECKS_OF_RANDOM and LONG_RUN.search(text, position) is None:

@@ -191,10 +191,8 @@ def test_no_rule_can_be_lost():
 def test_every_repetition_in_a_rule_is_bounded():
     """So that no text takes more time than its length: there is nothing that a rule could go back over for ever."""
     for shape in SHAPES:
-        assert not re.search(r"(?<!\\)(?<!\[)[*+](?![^\[]*\])", re.sub(r"\\.|\[[^\]]*\]", "x", shape.rest.pattern)), (
-            shape.rule
-        )
-        assert not re.search(r"\{\d+,\}", shape.rest.pattern), shape.rule
+        assert not re.search(r"(?<!\\)(?<!\[)[*+](?![^\[]*\])", re.sub(r"\\.|\[[^\]]*\]", "x", shape.rest)), shape.rule
+        assert not re.search(r"\{\d+,\}", shape.rest), shape.rule
 
 
 @pytest.mark.parametrize(
