@@ -41,12 +41,12 @@ class BudgetKind(NamedTuple):
     """
 
     noun: str
-    spent: "Callable[[Call], int | Decimal]"
-    is_unknown: "Callable[[Call], bool]" = lambda call: call.is_unknown
-    is_at_most: "Callable[[Call], bool]" = lambda _: False
-    why_unknown: "Callable[[Call], str]" = lambda _: ""
+    spent: Callable[["Call"], int | Decimal]
+    is_unknown: Callable[["Call"], bool] = lambda call: call.is_unknown
+    is_at_most: Callable[["Call"], bool] = lambda _: False
+    why_unknown: Callable[["Call"], str] = lambda _: ""
     is_estimate: bool = False
-    whole: "Callable[[Call], int] | None" = None
+    whole: Callable[["Call"], int] | None = None
     every_call_takes: bool = True
     what: str = "usage"
     option: str = ""

@@ -3,8 +3,6 @@
 The settings make an option and an ini key of each row, the command an option; `write` writes what is asked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -42,7 +40,9 @@ class ReportFormat(NamedTuple):
     has_extras: bool = False
     of_command: bool = True
 
-    def render(self, data: RunData, comparison: RunComparison | None = None, extras: PageExtras | None = None) -> str:
+    def render(
+        self, data: "RunData", comparison: "RunComparison | None" = None, extras: "PageExtras | None" = None
+    ) -> str:
         """The text of the report."""
         module, _, function = self.renderer.partition(":")
         render: Callable[..., str] = getattr(import_module(module), function)

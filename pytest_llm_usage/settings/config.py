@@ -1,7 +1,5 @@
 """`Settings`: what the command line, the environment and the ini file say of a run."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +51,7 @@ class Settings(NamedTuple):  # a dataclass of as many fields takes milliseconds 
     live: str
     missing: Literal["error", "warn", "ignore"]
     unpriced: Literal["error", "warn", "ignore"]
-    tolerance: Tolerances | None
+    tolerance: "Tolerances | None"
     model_names: Mapping[str, str]
     audit: str
     cassette_dir: str | None
@@ -72,7 +70,7 @@ class Settings(NamedTuple):  # a dataclass of as many fields takes milliseconds 
     history: Path | None
     compare: Path | None
     floor: int
-    fail_on: FailOn | None
+    fail_on: "FailOn | None"
     shard: tuple[int, int] | None
     step_summary: Path | None
 
@@ -87,7 +85,7 @@ class Settings(NamedTuple):  # a dataclass of as many fields takes milliseconds 
         return self.report == "why" or bool(self.reports)
 
     @classmethod
-    def from_config(cls, config: pytest.Config) -> Settings:
+    def from_config(cls, config: pytest.Config) -> "Settings":
         """The settings of a run: command line before environment before ini file before default.
 
         Raises:

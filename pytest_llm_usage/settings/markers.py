@@ -1,7 +1,5 @@
 """The markers `llm_budget` and `llm_cassette`: what they take, and what they say of a test."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -65,7 +63,7 @@ class CassetteMark(NamedTuple):
     ignore_body: tuple[str, ...] = ()
 
     @classmethod
-    def from_marker(cls, name: object, keywords: Mapping[str, Any]) -> CassetteMark:
+    def from_marker(cls, name: object, keywords: Mapping[str, Any]) -> "CassetteMark":
         """The keywords, checked.
 
         Raises:

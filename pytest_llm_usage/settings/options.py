@@ -3,8 +3,6 @@
 Command-line defaults are None, so that the environment and the ini file can win.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Callable
