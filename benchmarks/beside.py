@@ -2,6 +2,9 @@
 
 Start, single calls and replays are measured by the benchmarks as they are now, with one package and with the other in
 turn. What compares two runs knows the package from inside, so it is measured by the benchmark of each commit.
+
+On a machine that does other work, or whose speed varies, the same commit beside itself may differ by more than the bound:
+`--instructions` counts what the processor is told to do instead.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from benchmarks import calls, replay, startup
-from benchmarks.measure import Comparison, Seconds, alternate
+from benchmarks import calls, instructions, replay, startup
+from benchmarks.measure import Comparison, Figure, Seconds, alternate
 
 ROOT = Path(__file__).parents[1]
 #: What another commit may be slower by, before it is more than the machine's noise.
@@ -36,15 +39,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.beside", description=__doc__)
     parser.add_argument("commit", help="the commit to compare with")
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="runs of each side (default: 9)")
+    parser.add_argument(
+        "--instructions", action="store_true", help="count instructions instead (needs valgrind; takes ten minutes)"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         before = Path(directory)
         archive = subprocess.run(["git", "archive", options.commit], cwd=ROOT, capture_output=True, check=True)
         with tarfile.open(fileobj=BytesIO(archive.stdout)) as packed:
             packed.extractall(before, filter="data")
-        print(f"{'':<56} {'now':>10} {'before':>10} {'ratio':>7}   target")
-        lines = []
-        for measured in (_starts, _calls, _replays, _comparisons):
+        if options.instructions:
+            print(f"{'':<56} {'ratio':>10}   target")
+        else:
+            print(f"{'':<56} {'now':>10} {'before':>10} {'ratio':>7}   target")
+        lines: list[Comparison | Figure] = []
+        for measured in (_instructions,) if options.instructions else (_starts, _calls, _replays, _comparisons):
             for line in measured(before, options.rounds):
                 lines.append(line)
                 print(line, flush=True)
@@ -88,6 +97,15 @@ def _comparisons(before: Path, rounds: int) -> Iterator[Comparison]:
     yield Comparison(
         "two runs compared, as a share of json.load", sides["now"]["share"], sides["before"]["share"], MOST_RATIO
     )
+
+
+def _instructions(before: Path, _: int) -> Iterator[Figure]:
+    counted = {}
+    for side, tree in (("before", before), ("now", ROOT)):
+        with _package_of(tree):
+            counted[side] = instructions.count()
+    for what, now in counted["now"].items():
+        yield instructions.line(what, now, counted["before"][what], MOST_RATIO)
 
 
 def _sides(before: Path, run: Callable[[], Seconds], rounds: int) -> dict[str, dict[str, float]]:

@@ -119,13 +119,22 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def run_pytest(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> str:
+def run_pytest(
+    arguments: Sequence[str], directory: Path, environment: Mapping[str, str], under: Sequence[str] = ()
+) -> str:
     """What pytest prints, in a process of its own and without the settings of this repository.
+
+    Args:
+        arguments: For pytest.
+        directory: Where it runs.
+        environment: Variables beside those of this process.
+        under: The command that runs it, where something else is to.
 
     Raises:
         SystemExit: It failed; what it printed is shown.
     """
     command = [
+        *under,
         sys.executable,
         "-m",
         "pytest",
