@@ -113,9 +113,9 @@ def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple
     counts: dict[str, int] = {}
     is_timed = "audio_second" in items
     if not is_timed or "input" in rates.by_kind:
-        # Sound that is billed by the second is in the total of the tokens alone, and no token of it is billed.
-        counts |= _input_counts(rates, usage, notes)
-        counts |= _output_counts(rates, replace(usage, total_tokens=0) if is_timed else usage, notes)
+        counted = _without_sound(usage) if is_timed else usage
+        counts |= _input_counts(rates, counted, notes)
+        counts |= _output_counts(rates, counted, notes)
     if "request" in rates.by_kind:
         counts["request"] = 1
     for kind, quantity in items.items():
@@ -135,6 +135,12 @@ def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple
         usd_per_million, amount = cut(usd_per_million), cut(amount)
         lines.append(PriceLine(kind, quantity, normal(usd_per_million), normal(amount), rates.model))
     return lines, notes
+
+
+def _without_sound(usage: TokenUsage) -> TokenUsage:
+    """The usage without sound that is billed by the second: its tokens are in the total alone, and none of them is billed."""
+    details = {key: n for key, n in usage.input_token_details.items() if key != "audio"}
+    return replace(usage, total_tokens=0, input_token_details=details)
 
 
 def _input_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str, int]:

@@ -247,11 +247,15 @@ def _has_ended(flavour: Flavour, body: Body) -> bool:
 def _failure(body: Body) -> str:
     """The message of an answer that is an error, or of a stream that ends in one."""
     last = body.last()
-    if last is None or not isinstance(last.data, Mapping):
+    if last is None:
         return ""
-    if not last.data.get("error"):
-        return ""
+    if not get_path(last.data, "error"):
+        return first_text(_FAILED_WITHIN, (last,)) or ""
     return first_text(("error", "error.message", "error.type"), (last,)) or "it gives no message"
+
+
+#: OpenAI's responses and runs, and Coze's chats, fail within their own object.
+_FAILED_WITHIN = ("response.error.message", "last_error.message", "last_error.msg")
 
 
 def _note(body: Body, facts: Facts, failure: str, first: Event | None, *, is_cut: bool) -> str:

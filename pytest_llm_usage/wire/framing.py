@@ -264,7 +264,9 @@ class Body:
         lines = _sse_data(block) if self.framing == "sse" else [block]
         lines = [line for line in lines if line.strip() not in (b"", b"[DONE]")]
         if not lines:
-            return []
+            # Google's servers end a stream that fails with an error that is no event.
+            bare = parsed(block) if block.lstrip()[:1] == b"{" else None
+            return [] if bare is None else [Event(bare)]
         if (value := parsed(b"\n".join(lines))) is not None:
             return [Event(value)]
         # Some servers leave out the blank line between events.

@@ -72,6 +72,8 @@ class UsageSchema:
         reasoning: Output that is reasoning.
         cache_apart: `input` leaves out what was read from and written to a cache.
         reasoning_apart: `output` leaves out reasoning.
+        reasoning_beside: Members; where one stands, reasoning that is more than the output is billed beside it. Elsewhere such a
+            count is an estimate by another tokenizer, and the output is all that is billed.
         other_units: Counts of work that is billed by another unit than tokens; where one stands, no tokens were used.
         tokens_unsaid: Where `other_units` stand alone, it is not that no tokens were used: they are not stated, and not billed.
         billed_input: The input that is billed, where that is not all of it.
@@ -101,6 +103,7 @@ class UsageSchema:
     reasoning: tuple[str, ...] = ()
     cache_apart: bool = False
     reasoning_apart: bool = False
+    reasoning_beside: tuple[str, ...] = ()
     other_units: tuple[str, ...] = ()
     tokens_unsaid: bool = False
     billed_input: tuple[str, ...] = ()
@@ -225,10 +228,10 @@ class UsageSchema:
             )
         apart = {key: n for key, paths in self.billed_output_apart.items() if (n := counts.first(paths))}
         output_tokens = usage.output_tokens + sum(apart.values())
-        reasoning = usage.output_token_details.get("reasoning", 0)
-        if reasoning > usage.output_tokens:
-            # More than there is of output cannot be in it: Perplexity's research counts it beside.
-            output_tokens += reasoning
+        if self.reasoning_beside and counts.first(self.reasoning_beside) is not None:
+            reasoning = usage.output_token_details.get("reasoning", 0)
+            # More than there is of output cannot be in it.
+            output_tokens += reasoning if reasoning > usage.output_tokens else 0
         outputs |= apart
         if not inputs and not outputs and output_tokens == usage.output_tokens:
             return None

@@ -180,6 +180,19 @@ def test_what_came_before_the_cut_is_told():
         (b'{"error": {"message": "overloaded"}}', "the provider answered with an error: overloaded"),
         (b'data: {"choices": []}\n\ndata: {"error": "gone"}\n\n', "the provider answered with an error: gone"),
         (b'{"error": {"code": 3}}', "the provider answered with an error: it gives no message"),
+        (
+            b'data: {"type": "response.failed", "response": {"status": "failed", "error": {"message": "too large"}}}\n\n',
+            "the provider answered with an error: too large",
+        ),
+        (
+            b'data: {"object": "thread.run", "last_error": {"message": "no quota"}}\n\nevent: done\ndata: [DONE]\n\n',
+            "the provider answered with an error: no quota",
+        ),
+        # Google's servers end a stream so that they cannot finish.
+        (
+            b'data: {"candidates": []}\n\n{\n  "error": {\n    "message": "cancelled"\n  }\n}\n',
+            "the provider answered with an error: cancelled",
+        ),
     ],
 )
 def test_the_note_says_what_is_wrong(body, note):

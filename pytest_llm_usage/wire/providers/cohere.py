@@ -19,6 +19,7 @@ COHERE = UsageSchema(
     input=("tokens.input_tokens", "billed_units.input_tokens"),
     output=("tokens.output_tokens", "billed_units.output_tokens"),
     cache_read=("cached_tokens",),
+    reasoning=("tokens.reasoning_tokens",),
     other_units=(
         "billed_units.search_units",
         "billed_units.images",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from pytest_llm_usage.wire.flavour import FINISHED, Flavour, Source, has_members
+from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, has_members
+from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
 from pytest_llm_usage.wire.providers.mistral import OCR
 from pytest_llm_usage.wire.providers.openai import IMAGES_SOURCE, OPENAI, OPENAI_SOURCE
@@ -31,6 +33,17 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="mistral-ocr-vertex",
         home="google_vertexai",
         path=r"/publishers/mistralai/models/(?P<model>mistral-ocr[^/:]*):rawPredict$",
+    ),
+    # A model of one's own on an endpoint, asked for chat completions; other models answer there as well.
+    # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/open-models/vllm/use-vllm
+    Flavour(
+        name="vertex-endpoint",
+        home="google_vertexai",
+        path=NOWHERE,
+        looks=lambda event: isinstance(get_path(event, "predictions.usage"), Mapping),
+        sources=(Source(("predictions.usage",), OPENAI),),
+        model=("predictions.model",),
+        response_id=("predictions.id",),
     ),
     # The zai SDK: `AsyncTaskStatus`, `AsyncCompletion`.
     Flavour(

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_llm_usage.usage import count
-from pytest_llm_usage.wire.flavour import NOWHERE, Flavour, Source, any_of, has_members, has_object, has_type
+from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, has_object, has_type
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems
-from pytest_llm_usage.wire.providers.openai import OPENAI
 from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://ai.google.dev/api/generate-content#UsageMetadata; `response…` is the Live API's spelling, the snake-case one
@@ -190,17 +189,6 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/v1(?:alpha|beta)\d*/voices$",
         request=("type",),
         sources=(Source(("usage",), _INTERACTIONS),),
-    ),
-    # A model of one's own on an endpoint, asked for chat completions; other models answer there as well.
-    # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/open-models/vllm/use-vllm
-    Flavour(
-        name="vertex-endpoint",
-        home="google_vertexai",
-        path=NOWHERE,
-        looks=lambda event: isinstance(get_path(event, "predictions.usage"), Mapping),
-        sources=(Source(("predictions.usage",), OPENAI),),
-        model=("predictions.model",),
-        response_id=("predictions.id",),
     ),
     # Veo: billed by the second of the video, which only the request states, if at all.
     # https://ai.google.dev/gemini-api/docs/video, and `GenerateVideosConfig` of the google-genai SDK.

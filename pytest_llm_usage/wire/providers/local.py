@@ -10,6 +10,7 @@ from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://github.com/ollama/ollama/blob/main/docs/api.md; the prompt's count is absent where the prompt was cached.
 _OLLAMA = UsageSchema(input=("prompt_eval_count",), output=("eval_count",))
+_OLLAMA_INPUT = UsageSchema(input=("prompt_eval_count",))
 
 
 #: https://huggingface.co/docs/text-generation-inference/reference/api_reference: counts are in the details, where a
@@ -62,7 +63,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         home="ollama",
         path=r"/api/embed(?:dings)?$",
         request=("model", "input|prompt"),
-        sources=(Source(("",), _OLLAMA),),
+        sources=(Source(("",), _OLLAMA_INPUT),),
         response_id=(),
     ),
     Flavour(

@@ -18,6 +18,7 @@ from pytest_llm_usage.wire.flavour import (
 )
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
+from pytest_llm_usage.wire.providers.google import GEMINI
 from pytest_llm_usage.wire.schema import UsageSchema
 
 #: What others add to OpenAI's usage object: Perplexity (`num_search_queries`), xAI (sources and server-side tools),
@@ -114,6 +115,7 @@ OPENAI = UsageSchema(
     },
     # Perplexity's research: https://docs.perplexity.ai/docs/sonar/models/sonar-deep-research
     billed_output_apart={"citation": ("citation_tokens",)},
+    reasoning_beside=("citation_tokens",),
     items=_OPENAI_ITEMS,
     costs=_OPENAI_COSTS,
 )
@@ -132,6 +134,18 @@ OPENAI_INPUT = UsageSchema(
 #: Groq's streams had it in `x_groq` once, Moonshot's have it in the choice.
 OPENAI_SOURCE = Source(("usage", "x_groq.usage", "choices[].usage"), OPENAI)
 RESPONSES_SOURCE = Source(("response.usage", "usage"), OPENAI)
+
+#: What Google counted, where Vercel's gateway hands it on: the gateway's own usage and its total leave out the thoughts, which
+#: are billed. The ai SDK: `GoogleGenerativeAIProviderMetadata`; the name tells which of Google's APIs was asked.
+#: https://ai-sdk.dev/providers/ai-sdk-providers/google-generative-ai
+_GOOGLE_BEHIND_GATEWAY = Source(
+    tuple(
+        f"choices[].{message}.provider_metadata.{name}.usageMetadata"
+        for message in ("message", "delta")
+        for name in ("google", "vertex")
+    ),
+    GEMINI,
+)
 
 #: `web_search_preview` and its dated names.
 _PREVIEW_TOOLS = tuple(
@@ -271,7 +285,12 @@ FLAVOURS: tuple[Flavour, ...] = (
         ),
         looks=has_object("chat.completion", "chat.completion.chunk"),
         # Volcengine's bots: `BotUsage` of volcenginesdkarkruntime.
-        sources=(OPENAI_SOURCE, Source(("event", ""), _LLAMA_API), Source(("bot_usage.model_usage[]",), OPENAI)),
+        sources=(
+            _GOOGLE_BEHIND_GATEWAY,
+            OPENAI_SOURCE,
+            Source(("event", ""), _LLAMA_API),
+            Source(("bot_usage.model_usage[]",), OPENAI),
+        ),
         # Mistral's stands in the usage: `UsageInfo` of the mistralai SDK.
         service_tier=("service_tier", "usage.service_tier"),
         # Of Groq's systems of several models: `UsageBreakdown` of the groq SDK.

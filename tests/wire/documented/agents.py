@@ -55,7 +55,7 @@ COZE_ROWS = (
         sse(("conversation.chat.failed", {**chat("failed"), "last_error": {"code": 5000, "msg": "internal error"}})),
         None,
         status="no_usage",
-        note="states no usage",
+        note="the provider answered with an error: internal error",
     ),
     coze(
         "without a stream",

@@ -411,7 +411,7 @@ RESPONSE_ROWS = (
         None,
         request={"model": MINI, "input": "hi", "stream": True},
         status="no_usage",
-        note="states no usage",
+        note="the provider answered with an error: The model failed",
     ),
     asked(
         "stream that is incomplete",

@@ -206,6 +206,30 @@ SOUND = (
         flavour="openai-chat",
         provider="mistral",
     )(
+        "sound in a chat that the prompt leaves out",
+        completion(
+            "voxtral-small-24b-2507",
+            {
+                "prompt_tokens": 12,
+                "completion_tokens": 20,
+                "total_tokens": 482,
+                "prompt_audio_seconds": 6,
+                "prompt_tokens_details": {"audio_tokens": 450, "cached_tokens": 0},
+            },
+        ),
+        (12, 20, 482),
+        sent={"audio": 450, "cache_read": 0},
+        model="voxtral-small-24b-2507",
+        items={"audio_second": 6},
+        # 0.24 USD an hour beside the text; no token of the sound is billed.
+        cost="12*0.1 + 20*0.4 + 400",
+    ),
+    api(
+        url=f"{MISTRAL}/chat/completions",
+        source="mistralai SDK: UsageInfo",
+        flavour="openai-chat",
+        provider="mistral",
+    )(
         "no sound in a chat",
         completion("mistral-large-2512", {**PLAIN, "prompt_audio_seconds": None}),
         (100, 10),
@@ -426,6 +450,24 @@ vercel = api(
     provider="vercel",
     model="anthropic/claude-sonnet-4.6",
 )
+GOOGLE_COUNTED = {
+    "google": {
+        "usageMetadata": {
+            "promptTokenCount": 20,
+            "candidatesTokenCount": 30,
+            "thoughtsTokenCount": 40,
+            "totalTokenCount": 90,
+        }
+    },
+    "gateway": {"cost": "0.0002"},
+}
+
+
+def thought_beside(reasoning):
+    """The usage of a short answer: its total leaves out the reasoning."""
+    return tokens(20, 30) | {"completion_tokens_details": {"reasoning_tokens": reasoning}}
+
+
 ROUTED = {"gateway": {"routing": {"finalProvider": "anthropic"}, "cost": "0.00045", "generationId": "gen_1"}}
 
 GATEWAYS = (
@@ -443,6 +485,60 @@ GATEWAYS = (
         },
         (100, 10),
         stated="0.00045",
+        cost="stated",
+    ),
+    # Of Gemini's thoughts the gateway's usage and its total know nothing; what Google counted does, and they are billed.
+    vercel(
+        "what Google counted behind the gateway",
+        {
+            **completion("google/gemini-2.5-flash", {**thought_beside(40), "cost": 0.0002}),
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": "Hi", "provider_metadata": GOOGLE_COUNTED},
+                }
+            ],
+        },
+        (20, 70),
+        received={"reasoning": 40},
+        model="google/gemini-2.5-flash",
+        stated="0.0002",
+        cost="stated",
+    ),
+    vercel(
+        "what Google counted behind the gateway, streamed",
+        sse(
+            {"id": "1", "model": "google/gemini-2.5-flash", "choices": [{"index": 0, "delta": {"content": "Hi"}}]},
+            {
+                "id": "1",
+                "model": "google/gemini-2.5-flash",
+                "choices": [
+                    {"index": 0, "finish_reason": "stop", "delta": {"provider_metadata": GOOGLE_COUNTED}},
+                ],
+                "usage": {**thought_beside(40), "cost": 0.0002},
+            },
+            done=True,
+        ),
+        (20, 70),
+        received={"reasoning": 40},
+        model="google/gemini-2.5-flash",
+        stated="0.0002",
+        cost="stated",
+    ),
+    # Reasoning is counted by another tokenizer than the output: the cost of the completion is that of its own count.
+    api(
+        url=f"{OPENROUTER}/chat/completions",
+        source="https://openrouter.ai/docs/use-cases/usage-accounting",
+        flavour="openai-chat",
+        provider="openrouter",
+    )(
+        "reasoning estimated as more than the output",
+        completion("z-ai/glm-4.6", {**thought_beside(33), "cost": 0.0000735}),
+        (20, 30),
+        received={"reasoning": 33},
+        model="z-ai/glm-4.6",
+        stated="0.0000735",
         cost="stated",
     ),
     vercel(

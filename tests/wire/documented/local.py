@@ -97,6 +97,17 @@ ROWS = (
         model="all-minilm",
     )("embeddings", {"model": "all-minilm", "embeddings": [[0.1]], "prompt_eval_count": 8}, (8, 0)),
     api(
+        url="http://localhost:11434/api/embed",
+        source="ollama SDK: EmbedResponse",
+        flavour="ollama-embed",
+        provider="ollama",
+        model="all-minilm",
+    )(
+        "embeddings, as the SDK writes its answer",
+        {"model": "all-minilm", "embeddings": [[0.1]], "prompt_eval_count": 8, "eval_count": None, "done": None},
+        (8, 0),
+    ),
+    api(
         url="https://ollama.com/api/chat",
         source="https://docs.ollama.com/cloud",
         flavour="ollama-chat",

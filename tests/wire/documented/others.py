@@ -133,6 +133,22 @@ ROWS = (
         cost="5*2.5 + 418*10",
     ),
     cohere(
+        "chat with reasoning",
+        {
+            "id": "1",
+            "finish_reason": "COMPLETE",
+            "message": {},
+            "usage": {
+                "billed_units": {"input_tokens": 5, "output_tokens": 40},
+                "tokens": {"input_tokens": 71, "output_tokens": 48, "reasoning_tokens": 33},
+            },
+        },
+        (71, 48),
+        received={"reasoning": 33},
+        billed=(5, 40, {}, {}),
+        cost="5*2.5 + 40*10",
+    ),
+    cohere(
         "chat with a cache",
         {"id": "1", "message": {}, "usage": used((5, 418), (71, 418), cached_tokens=48)},
         (71, 418),
