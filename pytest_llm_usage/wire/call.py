@@ -250,7 +250,8 @@ def _failure(body: Body) -> str:
     if last is None:
         return ""
     if not get_path(last.data, "error"):
-        return first_text(_FAILED_WITHIN, (last,)) or ""
+        is_error = get_path(last.data, "type") == "error"
+        return first_text(("message",) if is_error else _FAILED_WITHIN, (last,)) or ""
     return first_text(("error", "error.message", "error.type"), (last,)) or "it gives no message"
 
 

@@ -217,6 +217,8 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
         if combine == "merge" and len(objects) > 1:
             objects = [_merged(source, objects)]
         readings = [reading for where, value in objects if (reading := source.schema.read(value, where)) is not None]
+        if combine == "most":
+            readings = _most(readings)
         parts = [
             (part, reading)
             for where, value in objects
@@ -258,6 +260,17 @@ def _merged(source: Source, objects: list[tuple[str, Mapping[str, Any]]]) -> tup
             if member is not None or key not in merged or key in source.schema.output:
                 merged[key] = member
     return objects[-1][0], merged
+
+
+def _most(readings: list[Reading]) -> list[Reading]:
+    """Readings as one, with the most that any of them counts; all of them where one cannot be read."""
+    usages = [reading.usage for reading in readings if reading.usage is not None]
+    if not usages or len(usages) < len(readings):
+        return readings
+    most = TokenUsage.from_counts(
+        max(usage.input_tokens for usage in usages), max(usage.output_tokens for usage in usages)
+    )
+    return [replace(readings[-1], usage=most)]
 
 
 def _naming(flavour: Flavour, body: Body) -> Iterator[Event]:

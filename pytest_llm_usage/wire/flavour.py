@@ -42,7 +42,7 @@ class Source:
         paths: Where the usage object stands in an event; empty for the event itself.
         schema: How it is written.
         combine: `last`: each states the whole, the last counts. `merge`: cumulative, member by member.
-            `sum`: each counts for itself.
+            `sum`: each counts for itself. `most`: each counts what there was until then, or zero; the most counts.
         array: The same where the body is a JSON array.
         in_headers: The usage object is the response's headers (lower-case names) rather than in the body.
         parts: Where a usage object lists its parts, each written by the same schema.
@@ -50,7 +50,7 @@ class Source:
 
     paths: tuple[str, ...]
     schema: UsageSchema
-    combine: Literal["last", "merge", "sum"] = "last"
+    combine: Literal["last", "merge", "sum", "most"] = "last"
     in_headers: bool = False
     parts: str = ""
     array: Literal["last", "merge", "sum"] = "last"

@@ -85,6 +85,7 @@ class UsageSchema:
         costs: Where the object states what the call cost.
         cache_may_be_null: `null` is how the API writes that no cache was used.
         output_may_be_null: `null` is how the API writes that there is no output.
+        input_is_always_told: An answer without the input is not one without input tokens: how many there were is not known.
         loosely_typed: The API itself writes counts as text or as floats.
         zero_is_unset: Nothing but zeros is how the API writes that it has not counted yet.
     """
@@ -115,6 +116,7 @@ class UsageSchema:
     costs: tuple[StatedCost, ...] = ()
     cache_may_be_null: bool = False
     output_may_be_null: bool = False
+    input_is_always_told: bool = False
     loosely_typed: bool = False
     zero_is_unset: bool = False
 
@@ -163,6 +165,8 @@ class UsageSchema:
         sent, received, stated_total = (counts.first(paths) for paths in (self.input, self.output, self.total))
         if sent is None and (stated_total is None or stated_total != received):
             counts.refuse_null(self.input)
+        if sent is None and self.input_is_always_told:
+            counts.refuse_absence(self.input)
         counts.refuse_null(counts.passed_over(self.input))
         counts.refuse_null(counts.passed_over(self.output))
         if received is None and (stated_total is None or stated_total != sent) and not self.output_may_be_null:
@@ -291,6 +295,10 @@ class _Counts:
             if any(value is None for value in iter_path(self._data, path)):
                 self._report(self.problems, f"{self._prefix}{path} holds null, which is not a number of tokens")
                 return
+
+    def refuse_absence(self, paths: tuple[str, ...]) -> None:
+        """Notes that what was sent is not there."""
+        self._report(self.problems, f"{self._prefix}{paths[0]} is not there: the tokens sent are not known")
 
     def note_rest(self, paths: tuple[str, ...], rest: int) -> None:
         """Notes that a count is not there and what the total leaves for it."""

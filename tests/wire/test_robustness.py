@@ -185,6 +185,10 @@ def test_what_came_before_the_cut_is_told():
             "the provider answered with an error: too large",
         ),
         (
+            b'data: {"type": "error", "code": "server_error", "message": "went wrong", "sequence_number": 4}\n\n',
+            "the provider answered with an error: went wrong",
+        ),
+        (
             b'data: {"object": "thread.run", "last_error": {"message": "no quota"}}\n\nevent: done\ndata: [DONE]\n\n',
             "the provider answered with an error: no quota",
         ),

@@ -15,7 +15,11 @@ _OLLAMA_INPUT = UsageSchema(input=("prompt_eval_count",))
 
 #: https://huggingface.co/docs/text-generation-inference/reference/api_reference: counts are in the details, where a
 #: request asks for those, and in the headers, always. `TextGenerationOutputDetails` of huggingface_hub.
-_TGI = UsageSchema(input=("details.input_length", "details.prefill[]"), output=("details.generated_tokens",))
+_TGI = UsageSchema(
+    input=("details.input_length", "details.prefill[]"),
+    output=("details.generated_tokens",),
+    input_is_always_told=True,
+)
 _TGI_HEADERS = UsageSchema(input=("x-prompt-tokens",), output=("x-generated-tokens",), loosely_typed=True)
 _TEI_HEADERS = UsageSchema(input=("x-compute-tokens",), loosely_typed=True)
 _TGI_SOURCES = (Source(("",), _TGI_HEADERS, in_headers=True), Source(("",), _TGI, array="sum"))

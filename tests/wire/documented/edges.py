@@ -456,7 +456,7 @@ RESPONSE_ROWS = (
         None,
         request={"model": MINI, "input": "hi", "stream": True},
         status="aborted",
-        note="breaks off",
+        note="the provider answered with an error: Slow down",
     ),
     asked(
         "flex tier",

@@ -370,6 +370,27 @@ CLOUD_ROWS = (
         (12, 2),
         cost="unpriced",
     ),
+    watsonx("generation_stream", "text-generation-stream", flavour="watsonx-generation")(
+        "generation streamed, its input in the first event alone",
+        sse(
+            *(
+                {
+                    "model_id": GRANITE,
+                    "results": [
+                        {
+                            "generated_text": text,
+                            "generated_token_count": received,
+                            "input_token_count": sent,
+                            "stop_reason": "eos_token" if received == 2 else "not_finished",
+                        }
+                    ],
+                }
+                for text, received, sent in (("", 0, 12), ("H", 1, 0), ("i", 2, 0))
+            ),
+        ),
+        (12, 2),
+        cost="unpriced",
+    ),
     watsonx(
         "rerank", "text-rerank", flavour="watsonx-embed", request={"model_id": GRANITE, "query": "q", "inputs": []}
     )(

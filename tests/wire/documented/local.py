@@ -115,6 +115,20 @@ ROWS = (
         model="gpt-oss:120b",
     )("cloud", {"model": "gpt-oss:120b", "message": {}, **DONE}, (26, 290), cost="unpriced"),
     tgi("details", {"generated_text": "Hi", "details": TGI_DETAILS}, (3, 2)),
+    # The tokens of the prompt are listed where `decoder_input_details` asks for them.
+    tgi(
+        "details without the prompt",
+        {"generated_text": "Hi", "details": TGI_DETAILS | {"prefill": []}},
+        None,
+        status="no_usage",
+        note="details.input_length is not there: the tokens sent are not known",
+    ),
+    tgi(
+        "details without the prompt, which the headers count",
+        {"generated_text": "Hi", "details": TGI_DETAILS | {"prefill": []}},
+        (3, 2),
+        response_headers={"x-prompt-tokens": "3", "x-generated-tokens": "2"},
+    ),
     tgi(
         "counts in headers",
         {"generated_text": "Hi"},
