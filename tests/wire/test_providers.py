@@ -1,5 +1,7 @@
 """One test a flavour, each naming its counts: what the provider's reference says an answer looks like, in our terms."""
 
+import json
+
 import pytest
 from bodies import aws_stream, exchange, ndjson, sse
 from hypothesis import given
@@ -849,6 +851,24 @@ def test_replicate():
 
     assert (asked.kind, asked.usage, asked.note.split(":")[0]) == ("call", None, "the response is starting")
     assert (polled.kind, polled.usage, polled.response_id) == ("retrieve", usage(6, 9), "p1")
+
+
+def test_replicate_prediction_that_is_stopped_is_no_call_of_its_own():
+    url = "https://api.replicate.com/v1/predictions/p1/cancel"
+    call = read(url, b"", {"id": "p1", "model": "a/b", "version": "v", "status": "processing", "urls": {}, "input": {}})
+
+    assert (call.flavour, call.kind, call.response_id) == ("replicate", "retrieve", "p1")
+
+
+@pytest.mark.parametrize("path", ["conversations", "conversations/conv_1", "conversations/conv_1/restart"])
+def test_mistral_conversations_are_told_by_their_paths(path):
+    request = {"inputs": "hi", "model": "mistral-medium-latest"}
+
+    def asked(url):
+        return wire.asked_model("POST", url, json.dumps(request).encode(), {})
+
+    assert asked(f"https://api.mistral.ai/v1/{path}") == "mistral-medium-latest"
+    assert asked(f"https://api.mistral.ai/v1/{path}/messages/1") is None
 
 
 WATSONX = "https://us-south.ml.cloud.ibm.com/ml/v1/text"

@@ -28,7 +28,7 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="mistral-conversations",
         home="mistral",
-        path=r"/conversations(?:/[^/]+)?$",
+        path=r"/conversations(?:/[^/]+(?:/restart)?)?$",
         request=("inputs",),
         looks=any_of(has_object("conversation.response"), has_type("conversation.response.")),
         sources=(Source(("usage",), OPENAI),),

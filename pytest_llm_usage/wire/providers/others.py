@@ -157,6 +157,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         request=("input",),
         sources=(Source(("metrics",), _REPLICATE),),
         looks=has_members("urls", "version", "status", "input"),
+        stored=r"/v1/predictions/[^/]+(?:/cancel)?$",
     ),
     Flavour(
         name="ai21-complete",
