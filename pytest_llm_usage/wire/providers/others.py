@@ -265,6 +265,15 @@ FLAVOURS: tuple[Flavour, ...] = (
         response_id=("final_result.id", "orchestration_result.id"),
         end=FINISHED,
     ),
+    # The sap-ai-sdk: `EmbeddingsPostResponse`.
+    Flavour(
+        name="sap-embeddings",
+        home="sap",
+        path=r"/inference/deployments/[^/]+/v2/embeddings$",
+        sources=(Source(("final_result.usage",), OPENAI_INPUT),),
+        model=("final_result.model",),
+        response_id=("request_id",),
+    ),
     Flavour(
         name="assemblyai-lemur",
         home="assemblyai",

@@ -634,6 +634,27 @@ GATEWAYS = (
         )
     ),
     api(
+        url="https://api.ai.prod.eu-central-1.aws.ml.hana.ondemand.com/v2/inference/deployments/d1/v2/embeddings",
+        source="https://api.sap.com/api/ORCHESTRATION_API_v2/overview",
+        flavour="sap-embeddings",
+        provider="sap",
+    )(
+        "embeddings",
+        {
+            "request_id": "r-1",
+            "final_result": {
+                "object": "list",
+                "data": [{"object": "embedding", "embedding": [0.1], "index": 0}],
+                "model": "text-embedding-3-small",
+                "usage": {"prompt_tokens": 24, "total_tokens": 24},
+            },
+        },
+        (24, 0),
+        request={"config": {"modules": {"embeddings": {}}}, "input": {"text": "hi"}},
+        model="text-embedding-3-small",
+        cost="unpriced",
+    ),
+    api(
         url="https://api.ai.prod.eu-central-1.aws.ml.hana.ondemand.com/v2/inference/deployments/d1/v2/completion",
         source="https://api.sap.com/api/ORCHESTRATION_API_v2/overview",
         flavour="sap-orchestration",
