@@ -66,7 +66,7 @@ class Facts:
         usage = stated.usage
         first = next(body.events(), None)
         telling = stated.events if first is None else (*stated.events, first)
-        model = first_text(flavour.model, chain(telling, _naming(flavour, body))) or requested_model
+        model = first_text(flavour.model, chain(telling, _naming(flavour.model, body))) or requested_model
         items, item_problems = _billed_items(flavour, body, stated)
         tools, problems = tools_within(flavour, body, usage)
         return cls(
@@ -87,7 +87,9 @@ class Facts:
                 or None,
                 modifiers=_modifiers(flavour, body, telling, headers),
             ),
-            response_id=first_text(flavour.response_id, telling) or header(headers, flavour.response_id_header) or None,
+            response_id=first_text(flavour.response_id, chain(telling, _naming(flavour.response_id, body)))
+            or header(headers, flavour.response_id_header)
+            or None,
             events=telling,
             problems=(*stated.problems, *problems, *item_problems),
             remarks=(
@@ -273,9 +275,9 @@ def _most(readings: list[Reading]) -> list[Reading]:
     return [replace(readings[-1], usage=most)]
 
 
-def _naming(flavour: Flavour, body: Body) -> Iterator[Event]:
-    """The events that may name the model; the first chunks of some streams leave it empty."""
-    keys = tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in flavour.model))
+def _naming(paths: tuple[str, ...], body: Body) -> Iterator[Event]:
+    """The events that may hold a name; the first chunks of some streams leave it empty."""
+    keys = tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in paths))
     return body.holding(keys) if keys else iter(())
 
 

@@ -98,6 +98,18 @@ def test_where_the_path_tells_nothing_the_answer_does(url, body):
     assert call.kind == "call"
 
 
+def test_a_stream_whose_first_event_has_no_id_is_named_by_a_later_one():
+    # Azure's first event is about the prompt alone.
+    stream = sse(
+        {"id": "", "model": "", "object": "", "choices": [], "prompt_filter_results": []},
+        {"id": "chatcmpl-1", "model": "gpt-4o-2024-08-06", "choices": [{"index": 0, "finish_reason": "stop"}]},
+        done=True,
+    )
+    call = wire.read(exchange("https://a.openai.azure.com/openai/deployments/d/chat/completions", CHAT, stream))
+
+    assert (call.response_id, call.model, call.usage) == ("chatcmpl-1", "gpt-4o-2024-08-06", None)
+
+
 def test_a_stored_completion_that_is_read_again_is_no_call_of_its_own():
     stored = {"id": "chatcmpl-1", "object": "chat.completion", "model": "m", "usage": SPENT}
     call = wire.read(exchange(f"{URL}/chatcmpl-1", b"", stored, method="GET"))
