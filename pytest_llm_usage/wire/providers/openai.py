@@ -62,8 +62,8 @@ _OPENAI_COSTS = (
 )
 
 #: OpenAI's two spellings (chat: prompt and completion; responses and images: input and output), and what compatible
-#: servers add to them: DeepSeek (`prompt_cache_hit_tokens`), Together (`cached_tokens`), Databricks and LiteLLM
-#: (Anthropic's cache counts), Perplexity (`reasoning_tokens`), xAI (see `UsageSchema`).
+#: servers add to them: DeepSeek (`prompt_cache_hit_tokens`), Together (`cached_tokens`), Inception (`cached_input_tokens`),
+#: Databricks and LiteLLM (Anthropic's cache counts), Perplexity (`reasoning_tokens`), xAI (see `UsageSchema`).
 #: https://platform.openai.com/docs/api-reference/chat/object, …/responses/object
 OPENAI = UsageSchema(
     input=("prompt_tokens", "input_tokens"),
@@ -75,6 +75,7 @@ OPENAI = UsageSchema(
         "prompt_token_details.cached_tokens",
         "input_token_details.cached_tokens",
         "cached_tokens",
+        "cached_input_tokens",
         "prompt_cache_hit_tokens",
         "cache_read_input_tokens",
         "input_tokens_details.cache_read_input_tokens",
@@ -104,6 +105,7 @@ OPENAI = UsageSchema(
         # Mistral; LangChain's integration does not report it.
         "cache_read": ("num_cached_tokens",),
         "image": ("input_tokens_details.image_tokens", "prompt_tokens_details.image_tokens"),
+        "video": ("prompt_tokens_details.video_tokens",),
         "cache_read_audio": (
             "prompt_tokens_details.cached_tokens_details.audio_tokens",
             "input_token_details.cached_tokens_details.audio_tokens",

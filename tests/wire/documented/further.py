@@ -672,6 +672,46 @@ GATEWAYS = (
         cost="unpriced",
     ),
     api(
+        url="https://api.inceptionlabs.ai/v1/chat/completions",
+        source="https://docs.inceptionlabs.ai",
+        flavour="openai-chat",
+        provider="inception",
+        model="mercury-2",
+    )(
+        "cached tokens and reasoning beside the counts",
+        completion(
+            "mercury-2",
+            {
+                "prompt_tokens": 300,
+                "reasoning_tokens": 20,
+                "completion_tokens": 40,
+                "total_tokens": 360,
+                "cached_input_tokens": 200,
+            },
+        ),
+        (300, 60),
+        sent={"cache_read": 200},
+        received={"reasoning": 20},
+        cost="unpriced",
+    ),
+    api(
+        url=f"{OPENROUTER}/chat/completions",
+        source="https://openrouter.ai/docs/features/multimodal/videos",
+        flavour="openai-chat",
+        provider="openrouter",
+        model="google/gemini-2.5-flash",
+    )(
+        "a video",
+        completion(
+            "google/gemini-2.5-flash", {**tokens(300, 10, {"cached_tokens": 0, "video_tokens": 258}), "cost": 0.000115}
+        ),
+        (300, 10),
+        sent={"cache_read": 0},
+        billed=(300, 10, {"cache_read": 0, "video": 258}, {}),
+        stated="0.000115",
+        cost="stated",
+    ),
+    api(
         url="https://api.perplexity.ai/chat/completions",
         source="https://docs.perplexity.ai/docs/sonar/models/sonar-deep-research",
         flavour="openai-chat",
