@@ -25,6 +25,7 @@ __all__ = [
     "plural",
     "pointed",
     "printable",
+    "quoted",
     "shell_quoted",
     "shortened",
     "shown_path",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 _SMALLEST_USD = Decimal("0.00001")
+#: How many characters of a value a message shows.
+_MOST_QUOTED = 80
 
 
 def tokens(count: int | None) -> str:
@@ -181,6 +184,16 @@ def shown_path(path: Path) -> str:
         return path.relative_to(Path.cwd()).as_posix()
     except (OSError, ValueError):
         return str(path)
+
+
+def quoted(value: object) -> str:
+    """A value that somebody set, as a message quotes it: what Python writes, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+    half = _MOST_QUOTED // 2
+    return text if len(text) <= _MOST_QUOTED else f"{text[:half]}...{text[-half:]}"
 
 
 def shell_quoted(word: str) -> str:

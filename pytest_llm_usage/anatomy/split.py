@@ -12,6 +12,7 @@ from collections import Counter
 from pytest_llm_usage.anatomy.prompt import Piece, Prompt
 from pytest_llm_usage.anatomy.schema_text import NAMESPACE
 from pytest_llm_usage.anatomy.tokenizer import CHARACTERS, Tokenizer, is_exact_for, tokenizer_for
+from pytest_llm_usage.credentials.mask import mask_name
 from pytest_llm_usage.input_by_part import InputByPart, InputPart, apportioned
 
 __all__ = ["TOOL_USE_PROMPT", "count_piece", "count_text", "split_input", "tokens_by_piece"]
@@ -67,7 +68,10 @@ def split_input(prompt: Prompt, model: str, input_tokens: int, tokenizer: Tokeni
     parts: Counter[str] = Counter()
     for (part, _), share in shares.items():
         parts[part] += share
-    tools = {name: share for (part, name), share in shares.items() if part == "tools"}
+    tools: Counter[str] = Counter()
+    for (part, name), share in shares.items():
+        if part == "tools":
+            tools[mask_name(name)] += share
     return InputByPart(parts, tools, (tokenizer or tokenizer_for(model)).name)
 
 

@@ -7,11 +7,14 @@ from decimal import ROUND_DOWN, Decimal
 
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.money import EXACT, normal
+from pytest_llm_usage.text import quoted
 
 __all__ = ["parse_count", "parse_share", "parse_usd", "shown_share", "shown_usd"]
 
 # Compiled when they are first used, not at every start of pytest.
 _COUNT = r"([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)(?:\.([0-9]+))?\s*([kKmM]?)"
+#: No limit has more digits before or behind the point. Numbers of thousands of digits cannot be shown.
+_MOST_DIGITS = 40
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000}
 _SHARE = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%)?"
 _USD = r"\$?\s*([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+|(?=\.[0-9]))(\.[0-9]+)?\s*(?:USD)?"
@@ -23,14 +26,14 @@ def parse_count(value: object, unit: str) -> int:
     Raises:
         ConfigurationError: It is not one; the message says what is.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MOST_DIGITS:
         return value
-    if isinstance(value, str) and (match := re.fullmatch(_COUNT, value.strip())):
+    if isinstance(value, str) and len(value) <= _MOST_DIGITS and (match := re.fullmatch(_COUNT, value.strip())):
         whole, fraction, suffix = match.groups()
         exact = EXACT.multiply(Decimal(f"{whole}.{fraction or 0}"), _SCALE[suffix.lower()])
         if exact == exact.to_integral_value():
             return int(exact)
-    raise ConfigurationError(f"{value!r} is not a number of {unit} (examples: 5000, 5_000, 5k, 1.5M)")
+    raise ConfigurationError(f"{quoted(value)} is not a number of {unit} (examples: 5000, 5_000, 5k, 1.5M)")
 
 
 def parse_usd(value: object) -> Decimal:
@@ -39,16 +42,16 @@ def parse_usd(value: object) -> Decimal:
     Raises:
         ConfigurationError: It is not one; a float is refused because it is not what was written (0.1 is not 1/10).
     """
-    if isinstance(value, Decimal) and value.is_finite() and value >= 0:
+    if isinstance(value, Decimal) and value.is_finite() and value >= 0 and _is_short(value):
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MOST_DIGITS:
         return Decimal(value)
     if isinstance(value, float):
         raise ConfigurationError(f"{value!r} is a float, which is not exact: write it as text, {str(value)!r}")
-    if isinstance(value, str) and (match := re.fullmatch(_USD, value.strip())):
+    if isinstance(value, str) and len(value) <= _MOST_DIGITS and (match := re.fullmatch(_USD, value.strip())):
         whole, fraction = match.groups()
         return Decimal(f"{whole or 0}{fraction or ''}")
-    raise ConfigurationError(f"{value!r} is not an amount in USD (examples: 0.02, $0.02, 1_000)")
+    raise ConfigurationError(f"{quoted(value)} is not an amount in USD (examples: 0.02, $0.02, 1_000)")
 
 
 def parse_share(value: object) -> Decimal:
@@ -57,13 +60,20 @@ def parse_share(value: object) -> Decimal:
     Raises:
         ConfigurationError: It is not one, or not between none and all.
     """
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        value = str(value)
-    if isinstance(value, str) and (match := re.fullmatch(_SHARE, value.strip())):
+    text = quoted(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, float | Decimal):
+        text = str(value)
+    if isinstance(text, str) and len(text) <= _MOST_DIGITS and (match := re.fullmatch(_SHARE, text.strip())):
         share = EXACT.divide(Decimal(match[1]), 100) if match[2] else Decimal(match[1])
         if share <= 1:
             return share
-    raise ConfigurationError(f"{value!r} is not a share between 0 and 1 (examples: 0.6, 60 %)")
+    raise ConfigurationError(f"{quoted(value)} is not a share between 0 and 1 (examples: 0.6, 60 %)")
+
+
+def _is_short(amount: Decimal) -> bool:
+    """Whether an amount can be shown in full."""
+    exponent = amount.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -_MOST_DIGITS and amount.adjusted() < _MOST_DIGITS
 
 
 def shown_share(share: int | Decimal) -> str:

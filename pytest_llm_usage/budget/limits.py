@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pytest_llm_usage.budget.amounts import parse_count, parse_share, parse_usd, shown_usd
 from pytest_llm_usage.errors import ConfigurationError, hides_frames
-from pytest_llm_usage.text import plural
+from pytest_llm_usage.text import plural, quoted
 
 if TYPE_CHECKING:  # settings loads this module at every start of pytest
     from pytest_llm_usage.input_by_part import InputPart
@@ -259,11 +259,11 @@ def _parsed(name: str, value: object) -> object:
         if value in GROWTH_LIMITS:
             return value
         raise ConfigurationError(
-            f"{value!r} is not a growth that can be a limit ({', '.join(map(repr, GROWTH_LIMITS))})"
+            f"{quoted(value)} is not a growth that can be a limit ({', '.join(map(repr, GROWTH_LIMITS))})"
         )
     if isinstance(value, str) and value:
         return value
-    raise ConfigurationError(f"{value!r} is not a pattern of a model's name (example: 'gpt-4o*')")
+    raise ConfigurationError(f"{quoted(value)} is not a pattern of a model's name (example: 'gpt-4o*')")
 
 
 def _unknown_keyword(name: str) -> str:
@@ -271,4 +271,4 @@ def _unknown_keyword(name: str) -> str:
 
     near = get_close_matches(name, LIMIT_KEYWORDS, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f" (it takes {', '.join(LIMIT_KEYWORDS)})"
-    return f"{name!r} is not a limit{hint}"
+    return f"{quoted(name)} is not a limit{hint}"

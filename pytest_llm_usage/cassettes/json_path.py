@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.text import quoted
 
 __all__ = ["JsonPath"]
 
@@ -18,7 +19,7 @@ class JsonPath:
     """
 
     _STEP = re.compile(
-        r"""\.?(?:(?P<name>[^.\[\]"'*\s]+)|(?P<any>\*)|\[(?P<index>\d+|\*)\]|\[(?P<quote>["'])(?P<quoted>.*?)(?P=quote)\])"""
+        r"""\.?(?:(?P<name>[^.\[\]"'*\s]+)|(?P<any>\*)|\[(?P<index>[0-9]{1,9}|\*)\]|\[(?P<quote>["'])(?P<quoted>.*?)(?P=quote)\])"""
     )
 
     def __init__(self, text: str) -> None:
@@ -34,7 +35,7 @@ class JsonPath:
                 steps.append(None if step["any"] else step["name"] or step["quoted"])
         if position < len(rest) or not steps:
             raise ConfigurationError(
-                f"{text!r} is not a path in a JSON body (examples: metadata.session_id, messages[*].id)"
+                f"{quoted(text)} is not a path in a JSON body (examples: metadata.session_id, messages[*].id)"
             )
         self._steps: tuple[str | int | None, ...] = tuple(steps)
 

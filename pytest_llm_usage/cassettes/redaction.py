@@ -43,6 +43,7 @@ from pytest_llm_usage.credentials.values import (
 )
 from pytest_llm_usage.encoding import is_aws_message
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.text import quoted
 
 __all__ = ["REDACTED", "RecordingRedaction", "Redaction", "answers_a_model"]
 
@@ -106,13 +107,15 @@ class Redaction:
             kind, colon, value = line.partition(":")
             if not colon or kind not in rules or not value.strip():
                 raise ConfigurationError(
-                    f"{line!r} is not a rule (header:NAME, query:NAME, field:NAME or pattern:REGEX)"
+                    f"{quoted(line)} is not a rule (header:NAME, query:NAME, field:NAME or pattern:REGEX)"
                 )
             rules[kind].append(value.strip())
         try:
             patterns = tuple(map(re.compile, rules["pattern"]))
         except re.error as error:
             raise ConfigurationError(f"pattern:{error.pattern!s}: {error}") from None
+        except (OverflowError, RecursionError) as error:
+            raise ConfigurationError(f"pattern: a regular expression that Python cannot compile: {error}") from None
         return cls(
             frozenset(map(str.lower, rules["header"])),
             frozenset(map(str.lower, rules["query"])),

@@ -24,6 +24,7 @@ from pytest_llm_usage.cassettes.vcr_convert import (
     vcr_response,
 )
 from pytest_llm_usage.errors import CassetteError, ConfigurationError
+from pytest_llm_usage.text import quoted
 
 __all__ = ["VcrConfig"]
 
@@ -76,6 +77,9 @@ class VcrConfig:
             policy.configure_vcr(reader)
         options = {name: value for name, value in policy.vcr_config.items() if name not in ("path", "record_mode")}
         names = policy.match_on or options.get("match_on")
+        for given in (names, options.get("additional_matchers")):
+            if given is not None and (isinstance(given, str) or not isinstance(given, Iterable)):
+                raise ConfigurationError(f"{policy.match_on_from}: {quoted(given)} is not a list of matchers")
         if names is None:
             names = DEFAULT_MATCH_ON if reader.match_on == pristine.match_on else reader.match_on
         names = (*names, *options.pop("additional_matchers", ()))

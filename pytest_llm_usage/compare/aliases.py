@@ -9,6 +9,7 @@ from typing import Any
 from pytest_llm_usage import money
 from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, Usage, number
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.text import quoted
 
 
 def parse_model_names(lines: Iterable[str]) -> dict[str, str]:
@@ -21,7 +22,7 @@ def parse_model_names(lines: Iterable[str]) -> dict[str, str]:
     for line in lines:
         pattern, _, name = (part.strip() for part in line.partition("="))
         if not (pattern and name):
-            raise ConfigurationError(f"{line!r} does not name models (example: gpt-4o-* = gpt-4o)")
+            raise ConfigurationError(f"{quoted(line)} does not name models (example: gpt-4o-* = gpt-4o)")
         names[pattern] = name
     return names
 

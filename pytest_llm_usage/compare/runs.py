@@ -14,6 +14,7 @@ from pytest_llm_usage import money
 from pytest_llm_usage.compare.amounts import AMOUNT, Number, Usage, check_unit, number
 from pytest_llm_usage.compare.tolerance import Tolerance
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.text import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Gate:
         match = _GATE.fullmatch(text)
         if match is None or match[1] not in _METRICS:
             raise ConfigurationError(
-                f"{text!r} is not a gate (examples: tokens:+5%, cost:+$0.01, calls:+0; of {', '.join(_METRICS)})"
+                f"{quoted(text)} is not a gate (examples: tokens:+5%, cost:+$0.01, calls:+0; of {', '.join(_METRICS)})"
             )
         metric, dollar, amount, share = match.groups()
         check_unit(text, metric, dollar=bool(dollar), share=bool(share))

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pytest_llm_usage import money
 from pytest_llm_usage.compare.amounts import AMOUNT, TOKEN_FIELDS, Value, check_unit, plain
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.text import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Tolerances:
             match = _TOLERANCE.fullmatch(part)
             if match is None:
                 raise ConfigurationError(
-                    f"{part!r} is not a tolerance (examples: input:5%, output:20, cost:$0.001, ratchet)"
+                    f"{quoted(part)} is not a tolerance (examples: input:5%, output:20, cost:$0.001, ratchet)"
                 )
             name, dollar, amount, share = match.groups()
             check_unit(part, name, dollar=bool(dollar), share=bool(share))
@@ -156,4 +157,4 @@ def _amount(argument: str, value: object) -> Decimal:
             amount = Decimal(str(value))
             if amount.is_finite() and amount >= 0:
                 return amount
-    raise ConfigurationError(f"{argument}={value!r} is not a tolerance (a number, 0 or more; rel=0.05 is 5 %)")
+    raise ConfigurationError(f"{argument}={quoted(value)} is not a tolerance (a number, 0 or more; rel=0.05 is 5 %)")

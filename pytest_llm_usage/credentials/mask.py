@@ -55,10 +55,14 @@ def mask_name(name: str) -> str:
 
 
 def mask_id(text: str) -> str:
-    """An id, which always looks random, without the values that were recognised as credentials.
+    """An id, which always looks random, without the values that were recognised as credentials; `***` where a key is the id.
 
     Not without those of the environment: to read that for every call would take longer than all else that is done with it.
     """
+    from pytest_llm_usage.credentials.shapes import starts_like_a_key, without_shapes  # noqa: PLC0415
+
+    if starts_like_a_key(text):
+        text = without_shapes(text, lambda _: MASK)
     values = remembered()
     return mask_values(text, values) if values else text
 

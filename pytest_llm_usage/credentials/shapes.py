@@ -24,7 +24,7 @@ from pytest_llm_usage.credentials.names import field_kind, is_credential_variabl
 from pytest_llm_usage.credentials.placeholders import is_example
 from pytest_llm_usage.credentials.values import LONG_RUN, looks_random
 
-__all__ = ["SHAPES", "Shape", "shapes_in", "without_shapes"]
+__all__ = ["SHAPES", "Shape", "shapes_in", "starts_like_a_key", "without_shapes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,6 +494,7 @@ def _starts(shapes: Sequence[Shape]) -> list[tuple[str, int]]:
 
 
 _STARTS = _starts(SHAPES)
+_ANY_START = tuple(dict.fromkeys(start for start, _ in _STARTS))
 
 _RUN = re.compile(r"[A-Za-z0-9_-]*")
 _LONG_TEXT = 10_000
@@ -530,6 +531,11 @@ def shapes_in(text: str, shapes: Sequence[Shape] = SHAPES) -> list[tuple[Shape, 
                 taken.insert(index, place)
                 found.append((shape, *place))
     return found
+
+
+def starts_like_a_key(text: str) -> bool:
+    """Whether a text starts as a key of some shape does; it may be none for all that."""
+    return text.startswith(_ANY_START)
 
 
 def without_shapes(text: str, replacement: Callable[[str], str]) -> str:

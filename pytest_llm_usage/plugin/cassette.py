@@ -25,7 +25,7 @@ from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recor
 from pytest_llm_usage.plugin.stale import note
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
-from pytest_llm_usage.text import plural, shell_quoted, shown_path
+from pytest_llm_usage.text import plural, quoted, shell_quoted, shown_path
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
@@ -39,8 +39,8 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
     item = request.node
     settings = request.config.stash[SETTINGS]
     vcr_config = fixture_value(request, "vcr_config", {})
-    folder, folder_from = _folder_of_fixtures(request, vcr_config)
     try:
+        folder, folder_from = _folder_of_fixtures(request, vcr_config)
         policy = _policy(
             request.config,
             cassette_mark(item),
@@ -267,6 +267,7 @@ def _policy(
         find_recording,
     )
 
+    _check_vcr_config(vcr_config)
     settings = config.stash[SETTINGS]
     record = mark.record or settings.record or record_mode_of_neighbours(config) or "none"
     if settings.plan or (config.stash.get(REPLAYS_FIRST, False) and record in ("stale", "once", "new_episodes")):
@@ -288,7 +289,7 @@ def _policy(
     if settings.orphans != "off":
         config.stash.setdefault(OPENED, set()).add(str(plain_path(path)))
     try:
-        rules = Redaction.parse((*settings.redact, *(redact.splitlines() if isinstance(redact, str) else redact)))
+        rules = Redaction.parse((*settings.redact, *_lines(redact)))
     except ConfigurationError as error:
         raise ConfigurationError(f"llm_usage_redact: {error}") from None
     return CassettePolicy(
@@ -321,11 +322,33 @@ def _folder_of_fixtures(request: pytest.FixtureRequest, vcr_config: Mapping[str,
     Both open a relative path where pytest was started.
     """
     # vcrpy's own name for it, as langchain-tests has it.
+    _check_vcr_config(vcr_config)
     name = "vcr_config" if vcr_config.get("cassette_library_dir") else "vcr_cassette_dir"
     folder = vcr_config.get("cassette_library_dir") or fixture_value(request, "vcr_cassette_dir", None)
     if folder is None:
         return None, ""
-    return request.config.invocation_params.dir / folder, f"the fixture {name}{_home_of_fixture(request, name)}"
+    origin = f"the fixture {name}{_home_of_fixture(request, name)}"
+    if not isinstance(folder, (str, os.PathLike)):
+        raise ConfigurationError(f"{origin}: {quoted(folder)} is not the path of a folder")
+    return request.config.invocation_params.dir / folder, origin
+
+
+def _check_vcr_config(vcr_config: object) -> None:
+    if not isinstance(vcr_config, Mapping):
+        raise ConfigurationError(f"the fixture vcr_config: {quoted(vcr_config)} is not a dictionary")
+
+
+def _lines(rules: object) -> list[str]:
+    """The lines of a text, or of a list of texts."""
+    if isinstance(rules, str):
+        return rules.splitlines()
+    if not isinstance(rules, Iterable) or isinstance(rules, bytes):
+        raise ConfigurationError(f"{quoted(rules)} is neither a text nor a list of rules")
+    lines = list(rules)
+    for line in lines:
+        if not isinstance(line, str):
+            raise ConfigurationError(f"{quoted(line)} is not a text")
+    return lines
 
 
 def _home_of_fixture(request: pytest.FixtureRequest, name: str) -> str:

@@ -75,7 +75,11 @@ def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | No
     """Token usage and cost of the model calls that this test makes; its cassette is replayed."""
     tracker = attempt_at(request.node).tracker
     if llm_usage_prices != request.config.stash[SETTINGS].prices:
-        tracker.price_by(lambda: price_book(request.config, llm_usage_prices))
+        try:
+            book = price_book(request.config, llm_usage_prices)
+        except ConfigurationError as error:
+            fail(str(error))
+        tracker.price_by(lambda: book)
     usage = tracker.usage
     instance = request.instance
     if instance is not None and not hasattr(instance, "llm_usage"):

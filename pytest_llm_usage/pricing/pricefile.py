@@ -20,7 +20,7 @@ from pytest_llm_usage.pricing.billing_rules import provider_id_of, tier_of
 from pytest_llm_usage.pricing.price import KINDS, per_million
 from pytest_llm_usage.pricing.rates import Rate, Steps
 from pytest_llm_usage.pricing.sale import Sale
-from pytest_llm_usage.text import shortened
+from pytest_llm_usage.text import quoted, shortened
 
 __all__ = ["Entry", "PriceFile", "PriceSource"]
 
@@ -106,7 +106,7 @@ class PriceFile:
         try:
             path = Path(source)
         except TypeError:
-            raise ConfigurationError(f"llm_usage_prices: {source!r} is neither a path nor a mapping") from None
+            raise ConfigurationError(f"llm_usage_prices: {quoted(source)} is neither a path nor a mapping") from None
         label = os.path.relpath(path) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
         try:
             text = path.read_text(encoding="utf-8-sig")
@@ -252,10 +252,10 @@ def _usd(kind: str, value: Any) -> Decimal:
     """USD per million tokens, as written; USD for one (see `PER_ITEM`) becomes USD per million."""
     try:
         usd = Decimal("NaN" if isinstance(value, bool) else str(value).strip().removeprefix("$"))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):  # Python writes no integer of more than 4,300 digits
         usd = Decimal("NaN")
     if not usd.is_finite() or usd < 0:
-        shown = value if isinstance(value, Decimal) else repr(value)
+        shown = value if isinstance(value, Decimal) else quoted(value)
         raise ValueError(f"{kind} = {shown} is not a price in USD (examples: 2.5, 0.075)")
     return per_million(kind, usd)
 
@@ -279,13 +279,13 @@ def _steps(key: str, value: Any) -> Mapping[str, Steps]:
 
 def _text(key: str, value: Any) -> str | None:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{key} = {value!r}: expected a name in quotes")
+        raise ValueError(f"{key} = {quoted(value)}: expected a name in quotes")
     return value
 
 
 def _flag(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"{key} = {value!r}: expected true or false")  # noqa: TRY004 -- a mistake in a file, not in code
+        raise ValueError(f"{key} = {quoted(value)}: expected true or false")  # noqa: TRY004 -- a mistake in a file, not in code
     return value
 
 

@@ -1,6 +1,6 @@
 """The markers `llm_budget` and `llm_cassette`: what they take, and what they say of a test."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
@@ -9,6 +9,7 @@ from pytest_llm_usage.budget.limits import LIMIT_KEYWORDS, Limits
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.settings.config import Settings
 from pytest_llm_usage.settings.options import parse_record_mode
+from pytest_llm_usage.text import quoted
 
 _BUDGET_MARKER = (
     f"llm_budget({', '.join(f'{name}=None' for name in LIMIT_KEYWORDS)}): "
@@ -43,7 +44,7 @@ def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
     of_models = []
     for mark in _marks(item, "llm_budget"):
         if mark.args:
-            raise ConfigurationError(f"@pytest.mark.llm_budget takes keywords only, not {mark.args[0]!r}")
+            raise ConfigurationError(f"@pytest.mark.llm_budget takes keywords only, not {quoted(mark.args[0])}")
         if mark.kwargs.keys() <= {"model"}:
             raise ConfigurationError("@pytest.mark.llm_budget sets no limit (example: llm_budget(max_tokens=5000))")
         limits = Limits.parse(mark.kwargs, origin="@pytest.mark.llm_budget")
@@ -69,23 +70,50 @@ class CassetteMark(NamedTuple):
         Raises:
             ConfigurationError: A keyword or value that cannot be read.
         """
+        if name is not None and "name" in keywords:
+            raise ConfigurationError(
+                f"llm_cassette: two names, {quoted(name)} and {quoted(keywords['name'])}: leave one of them out"
+            )
         values: dict[str, Any] = {"name": name, **keywords}
         known = cls._fields
         for key, value in values.items():
             if key not in known:
-                raise ConfigurationError(f"llm_cassette: {key!r} is not one of {', '.join(known)}")
+                raise ConfigurationError(f"llm_cassette: {quoted(key)} is not one of {', '.join(known)}")
             if value is None:
                 continue
             if key in ("match_on", "ignore_body"):
-                values[key] = (value,) if isinstance(value, str) else tuple(value)
+                values[key] = _texts(key, value)
             elif not isinstance(value, str):
-                raise ConfigurationError(f"llm_cassette: {key}: {value!r} is not a text")
+                raise ConfigurationError(f"llm_cassette: {key}: {quoted(value)} is not a text")
         if values.get("record") is not None:
             try:
                 parse_record_mode(values["record"])
             except ConfigurationError as error:
                 raise ConfigurationError(f"llm_cassette: record: {error}") from None
         return cls(**{key: value for key, value in values.items() if value is not None})
+
+
+def _texts(key: str, value: object) -> tuple[str, ...]:
+    """One text, or several.
+
+    Raises:
+        ConfigurationError: Something in it is no text, or no path that can be left out of the comparison.
+    """
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, Mapping)):
+        raise ConfigurationError(f"llm_cassette: {key}: {quoted(value)} is neither a text nor a list of texts")
+    texts = tuple(texts)
+    for text in texts:
+        if not isinstance(text, str):
+            raise ConfigurationError(f"llm_cassette: {key}: {quoted(text)} is not a text")
+        if key == "ignore_body":
+            from pytest_llm_usage.cassettes.json_path import JsonPath  # noqa: PLC0415 -- only where it is set
+
+            try:
+                JsonPath(text)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"llm_cassette: {key}: {error}") from None
+    return texts
 
 
 def cassette_mark(item: pytest.Item) -> CassetteMark:

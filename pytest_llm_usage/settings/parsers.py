@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_llm_usage.budget.amounts import parse_count
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.text import quoted
 
 if TYPE_CHECKING:
     from pytest_llm_usage.compare import Tolerances
@@ -33,7 +34,7 @@ def one_of(*choices: str, renamed: Mapping[str, str] = MappingProxyType({})) -> 
 
         near = get_close_matches(text, choices, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigurationError(f"{text!r} is not one of {', '.join(choices)}{hint}")
+        raise ConfigurationError(f"{quoted(text)} is not one of {', '.join(choices)}{hint}")
 
     return parse
 
@@ -56,7 +57,7 @@ def switch(text: str) -> bool:
     """Reads `on` or `off`."""
     words = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
     if text.strip().lower() not in words:
-        raise ConfigurationError(f"{text!r} is not one of on, off")
+        raise ConfigurationError(f"{quoted(text)} is not one of on, off")
     return words[text.strip().lower()]
 
 
@@ -87,8 +88,9 @@ def fail_on(text: str) -> FailOn:
 def shard(text: str) -> tuple[int, int]:
     """Reads a shard: `2/4` is the second of four."""
     number, _, count = text.partition("/")
-    if not (number.strip().isdecimal() and count.strip().isdecimal() and 0 < int(number) <= int(count)):
-        raise ConfigurationError(f"{text!r} is not a shard (example: 2/4 for the second of four)")
+    numbers = re.compile(r"\s*[0-9]{1,9}\s*")
+    if not (numbers.fullmatch(number) and numbers.fullmatch(count) and 0 < int(number) <= int(count)):
+        raise ConfigurationError(f"{quoted(text)} is not a shard (example: 2/4 for the second of four)")
     return int(number), int(count)
 
 
@@ -96,7 +98,7 @@ def days(text: str) -> int:
     """Reads a number of days: `30`, `30d`."""
     number = re.fullmatch(r"\s*([0-9]{1,6})\s*d?\s*", text)
     if number is None:
-        raise ConfigurationError(f"{text!r} is not a number of days (examples: 30, 30d)")
+        raise ConfigurationError(f"{quoted(text)} is not a number of days (examples: 30, 30d)")
     return int(number[1])
 
 

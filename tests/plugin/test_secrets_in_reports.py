@@ -206,3 +206,36 @@ def test_no_cassette_is_named_after_a_key(pytester):
     assert "has a credential in its name" in printed
     assert "Give the parameter of the test an id, pytest.param(..., id=NAME), or the cassette a name" in printed
     assert not [*pytester.path.rglob("*.yaml")]
+
+
+#: A key that an answer repeats as its id, and one that names a tool.
+AS_ID_AND_TOOL = """
+    import httpx
+
+    def test_named(llm_usage):
+        usage = {{"prompt_tokens": 70, "completion_tokens": 5, "total_tokens": 75}}
+        answer = {{"id": "{key}", "object": "chat.completion", "model": "gpt-4o-mini", "usage": usage, "choices": []}}
+        tool = {{"type": "function", "function": {{"name": "{tool}", "description": "finds birds", "parameters": {{}}}}}}
+        request = {{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "hi"}}], "tools": [tool]}}
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
+        with httpx.Client(transport=transport, trust_env=False) as client:
+            client.post("https://api.openai.com/v1/chat/completions", json=request)
+        with llm_usage.section("part"):
+            pass
+"""
+
+
+def test_a_key_that_is_the_id_of_an_answer_or_the_name_of_a_tool_is_in_no_report(pytester):
+    key, tool = f"sk-ant-api03-{made_up(93)}AA", f"sk-proj-{made_up(48)}"
+    pytester.makepyfile(AS_ID_AND_TOOL.format(key=key, tool=tool))
+
+    result = pytester.runpytest(
+        "--llm-usage-report=why", "--llm-usage-json=run.json", "--llm-usage-md=run.md", "--llm-usage-html=run.html"
+    )
+
+    written = {name: (pytester.path / name).read_text() for name in ("run.json", "run.md", "run.html")}
+    written["terminal"] = result.stdout.str()
+    assert [(name, each) for name, text in written.items() for each in (key, tool) if each in text] == []
+    [call] = json.loads(written["run.json"])["tests"]["test_a_key_that_is_the_id_of_an_answer_or_the_name_of_a_tool_is_in_no_report.py::test_named"]["calls"]  # fmt: skip
+    assert call["response_id"] == "***"
+    assert list(call["input_by_part"]["tools_by_name"]) == ["***"]

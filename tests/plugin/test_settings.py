@@ -434,3 +434,46 @@ def test_without_the_plugin_nothing_of_it_is_left(pytester):
 
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*LLM usage*")
+
+
+@pytest.mark.parametrize("amount", ["9" * 5_000, "9" * 41, "0." + "0" * 5_000 + "1"])
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)
+def test_a_number_of_thousands_of_digits_is_one_line(pytester, limit, amount):
+    """It could not be shown: the run's reports were lost, and every test's numbers."""
+    pytester.makepyfile(SPENDS_15)
+    result = pytester.runpytest(f"{limit.option}={amount}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    [line] = [line for line in result.stderr.lines if limit.option in line]
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize("amount", ["Decimal('1e999999')", "Decimal('1e-999999')", "10**5000", "Decimal('NaN')"])
+def test_an_amount_that_cannot_be_shown_fails_its_test(pytester, amount):
+    """A run did not end that had such a limit to show."""
+    pytester.makepyfile(
+        "from decimal import Decimal\nimport pytest\nfrom fakes import FakeChatModel\n\n"
+        f"@pytest.mark.llm_budget(max_cost={amount})\ndef test_it():\n    FakeChatModel().invoke('one')\n"
+    )
+    result = pytester.runpytest("--llm-usage-json=run.json")
+    result.assert_outcomes(failed=1)
+    assert "@pytest.mark.llm_budget: max_cost: " in result.stdout.str()
+    assert "internal error" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("amount", ["2**63 - 1", "10**30"])
+def test_a_limit_that_nobody_reaches_is_one(pytester, amount):
+    pytester.makepyfile(
+        "import pytest\nfrom fakes import FakeChatModel\n\n"
+        f"@pytest.mark.llm_budget(max_tokens={amount})\ndef test_it():\n    FakeChatModel().invoke('one')\n"
+    )
+    assert pytester.runpytest("--llm-usage-json=run.json").ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    "option", ["--llm-usage-budgets", "--llm-usage-shard", "--llm-usage-fail-on", "--llm-usage-floor"]
+)
+def test_a_long_value_is_shortened_in_its_error(pytester, option):
+    result = pytester.runpytest(f"{option}={'9' * 20_000}/{'9' * 20_000}")
+    [line] = [line for line in result.stderr.lines if option in line]
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert len(line) < 250

@@ -84,3 +84,67 @@ def test_a_mistake_of_ours_is_shown_whole(pytester):
     pytester.makepyfile("def test_it(llm_usage):\n    llm_usage.by(5)")
     result = pytester.runpytest()
     result.stdout.re_match_lines([r"E +TypeError: .*", r".*[/\\]ledger\.py:\d+: TypeError"])
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("llm_cassette(match_on=5)", "llm_cassette: match_on: 5 is neither a text nor a list of texts"),
+        ("llm_cassette(match_on=b'body')", "llm_cassette: match_on: b'body' is neither a text nor a list of texts"),
+        ("llm_cassette(match_on={'body': 1})", "llm_cassette: match_on: {'body': 1} is neither a text nor a list of texts"),
+        ("llm_cassette(match_on=['body', 5])", "llm_cassette: match_on: 5 is not a text"),
+        ("llm_cassette(ignore_body=5)", "llm_cassette: ignore_body: 5 is neither a text nor a list of texts"),
+        ("llm_cassette(ignore_body=['a', None])", "llm_cassette: ignore_body: None is not a text"),
+        ("llm_cassette(ignore_body='[')", "llm_cassette: ignore_body: '[' is not a path in a JSON body (examples: "),
+        ("llm_cassette(ignore_body='a[' + '9' * 5000 + ']')", "llm_cassette: ignore_body: 'a[9999"),
+        ("llm_cassette('a', name='b')", "llm_cassette: two names, 'a' and 'b': leave one of them out"),
+        ("llm_budget(max_growth=10**5000)", "max_growth: a number of thousands of digits is not a growth"),
+        ("llm_budget(min_cache_read=10**5000)", "min_cache_read: a number of thousands of digits is not a share"),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_wrong_kind_in_a_marker(failure, marker, message):
+    shown, frames = failure("pass", marker=f"@__import__('pytest').mark.{marker}")
+    assert frames == []
+    assert message in shown
+
+
+FIXTURE = """
+    import pytest
+
+    @pytest.fixture(scope="{scope}")
+    def {name}():
+        return {value}
+
+    def test_it(llm_usage):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("vcr_config", "None", "the fixture vcr_config: None is not a dictionary"),
+        ("vcr_config", "['x']", "the fixture vcr_config: ['x'] is not a dictionary"),
+        ("vcr_config", "{'match_on': 5}", "match_on: 5 is not a list of matchers"),
+        ("vcr_config", "{'match_on': 'body'}", "match_on: 'body' is not a list of matchers"),
+        ("vcr_cassette_dir", "5", "the fixture vcr_cassette_dir*: 5 is not the path of a folder"),
+        ("llm_usage_redact", "None", "llm_usage_redact: None is neither a text nor a list of rules"),
+        ("llm_usage_redact", "[5]", "llm_usage_redact: 5 is not a text"),
+        ("llm_usage_redact", "'pattern:' + '(' * 5000", "llm_usage_redact: pattern: a regular expression that *"),
+        ("llm_usage_prices", "5", "llm_usage_prices: 5 is neither a path nor a mapping"),
+        ("llm_usage_prices", "'nope.toml'", "nope.toml: the price file cannot be read: No such file or directory"),
+        ("llm_usage_prices", "{'models': {'m': {'input': 10**5000}}}", "llm_usage_prices: model 'm': input = a number *"),
+    ],
+)  # fmt: skip
+def test_a_fixture_of_the_wrong_kind_is_one_line(pytester, name, value, message):
+    """Its calls are in the report all the same, and no error is one of ours."""
+    scope = "session" if name in ("llm_usage_prices", "llm_usage_redact") else "function"
+    pytester.makepyfile(test_it=FIXTURE.format(name=name, value=value, scope=scope))
+
+    result = pytester.runpytest()
+
+    result.assert_outcomes(errors=1)
+    printed = result.stdout.str()
+    result.stdout.fnmatch_lines([message])
+    assert "internal error" not in printed
+    assert "pytest_llm_usage" not in printed.split("= ERRORS =")[1].split("= warnings summary =")[0]
