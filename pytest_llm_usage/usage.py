@@ -54,11 +54,15 @@ def count(value: object) -> int | None:
 def no_count_in(usage_metadata: Mapping[str, Any]) -> str | None:
     """Where LangChain's `UsageMetadata` holds something that is no count (`input_token_details.cache_read`), or None.
 
-    What is left out or null is none. Among the details only numbers are looked at: integrations file names there as well.
+    One of `input_tokens` and `output_tokens` that is left out or null is none where the total tells it, and so is a total.
+    Among the details only numbers are looked at: integrations file names there as well.
     """
     for name in _COUNTS:
         if (value := usage_metadata.get(name)) is not None and count(value) is None:
             return name
+    lacking = [name for name in ("input_tokens", "output_tokens") if usage_metadata.get(name) is None]
+    if lacking and (len(lacking) > 1 or usage_metadata.get("total_tokens") is None):
+        return lacking[0]
     for name in _DETAILS:
         details = usage_metadata.get(name)
         if not details or not isinstance(details, Mapping):
@@ -171,9 +175,11 @@ class TokenUsage:
         lifetimes = sum(inputs.get(key, 0) for key in CACHE_LIFETIMES)
         if lifetimes > inputs.get("cache_creation", 0):
             inputs["cache_creation"] = lifetimes
-        input_tokens = count(usage_metadata.get("input_tokens")) or 0
-        output_tokens = count(usage_metadata.get("output_tokens")) or 0
+        sent, received = count(usage_metadata.get("input_tokens")), count(usage_metadata.get("output_tokens"))
         total = count(usage_metadata.get("total_tokens"))
+        # What one of the two leaves of the total is the other.
+        input_tokens = max((total or 0) - (received or 0), 0) if sent is None and received is not None else sent or 0
+        output_tokens = max((total or 0) - (sent or 0), 0) if received is None and sent is not None else received or 0
         usage = cls(
             input_tokens,
             output_tokens,

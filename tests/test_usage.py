@@ -73,6 +73,36 @@ def test_what_is_no_count_in_langchains_usage_is_found(more, where):
     assert no_count_in({"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, **more}) == where
 
 
+@pytest.mark.parametrize(
+    ("told", "where"),
+    [
+        ({"input_tokens": 5}, "output_tokens"),
+        ({"output_tokens": 5}, "input_tokens"),
+        ({"input_tokens": 5, "output_tokens": None}, "output_tokens"),
+        ({"total_tokens": 5}, "input_tokens"),
+        ({}, "input_tokens"),
+        ({"input_tokens": 5, "total_tokens": 7}, None),
+        ({"input_tokens": 5, "output_tokens": 2}, None),
+    ],
+)
+def test_one_count_of_two_without_a_total_is_not_zero(told, where):
+    assert no_count_in(told) == where
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"input_tokens": 5, "total_tokens": 7}, (5, 2, 7)),
+        ({"output_tokens": 2, "input_tokens": None, "total_tokens": 7}, (5, 2, 7)),
+        ({"input_tokens": 5, "total_tokens": 5}, (5, 0, 5)),
+        ({"input_tokens": 5, "total_tokens": 3}, (5, 0, 3)),
+    ],
+)
+def test_one_count_of_two_with_a_total_is_what_it_leaves(told, expected):
+    usage, _ = TokenUsage.from_langchain(told)
+    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == expected
+
+
 def test_what_thousands_of_calls_have_alike_is_in_memory_once():
     def read():
         return with_names_once(json.loads('{"name a": "text b", "inner c": {"name d": "text e"}, "count": 5}'))

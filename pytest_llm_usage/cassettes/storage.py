@@ -13,6 +13,7 @@ from pytest_llm_usage.cassettes import reader, writer
 from pytest_llm_usage.cassettes.interaction import Interaction
 from pytest_llm_usage.encoding import MAX_BYTES, decode
 from pytest_llm_usage.errors import CassetteError
+from pytest_llm_usage.text import shown_path
 
 __all__ = ["file_to_write", "find_recording", "load", "parse", "read", "save", "write"]
 
@@ -35,7 +36,9 @@ def find_recording(path: Path) -> Path | None:
             if candidate.is_file():
                 return candidate
         except OSError as error:
-            raise CassetteError(f"Cassette cannot be read: {candidate}: {error.strerror or error}") from None
+            raise CassetteError(
+                f"Cassette cannot be read: {shown_path(candidate)}: {error.strerror or error}"
+            ) from None
     return None
 
 
@@ -80,7 +83,7 @@ def _read(path: Path, read: Callable[[], _T]) -> _T:
         problem = f"{error.strerror or error}"
     except CassetteError as error:
         problem = str(error)
-    raise CassetteError(f"Cassette cannot be read: {path}: {problem}. The file was left as it is")
+    raise CassetteError(f"Cassette cannot be read: {shown_path(path)}: {problem}. The file was left as it is")
 
 
 def _content(path: Path) -> bytes:
@@ -123,5 +126,5 @@ def write(path: Path, data: bytes) -> None:
         replace_file(path, data)
     except OSError as error:
         raise CassetteError(
-            f"Cassette not saved: {path}: {error.strerror or error}. The old one was left as it is"
+            f"Cassette not saved: {shown_path(path)}: {error.strerror or error}. The old one was left as it is"
         ) from error

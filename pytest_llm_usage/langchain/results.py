@@ -111,7 +111,11 @@ def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
         else:
             # An integration names its details as it likes.
             shown = printable(mask_text(where))[:_SHOWN_CHARS]
-            status, usage, values["note"] = "no_usage", None, f"LangChain's {shown} is no number of tokens"
+            is_there = "." in where or reported.get(where) is not None
+            said = "is no number of tokens" if is_there else "is not there"
+            status, usage, values["note"] = "no_usage", None, f"LangChain's {shown} {said}"
+            if not is_there:
+                values["_reported"] = reported  # as LangChain's own callback has it
         values["_reported_model"] = _first(metadata, "model_name")
         if reported.get("total_cost") == 0:
             # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.

@@ -107,7 +107,10 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
     if cassette.recorded:
         note_sent(item, cassette, str(len(attempt_at(item).earlier)))
         if not has_passed:
-            item.add_report_section("teardown", "recording", _of_failed(item, cassette, settings))
+            told = _of_failed(item, cassette, settings)
+            item.add_report_section("teardown", "recording", told)
+            if attempt_at(item).outcome in _WHY_UNSAVED:  # pytest prints no section of such a test
+                note(item, "unsaved", told)
         elif cassette.policy.record_mode == "stale":
             note(item, "recorded", _typed(item))
 
@@ -135,6 +138,10 @@ def _note_plan(item: pytest.Item, cassette: OpenCassette, settings: Settings) ->
     note(item, "plan", {"test": _typed(item), **again})
 
 
+#: Outcomes that are no failure, for which nothing is saved all the same.
+_WHY_UNSAVED = {"skipped": "the test was skipped", "xfailed": "the test failed, as expected"}
+
+
 def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
     """What is said of a recording that was paid for and is not saved."""
     from pytest_llm_usage.cassettes.names import failed_path  # noqa: PLC0415 -- only on the way to an error
@@ -145,7 +152,8 @@ def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) ->
     spent = f"{'at least ' if len(known) < len(costs) else ''}${plain(total(known))} spent"
     if costs and not known:
         spent = "what it cost is not known"
-    lines = [f"{cassette.policy.shown_path} not saved: the test failed ({plural(len(calls), 'call')}, {spent})"]
+    why = _WHY_UNSAVED.get(attempt_at(item).outcome or "", "the test failed")
+    lines = [f"{cassette.policy.shown_path} not saved: {why} ({plural(len(calls), 'call')}, {spent})"]
     if settings.keep_failed:
         path = failed_path(cassette.policy.path, own_name(item) if cassette.policy.is_shared else "")
         try:

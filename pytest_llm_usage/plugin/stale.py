@@ -19,7 +19,7 @@ _LONGEST_TYPED = 320
 
 
 def note(item: pytest.Item, kind: str, value: Any) -> None:
-    """Notes something of a test's cassette: `stale`, `recorded`, `new` (nothing was before), `plan` (of recording it again) or `unrecorded` (why not)."""
+    """Notes something of a test's cassette: `stale`, `recorded`, `new` (nothing was before), `plan` (of recording it again), `unrecorded` (why not) or `unsaved` (what was recorded of a test that did not pass)."""
     item.stash.setdefault(NOTES, {})[kind] = sendable(value)
 
 
@@ -46,6 +46,8 @@ class StaleTests:
         #: By test: whether nothing was recorded of it before.
         self._stale: dict[str, bool] = {}
         self._recorded: dict[str, bool] = {}
+        #: What is said of recordings that were not saved, of tests of which pytest prints no section.
+        self._unsaved: list[str] = []
 
     def add(self, notes: Mapping[str, Any]) -> None:
         """Takes in what is noted of a test."""
@@ -56,13 +58,16 @@ class StaleTests:
             if "sent" in notes:
                 self._sent[notes["plan"]["test"]] = [*notes["sent"].values()]
         self.unrecorded = notes.get("unrecorded", self.unrecorded)
+        if "unsaved" in notes:
+            self._unsaved.append(notes["unsaved"])
         if "recorded" in notes:
             self._recorded[notes["recorded"]] = "new" in notes
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the plan, what was recorded, and what is still stale."""
         # The failure of a single one ends in its command already.
-        if self.plans or self._is_plan or self._recorded or len(self._stale) > 1 or (self._stale and self.unrecorded):
+        is_asked_for = self.plans or self._is_plan or self._recorded or self._unsaved
+        if is_asked_for or len(self._stale) > 1 or (self._stale and self.unrecorded):
             terminalreporter.write_sep("=", "LLM recordings")
         if self.plans:
             from pytest_llm_usage.plugin.plan import outcome_line, plan_lines  # noqa: PLC0415 -- only where it is asked for
@@ -77,6 +82,8 @@ class StaleTests:
                 terminalreporter.write_line(f"{title}: {plural(len(names), 'test')} (--llm-usage-record=stale)")
                 for name in names:
                     terminalreporter.write_line(f"  {name}")
+        for text in self._unsaved:
+            terminalreporter.write_line(text)
         if self._sent:
             terminalreporter.write_line(outcome_line(self.plans, self._sent))
         if self._stale and (self._is_plan or self.unrecorded):

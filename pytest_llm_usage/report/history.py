@@ -17,6 +17,7 @@ from typing import Any
 
 from pytest_llm_usage.errors import ReportError, RunFileError
 from pytest_llm_usage.report.data import RunData
+from pytest_llm_usage.text import shown_path
 
 __all__ = ["FORMAT", "MOST_PAST_RUNS", "PastRun", "Trend", "add_run", "past_runs", "read_trend"]
 
@@ -101,7 +102,7 @@ def add_run(path: Path, data: RunData, finished_at: float) -> None:
                 ),
             )
     except (OSError, sqlite3.Error, RunFileError) as error:
-        raise ReportError(f"history not written: {path}: {_why(error)}") from None
+        raise ReportError(f"history not written: {shown_path(path)}: {_why(error)}") from None
 
 
 _WHERE = ("commit", "branch")

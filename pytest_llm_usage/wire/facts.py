@@ -218,7 +218,13 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
             continue
         if combine == "merge" and len(objects) > 1:
             objects = [_merged(source, objects)]
-        readings = [reading for where, value in objects if (reading := source.schema.read(value, where)) is not None]
+        # The start of a stream that is cut tells the input alone, which is then the least that was spent.
+        is_begun = combine == "merge" and body.framing != "json"
+        readings = [
+            reading
+            for where, value in objects
+            if (reading := source.schema.read(value, where, is_begun=is_begun)) is not None
+        ]
         if combine == "most":
             readings = _most(readings)
         parts = [

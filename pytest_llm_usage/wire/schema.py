@@ -85,9 +85,9 @@ class UsageSchema:
         costs: Where the object states what the call cost.
         cache_may_be_null: `null` is how the API writes that no cache was used.
         output_may_be_null: `null` is how the API writes that there is no output.
-        input_is_always_told: An answer without the input is not one without input tokens: how many there were is not known.
         loosely_typed: The API itself writes counts as text or as floats.
         zero_is_unset: Nothing but zeros is how the API writes that it has not counted yet.
+        states_both: The API states input and output in each answer: what is left out is not zero but unknown.
     """
 
     input: tuple[str, ...]
@@ -116,9 +116,9 @@ class UsageSchema:
     costs: tuple[StatedCost, ...] = ()
     cache_may_be_null: bool = False
     output_may_be_null: bool = False
-    input_is_always_told: bool = False
     loosely_typed: bool = False
     zero_is_unset: bool = False
+    states_both: bool = False
 
     def states_usage(self, data: Any) -> bool:
         """Whether `data` has one of the counts, readable or not."""
@@ -129,16 +129,19 @@ class UsageSchema:
             return any(value not in (None, 0) for paths in stated for path in paths for value in iter_path(data, path))
         return any(_is_there(data, path) for paths in stated for path in paths)
 
-    def read(self, data: Any, where: str = "") -> Reading | None:
+    def read(self, data: Any, where: str = "", *, is_begun: bool = False) -> Reading | None:
         """What `data` says, or None where it states no count.
 
         Args:
             data: The usage object.
             where: How a reader finds the object in the response.
+            is_begun: It may be the first of several, which does not state everything yet.
         """
         if not self.states_usage(data):
             return None
         counts = _Counts(data, where, loosely_typed=self.loosely_typed)
+        if self.states_both and not is_begun:
+            counts.refuse_absence(self.input, self.output, self.total)
         usage: TokenUsage | None = (tokens := self._usage(counts))
         billed = self._billed(counts, tokens)
         counts.problems.extend(problem for item in self.items if (problem := item.problem(data)))
@@ -165,8 +168,6 @@ class UsageSchema:
         sent, received, stated_total = (counts.first(paths) for paths in (self.input, self.output, self.total))
         if sent is None and (stated_total is None or stated_total != received):
             counts.refuse_null(self.input)
-        if sent is None and self.input_is_always_told:
-            counts.refuse_absence(self.input)
         counts.refuse_null(counts.passed_over(self.input))
         counts.refuse_null(counts.passed_over(self.output))
         if received is None and (stated_total is None or stated_total != sent) and not self.output_may_be_null:
@@ -296,9 +297,16 @@ class _Counts:
                 self._report(self.problems, f"{self._prefix}{path} holds null, which is not a number of tokens")
                 return
 
-    def refuse_absence(self, paths: tuple[str, ...]) -> None:
-        """Notes that what was sent is not there."""
-        self._report(self.problems, f"{self._prefix}{paths[0]} is not there: the tokens sent are not known")
+    def refuse_absence(self, sent: tuple[str, ...], received: tuple[str, ...], total: tuple[str, ...]) -> None:
+        """Notes that just one of two counts is there, where no total tells the other."""
+        there = [any(_is_there(self._data, path) for path in paths) for paths in (sent, received)]
+        if there[0] != there[1] and not any(_is_there(self._data, path) for path in total):
+            # As it is spelt beside the other: an object of `input_tokens` lacks `output_tokens`.
+            has, lacks = (sent, received) if there[0] else (received, sent)
+            spelling = next(index for index, path in enumerate(has) if _is_there(self._data, path))
+            lacking = lacks[min(spelling, len(lacks) - 1)]
+            if all(value is not None for value in iter_path(self._data, lacking)):  # null is told as such
+                self._report(self.problems, f"{self._prefix}{lacking} is not there")
 
     def note_rest(self, paths: tuple[str, ...], rest: int) -> None:
         """Notes that a count is not there and what the total leaves for it."""

@@ -131,6 +131,37 @@ def test_what_was_paid_for_and_is_not_saved_is_said(project, plugin_args):
     assert contents(project) == {}
 
 
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [("pytest.xfail('for now')", "the test failed, as expected"), ("pytest.skip('after all')", "the test was skipped")],
+)
+def test_what_was_paid_for_by_a_test_that_neither_passed_nor_failed_is_said(project, plugin_args, end, why):
+    """Without a word its recording was missing, and a later run failed as expected for another reason."""
+    project.makepyfile(test_it=f"import pytest\n{FAILS.replace('assert 1 == 2', end)}")
+    result = project.runpytest("--llm-usage-record=once", *plugin_args)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "*= LLM recordings =*",
+            f"cassettes/test_it/test_bird.yaml not saved: {why} (1 call, $0.000057 spent)",
+            "To keep it for a look:  --llm-usage-keep-failed",
+        ]
+    )
+    assert result.stdout.str().count("not saved") == 1
+    assert contents(project) == {}
+
+
+def test_a_cassette_that_cannot_be_read_is_named_as_it_is_typed(project):
+    project.makepyfile(test_it=ONE)
+    folder = project.mkdir("cassettes") / "test_it"
+    folder.mkdir()
+    (folder / "test_bird.yaml").write_text("")
+    result = project.runpytest()
+    result.stdout.fnmatch_lines(
+        ["Cassette cannot be read: cassettes/test_it/test_bird.yaml: it is empty. The file was left as it is"]
+    )
+
+
 def test_what_was_paid_is_never_zero(project):
     project.makepyfile(test_it=FAILS)
     project.makepyfile(app=APP.replace("gpt-4o-mini", "in-house-1"))

@@ -651,6 +651,25 @@ def test_what_langchain_says_and_no_count_can_be_is_unknown(pytester, where, num
 
 
 @pytest.mark.parametrize(
+    ("told", "note"),
+    [
+        ({"input_tokens": 5}, "LangChain's output_tokens is not there"),
+        ({"output_tokens": 5, "input_tokens": None}, "LangChain's input_tokens is not there"),
+    ],
+)
+def test_what_langchain_does_not_say_is_unknown(llm_usage, told, note):
+    """It was zero."""
+    answer = AIMessage("Yes.", response_metadata={"model_name": "gpt-4o-mini"})
+    answer.usage_metadata = told
+
+    GenericFakeChatModel(messages=iter([answer])).invoke("x")
+
+    (call,) = llm_usage.calls
+    assert (call.usage, call.status, call.note) == (None, "no_usage", note)
+    assert llm_usage.usage_metadata == {"gpt-4o-mini": told}
+
+
+@pytest.mark.parametrize(
     ("name", "shown"),
     [("a\nb", "a b"), ("sk-proj-" + "q7Zx" * 12, "***"), ("b" * 500, "b" * 80)],
     ids=["two lines", "a key", "long"],

@@ -351,3 +351,57 @@ def test_what_is_read_is_at_least_every_number_that_is_one(usage):
 
     numbers = [n for n in usage.values() if isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= 10**15]
     assert call.usage is None or call.usage.total_tokens >= sum(numbers)
+
+
+ALONE = {
+    "chat": (
+        "https://api.openai.com/v1/chat/completions",
+        {"model": "gpt-4o-mini", "messages": []},
+        lambda usage: {**CHAT, "usage": usage},
+        ("prompt_tokens", "completion_tokens"),
+        "usage",
+    ),
+    "responses": (
+        "https://api.openai.com/v1/responses",
+        {"model": "gpt-4o-mini", "input": "hi"},
+        lambda usage: {"object": "response", "model": "gpt-4o-mini", "output": [], "usage": usage},
+        ("input_tokens", "output_tokens"),
+        "usage",
+    ),
+    "messages": (
+        "https://api.anthropic.com/v1/messages",
+        {"model": "claude-sonnet-4-5", "messages": []},
+        lambda usage: {"type": "message", "role": "assistant", "model": "claude-sonnet-4-5", "content": [], "usage": usage},
+        ("input_tokens", "output_tokens"),
+        "usage",
+    ),
+    "converse": (
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/amazon.nova-lite-v1%3A0/converse",
+        {"messages": []},
+        lambda usage: {"output": {}, "stopReason": "end_turn", "usage": usage},
+        ("inputTokens", "outputTokens"),
+        "usage",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("there", [0, 1])
+@pytest.mark.parametrize("name", ALONE)
+def test_one_count_of_two_without_a_total_leaves_the_other_unknown(name, there):
+    url, request, answer, names, where = ALONE[name]
+    call = wire.read(exchange(url, request, answer({names[there]: 7})))
+
+    assert (call.usage, call.status) == (None, "no_usage")
+    assert call.note == f"{where}.{names[1 - there]} is not there"
+
+
+def test_one_count_of_two_in_a_stream_leaves_the_other_unknown():
+    call = streamed({"prompt_tokens": 7})
+
+    assert (call.usage, call.note) == (None, "usage.completion_tokens is not there")
+
+
+def test_an_embedding_has_no_output():
+    answer = {"object": "list", "data": [], "model": "text-embedding-3-small", "usage": {"prompt_tokens": 7}}
+    request = {"model": "text-embedding-3-small", "input": "hi"}
+    assert wire.read(exchange("https://api.openai.com/v1/embeddings", request, answer)).usage.total_tokens == 7

@@ -9,6 +9,7 @@ from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://docs.anthropic.com/en/api/messages
 ANTHROPIC = UsageSchema(
+    states_both=True,
     input=("input_tokens",),
     output=("output_tokens",),
     cache_read=("cache_read_input_tokens",),

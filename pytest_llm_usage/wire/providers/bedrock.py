@@ -79,7 +79,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         home="amazon_bedrock",
         path=r"/model/(?P<model>.+)/(?:converse|converse-stream)$",
         looks=lambda event: "usage" in event and "stopReason" in event and "output" in event,
-        sources=(Source(("usage",), _CONVERSE),),
+        sources=(Source(("usage",), replace(_CONVERSE, states_both=True)),),
         model=(),
         response_id=(),
         service_tier=("serviceTier.type",),

@@ -18,7 +18,7 @@ _OLLAMA_INPUT = UsageSchema(input=("prompt_eval_count",))
 _TGI = UsageSchema(
     input=("details.input_length", "details.prefill[]"),
     output=("details.generated_tokens",),
-    input_is_always_told=True,
+    states_both=True,
 )
 _TGI_HEADERS = UsageSchema(input=("x-prompt-tokens",), output=("x-generated-tokens",), loosely_typed=True)
 _TEI_HEADERS = UsageSchema(input=("x-compute-tokens",), loosely_typed=True)

@@ -66,6 +66,7 @@ _OPENAI_COSTS = (
 #: Databricks and LiteLLM (Anthropic's cache counts), Perplexity (`reasoning_tokens`), xAI (see `UsageSchema`).
 #: https://platform.openai.com/docs/api-reference/chat/object, …/responses/object
 OPENAI = UsageSchema(
+    states_both=True,
     input=("prompt_tokens", "input_tokens"),
     output=("completion_tokens", "output_tokens"),
     total=("total_tokens",),
