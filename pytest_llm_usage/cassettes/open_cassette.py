@@ -114,6 +114,11 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         return self._recorder.write_protected
 
     @property
+    def recorded_urls(self) -> Sequence[str]:
+        """The URLs in its file; none where there is none, or where it cannot be read."""
+        return self._recorder.recorded_urls()
+
+    @property
     def recorded(self) -> Sequence[Interaction]:
         """What was recorded so far, saved or not."""
         return self._recorder.recorded

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from functools import lru_cache
 
 from pytest_llm_usage.cassettes.network import HostPatterns
@@ -58,19 +58,28 @@ _ALTERNATIVES = (
 #: The others of each variable that has any.
 _ALTERNATIVES_OF = {name: names - {name} for names in _ALTERNATIVES for name in names}
 _LOOKED_AT = frozenset(PROVIDER_KEYS).union(*_ALTERNATIVES)
+#: The client of the module `openai` itself (`openai.chat.completions`) refuses to choose where both are set.
+_OPENAI_KEY, _AZURE_KEY = "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"
+#: A request to Azure: by its host, or by what its path and query have alone.
+_AZURE = re.compile(r"^[^/]*//[^/?#]*\bazure\b|/openai/deployments/|[?&]api-version=")
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 
 
 @contextlib.contextmanager
-def placeholder_keys(live: HostPatterns, environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+def placeholder_keys(
+    live: HostPatterns, environment: MutableMapping[str, str] = os.environ, *, recorded: Collection[str] = ()
+) -> Iterator[None]:
     """Give the variables that are not set, or set to nothing, a placeholder meanwhile.
 
     Args:
         live: Hosts that may be reached all the same; their keys are left alone.
         environment: The environment.
+        recorded: The URLs that are recorded; none where that is not known.
     """
     present = _LOOKED_AT.intersection(environment)
-    missing = _missing(frozenset(name for name in present if environment[name]), live)
+    is_set = frozenset(name for name in present if environment[name])
+    has_azure = any(map(_AZURE.search, recorded)) if recorded else _OPENAI_KEY not in is_set
+    missing = _missing(is_set, live, has_azure=has_azure)
     empty = present.intersection(missing)
     for name, placeholder in missing.items():
         environment[name] = placeholder
@@ -87,12 +96,15 @@ def placeholder_keys(live: HostPatterns, environment: MutableMapping[str, str] =
 
 
 @lru_cache(maxsize=16)
-def _missing(is_set: frozenset[str], live: HostPatterns) -> Mapping[str, str]:
+def _missing(is_set: frozenset[str], live: HostPatterns, *, has_azure: bool) -> Mapping[str, str]:
     """The placeholder of each variable that gets one beside those that are set; every test that replays asks."""
     return {
         name: placeholder
         for name, (host, placeholder) in PROVIDER_KEYS.items()
-        if name not in is_set and is_set.isdisjoint(_ALTERNATIVES_OF.get(name, ())) and not live.match(host, 443)
+        if name not in is_set
+        and is_set.isdisjoint(_ALTERNATIVES_OF.get(name, ()))
+        and not live.match(host, 443)
+        and (has_azure or name != _AZURE_KEY)
     }
 
 

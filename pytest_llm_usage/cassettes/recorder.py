@@ -291,6 +291,12 @@ class Recorder:
             self._recordings = self._usable(loaded)
         return self._recordings
 
+    def recorded_urls(self) -> Sequence[str]:
+        """The URLs in the file, as it was read ahead; none where it cannot be read, which the first request says."""
+        with suppress(CassetteError):
+            return [interaction.request.uri for interaction in self._file.recordings() or ()]
+        return ()
+
     def _usable(self, loaded: Sequence[Interaction]) -> Recordings:
         """The recordings of a file that may be replayed."""
         pairs = [(old, kept) for old in loaded if (kept := self._config.after_load(old, self)) is not None]

@@ -80,7 +80,7 @@ def _keys_for(cassette: OpenCassette, settings: Settings) -> Iterator[None]:
     from pytest_llm_usage.cassettes.network import HostPatterns  # noqa: PLC0415 -- loaded with the cassette
     from pytest_llm_usage.cassettes.provider_keys import placeholder_keys  # noqa: PLC0415
 
-    with placeholder_keys(HostPatterns(settings.ignore_hosts)):
+    with placeholder_keys(HostPatterns(settings.ignore_hosts), recorded=cassette.recorded_urls):
         yield
 
 

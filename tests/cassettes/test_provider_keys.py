@@ -49,6 +49,24 @@ def test_hosts_that_stay_live_get_none():
 
 
 @pytest.mark.parametrize(
+    ("environment", "recorded", "gets_azure"),
+    [
+        ({}, [], True),
+        ({"OPENAI_API_KEY": "real"}, [], False),
+        ({}, ["https://api.openai.com/v1/chat/completions"], False),
+        ({}, ["https://api.openai.com/v1/azure?q=azure"], False),
+        ({"OPENAI_API_KEY": "real"}, ["https://api.openai.com/v1/x", "https://me.openai.azure.com/openai/v1/x"], True),
+        ({}, ["http://127.0.0.1:9/openai/deployments/gpt/chat/completions"], True),
+        ({}, ["https://gateway.test/v1/responses?a=1&api-version=2024-10-21"], True),
+    ],
+)
+def test_azures_key_stands_beside_openais_only_where_azure_is_asked(environment, recorded, gets_azure):
+    with placeholder_keys(NO_HOSTS, environment, recorded=recorded):
+        assert ("AZURE_OPENAI_API_KEY" in environment) is gets_azure
+        assert environment["OPENAI_API_KEY"]
+
+
+@pytest.mark.parametrize(
     ("text", "name"),
     [
         ("Pass `api_key` or set the `OPENAI_API_KEY` environment variable", "OPENAI_API_KEY"),

@@ -55,6 +55,30 @@ def test_the_first_replay_needs_no_key(project, plugin_args, monkeypatch):
         project.runpytest("--llm-usage-record=once", *plugin_args).assert_outcomes(passed=1)
 
 
+MODULE_CLIENT = """
+    import os
+    import openai
+
+    def test_bird(llm_usage, monkeypatch):
+        for name in ("_client", "api_type", "azure_endpoint", "api_key"):
+            monkeypatch.setattr(openai, name, None)
+        monkeypatch.setenv("OPENAI_BASE_URL", os.environ["APP_URL"] + "/v1")
+        openai.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "bird? [7 5]"}])
+        assert llm_usage.total_tokens == 12
+"""
+
+
+@pytest.mark.parametrize("key", [None, "sk-of-the-developer"])
+def test_the_client_of_openais_module_replays(project, monkeypatch, key):
+    """It refuses to choose between OpenAI and Azure where the keys of both are set."""
+    monkeypatch.delenv("AZURE_OPENAI_API_KEY", raising=False)
+    project.makepyfile(test_it=MODULE_CLIENT)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-developer")
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    monkeypatch.delenv("OPENAI_API_KEY") if key is None else monkeypatch.setenv("OPENAI_API_KEY", key)
+    project.runpytest().assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize("mode", ["once", "new_episodes", "all", "rewrite", "stale", "live"])
 def test_no_placeholder_while_anything_may_go_live(project, monkeypatch, mode):
     project.makepyfile(test_it=ONE)
