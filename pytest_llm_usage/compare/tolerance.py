@@ -11,8 +11,11 @@ from fractions import Fraction
 
 from pytest_llm_usage import money
 from pytest_llm_usage.compare.amounts import AMOUNT, TOKEN_FIELDS, Value, check_unit, plain
-from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.errors import ConfigurationError, hides_frames
 from pytest_llm_usage.text import quoted
+
+#: pytest shows the user's line alone.
+__tracebackhide__ = hides_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ def _by_name(argument: str, value: object) -> tuple[dict[str, Decimal], Decimal]
 def _amount(argument: str, value: object) -> Decimal:
     if isinstance(value, int | float | str | Decimal):
         # A float as it was written: 0.05 is 5 %, not 0.05000000000000000277. True, so written, is no number.
-        with suppress(ArithmeticError):
+        with suppress(ArithmeticError, ValueError):  # Python writes no integer of more than 4,300 digits
             amount = Decimal(str(value))
             if amount.is_finite() and amount >= 0:
                 return amount

@@ -26,7 +26,7 @@ def start_fields(tags: list[str] | None, metadata: Mapping[str, Any], invocation
         "requested_model": _first(metadata, "ls_model_name")
         or _first(invocation, "model", "model_name", "model_id", "azure_deployment"),
         "node": _first(metadata, "langgraph_node"),
-        "tags": tuple(tags or ()),
+        "tags": tuple(map(str, tags or ())),  # LangChain takes anything
     }
 
 

@@ -28,7 +28,7 @@ from pytest_llm_usage.compare import (
     model_name,
     with_model_names,
 )
-from pytest_llm_usage.errors import ConfigurationError, UsageUnknownError
+from pytest_llm_usage.errors import ConfigurationError, UsageUnknownError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call, price_sources
 from pytest_llm_usage.snapshot.file import UsageFile, dump, edit_file, parsed
@@ -211,6 +211,7 @@ class UsageSnapshotAssertion(SnapshotAssertion):
         Raises:
             ConfigurationError: `rel` or `abs` is no tolerance.
         """
+        __tracebackhide__ = hides_frames
         if (rel, abs, ratchet) != (None, None, None):
             self._once = Tolerances.from_arguments(rel=rel, abs=abs, ratchet=bool(ratchet))
         self._parts_once = input_by_part

@@ -17,11 +17,17 @@ from pytest_llm_usage.budget.breaches import breaches
 from pytest_llm_usage.budget.failure import failure_text
 from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.credentials.mask import mask_text
-from pytest_llm_usage.errors import BudgetExceededError, PriceUnknownError, UsageUnknownError, hides_frames
+from pytest_llm_usage.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    PriceUnknownError,
+    UsageUnknownError,
+    hides_frames,
+)
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call, call_attribute, langchain_report, usage_by_model
 from pytest_llm_usage.money import total
-from pytest_llm_usage.text import columns, plural
+from pytest_llm_usage.text import columns, plural, quoted
 from pytest_llm_usage.usage import TokenUsage
 
 if TYPE_CHECKING:
@@ -237,7 +243,12 @@ class LLMUsage:
 
         Calls belong to the sections open where they start: in this task or thread and what it starts. Calls of a
         plain thread belong to the sections that the test itself has open.
+
+        Raises:
+            ConfigurationError: The name is not a text.
         """
+        if not isinstance(name, str):
+            raise ConfigurationError(f"section: {quoted(name)} is not a name (a text)")
         return self._source.section(name)
 
     @property

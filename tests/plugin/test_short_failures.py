@@ -45,6 +45,13 @@ def failure(pytester):
         ("llm_usage.by('nod')", "ConfigurationError: by: a call has no 'nod'; did you mean 'node'?"),
         ("llm_usage.by('_quotes')", "ConfigurationError: by: a call has no '_quotes'"),
         ("assert 1 == usage_snapshot", "TypeError: usage_snapshot compares llm_usage"),
+        ("assert llm_usage == usage_snapshot(rel='5%')", "ConfigurationError: rel='5%' is not a tolerance (a number,"),
+        ("llm_usage.section(5)", "ConfigurationError: section: 5 is not a name (a text)"),
+        ("llm_usage.section(None)", "ConfigurationError: section: None is not a name (a text)"),
+        (
+            "assert llm_usage == usage_snapshot(rel=10**5000)",
+            "ConfigurationError: rel=a number of thousands of digits is not a tolerance",
+        ),
     ],
 )
 def test_the_line_of_the_test_and_the_message(failure, line, error):

@@ -650,6 +650,14 @@ def test_what_langchain_says_and_no_count_can_be_is_unknown(pytester, where, num
     result.stdout.no_fnmatch_line("*internal error*")
 
 
+def test_tags_that_are_no_texts_are_told_as_texts(llm_usage):
+    """LangChain takes them; a report of them was an internal error."""
+    FakeChatModel().invoke("x", config={"tags": ["a", 5, None]})
+
+    assert llm_usage.calls[0].tags == ("a", "5", "None")
+    assert [*llm_usage.by("tags")] == [("a", "5", "None")]
+
+
 @pytest.mark.parametrize(
     ("told", "note"),
     [
