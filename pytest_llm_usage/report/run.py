@@ -108,7 +108,7 @@ def record(
             "limit": str(limit),
             "spent": str(beyond.get((name, limit, limits.model), spent)),
             "origin": origin,
-            "model": limits.model,
+            "model": None if limits.model is None else mask_name(limits.model),
         }
         for limits in last.limits
         for name, limit, spent, origin in spending(limits, last.calls())

@@ -166,7 +166,9 @@ def _refuse(config: pytest.Config, old: Renamed) -> None:
 
 def _ini_text(config: pytest.Config, setting: Setting) -> str | None:
     value = config.getini(setting.key)
-    return "\n".join(value or ()) or None if setting.ini_type == "linelist" else value or None
+    if isinstance(value, list):  # lines, or a list of TOML's, which pytest hands on whatever the type
+        value = "\n".join(map(str, value))
+    return value or None
 
 
 def _value(config: pytest.Config, setting: Setting) -> tuple[Any, str]:

@@ -208,10 +208,12 @@ def test_no_cassette_is_named_after_a_key(pytester):
     assert not [*pytester.path.rglob("*.yaml")]
 
 
-#: A key that an answer repeats as its id, and one that names a tool.
+#: A key that an answer repeats as its id, and one that names a tool and the models of a limit.
 AS_ID_AND_TOOL = """
     import httpx
+    import pytest
 
+    @pytest.mark.llm_budget(max_tokens=1, model="{tool}*")
     def test_named(llm_usage):
         usage = {{"prompt_tokens": 70, "completion_tokens": 5, "total_tokens": 75}}
         answer = {{"id": "{key}", "object": "chat.completion", "model": "gpt-4o-mini", "usage": usage, "choices": []}}

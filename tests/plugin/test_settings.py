@@ -477,3 +477,27 @@ def test_a_long_value_is_shortened_in_its_error(pytester, option):
     [line] = [line for line in result.stderr.lines if option in line]
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert len(line) < 250
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('llm_usage_match_on = ["method", "bodi"]', "llm_usage_match_on: unknown matcher 'bodi'"),
+        ('llm_usage_ignore_hosts = ["a.test", "b.test"]', None),
+        ('llm_usage_model_names = ["a-* = a", "b-* = b"]', None),
+        ('llm_usage_ignore_body = ["metadata.id"]', None),
+        ('llm_usage_budgets = ["fail", "warn"]', "llm_usage_budgets: 'fail\\nwarn' is not one of fail, warn, off"),
+        ("llm_usage_max_tokens = [5, 6]", "llm_usage_max_tokens: '5\\n6' is not a number of tokens"),
+    ],
+)
+def test_a_list_of_toml_is_read_or_refused(pytester, line, message):
+    """It was an internal error: the run was green, and none of its settings held."""
+    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\n{line}\n")
+    pytester.makepyfile("def test_it(llm_usage): pass")
+
+    result = pytester.runpytest("-W", "ignore")
+
+    printed = result.stdout.str() + result.stderr.str()
+    assert "internal error" not in printed
+    assert (result.ret == pytest.ExitCode.OK) is (message is None)
+    assert message is None or message in printed
