@@ -95,7 +95,9 @@ def explain_no_recording(policy: CassettePolicy, made: Subject, renamed: Path | 
             "overrides it"
         )
     if renamed is not None:
-        old, new = (shlex.quote(os.path.relpath(path)) for path in (renamed, policy.path.with_suffix(renamed.suffix)))
+        path = policy.path
+        moved = path.with_name(f"{path.name}.gz") if renamed.suffix == ".gz" else path.with_suffix(renamed.suffix)
+        old, new = (shlex.quote(os.path.relpath(path)) for path in (renamed, moved))
         return "\n".join([*lines, f"Was the test renamed? This request is recorded:  git mv {old} {new}"])
     command = policy.rerecord_command
     if command.endswith("=rewrite"):

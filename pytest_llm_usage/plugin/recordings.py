@@ -101,8 +101,8 @@ def unclaimed(item: pytest.Item, folder: Path) -> list[Path]:
     unknown_classes = tuple(f"{name}." for name, is_known in module.stash.get(_CLASSES, {}).items() if not is_known)
     return [
         path
-        for path in sorted(folder.glob("*.yaml"))[:_MAX_LOOKED_INTO]
-        if path.name not in known
+        for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yaml.gz")))[:_MAX_LOOKED_INTO]
+        if path.name.removesuffix(".gz") not in known
         and not path.name.endswith(".failed.yaml")
         and not (unknown_classes and path.name.startswith(unknown_classes))
     ]

@@ -1,5 +1,6 @@
 """From the first replay in CI to the day a prompt changes: keys, recordings of tests that failed, stale recordings."""
 
+import gzip
 import json
 
 import pytest
@@ -364,6 +365,20 @@ def test_a_renamed_test_gets_its_cassette_moved(project):
     result.stdout.no_fnmatch_line("*  rm *")
     (project.path / old).rename(project.path / new)
     project.runpytest("--llm-usage-orphans=fail").assert_outcomes(passed=1)
+
+
+def test_a_compressed_cassette_of_a_renamed_test_stays_compressed(project):
+    """It was not found, and recording it again was all that was offered."""
+    project.makepyfile(test_it=ONE)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    old, new = (project.path / "cassettes/test_it" / f"test_{bird}.yaml.gz" for bird in ("bird", "falcon"))
+    old.write_bytes(gzip.compress(old.with_suffix("").read_bytes()))
+    old.with_suffix("").unlink()
+    project.makepyfile(test_it=ONE.replace("test_bird", "test_falcon"))
+    result = project.runpytest()
+    result.stdout.fnmatch_lines(["*git mv cassettes/test_it/test_bird.yaml.gz cassettes/test_it/test_falcon.yaml.gz"])
+    old.rename(new)
+    project.runpytest().assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("selection", [(), ("-k", "falcon"), ("test_it.py::TestNew",)])
