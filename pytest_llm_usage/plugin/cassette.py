@@ -22,7 +22,7 @@ from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way, run_s
 from pytest_llm_usage.plugin.neighbours import record_mode_of_neighbours
 from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings, unclaimed
-from pytest_llm_usage.plugin.stale import note
+from pytest_llm_usage.plugin.stale import note, note_without_report
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
 from pytest_llm_usage.text import plural, quoted, shell_quoted, shown_path
@@ -109,7 +109,9 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
         if not has_passed:
             told = _of_failed(item, cassette, settings)
             item.add_report_section("teardown", "recording", told)
-            if attempt_at(item).outcome in _WHY_UNSAVED:  # pytest prints no section of such a test
+            if attempt_at(item).outcome is None:
+                note_without_report(item.config, "unsaved", told)
+            elif attempt_at(item).outcome in _WHY_UNSAVED:  # pytest prints no section of such a test
                 note(item, "unsaved", told)
         elif cassette.policy.record_mode == "stale":
             note(item, "recorded", _typed(item))
@@ -139,7 +141,11 @@ def _note_plan(item: pytest.Item, cassette: OpenCassette, settings: Settings) ->
 
 
 #: Outcomes that are no failure, for which nothing is saved all the same.
-_WHY_UNSAVED = {"skipped": "the test was skipped", "xfailed": "the test failed, as expected"}
+_WHY_UNSAVED = {
+    "skipped": "the test was skipped",
+    "xfailed": "the test failed, as expected",
+    None: "the run was interrupted",
+}
 
 
 def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
@@ -152,7 +158,7 @@ def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) ->
     spent = f"{'at least ' if len(known) < len(costs) else ''}${plain(total(known))} spent"
     if costs and not known:
         spent = "what it cost is not known"
-    why = _WHY_UNSAVED.get(attempt_at(item).outcome or "", "the test failed")
+    why = _WHY_UNSAVED.get(attempt_at(item).outcome, "the test failed")
     lines = [f"{cassette.policy.shown_path} not saved: {why} ({plural(len(calls), 'call')}, {spent})"]
     if settings.keep_failed:
         path = failed_path(cassette.policy.path, own_name(item) if cassette.policy.is_shared else "")

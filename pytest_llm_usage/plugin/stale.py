@@ -19,8 +19,22 @@ _LONGEST_TYPED = 320
 
 
 def note(item: pytest.Item, kind: str, value: Any) -> None:
-    """Notes something of a test's cassette: `stale`, `recorded`, `new` (nothing was before), `plan` (of recording it again), `unrecorded` (why not) or `unsaved` (what was recorded of a test that did not pass)."""
+    """Notes something of a test's cassette.
+
+    Args:
+        item: The test.
+        kind: `stale`, `recorded`, `new` (nothing was before), `renamed`, `plan` (of recording it again), `unrecorded` (why not)
+            or `unsaved` (what was recorded of a test that did not pass).
+        value: What is noted; a report carries it.
+    """
     item.stash.setdefault(NOTES, {})[kind] = sendable(value)
+
+
+def note_without_report(config: pytest.Config, kind: str, value: Any) -> None:
+    """The same of a test in which the run was interrupted: no report of it comes, and none from a worker of xdist."""
+    stale: StaleTests | None = config.pluginmanager.get_plugin("llm_usage_stale_tests")
+    if stale is not None:
+        stale.add({kind: value})
 
 
 def attach_notes(item: pytest.Item, report: pytest.TestReport) -> None:

@@ -176,6 +176,21 @@ def test_what_was_paid_for_by_a_test_that_neither_passed_nor_failed_is_said(proj
     assert contents(project) == {}
 
 
+@pytest.mark.parametrize("end", ["raise KeyboardInterrupt", "import pytest; pytest.exit('enough')"])
+def test_what_was_paid_for_when_the_run_was_interrupted_is_said(project, end):
+    project.makepyfile(test_it=FAILS.replace("assert 1 == 2", end))
+    result = project.runpytest_subprocess("--llm-usage-record=once", "--llm-usage-keep-failed")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        [
+            "*= LLM recordings =*",
+            "cassettes/test_it/test_bird.yaml not saved: the run was interrupted (1 call, $0.000057 spent)",
+            "Kept for a look, and never replayed: cassettes/test_it/test_bird.failed.yaml",
+        ]
+    )
+    assert [*contents(project)] == ["test_bird.failed.yaml"]
+
+
 def test_a_cassette_that_cannot_be_read_is_named_as_it_is_typed(project):
     project.makepyfile(test_it=ONE)
     folder = project.mkdir("cassettes") / "test_it"
