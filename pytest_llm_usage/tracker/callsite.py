@@ -56,8 +56,8 @@ def _without_collections() -> Iterator[None]:
 
     Python lists the frames under a lock that a thread which starts needs as well. Where a garbage collection begins
     meanwhile, and gives way to such a thread, both wait for ever (https://github.com/python/cpython/issues/106883).
-    And `f_back` makes an object for the frame of a function that is still running: where a collection begins in there,
-    and gives way to the thread that runs it, that function may end, and Python goes on with memory that holds something else.
+    And `f_back` makes an object for the frame of a function that is still running. In Python 3.11 a collection may begin in
+    there and give way to the thread that runs it: that function ends, and Python goes on with memory that holds something else.
     """
     with _looking:
         was_enabled = gc.isenabled()
