@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
@@ -218,7 +219,9 @@ class Call:
             data["usage"] = self.usage.to_dict()
         data |= self.billing.to_dict()
         if self._reported is not None:
-            data["reported"] = masked(as_data(self._reported))
+            # An integration may nest in there what no file can hold; the counts are in `usage`.
+            with suppress(RecursionError):
+                data["reported"] = masked(as_data(self._reported))
         if self._reported_model is not None:
             data["reported_model"] = self._reported_model
         if self.cost_usd is not None:

@@ -256,7 +256,11 @@ class TokenUsage:
 def _canonical_details(details: object) -> tuple[dict[str, int], str | None]:
     if not isinstance(details, Mapping):
         return {}, None
-    counts = {str(key): n for key, value in details.items() if (n := count(value)) is not None}
+    counts: dict[str, int] = {}
+    for key, value in details.items():
+        if (n := count(value)) is not None:
+            name = key if key in _NAMED_BY_LANGCHAIN else mask_name(str(key))
+            counts[name] = counts.get(name, 0) + n
     tier = next((tier for tier in _PREFIXING_TIERS if tier in details), None)
     if tier is None:
         return counts, None

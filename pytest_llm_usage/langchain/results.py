@@ -11,7 +11,7 @@ from pytest_llm_usage.billing import BY_TOKENS, Billing
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.ledger import Status
 from pytest_llm_usage.text import printable
-from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count, masked, no_count_in
+from pytest_llm_usage.usage import CACHE_LIFETIMES, TokenUsage, count, no_count_in
 
 __all__ = ["ResultCopy", "copied", "copy_of", "end_fields", "is_fake", "start_fields", "states_usage"]
 
@@ -104,7 +104,7 @@ def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
         usage = _usage_elsewhere(metadata, llm_output, generation_info)
         status = "ok" if usage is not None else "fake" if fake else "no_usage"
     else:
-        usage, tier_in_keys = TokenUsage.from_langchain(masked(reported))
+        usage, tier_in_keys = TokenUsage.from_langchain(reported)
         tier = tier_in_keys or tier
         if (where := no_count_in(reported)) is None:
             status, values["_reported"] = "ok", reported

@@ -724,6 +724,31 @@ def test_a_key_among_the_details_of_langchains_usage_is_in_no_file(pytester):
     result.stdout.no_fnmatch_line(f"*{key}*")
 
 
+def test_what_is_nested_in_langchains_usage_without_end_ends_no_report(pytester):
+    pytester.makepyfile("""
+    import itertools
+    from langchain_core.language_models import GenericFakeChatModel
+    from langchain_core.messages import AIMessage
+
+    def test_it(llm_usage):
+        lists, members = [], {}
+        for _ in range(700):
+            lists, members = [lists], {"more": members}
+        usage = {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, "lists": lists, "members": members}
+        answer = AIMessage("Yes.", response_metadata={"model_name": "gpt-4o-mini"})
+        answer.usage_metadata = usage
+        GenericFakeChatModel(messages=itertools.repeat(answer)).invoke("x")
+        assert llm_usage.total_tokens == 7
+    """)
+
+    result = pytester.runpytest("--max-tokens=7", "--llm-usage-json=run.json")
+
+    result.assert_outcomes(passed=1)
+    (test,) = json.loads((pytester.path / "run.json").read_text())["tests"].values()
+    assert "'total_tokens': 7" in str(test)
+    result.stdout.no_fnmatch_line("*internal error*")
+
+
 def test_usage_that_holds_more_than_counts_is_kept_as_text(pytester):
     """An integration files what it likes there; none of it ends the report."""
     pytester.makepyfile("""
