@@ -62,7 +62,7 @@ def main() -> int:
 
 def _starts(before: Path, rounds: int) -> Iterator[Comparison]:
     for what, others in startup.OTHERS.items():
-        sides = _sides(before, partial(startup.start, *others, "-p", "llm_usage"), 2 * rounds)
+        sides = _sides(before, partial(startup.start, *others, "llm_usage"), 2 * rounds)
         yield Comparison(f"start on an empty suite{what}", sides["now"]["start"], sides["before"]["start"], MOST_RATIO)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import Comparison, Seconds, alternate, run_pytest
+from benchmarks.measure import Comparison, Seconds, alternate, only, processor_time_s, run_pytest
 
 MOST_RATIO = 1.04
 
@@ -23,8 +22,8 @@ def compare(tests: int, rounds: int) -> list[Comparison]:
         # The least, as of starts: whatever else the machine does only adds to the time of a side.
         sides = alternate(
             {
-                "ours": lambda: _run(suite, "-p", "llm_usage"),
-                "other": lambda: _run(suite, "-p", "no:llm_usage"),
+                "ours": lambda: _run(suite, "syrupy", "llm_usage"),
+                "other": lambda: _run(suite, "syrupy"),
             },
             rounds,
             figure=min,
@@ -34,8 +33,5 @@ def compare(tests: int, rounds: int) -> list[Comparison]:
     ]
 
 
-def _run(suite: Path, *arguments: str) -> Seconds:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run_pytest(["-p", "syrupy", *arguments], suite, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {"suite": after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime}
+def _run(suite: Path, *plugins: str) -> Seconds:
+    return {"suite": processor_time_s(lambda: run_pytest(only(*plugins), suite, {}))}

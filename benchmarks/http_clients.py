@@ -69,6 +69,9 @@ def _observe(closers: ExitStack) -> None:
         def before_send(self, *_: object) -> None:
             pass
 
+        def wants_answer(self, *_: object, live: bool) -> bool:
+            return True
+
         def before_network(self, *_: object) -> None:
             pass
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import replay, startup
-from benchmarks.measure import SUITES, Figure, run_pytest
+from benchmarks.measure import SUITES, Figure, only, run_pytest
 
 #: Tests of the shorter suite of two, and how many more the longer has.
 _CALLS = (20, 100)
@@ -23,9 +23,7 @@ def count() -> Mapping[str, int]:
     """Instructions by what was measured: one start, one test of one call, one replay of a stream."""
     with tempfile.TemporaryDirectory() as empty:
         starts = {
-            f"start on an empty suite{what}": _of(
-                [*others, "-p", "llm_usage"], Path(empty), {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-            )
+            f"start on an empty suite{what}": _of(only(*others, "llm_usage"), Path(empty), {})
             for what, others in startup.OTHERS.items()
         }
     with replay.suite() as folder:

@@ -8,10 +8,12 @@ least): of wall time for single calls, of processor time for suites and starts.
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from statistics import median
 
@@ -117,6 +119,23 @@ def alternate(
 def _environment() -> dict[str, str]:
     """This process's, with compiled modules kept from one start to the next, as they are everywhere else."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def only(*plugins: str) -> list[str]:
+    """Arguments with which pytest loads no other installed plugin than `plugins`.
+
+    Not `-p` with autoloading off, which looks through every installed package once for each name: a start looks once.
+    """
+    others = {each.name for each in entry_points(group="pytest11")} - set(plugins)
+    return [argument for name in sorted(others) for argument in ("-p", f"no:{name}")]
+
+
+def processor_time_s(run: Callable[[], object]) -> float:
+    """Seconds that the processes take that `run` starts and waits for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def run_pytest(

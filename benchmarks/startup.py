@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import Comparison, Seconds, alternate, run_pytest
+from benchmarks.measure import Comparison, Seconds, alternate, only, processor_time_s, run_pytest
 
 MOST_EXTRA_S = 0.015
 
 #: What else is loaded: syrupy, which we depend on, and langsmith, which comes with LangChain and imports HTTP clients.
-OTHERS = {"": ("-p", "syrupy"), " beside langsmith": ("-p", "syrupy", "-p", "langsmith_plugin")}
+OTHERS = {"": ("syrupy",), " beside langsmith": ("syrupy", "langsmith_plugin")}
 
 
 def compare(rounds: int) -> list[Comparison]:
@@ -21,8 +20,8 @@ def compare(rounds: int) -> list[Comparison]:
     for what, others in OTHERS.items():
         sides = alternate(
             {
-                "ours": partial(start, *others, "-p", "llm_usage"),
-                "other": partial(start, *others, "-p", "no:llm_usage"),
+                "ours": partial(start, *others, "llm_usage"),
+                "other": partial(start, *others),
             },
             rounds,
             figure=min,
@@ -38,10 +37,7 @@ def compare(rounds: int) -> list[Comparison]:
     return lines
 
 
-def start(*arguments: str) -> Seconds:
-    """The processor time of one start."""
+def start(*plugins: str) -> Seconds:
+    """The processor time of one start with these plugins and no others."""
     with tempfile.TemporaryDirectory() as directory:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        run_pytest(arguments, Path(directory), {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {"start": after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime}
+        return {"start": processor_time_s(lambda: run_pytest(only(*plugins), Path(directory), {}))}

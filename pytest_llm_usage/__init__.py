@@ -4,7 +4,14 @@ The plugin is loaded by pytest (`pytest_llm_usage.plugin`); what a test's type a
 it is first asked for: every start of pytest imports this package.
 """
 
+import sys
+from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING, Any
+
+if not isinstance(__spec__.loader, SourceFileLoader):  # by pytest's rewriting of assertions
+    from pytest_llm_usage.import_hook import OwnModules
+
+    sys.meta_path.insert(0, OwnModules(__name__))
 
 if TYPE_CHECKING:
     from pytest_llm_usage.anatomy.growth import Growth

@@ -1,4 +1,4 @@
-"""`ImportHook`: calls back when the code under test imports a module. `lazy_names`, `untraced`: for imports of our own.
+"""`ImportHook`: calls back when the code under test imports a module. The rest is for imports of our own.
 
 wrapt has such hooks ready, but importing it costs every start of pytest more than this whole plugin.
 """
@@ -10,11 +10,11 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, TypeAlias
 
-__all__ = ["ImportHook", "lazy_names", "untraced"]
+__all__ = ["ImportHook", "OwnModules", "lazy_names", "untraced"]
 
 OnImport: TypeAlias = Callable[[ModuleType], object]
 
@@ -65,6 +65,25 @@ class ImportHook:
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
+
+
+class OwnModules:
+    """A finder that imports the modules of a package as Python does.
+
+    pytest imports whatever comes with a plugin through its rewriting of assertions. This package has none, and would pay
+    for it at every start: each module's source is read and hashed, and where pytest can keep nothing beside it
+    (`PYTHONDONTWRITEBYTECODE`, another user's site-packages) it is compiled anew in every run.
+
+    Args:
+        package: The name of the package, which is imported already.
+    """
+
+    def __init__(self, package: str) -> None:
+        self._prefix = f"{package}."
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """What `sys.meta_path` asks for."""
+        return PathFinder.find_spec(name, path, target) if name.startswith(self._prefix) else None
 
 
 def lazy_names(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
