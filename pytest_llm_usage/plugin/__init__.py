@@ -21,7 +21,6 @@ from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.import_hook import ImportHook
 from pytest_llm_usage.plugin.attempt import (
     attempt_at,
-    begin,
     interrupted_attempt,
     report_attempt,
     run_scope,
@@ -37,23 +36,20 @@ from pytest_llm_usage.plugin.fixtures import (
     llm_usage,
     llm_usage_prices,
     llm_usage_redact,
-    open_cassette_first,
     usage_snapshot,
 )
 from pytest_llm_usage.plugin.guards import warn_of_idle_markers
 from pytest_llm_usage.plugin.idle import (
-    has_idle_report,
-    has_idle_teardown,
-    is_fixture_of_test,
-    is_idle,
-    is_idle_in_call,
-    is_idle_in_teardown,
+    begun,
     keep_from_running,
+    safe_around_fixture,
+    safe_around_phase,
+    safe_around_report,
 )
 from pytest_llm_usage.plugin.neighbours import refuse_two_snapshot_updates
-from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead, read_prices_ahead_of
+from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
-from pytest_llm_usage.plugin.safety import FAULTS, fault_text, note_early_faults, safe, safe_hooks, safe_unless_idle
+from pytest_llm_usage.plugin.safety import FAULTS, fault_text, note_early_faults, safe, safe_hooks
 from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
 from pytest_llm_usage.plugin.state import CASSETTE, CLOSERS, RUN_FAILURES, SESSION_BUDGET, SETTINGS, price_book
 from pytest_llm_usage.plugin.unseen import UNSEEN
@@ -197,12 +193,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe
+@safe_around_phase("setup")
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Calls belong to this attempt at the test from now on."""
-    attempt = begin(item)
-    open_cassette_first(item)
-    read_prices_ahead_of(item)
+    attempt = begun(item)
     try:
         result = yield
     except (KeyboardInterrupt, pytest.exit.Exception):
@@ -219,7 +213,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe_unless_idle(is_idle_in_call, is_idle)
+@safe_around_phase("call")
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Fails the test where it is over its budget, or where something it did must fail it whatever it made of that."""
     attempt = attempt_at(item)
@@ -237,7 +231,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe_unless_idle(is_idle_in_teardown, has_idle_teardown)
+@safe_around_phase("teardown")
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Ends the attempt behind the last fixture; what fixtures spend during teardown counts too."""
     attempt = attempt_at(item)
@@ -252,7 +246,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 
 
 @pytest.hookimpl(wrapper=True)
-@safe_unless_idle(is_fixture_of_test)
+@safe_around_fixture
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[Any, Any, Any]:
@@ -262,7 +256,7 @@ def pytest_fixture_setup(
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-@safe_unless_idle(is_idle_behind=has_idle_report)
+@safe_around_report
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -52,8 +52,8 @@ __all__ = [
 
 
 _RUN: pytest.StashKey[RunScope] = pytest.StashKey()
-#: The attempt that is under way, or the last one.
-_ATTEMPT: pytest.StashKey[Attempt] = pytest.StashKey()
+#: The attempt that any run of pytest in this process began last. Hooks of every test ask for it, many times.
+_latest: list[Attempt | None] = [None]
 #: Calls that were no test's, of a report that nobody has seen.
 _UNREPORTED: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
 #: Of a test: what its attempts spent, as `Attempt.earlier`.
@@ -65,6 +65,8 @@ class Attempt:
 
     Attributes:
         item: The test.
+        phase: Pytest's phase that is under way.
+        trackers: Its tracker, which gathers its calls; empty where nobody has asked for one.
         outcome: What became of it so far (`passed`, `failed` …); None before its first report.
         earlier: Of the attempts before it (reruns) that had a tracker, their calls as plain data in JSON. pytest keeps every
             item to its end: with the attempts themselves a run would hold dozens of objects for each test.
@@ -74,14 +76,14 @@ class Attempt:
     __slots__ = (
         "_calls_before_phase",
         "_is_reported",
-        "_phase",
         "_running",
         "_thread_id",
-        "_trackers",
         "earlier",
         "is_open",
         "item",
         "outcome",
+        "phase",
+        "trackers",
     )
 
     is_run = False
@@ -92,59 +94,54 @@ class Attempt:
         self.earlier = earlier
         self.is_open = False
         self._is_reported = False
-        self._phase = "setup"
+        self.phase = "setup"
         self._calls_before_phase = 0
         self._thread_id = threading.get_ident()
-        self._trackers: list[Tracker] = []
+        self.trackers: list[Tracker] = []
         self._running: running | None = None
 
     @property
     def tracker(self) -> Tracker:
         """Gathers its calls; made when it is first asked for."""
-        if not self._trackers:
+        if not self.trackers:
             # Without a lock, which an event loop must not wait for: of several threads' trackers the first one stays.
-            self._trackers.append(self._new_tracker())
-        return self._trackers[0]
-
-    @property
-    def used_tracker(self) -> Tracker | None:
-        """Its tracker; None where nobody has asked for one."""
-        return self._trackers[0] if self._trackers else None
+            self.trackers.append(self._new_tracker())
+        return self.trackers[0]
 
     @property
     def failure(self) -> str | None:
         """Why the test must fail whatever its code made of it; None where nothing says so."""
-        failure = self._trackers[0].failure if self._trackers else None
+        failure = self.trackers[0].failure if self.trackers else None
         return None if failure is None else shown_failure(failure)
 
     @property
     def unreported(self) -> tuple[Call, ...]:
         """Its calls, until a report carries them."""
-        return self._trackers[0].calls() if self._trackers and not self._is_reported else ()
+        return self.trackers[0].calls() if self.trackers and not self._is_reported else ()
 
     @property
     def has_called(self) -> bool:
         """Whether it has made calls."""
-        return bool(self._trackers) and bool(self._trackers[0].calls())
+        return bool(self.trackers) and bool(self.trackers[0].calls())
 
     @property
     def has_called_in_phase(self) -> bool:
         """Whether it has made calls since its phase began."""
-        return bool(self._trackers) and len(self._trackers[0].calls()) > self._calls_before_phase
+        return bool(self.trackers) and len(self.trackers[0].calls()) > self._calls_before_phase
 
     def _new_tracker(self) -> Tracker:
         from pytest_llm_usage.plugin.trackers import tracker_of_test  # noqa: PLC0415 -- at the first call
 
-        return tracker_of_test(self.item, self._phase, self._thread_id)
+        return tracker_of_test(self.item, self.phase, self._thread_id)
 
     def enter_phase(self, phase: str) -> None:
         """Pytest's phase `phase` begins, unless it is under way already."""
-        if phase == self._phase:
+        if phase == self.phase:
             return
-        self._phase = phase
-        if self._trackers:
-            self._calls_before_phase = len(self._trackers[0].calls())
-            self._trackers[0].enter_phase(phase)
+        self.phase = phase
+        if self.trackers:
+            self._calls_before_phase = len(self.trackers[0].calls())
+            self.trackers[0].enter_phase(phase)
 
     def open(self) -> None:
         """Calls belong to it from now on."""
@@ -160,8 +157,8 @@ class Attempt:
             self.is_open = False
             self._running.__exit__()
             self._running = None
-            if self._trackers:
-                self._trackers[0].detach()
+            if self.trackers:
+                self.trackers[0].detach()
 
     @contextmanager
     def decisive_failure(self) -> Iterator[None]:
@@ -179,10 +176,10 @@ class Attempt:
 
     def check_budget(self) -> None:
         """Fails the test where it is over its budget, or says so alone in mode `warn`."""
-        if not self._trackers:
+        if not self.trackers:
             return
         flush(self.item.config)
-        text = self._trackers[0].over_budget()
+        text = self.trackers[0].over_budget()
         if text is None:
             return
         if self.item.config.stash[SETTINGS].budgets == "warn":
@@ -194,9 +191,9 @@ class Attempt:
 
     def warn_of_live_calls(self) -> None:
         """Says which calls left this machine, where that is asked for."""
-        if not self._trackers or self.item.config.stash[SETTINGS].live != "warn":
+        if not self.trackers or self.item.config.stash[SETTINGS].live != "warn":
             return
-        live = [call for call in self._trackers[0].calls() if call.live]
+        live = [call for call in self.trackers[0].calls() if call.live]
         if live:
             from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
 
@@ -206,9 +203,9 @@ class Attempt:
 
     def check_discrepancies(self) -> None:
         """Fails the test whose two books differ, where that is asked for."""
-        if not self._trackers or self.item.config.stash[SETTINGS].audit != "error":
+        if not self.trackers or self.item.config.stash[SETTINGS].audit != "error":
             return
-        if found := self._trackers[0].discrepancies():
+        if found := self.trackers[0].discrepancies():
             lines = (f"  {call.call_index + 1}  {call.model}  {call.where or ''}\n     {call.reason}" for call in found)
             fail("\n".join(("LangChain and the provider's response disagree (llm_usage_audit = error)", "", *lines)))
 
@@ -224,8 +221,8 @@ class Attempt:
     def note_reported(self, data: Mapping[str, Any] = MappingProxyType({})) -> None:
         """A report carries what it spent (`data`); a further attempt at the test will carry it as well."""
         self._is_reported = True
-        if self._trackers:
-            run_scope(self.item.config).left += self._trackers[0].processes.hand_over()
+        if self.trackers:
+            run_scope(self.item.config).left += self.trackers[0].processes.hand_over()
             calls = data["attempts"][-1] if "attempts" in data else ()
             self.item.stash[_EARLIER] = (*self.earlier, json.dumps(calls))
 
@@ -242,7 +239,7 @@ class Attempt:
 
     def properties(self) -> Iterator[tuple[str, str]]:
         """What JUnit reports show of a test; what is not known is left out, never 0."""
-        calls = self._trackers[0].calls() if self._trackers else ()
+        calls = self.trackers[0].calls() if self.trackers else ()
         yield "llm_calls", str(sum(call.is_billed for call in calls))
         if not any(call.is_unknown for call in calls):
             from pytest_llm_usage.usage import TokenUsage  # noqa: PLC0415 -- loaded with the first call
@@ -257,27 +254,33 @@ class Attempt:
 
 
 class RunScope:
-    """The run: calls that are no test's, of fixtures of wider scope and at import."""
+    """The run: calls that are no test's, of fixtures of wider scope and at import.
 
-    __slots__ = ("_config", "_thread_id", "_trackers", "left")
+    Attributes:
+        attempt: The attempt at a test that is under way, or the last one; None before the first.
+        left: Where processes tell of their calls that outlive the test that forked them.
+        trackers: Its tracker; empty where nobody has asked for one.
+    """
+
+    __slots__ = ("_config", "_thread_id", "attempt", "left", "trackers")
 
     is_run = True
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        #: Where processes tell of their calls that outlive the test that forked them.
+        self.attempt: Attempt | None = None
         self.left: list[Relatives] = []
         self._thread_id = threading.get_ident()
-        self._trackers: list[Tracker] = []
+        self.trackers: list[Tracker] = []
 
     @property
     def tracker(self) -> Tracker:
         """Gathers its calls; made when it is first asked for."""
-        if not self._trackers:
+        if not self.trackers:
             from pytest_llm_usage.plugin.trackers import tracker_of_run  # noqa: PLC0415 -- at the first call
 
-            self._trackers.append(tracker_of_run(self._config, self._thread_id))
-        return self._trackers[0]
+            self.trackers.append(tracker_of_run(self._config, self._thread_id))
+        return self.trackers[0]
 
     @contextmanager
     def around(self, fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
@@ -292,14 +295,9 @@ class RunScope:
             fixturedef.addfinalizer(lambda: teardown.enter_context(running(self)))
 
     @property
-    def trackers(self) -> tuple[Tracker, ...]:
-        """Its tracker; empty where nobody has asked for one."""
-        return tuple(self._trackers)
-
-    @property
     def calls(self) -> tuple[Call, ...]:
         """Its calls since the last time."""
-        return self._trackers[0].calls() if self._trackers else ()
+        return self.trackers[0].calls() if self.trackers else ()
 
     def take_in_left(self) -> None:
         """Takes in the calls of processes that outlived the test that forked them, at the end of the run."""
@@ -308,7 +306,7 @@ class RunScope:
 
     def drain(self) -> dict[str, Any]:
         """Its calls since the last time, as plain data."""
-        ledger = self._trackers[0].drain() if self.calls else None
+        ledger = self.trackers[0].drain() if self.calls else None
         return {"shared": sendable(ledger.to_list())} if ledger is not None and ledger.calls else {}
 
 
@@ -325,21 +323,22 @@ def start_run(config: pytest.Config) -> None:
 
 
 def _close_interrupted(config: pytest.Config) -> None:
-    if _ATTEMPT in config.stash:
-        config.stash[_ATTEMPT].close()
+    if (attempt := config.stash[_RUN].attempt) is not None:
+        attempt.close()
+    _latest[0] = None
 
 
 def attempt_under_way(config: pytest.Config) -> Attempt | None:
     """The attempt to which calls belong now; None between tests."""
-    attempt = config.stash.get(_ATTEMPT, None)
-    return attempt if attempt is not None and attempt.is_open else None
+    run = config.stash.get(_RUN, None)
+    return run.attempt if run is not None and run.attempt is not None and run.attempt.is_open else None
 
 
 def unreported_calls(config: pytest.Config) -> list[Call]:
     """The calls that no report carries yet."""
-    attempt = config.stash.get(_ATTEMPT, None)
-    own = attempt.unreported if attempt is not None else ()
-    return [*own, *config.stash[_RUN].calls]
+    run = config.stash[_RUN]
+    own = run.attempt.unreported if run.attempt is not None else ()
+    return [*own, *run.calls]
 
 
 def run_scope(config: pytest.Config) -> RunScope:
@@ -358,9 +357,15 @@ def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
 
 
 def begin(item: pytest.Item) -> Attempt:
-    """An attempt at a test begins."""
-    before = item.config.stash.get(_ATTEMPT, None)
-    attempt = item.config.stash[_ATTEMPT] = Attempt(item, item.stash.get(_EARLIER, ()))
+    """An attempt at a test begins, unless it has begun and not ended."""
+    run = item.config.stash[_RUN]
+    before = run.attempt
+    if before is not None and before.is_open and before.item is item:
+        return before
+    earlier: tuple[str, ...] = ()
+    if _EARLIER in item.stash:  # `get` raises and catches an exception where there is none, as for most tests
+        earlier = item.stash[_EARLIER]
+    attempt = _latest[0] = run.attempt = Attempt(item, earlier)
     attempt.open()
     if before is not None and before.has_called:
         _ = attempt.tracker  # this one most likely calls a model too, which need not wait for it then
@@ -369,7 +374,10 @@ def begin(item: pytest.Item) -> Attempt:
 
 def attempt_at(item: pytest.Item) -> Attempt:
     """The last attempt at a test; one that has not begun where another plugin's set-up failed before ours."""
-    attempt = item.config.stash.get(_ATTEMPT, None)
+    attempt = _latest[0]
+    if attempt is None or attempt.item is not item:
+        run = item.config.stash.get(_RUN, None)
+        attempt = run.attempt if run is not None else None
     return attempt if attempt is not None and attempt.item is item else Attempt(item)
 
 
@@ -397,7 +405,8 @@ def forget_attempt(item: pytest.Item, report: pytest.TestReport) -> None:
 
 def interrupted_attempt(config: pytest.Config) -> tuple[str, dict[str, Any]] | None:
     """The test that never got its report, because the run was interrupted in it, and what it spent; else None."""
-    attempt = config.stash.get(_ATTEMPT, None)
+    run = config.stash.get(_RUN, None)
+    attempt = run.attempt if run is not None else None
     if attempt is None or not attempt.unreported:
         return None
     data = attempt.data()

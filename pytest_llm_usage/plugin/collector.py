@@ -90,6 +90,9 @@ class RunCollector:
         if self._counts_tests:
             self._begun.add(report.nodeid)
         # One hook for all that reports carry: it is called three times for every test.
+        carried = report.__dict__
+        if "llm_usage" not in carried and "llm_usage_cassette" not in carried:
+            return
         if notes := getattr(report, "llm_usage_cassette", None):
             self._stale.add(notes)
             if "sent" in notes:

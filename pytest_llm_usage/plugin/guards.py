@@ -20,8 +20,14 @@ def warn_of_idle_markers(session: pytest.Session) -> None:
     """Warns of markers that have no effect on the test that carries them; where warnings are errors, that test fails."""
     settings = session.config.stash[SETTINGS]
     failing = FailingTests()
+    unmarked: set[pytest.Item | pytest.Collector | None] = set()
     for item in session.items:
-        for text in _idle_markers(item, settings):
+        if not item.own_markers and item.parent in unmarked:
+            continue
+        markers = marker_names(item)
+        if not markers:
+            unmarked.add(item.parent)
+        for text in _idle_markers(item, markers, settings):
             try:
                 _warn(item, text)
             except Warning as error:
@@ -43,10 +49,9 @@ class FailingTests:
             fail(self.texts[item])
 
 
-def _idle_markers(item: pytest.Item, settings: Settings) -> Iterator[str]:
+def _idle_markers(item: pytest.Item, markers: set[str], settings: Settings) -> Iterator[str]:
     if "llm_usage" in getattr(item, "fixturenames", ()):
         return
-    markers = marker_names(item)
     if settings.track == "requested" and "llm_budget" in markers:
         yield (
             "@pytest.mark.llm_budget has no effect: llm_usage_track = requested, and the test does not request llm_usage"

@@ -1,78 +1,113 @@
 """Tests that call no model: how the hooks that pytest calls for every test tell that they have nothing to do.
 
-A suite has thousands of them, so each of these is a few lookups.
+A suite has thousands of them, so each of these is a few lookups. Where one goes wrong, the hook itself is run, and tells
+of what goes wrong in it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Generator
+from functools import wraps
+from typing import Any, TypeVar
 
 import pytest
 
-from pytest_llm_usage.plugin.attempt import attempt_at, run_scope
-from pytest_llm_usage.plugin.safety import safe_hooks
+from pytest_llm_usage.plugin.attempt import Attempt, attempt_at, begin, run_scope
+from pytest_llm_usage.plugin.fixtures import open_cassette_first
+from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead_of
+from pytest_llm_usage.plugin.safety import run_behind, safe, safe_hooks
 from pytest_llm_usage.plugin.stale import NOTES
 from pytest_llm_usage.plugin.state import CASSETTE, fail
 
 __all__ = [
     "FailedSetup",
-    "has_idle_report",
-    "has_idle_teardown",
-    "is_fixture_of_test",
-    "is_idle",
-    "is_idle_in_call",
-    "is_idle_in_teardown",
+    "begun",
     "keep_from_running",
+    "safe_around_fixture",
+    "safe_around_phase",
+    "safe_around_report",
 ]
 
-
-def is_idle(_result: object, item: pytest.Item) -> bool:
-    """Whether a test has had no need of a tracker so far, as tests have none that call no model."""
-    return attempt_at(item).used_tracker is None
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
 
-def is_fixture_of_test(fixturedef: pytest.FixtureDef[Any], _request: pytest.FixtureRequest) -> bool:
-    """Whether the calls of a fixture are those of the test that asks for it."""
-    return fixturedef.scope == "function"
+def begun(item: pytest.Item) -> Attempt:
+    """The attempt at a test that begins with its set-up."""
+    attempt = begin(item)
+    if attempt.trackers or "llm_usage" in getattr(item, "fixturenames", ()):
+        open_cassette_first(item)
+        read_prices_ahead_of(item)
+    return attempt
 
 
-def is_idle_in_call(item: pytest.Item) -> bool:
-    """The same, as its call phase begins."""
-    attempt = attempt_at(item)
-    attempt.enter_phase("call")
-    return attempt.used_tracker is None
+def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
+    """`safe` for the wrapper around a phase of every test; it is run where the test has a tracker.
+
+    Where the tracker is first asked for within the phase, the wrapper is run as a whole behind the others' hooks.
+    """
+    attempt_of = begun if phase == "setup" else attempt_at
+    is_last = phase == "teardown"
+
+    def decorate(hook: _Hook) -> _Hook:
+        whole = safe(hook)
+
+        def guarded(item: pytest.Item) -> Generator[None, Any, Any]:
+            try:
+                attempt: Attempt | None = attempt_of(item)
+            except Exception:  # noqa: BLE001 -- see above
+                attempt = None
+            if attempt is None or attempt.trackers:
+                return (yield from whole(item))
+            attempt.phase = phase
+            try:
+                result = yield
+            except BaseException as theirs:
+                if attempt.trackers:
+                    return run_behind(whole(item), error=theirs)
+                if is_last:
+                    attempt.close()
+                raise
+            if attempt.trackers:
+                return run_behind(whole(item), result)
+            if is_last:
+                attempt.close()
+            return result
+
+        return wraps(hook)(guarded)  # type: ignore[return-value]
+
+    return decorate
 
 
-def is_idle_in_teardown(item: pytest.Item) -> bool:
-    """The same, as its teardown begins."""
-    attempt = attempt_at(item)
-    attempt.enter_phase("teardown")
-    return attempt.used_tracker is None
+def safe_around_report(hook: _Hook) -> _Hook:
+    """`safe` for the wrapper around the making of a report; it is run where there is something to put on the report."""
+    whole = safe(hook)
+
+    def guarded(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        report = yield
+        try:
+            if _has_idle_report(item, report):
+                return report
+        except Exception:  # noqa: BLE001, S110 -- see above
+            pass
+        return run_behind(whole(item, call), report)
+
+    return wraps(hook)(guarded)  # type: ignore[return-value]
 
 
-def has_idle_teardown(_result: object, item: pytest.Item) -> bool:
-    """Whether a teardown ends without a tracker; the attempt ends with it."""
-    attempt = attempt_at(item)
-    if attempt.used_tracker is not None:
+def _has_idle_report(item: pytest.Item, report: pytest.TestReport) -> bool:
+    """Whether its phase passed and either is not the last one, or nobody called a model."""
+    if report.outcome != "passed":
         return False
-    attempt.close()
-    return True
-
-
-def has_idle_report(report: pytest.TestReport | None, item: pytest.Item, _call: pytest.CallInfo[None]) -> bool:
-    """Whether there is nothing to put on a report: its phase passed and either is not the last one, or nobody called a model."""
-    if report is None or not report.passed:
-        return report is None
-    attempt = attempt_at(item)
     if report.when == "setup":
         return True
+    attempt = attempt_at(item)
     if report.when == "call":
-        if item.stash.get(CASSETTE, None) is not None:
+        if attempt.trackers and CASSETTE in item.stash:
             return False
         attempt.note_outcome(report)
         return True
     if (
-        attempt.used_tracker is not None
+        attempt.trackers
         or attempt.earlier
         or attempt.outcome not in {"passed", None}
         or NOTES in item.stash
@@ -81,6 +116,18 @@ def has_idle_report(report: pytest.TestReport | None, item: pytest.Item, _call: 
         return False
     attempt.note_reported()
     return True
+
+
+def safe_around_fixture(hook: _Hook) -> _Hook:
+    """`safe` for the wrapper around the set-up of a fixture; it is run for those whose calls are not the test's own."""
+    whole = safe(hook)
+
+    def guarded(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Generator[None, Any, Any]:
+        if fixturedef.scope == "function":
+            return (yield)
+        return (yield from whole(fixturedef, request))
+
+    return wraps(hook)(guarded)  # type: ignore[return-value]
 
 
 class FailedSetup:

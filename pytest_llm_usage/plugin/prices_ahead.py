@@ -25,7 +25,7 @@ def read_prices_ahead(session: pytest.Session) -> None:
 
 def read_prices_ahead_of(item: pytest.Item) -> None:
     """Reads them for an asynchronous test that may ask for its cost, or has limits of its own."""
-    if not inspect.iscoroutinefunction(getattr(item, "obj", None)):
+    if not ("llm_usage" in getattr(item, "fixturenames", ()) or has_marker(item, "llm_budget")):
         return
-    if "llm_usage" in getattr(item, "fixturenames", ()) or has_marker(item, "llm_budget"):
+    if inspect.iscoroutinefunction(getattr(item, "obj", None)):
         price_book(item.config, item.config.stash[SETTINGS].prices).read_ahead()

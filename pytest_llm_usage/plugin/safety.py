@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-__all__ = ["FAULTS", "fault_text", "note_early_faults", "note_fault", "safe", "safe_hooks", "safe_unless_idle"]
+__all__ = ["FAULTS", "fault_text", "note_early_faults", "note_fault", "run_behind", "safe", "safe_hooks"]
 
 #: What went wrong in this process, the first of it in full; kept with pytest's configuration.
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
@@ -35,59 +35,23 @@ def safe(hook: _Hook, config: pytest.Config | None = None) -> _Hook:
     return wraps(hook)(guarded)  # type: ignore[return-value]
 
 
-def safe_unless_idle(
-    is_idle: Callable[..., bool] | None = None, is_idle_behind: Callable[..., bool] | None = None
-) -> Callable[[_Hook], _Hook]:
-    """`safe` for a wrapper around a hook of every test: it is not run where it has nothing to do.
-
-    Where only `is_idle_behind` finds something to do, the wrapper is run as a whole behind the others' hooks.
+def run_behind(wrapper: Generator[None, Any, Any], result: Any = None, error: BaseException | None = None) -> Any:
+    """Runs a wrapper as a whole behind the hooks that it should have been around.
 
     Args:
-        is_idle: Gets the arguments of the hook, before the others' hooks; None where it does nothing before them.
-        is_idle_behind: Gets their result (None where they raise) and the arguments, behind them; None where it does nothing
-            behind them that `is_idle` does not know of.
+        wrapper: Not begun.
+        result: What those hooks returned.
+        error: What they raised instead.
     """
-
-    def decorate(hook: _Hook) -> _Hook:
-        whole = _around(hook, None)
-
-        def guarded(*args: Any) -> Generator[None, Any, Any]:
-            if is_idle is not None and not _says(is_idle, *args):
-                return (yield from whole(*args))
-            if is_idle_behind is None:
-                return (yield)
-            try:
-                result = yield
-            except BaseException as theirs:
-                if _says(is_idle_behind, None, *args):
-                    raise
-                ours = whole(*args)
-                next(ours)
-                try:
-                    ours.throw(theirs)
-                except StopIteration as stop:
-                    return stop.value
-            else:
-                if _says(is_idle_behind, result, *args):
-                    return result
-                ours = whole(*args)
-                next(ours)
-                try:
-                    ours.send(result)
-                except StopIteration as stop:
-                    return stop.value
-            raise AssertionError("a wrapper yields once")
-
-        return wraps(hook)(guarded)  # type: ignore[return-value]
-
-    return decorate
-
-
-def _says(question: Callable[..., bool], *args: Any) -> bool:
+    next(wrapper)
     try:
-        return question(*args)
-    except Exception:  # noqa: BLE001 -- the wrapper is run then, and tells of what goes wrong in it
-        return False
+        if error is not None:
+            wrapper.throw(error)
+        else:
+            wrapper.send(result)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("a wrapper yields once")
 
 
 def safe_hooks(plugin: _Plugin, config: pytest.Config) -> _Plugin:

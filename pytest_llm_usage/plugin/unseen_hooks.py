@@ -122,8 +122,8 @@ def _test_under_way(config: pytest.Config) -> str | None:
 def _is_reported(config: pytest.Config) -> bool:
     """Whether what is sent now belongs to a call of LangChain's, which is seen over whatever transport."""
     attempt = attempt_under_way(config)
-    trackers = (attempt.used_tracker if attempt is not None else None, *run_scope(config).trackers)
-    return any(tracker is not None and tracker.current_call() is not None for tracker in trackers)
+    trackers = (*(attempt.trackers if attempt is not None else ()), *run_scope(config).trackers)
+    return any(tracker.current_call() is not None for tracker in trackers)
 
 
 def _safely(config: pytest.Config, note: Callable[..., None]) -> Callable[..., None]:

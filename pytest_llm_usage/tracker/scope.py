@@ -27,8 +27,15 @@ class Scope(Protocol):
         """The `Tracker` that gathers its calls; made when it is first asked for."""
 
 
-_of_context: ContextVar[Scope | None] = ContextVar("llm_usage_scope", default=None)
+#: What a context belongs to, and the sections open in it, outermost first; None where the context is not one of ours
+#: (a plain thread). One variable for both: they are set for every test.
+_here: ContextVar[tuple[Scope | None, tuple[Section, ...]] | None] = ContextVar("llm_usage_scope", default=None)
 _running: list[Scope] = []
+
+
+def _of_context() -> Scope | None:
+    here = _here.get()
+    return None if here is None else here[0]
 
 
 def current_scope() -> Scope | None:
@@ -40,7 +47,7 @@ def current_scope() -> Scope | None:
     """
     if not _running:
         return None
-    innermost, of_context = _running[-1], _of_context.get()
+    innermost, of_context = _running[-1], _of_context()
     if of_context is innermost or of_context is None or of_context.is_run:
         return innermost
     run = next((scope for scope in reversed(_running) if scope.is_run), innermost)
@@ -52,27 +59,25 @@ def current_scope() -> Scope | None:
 
 def is_left_behind() -> bool:
     """Whether this context is that of a test that has ended."""
-    of_context = _of_context.get()
+    of_context = _of_context()
     return of_context is not None and not of_context.is_run and of_context not in _running
 
 
 class running:  # noqa: N801 -- a context manager, used as a function
     """Makes `scope` the current one, for this context and for all threads that have none."""
 
-    __slots__ = ("_scope", "_sections", "_token")
+    __slots__ = ("_scope", "_token")
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
     def __enter__(self) -> None:
         _running.append(self._scope)
-        self._token = _of_context.set(self._scope)
-        self._sections = _sections.set(())
+        self._token = _here.set((self._scope, ()))
 
     def __exit__(self, *_: object) -> None:
-        try:
-            _sections.reset(self._sections)
-            _of_context.reset(self._token)
+        try:  # noqa: SIM105 -- for every test
+            _here.reset(self._token)
         except ValueError:  # left in another context than it was entered in
             pass
         if _running and _running[-1] is self._scope:
@@ -113,10 +118,6 @@ class Section:  # no dataclass: making one costs every start of pytest
         return (*self.outer, self)
 
 
-#: The sections open in this context, outermost first; None where the context is not one of ours (a plain thread).
-_sections: ContextVar[tuple[Section, ...] | None] = ContextVar("llm_usage_sections", default=None)
-
-
 class Sections:
     """The sections of one test that are open."""
 
@@ -125,9 +126,9 @@ class Sections:
 
     def here(self) -> tuple[Section, ...]:
         """Those that a call which starts now belongs to, outermost first."""
-        own = _sections.get()
-        if own is not None:
-            return own and tuple(section for section in own if section.owner is self)
+        here = _here.get()
+        if here is not None:
+            return here[1] and tuple(section for section in here[1] if section.owner is self)
         # A plain thread has no context of ours. Where just one chain of sections is open, opened by the test itself
         # (and not by another thread), the thread works for it; where several are, it cannot be told.
         chains = {section.path for section in self._open.copy() if section.follows_test}
@@ -139,13 +140,14 @@ class Sections:
     @contextmanager
     def opened(self, name: str) -> Iterator[Section]:
         """Opens one inside of those that are open here."""
-        outer = _sections.get()
-        section = Section(name, self, tuple(s for s in outer or () if s.owner is self), outer is not None)
+        here = _here.get()
+        scope, outer = (None, ()) if here is None else here
+        section = Section(name, self, tuple(s for s in outer if s.owner is self), here is not None)
         self._open.append(section)
-        token = _sections.set(section.path)
+        token = _here.set((scope, section.path))
         try:
             yield section
         finally:
             self._open.remove(section)
             with suppress(ValueError):  # left in another context than it was entered in: an async generator's
-                _sections.reset(token)
+                _here.reset(token)
