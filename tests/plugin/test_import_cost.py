@@ -18,6 +18,9 @@ import sys
 def pytest_unconfigure():
     with open("modules.json", "w") as file:
         json.dump(sorted(sys.modules), file)
+    by_pytest = [name for name, module in sys.modules.items() if "Rewriting" in type(getattr(module, "__loader__", None)).__name__]
+    with open("rewritten.json", "w") as file:
+        json.dump(by_pytest, file)
 """
 
 
@@ -61,6 +64,16 @@ def test_beside_other_plugins_it_adds_nothing_but_itself(modules_after):
     assert added == {"pytest_llm_usage"}
     # syrupy brings itself, as a plugin; nothing more of it than without us.
     assert {module for module in beside if module.startswith("syrupy")} <= without
+
+
+def test_pytest_rewrites_none_of_its_modules(modules_after, pytester):
+    """Each would be read and hashed at every start, and compiled anew where nothing can be kept beside it."""
+    modules_after("def test_it(llm_usage): pass", autoload=True)
+
+    rewritten = json.loads((pytester.path / "rewritten.json").read_text())
+    assert {"spy", "test_it"} <= set(rewritten)
+    # The package itself comes before it can say so.
+    assert [name for name in rewritten if name.startswith("pytest_llm_usage.")] == ["pytest_llm_usage.import_hook"]
 
 
 def test_asking_for_usage_without_calling_a_model_imports_no_langchain(modules_after):
