@@ -40,7 +40,6 @@ from pytest_llm_usage.plugin.fixtures import (
 )
 from pytest_llm_usage.plugin.guards import warn_of_idle_markers
 from pytest_llm_usage.plugin.idle import (
-    begun,
     keep_from_running,
     safe_around_fixture,
     safe_around_phase,
@@ -196,7 +195,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @safe_around_phase("setup")
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Calls belong to this attempt at the test from now on."""
-    attempt = begun(item)
+    attempt = attempt_at(item)
     try:
         result = yield
     except (KeyboardInterrupt, pytest.exit.Exception):

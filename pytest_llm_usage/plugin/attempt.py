@@ -357,11 +357,9 @@ def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
 
 
 def begin(item: pytest.Item) -> Attempt:
-    """An attempt at a test begins, unless it has begun and not ended."""
+    """An attempt at a test begins."""
     run = item.config.stash[_RUN]
     before = run.attempt
-    if before is not None and before.is_open and before.item is item:
-        return before
     earlier: tuple[str, ...] = ()
     if _EARLIER in item.stash:  # `get` raises and catches an exception where there is none, as for most tests
         earlier = item.stash[_EARLIER]

@@ -1,7 +1,6 @@
 """Tests that call no model: how the hooks that pytest calls for every test tell that they have nothing to do.
 
-A suite has thousands of them, so each of these is a few lookups. Where one goes wrong, the hook itself is run, and tells
-of what goes wrong in it.
+A suite has thousands of them, so each of these is a few lookups.
 """
 
 from __future__ import annotations
@@ -15,13 +14,12 @@ import pytest
 from pytest_llm_usage.plugin.attempt import Attempt, attempt_at, begin, run_scope
 from pytest_llm_usage.plugin.fixtures import open_cassette_first
 from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead_of
-from pytest_llm_usage.plugin.safety import run_behind, safe, safe_hooks
+from pytest_llm_usage.plugin.safety import note_fault, run_behind, safe, safe_hooks
 from pytest_llm_usage.plugin.stale import NOTES
 from pytest_llm_usage.plugin.state import CASSETTE, fail
 
 __all__ = [
     "FailedSetup",
-    "begun",
     "keep_from_running",
     "safe_around_fixture",
     "safe_around_phase",
@@ -31,7 +29,7 @@ __all__ = [
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
 
-def begun(item: pytest.Item) -> Attempt:
+def _begun(item: pytest.Item) -> Attempt:
     """The attempt at a test that begins with its set-up."""
     attempt = begin(item)
     if attempt.trackers or "llm_usage" in getattr(item, "fixturenames", ()):
@@ -45,7 +43,7 @@ def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
 
     Where the tracker is first asked for within the phase, the wrapper is run as a whole behind the others' hooks.
     """
-    attempt_of = begun if phase == "setup" else attempt_at
+    attempt_of = _begun if phase == "setup" else attempt_at
     is_last = phase == "teardown"
 
     def decorate(hook: _Hook) -> _Hook:
@@ -54,9 +52,12 @@ def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
         def guarded(item: pytest.Item) -> Generator[None, Any, Any]:
             try:
                 attempt: Attempt | None = attempt_of(item)
-            except Exception:  # noqa: BLE001 -- see above
+            except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+                note_fault(item.config, hook.__name__, error)
                 attempt = None
-            if attempt is None or attempt.trackers:
+            if attempt is None:
+                return (yield)
+            if attempt.trackers:
                 return (yield from whole(item))
             attempt.phase = phase
             try:
@@ -87,7 +88,7 @@ def safe_around_report(hook: _Hook) -> _Hook:
         try:
             if _has_idle_report(item, report):
                 return report
-        except Exception:  # noqa: BLE001, S110 -- see above
+        except Exception:  # noqa: BLE001, S110 -- the hook itself is run then, and tells of what goes wrong in it
             pass
         return run_behind(whole(item, call), report)
 
