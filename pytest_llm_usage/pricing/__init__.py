@@ -22,9 +22,9 @@ A price file (TOML) holds one line a model, USD per million tokens::
 Kinds that may have a price of their own: `input`, `output`, `cache_read` (`_audio`, `_image`), `cache_write` (`_5m`, `_1h`),
 `input_audio`, `input_image`, `input_video`, `output_reasoning`, `output_audio`, `output_image`, `output_video`,
 `output_citation`; and in USD for one: `request`, `web_search`, `web_search_preview`, `x_search`, `map_search`,
-`file_search`, `search_source`, `search_unit`, `code_interpreter` (a container), `code_execution` (an answer that used one),
-`image_generation`, `image`, `image_pixel`, `video_pixel`, `video_second`, `audio_second`, `page`, `annotated_page`,
-`classification`, `rerank_unit`, `retrieval`. `tier = "flex"`, `speed = "fast"` and `latency = "optimized"` are for those
+`web_fetch`, `file_search`, `search_source`, `search_unit`, `code_interpreter` (a container), `code_execution` (an answer that
+used one, at Groq a run), `image_generation`, `image`, `image_pixel`, `video_pixel`, `video_second`, `audio_second`, `page`,
+`annotated_page`, `classification`, `rerank_unit`, `retrieval`. `tier = "flex"`, `speed = "fast"` and `latency = "optimized"` are for those
 terms alone, and `region = "eu"` (or a pattern, `"europe-*"`) for that region, in the words of the quote's note; `from` (that
 day included) and `until` (that day not) are days in UTC;
 `above = { input_tokens = 200_000, input = 5 }` is the price of all tokens of a request with more input than that; prices

@@ -96,7 +96,7 @@ SEARCHES_FREE_AT_FIRST = frozenset({"google"})
 
 #: Work that is billed by the time it takes, beyond what is free, and whose time no answer tells.
 BILLED_BY_THE_HOUR: Mapping[str, str] = {
-    "code_execution": "its container is billed by the hour beyond the free ones of the month, which is not in this cost",
+    "code_execution": "its container is billed by the hour, beyond what is free, which is not in this cost",
 }
 
 #: Providers whose fee per request depends on the size of the search; the price book has that of the largest.

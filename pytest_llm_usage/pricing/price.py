@@ -36,6 +36,7 @@ KINDS = (
     "web_search_preview",
     "x_search",
     "map_search",
+    "web_fetch",
     "file_search",
     "search_source",
     "search_unit",

@@ -305,16 +305,19 @@ def _parts(stated: _Stated, model: str) -> tuple[Part, ...]:
 def _billed_items(flavour: Flavour, body: Body, stated: _Stated) -> tuple[Mapping[str, int], tuple[str, ...]]:
     """What is billed by the piece, as the usage object counts it, else as the events list it; and what cannot be read.
 
-    Events of a stream that list anything list all there was until then.
+    Events of a stream that list anything list all there was until then, unless the pieces have names.
     """
     counted = stated.items
     items = {**{item.kind: 0 for item in flavour.items}, **counted}
     unstated = [item for item in flavour.items if item.kind not in counted]
     keys = tuple(dict.fromkeys(key for item in unstated for key in item.keys))
     problems: dict[str, None] = {}
+    names: list[set[str | int]] = [set() for _ in unstated]
     for event in body.holding(keys) if keys else ():
-        for item in unstated:
-            items[item.kind] = max(items[item.kind], item.count(event.data) or 0)
+        for item, named in zip(unstated, names, strict=True):
+            if found := item.count(event.data):
+                named.update(item.names(event.data))
+                items[item.kind] = max(items[item.kind], found, len(named))
             if problem := item.problem(event.data):
                 problems[problem] = None
     return {kind: n for kind, n in items.items() if n}, tuple(problems)

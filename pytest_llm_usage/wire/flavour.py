@@ -132,7 +132,8 @@ class Flavour:
             because others use it for something else.
         looks: Whether an event is of this API, for responses whose URL does not tell.
         sources: Where usage stands, the best first: the next is asked only where one states nothing.
-        stored: A pattern of the URL path under which a stored answer is asked for again.
+        stored: A pattern of the URL path under which a stored answer is asked for again; its group `id`, where it has one,
+            is the response.
         model: Where events name the model.
         response_id: Where events name the response.
         service_tier: Where events name the tier.

@@ -30,6 +30,8 @@ class BilledItems:
         paths: Where it is told, the best first: a number says how many, of anything else each is a piece.
         is_billed: Whether such a piece, told by an object, is billed at all; where only numbers tell, none is.
         by_name: Texts name the pieces, each of them one however often it occurs. All paths are asked.
+        told_by: A member of such a piece that tells it from the others, where a stream tells of it more than once and of
+            those before it no more.
         unless: A path; where it leads to something, the pieces are billed as something else.
         only_if: Paths; where none leads to anything, the pieces are billed as something else.
         begun: A fraction counts as a whole piece.
@@ -39,6 +41,7 @@ class BilledItems:
     paths: tuple[str, ...]
     is_billed: Callable[[Any], bool] = lambda _: True
     by_name: bool = False
+    told_by: str = ""
     unless: tuple[str, ...] = ()
     only_if: tuple[str, ...] = ()
     begun: bool = False
@@ -56,18 +59,24 @@ class BilledItems:
         told = [path for path in self.paths if path_steps(path)[0][0] in data]
         if not told or ((self.unless or self.only_if) and not self._is_meant(data)):
             return None
-        if self.by_name:
-            names = {value for path in told for value in iter_path(data, path) if isinstance(value, str)}
-            return len(names) or None
+        if self.by_name or self.told_by:
+            return len(self.names(data)) or None
         for path in told:
             if found := list(iter_path(data, path)):
                 numbers = sum(n for value in found if (n := self._number_of(value)) is not None)
                 return numbers + sum(isinstance(value, Mapping) and self.is_billed(value) for value in found)
         return None
 
+    def names(self, data: Any) -> set[str | int]:
+        """What tells the pieces that `data` tells of apart; nothing where they are told by their number."""
+        found = [value for path in self.paths if self.by_name or self.told_by for value in iter_path(data, path)]
+        if self.told_by:
+            found = [get_path(value, self.told_by) for value in found]
+        return {value for value in found if isinstance(value, str | int)}
+
     def problem(self, data: Any) -> str:
         """Which path holds what that is no number of pieces, in words; empty where there is no such."""
-        if self.by_name or not isinstance(data, dict):
+        if self.by_name or self.told_by or not isinstance(data, dict):
             return ""
         for path in self.paths:
             if path_steps(path)[0][0] in data:

@@ -79,8 +79,8 @@ def _rows_at(method: str, path: str) -> tuple[Recognised, ...]:
         expected = flavour.method or ("POST" if flavour.kind == "call" else "GET")
         if method == expected and (match := re.search(flavour.path, path)):
             found.append((flavour, flavour.kind, {name: value for name, value in match.groupdict().items() if value}))
-        elif method in _KINDS_BY_METHOD and flavour.stored and re.search(flavour.stored, path):
-            found.append((flavour, "retrieve", {}))
+        elif method in _KINDS_BY_METHOD and flavour.stored and (match := re.search(flavour.stored, path)):
+            found.append((flavour, "retrieve", match.groupdict()))
     return tuple(found)
 
 

@@ -191,3 +191,19 @@ def test_reading_imports_no_client_library():
 )
 def test_which_requests_may_ask_a_model(method, url, may):
     assert wire.may_ask_model(method, url) is may
+
+
+def test_an_answer_fetched_by_the_id_of_its_request_belongs_to_that_request():
+    # xAI's deferred chats: the completion has another id than the request was given.
+    asked = wire.read(exchange("https://api.x.ai/v1/chat/completions", CHAT, {"request_id": "req-1"}))
+    fetched = wire.read(
+        exchange(
+            "https://api.x.ai/v1/chat/deferred-completion/req-1",
+            b"",
+            {"id": "c-1", "object": "chat.completion", "model": "m", "usage": SPENT},
+            method="GET",
+        )
+    )
+
+    assert (asked.kind, asked.response_id, asked.usage) == ("call", "req-1", None)
+    assert (fetched.kind, fetched.response_id, fetched.usage.total_tokens) == ("retrieve", "req-1", 15)

@@ -80,7 +80,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/model/(?P<model>.+)/(?:converse|converse-stream)$",
         looks=lambda event: "usage" in event and "stopReason" in event and "output" in event,
         sources=(Source(("usage",), replace(_CONVERSE, states_both=True)),),
-        model=(),
+        # The model that a router chose: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PromptRouterTrace.html
+        model=("trace.promptRouter.invokedModelId",),
         response_id=(),
         service_tier=("serviceTier.type",),
         # https://docs.aws.amazon.com/bedrock/latest/userguide/latency-optimized-inference.html

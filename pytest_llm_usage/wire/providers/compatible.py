@@ -45,6 +45,14 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=("predictions.model",),
         response_id=("predictions.id",),
     ),
+    # A chat that is asked for later, by the id that its request was given: https://docs.x.ai/docs/guides/deferred-chat-completions
+    Flavour(
+        name="xai-deferred",
+        home="xai",
+        path=NOWHERE,
+        sources=(OPENAI_SOURCE,),
+        stored=r"/chat/deferred-completion/(?P<id>[^/]+)$",
+    ),
     # The zai SDK: `AsyncTaskStatus`, `AsyncCompletion`.
     Flavour(
         name="zai-async",

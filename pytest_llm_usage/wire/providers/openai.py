@@ -181,8 +181,14 @@ _IMAGE_TOOL = ToolUsage(
     default_model="gpt-image-1",
 )
 
-#: What is billed by the second. The openai SDK: `Video`.
-_VIDEO = UsageSchema(input=(), other_units=("seconds",), items=(BilledItems("video_second", ("seconds",)),))
+#: What is billed by the second. The openai SDK: `Video`. xAI's, once they are done, state their cost and no tokens:
+#: https://docs.x.ai/docs/guides/video-generations
+_VIDEO = UsageSchema(
+    input=(),
+    other_units=("seconds", "usage.cost_in_usd_ticks"),
+    items=(BilledItems("video_second", ("seconds", "video.duration"), begun=True),),
+    costs=(StatedCost(path="usage.cost_in_usd_ticks", units_per_usd=10**10, zero_is_unset=True),),
+)
 
 #: The openai SDK: `GraderRunResponse`; the grader's model is told by its total alone.
 _GRADER = UsageSchema(input=(), total=("token_usage",), other_units=("execution_time",))
@@ -271,6 +277,21 @@ _RESPONSES_ITEMS = (
     ),
 )
 
+
+def _executed(kind: str, *tools: str) -> BilledItems:
+    paths = tuple(f"choices[].{message}.executed_tools[{tool}]" for message in ("message", "delta") for tool in tools)
+    return BilledItems(kind, paths, told_by="index")
+
+
+#: Groq bills searches, pages and the time of code beside the tokens: https://groq.com/pricing, and `ExecutedTool` of the groq
+#: SDK. A system's tools are told by their type, those of a model that browses by their name; a stream tells of each as it
+#: begins and as it ends.
+_EXECUTED_TOOLS = (
+    _executed("web_search", "type=search", "name=browser.search"),
+    _executed("web_fetch", "type=visit", "name=browser.open"),
+    _executed("code_execution", "type=python", "name=python"),
+)
+
 #: https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
 _USAGE_ASKED_BY = "stream_options.include_usage"
 
@@ -296,6 +317,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         ),
         # Mistral's stands in the usage: `UsageInfo` of the mistralai SDK.
         service_tier=("service_tier", "usage.service_tier"),
+        response_id=("id", "request_id"),
+        items=_EXECUTED_TOOLS,
         # Of Groq's systems of several models: `UsageBreakdown` of the groq SDK.
         tools=(
             ToolUsage(
@@ -376,10 +399,12 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="openai-videos",
         home="openai",
-        path=r"/videos(?:/edits|/extensions|/[^/]+/remix)?$",
+        path=r"/videos(?:/generations|/edits|/extensions|/[^/]+/remix)?$",
         request=("prompt",),
         sources=(Source(("",), _VIDEO),),
-        stored=r"/videos/video_[^/]+$",
+        # xAI's have the id of the request: https://docs.x.ai/docs/guides/video-generations
+        stored=r"/videos/(?P<id>video_[^/]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$",
+        response_id=("id", "request_id"),
     ),
     # The openai SDK: `Decision`. It has prices of its own.
     Flavour(

@@ -41,6 +41,10 @@ FLAVOURS: tuple[Flavour, ...] = (
         ),
         looks=holds_embeddings,
         # GigaChat states the tokens beside each vector: `EmbeddingsUsage` of the gigachat SDK.
-        sources=(Source(("usage",), OPENAI_INPUT), Source(("",), UsageSchema(input=("data[].usage.prompt_tokens",)))),
+        # MiniMax states those of all vectors beside them: https://platform.minimaxi.com/document/Embeddings
+        sources=(
+            Source(("usage",), OPENAI_INPUT),
+            Source(("",), UsageSchema(input=("data[].usage.prompt_tokens", "total_tokens"))),
+        ),
     ),
 )

@@ -7,6 +7,7 @@ not mention must not be there: no item, no detail, no seller. `cost` is the arit
 from documented import (
     agents,
     anthropic,
+    aside,
     bedrock,
     compatible,
     edges,
@@ -29,6 +30,7 @@ ROWS = (
     *others.ROWS,
     *further.ROWS,
     *agents.ROWS,
+    *aside.ROWS,
     *edges.ROWS,
     *edges_others.ROWS,
     *edges_hosts.ROWS,

@@ -737,14 +737,6 @@ MANY_ROWS = (
         status="no_usage",
         note="states no usage",
     ),
-    grok(
-        "fetched later",
-        completion(GROK, tokens(100, 10)),
-        (100, 10),
-        url=f"{XAI}/chat/deferred-completion/req-1",
-        method="GET",
-        kind="retrieve",
-    ),
     groq(
         "cached prompt and reasoning",
         completion(

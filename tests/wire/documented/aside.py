@@ -1,0 +1,198 @@
+"""What an answer tells beside its usage: tools that were run, the model behind a router, the request it was asked for by."""
+
+from bodies import aws_stream, sse
+
+from documented.bedrock import answer
+from documented.openai import chunk, completion, tokens
+from documented.row import api
+
+GROQ = "https://api.groq.com/openai/v1/chat/completions"
+XAI = "https://api.x.ai/v1"
+PLAIN = tokens(100, 10)
+REQUEST_ID = "d8e7a1f0-1c2b-4a3d-9e4f-5a6b7c8d9e0f"
+PROFILES = "arn:aws:bedrock:us-east-1:123456789012:inference-profile"
+SONNET = f"{PROFILES}/us.anthropic.claude-3-5-sonnet-20240620-v1:0"
+HAIKU = f"{PROFILES}/us.anthropic.claude-3-haiku-20240307-v1:0"
+ROUTER = "arn:aws:bedrock:us-east-1:123456789012:default-prompt-router/anthropic.claude:1"
+
+
+def ran(*tools):
+    return [{"index": index, "arguments": "{}", "output": "…", **tool} for index, tool in enumerate(tools)]
+
+
+def told(tools, usage=None):
+    return chunk("m", usage, choices=[{"index": 0, "delta": {"executed_tools": tools}, "finish_reason": None}])
+
+
+def groq(model, source="https://console.groq.com/docs/tool-use/built-in-tools", **more):
+    return api(url=GROQ, source=source, flavour="openai-chat", provider="groq", model=model, **more)
+
+
+BREAKDOWN = [
+    {"model": "llama-3.3-70b-versatile", "usage": tokens(60, 4)},
+    {"model": "openai/gpt-oss-120b", "usage": tokens(40, 6)},
+]
+SEARCH, VISIT, CODE = {"type": "search"}, {"type": "visit"}, {"type": "python"}
+
+ROWS = (
+    groq("groq/compound")(
+        "a system that searched and read a page",
+        completion(
+            "groq/compound",
+            PLAIN,
+            choices=[{"index": 0, "message": {"content": "Hi", "executed_tools": ran(SEARCH, VISIT, SEARCH)}}],
+            usage_breakdown={"models": BREAKDOWN},
+        ),
+        (100, 10),
+        items={"web_search": 2, "web_fetch": 1},
+        parts=(("model", "llama-3.3-70b-versatile", 60, 4), ("model", "openai/gpt-oss-120b", 40, 6)),
+        cost="unpriced",
+    ),
+    # A tool is told of as it begins and as it ends.
+    groq("m", source="the langchain-groq package's recordings")(
+        "a stream of a system that searched twice",
+        sse(
+            told([{"index": 0, "type": "search", "arguments": "{}"}]),
+            told([{"index": 0, "type": "search", "arguments": "{}", "output": "…"}]),
+            told([{"index": 1, "type": "search", "arguments": "{}"}]),
+            told([{"index": 1, "type": "search", "arguments": "{}", "output": "…"}]),
+            chunk("m", PLAIN, choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]),
+            done=True,
+        ),
+        (100, 10),
+        items={"web_search": 2},
+    ),
+    groq("openai/gpt-oss-120b", source="https://console.groq.com/docs/browser-search")(
+        "a model that browsed",
+        completion(
+            "openai/gpt-oss-120b",
+            PLAIN,
+            choices=[
+                {
+                    "index": 0,
+                    "message": {
+                        "content": "Hi",
+                        "executed_tools": ran(
+                            {"type": "browser_search", "name": "browser.search"},
+                            {"type": "browser_search", "name": "browser.open"},
+                            {"type": "browser_search", "name": "browser.find"},
+                        ),
+                    },
+                }
+            ],
+        ),
+        (100, 10),
+        items={"web_search": 1, "web_fetch": 1},
+        cost="unpriced",
+    ),
+    groq("openai/gpt-oss-120b", source="https://console.groq.com/docs/code-execution")(
+        "a model that ran code",
+        completion(
+            "openai/gpt-oss-120b",
+            PLAIN,
+            choices=[
+                {"index": 0, "message": {"executed_tools": ran({"type": "function", "name": "python"}, CODE)}},
+            ],
+        ),
+        (100, 10),
+        items={"code_execution": 2},
+        cost="100*0.15 + 10*0.6",
+    ),
+    api(
+        url=f"{XAI}/chat/deferred-completion/{REQUEST_ID}",
+        source="https://docs.x.ai/docs/guides/deferred-chat-completions",
+        flavour="xai-deferred",
+        provider="xai",
+        model="grok-4-0709",
+        kind="retrieve",
+        method="GET",
+    )(
+        "fetched by the id of its request",
+        completion("grok-4-0709", {**tokens(100, 10, None, {"reasoning_tokens": 200}), "total_tokens": 310}),
+        (100, 210),
+        received={"reasoning": 200},
+        cost="100*3 + 210*15",
+    ),
+    api(
+        url=f"{XAI}/videos/generations",
+        source="https://docs.x.ai/docs/guides/video-generations",
+        flavour="openai-videos",
+        provider="xai",
+    )(
+        "a video that is asked for",
+        {"request_id": REQUEST_ID},
+        None,
+        request={"model": "grok-imagine-video", "prompt": "a cat"},
+        model="grok-imagine-video",
+        status="no_usage",
+        note="states no usage",
+    ),
+    api(
+        url=f"{XAI}/videos/{REQUEST_ID}",
+        source="https://docs.x.ai/docs/guides/video-generations",
+        flavour="openai-videos",
+        provider="xai",
+        method="GET",
+        kind="retrieve",
+        model="grok-imagine-video",
+    )(
+        "a video that is done",
+        {
+            "status": "done",
+            "video": {"url": "https://vidgen.x.ai/v.mp4", "duration": 6, "respect_moderation": True},
+            "model": "grok-imagine-video",
+            "usage": {"cost_in_usd_ticks": 3_000_000_000},
+        },
+        (0, 0),
+        items={"video_second": 6},
+        stated="0.3",
+        cost="stated",
+    ),
+    api(
+        url=f"https://bedrock-runtime.us-east-1.amazonaws.com/model/{ROUTER.replace('/', '%2F')}/converse",
+        source="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PromptRouterTrace.html",
+        flavour="bedrock-converse",
+        provider="amazon_bedrock",
+        region="us-east-1",
+    )(
+        "the model behind a router",
+        answer(100, 10, trace={"promptRouter": {"invokedModelId": SONNET}}),
+        (100, 10),
+        model=SONNET,
+        cost="100*3 + 10*15",
+    ),
+    api(
+        url=f"https://bedrock-runtime.us-east-1.amazonaws.com/model/{ROUTER.replace('/', '%2F')}/converse-stream",
+        source="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamTrace.html",
+        flavour="bedrock-converse",
+        provider="amazon_bedrock",
+        region="us-east-1",
+    )(
+        "a stream of the model behind a router",
+        aws_stream(
+            ("messageStop", {"stopReason": "end_turn"}),
+            (
+                "metadata",
+                {
+                    "usage": {"inputTokens": 100, "outputTokens": 10, "totalTokens": 110},
+                    "trace": {"promptRouter": {"invokedModelId": HAIKU}},
+                },
+            ),
+        ),
+        (100, 10),
+        model=HAIKU,
+        cost="100*0.25 + 10*1.25",
+    ),
+    api(
+        url="https://api.minimax.chat/v1/embeddings?GroupId=1",
+        source="https://platform.minimaxi.com/document/Embeddings",
+        flavour="openai-embeddings",
+        provider="minimax",
+    )(
+        "embeddings whose tokens stand beside the vectors",
+        {"vectors": [[0.1, 0.2]], "total_tokens": 15, "base_resp": {"status_code": 0, "status_msg": ""}},
+        (15, 0),
+        request={"model": "embo-01", "type": "db", "texts": ["hi"]},
+        model="embo-01",
+    ),
+)
