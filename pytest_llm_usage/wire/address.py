@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["address_of", "host_and_path", "host_of", "path_of"]
+__all__ = ["address_of", "host_and_path", "host_of", "parameter_of", "path_of"]
 
 
 def host_and_path(url: str) -> tuple[str, str]:
@@ -30,6 +30,14 @@ def host_of(url: str) -> str:
 def path_of(url: str) -> str:
     """The path of a URL, percent-encoding undone; of one that is redacted, what is left."""
     return unquote(host_and_path(url)[1]).rstrip("/")
+
+
+def parameter_of(url: str, name: str) -> str:
+    """The value of a parameter of the query, the first of several; empty where there is none."""
+    try:
+        return parse_qs(urlsplit(url).query).get(name, [""])[0]
+    except ValueError:
+        return ""
 
 
 def address_of(url: str) -> str:

@@ -18,7 +18,7 @@ from pytest_llm_usage.billing import Billing, Part
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.ledger import NOT_READ, UNKNOWN_MODEL, USAGE_NOT_ASKED
 from pytest_llm_usage.usage import TokenUsage, count
-from pytest_llm_usage.wire.address import address_of, host_of, path_of
+from pytest_llm_usage.wire.address import address_of, host_of, parameter_of, path_of
 from pytest_llm_usage.wire.exchange import Exchange, Headers
 from pytest_llm_usage.wire.facts import Facts
 from pytest_llm_usage.wire.flavour import Flavour, Kind
@@ -203,7 +203,7 @@ def read(exchange: Exchange) -> WireCall | None:
             region=facts.billing.region or answerer.region,
             priced_at=_responded_at(exchange.response_headers, facts.events),
         ),
-        response_id=in_path.get("id") or facts.response_id,
+        response_id=_page_of(in_path.get("id"), flavour, exchange.url) or facts.response_id,
         streamed=streamed,
         note=_note(body, facts, failure, first, is_cut=is_cut) or _why_no_usage(flavour, facts, exchange),
     )
@@ -232,6 +232,12 @@ def _unread(exchange: Exchange, request: Request, body: Body) -> WireCall | None
         streamed=body.framing != "json",
         note=f"{NOT_READ}: {address_of(exchange.url)}",
     )
+
+
+def _page_of(batch: str | None, flavour: Flavour, url: str) -> str | None:
+    """The id in the path; where it stands for several pages, with what tells the page."""
+    page = parameter_of(url, flavour.page_by) if batch and flavour.page_by else ""
+    return f"{batch} {page}" if page else batch
 
 
 def _asked_items(flavour: Flavour, exchange: Exchange) -> Mapping[str, int]:

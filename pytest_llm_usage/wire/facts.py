@@ -348,10 +348,15 @@ def _batch(flavour: Flavour, body: Body, requested_model: str) -> Facts:
                 parts.append(Part("request", facts.model, facts.usage, billing, in_total=True))
     if not parts and not problems:
         return Facts(requested_model)
+    costs = [usd for part in parts if (usd := part.billing.stated_cost_usd) is not None]
     return Facts(
         model=parts[0].model if parts else requested_model,
         usage=None if problems else sum((part.usage for part in parts), TokenUsage()),
-        billing=Billing(parts=tuple(parts), service_tier="batch"),
+        billing=Billing(
+            parts=tuple(parts),
+            service_tier="batch",
+            stated_cost_usd=total(costs) if costs and len(costs) == len(parts) else None,
+        ),
         events=tuple(events),
         problems=tuple(dict.fromkeys(problems)),
         remarks=tuple(dict.fromkeys(remarks)),

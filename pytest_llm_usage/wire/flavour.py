@@ -149,6 +149,7 @@ class Flavour:
         asked_items: What the request asks for by the piece, where the answer does not say what it did.
         answers: Where the events of a batch hold the answers of its requests.
         answered_by: Names of the rows by which those are read: the first that they look like, else the first.
+        page_by: The query's parameter by which a batch's answers are asked for page by page.
         end: A pattern of what occurs in a stream that came to its end.
         usage_asked_by: The member by which a request asks for the usage of its stream, where that states none otherwise.
         items: Work billed by the piece that events tell of, beside what the usage object counts.
@@ -178,6 +179,7 @@ class Flavour:
     asked_items: Callable[[Mapping[str, Any]], Mapping[str, int]] | None = None
     answers: tuple[str, ...] = ()
     answered_by: tuple[str, ...] = ()
+    page_by: str = ""
     end: bytes = b""
     usage_asked_by: str = ""
     items: tuple[BilledItems, ...] = ()

@@ -20,7 +20,11 @@ def iter_path(data: Any, path: str) -> Iterator[Any]:
     """Every value that `path` leads to in `data`; a path without lists leads to one at most."""
     values: list[Any] = [data]
     for key, is_list, item_key, item_value in path_steps(path):
-        values = [value[key] for value in values if isinstance(value, Mapping) and key in value]
+        found = [value for value in values if isinstance(value, Mapping)]
+        if key == "*":
+            values = [member for value in found for member in value.values()]
+        else:
+            values = [value[key] for value in found if key in value]
         if is_list:
             items = [item for value in values if isinstance(value, list) for item in value]
             values = [item for item in items if not item_key or _is(item, item_key, item_value)]

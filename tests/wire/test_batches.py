@@ -194,3 +194,84 @@ def test_results_that_are_fetched_twice_count_once():
     other = fetched(OPENAI_FILE.replace("abc", "xyz"), ndjson(openai_line(chat("m", 3, 1))))
 
     assert completed([first, second, other]) == [first, None, other]
+
+
+def test_gemini_answers_requests_in_openai_s_form_in_that_form():
+    # https://ai.google.dev/gemini-api/docs/batch-api: thoughts are in the total alone.
+    usage = {"promptTokens": 100, "completionTokens": 10, "totalTokens": 150}
+    lines = [openai_line({**chat("gemini-2.5-flash", 0, 0), "usage": usage}, n) for n in range(2)]
+    expected = TokenUsage.from_counts(200, 20, total_tokens=300)
+
+    for path in ("download/v1beta/files/batch-123:download?alt=media", "v1beta/openai/files/batch-123/content"):
+        call = fetched(f"{GEMINI}/{path}", ndjson(*lines))
+        assert (call.usage, len(call.parts), call.service_tier) == (expected, 2, "batch")
+        assert cost(call) == (200 * Decimal("0.15") + 100 * Decimal("1.25")) / 1_000_000
+
+
+def xai_page(*answers):
+    return {
+        "results": [
+            {"batch_request_id": f"r-{number}", "batch_result": {"response": answer}}
+            for number, answer in enumerate(answers)
+        ],
+        "pagination_token": None,
+    }
+
+
+XAI_BATCH = "https://api.x.ai/v1/batches/batch_1/results?limit=100"
+
+
+def test_xai_answers_each_request_under_the_name_of_its_api():
+    # https://docs.x.ai/docs/guides/batch-api
+    response = {
+        "object": "response",
+        "model": "grok-4-0709",
+        "output": [],
+        "usage": {"input_tokens": 50, "output_tokens": 5, "total_tokens": 55},
+    }
+    page = xai_page({"chat_get_completion": chat("grok-4-0709", 100, 10)}, {"responses": response})
+    page["results"].append({"batch_request_id": "r-3", "batch_result": {"error": {"code": 3, "message": "no"}}})
+    call = fetched(XAI_BATCH, page)
+
+    assert (call.provider, call.usage) == ("xai", TokenUsage.from_counts(150, 15))
+    assert [part.model for part in call.parts] == ["grok-4-0709"] * 2
+
+
+def test_each_page_of_the_results_of_a_batch_counts_once():
+    first, again = (fetched(XAI_BATCH, xai_page({"chat_get_completion": chat("m", 3, 1)})) for _ in range(2))
+    second = fetched(f"{XAI_BATCH}&pagination_token=abc", xai_page({"chat_get_completion": chat("m", 3, 1)}))
+
+    assert completed([first, second, again]) == [first, second, None]
+
+
+def test_openrouter_s_batch_has_its_results_and_what_they_cost():
+    # The openrouter SDK: `BatchObject`.
+    answers = [chat("openai/gpt-4o-mini", 10, 5), chat("openai/gpt-4o-mini", 20, 5)]
+    for answer, usd in zip(answers, (0.001, 0.002), strict=True):
+        answer["usage"]["cost"] = usd
+    message = {
+        "type": "message",
+        "model": "anthropic/claude",
+        "usage": {"input_tokens": 7, "output_tokens": 1, "cost": 0.5},
+    }
+    batch = {
+        "id": "batch_1",
+        "object": "batch",
+        "status": "completed",
+        "results": [{**openai_line(answer), "error": None} for answer in (*answers, message)],
+        "usage": {"prompt_tokens": 37, "completion_tokens": 11, "total_tokens": 48},
+    }
+    call = fetched("https://openrouter.ai/api/v1/batches/batch_1", batch)
+
+    assert (call.provider, call.response_id, call.usage) == ("openrouter", "batch_1", TokenUsage.from_counts(37, 11))
+    assert call.stated_cost_usd == Decimal("0.503")
+    assert cost(call) == Decimal("0.503")
+    assert fetched("https://openrouter.ai/api/v1/batches/batch_1", {**batch, "results": None}) is None
+
+
+def test_what_a_batch_costs_is_not_known_where_one_request_does_not_state_it():
+    answers = [chat("openai/gpt-4o-mini", 10, 5), chat("openai/gpt-4o-mini", 20, 5)]
+    answers[0]["usage"]["cost"] = 0.001
+    call = fetched("https://openrouter.ai/api/v1/batches/b", {"results": [openai_line(answer) for answer in answers]})
+
+    assert call.stated_cost_usd is None

@@ -207,3 +207,30 @@ def test_an_answer_fetched_by_the_id_of_its_request_belongs_to_that_request():
 
     assert (asked.kind, asked.response_id, asked.usage) == ("call", "req-1", None)
     assert (fetched.kind, fetched.response_id, fetched.usage.total_tokens) == ("retrieve", "req-1", 15)
+
+
+def test_a_task_of_dashscope_is_the_call_that_asked_for_it():
+    # https://help.aliyun.com/zh/model-studio/text-to-image-api-reference: each answer has a request's id of its own.
+    host = "https://dashscope.aliyuncs.com/api/v1"
+    asked = wire.read(
+        exchange(
+            f"{host}/services/aigc/text2image/image-synthesis",
+            {"model": "wanx-v1", "input": {"prompt": "a cat"}},
+            {"request_id": "a", "output": {"task_id": "t-1", "task_status": "PENDING"}},
+        )
+    )
+    fetched = wire.read(
+        exchange(
+            f"{host}/tasks/t-1",
+            b"",
+            {
+                "request_id": "b",
+                "output": {"task_id": "t-1", "task_status": "SUCCEEDED", "results": []},
+                "usage": {"image_count": 4},
+            },
+            method="GET",
+        )
+    )
+
+    assert (asked.kind, asked.response_id) == ("call", "t-1")
+    assert (fetched.kind, fetched.response_id, dict(fetched.billed_items)) == ("retrieve", "t-1", {"image": 4})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, has_type
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems
@@ -73,6 +75,14 @@ FLAVOURS: tuple[Flavour, ...] = (
         home="cohere",
         path=r"/v[12]/embed$",
         sources=(Source(("usage", "meta"), _COHERE_EMBED),),
+    ),
+    # The cohere SDK: `ParseResponse`; billed by the page.
+    Flavour(
+        name="cohere-parse",
+        home="cohere",
+        path=r"/v2/parse$",
+        request=("model", "document"),
+        sources=(Source(("meta",), replace(COHERE, tokens_unsaid=True)),),
     ),
     # https://docs.cohere.com/reference/classify
     Flavour(

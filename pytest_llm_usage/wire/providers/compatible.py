@@ -9,7 +9,7 @@ from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, ha
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
 from pytest_llm_usage.wire.providers.mistral import OCR
-from pytest_llm_usage.wire.providers.openai import IMAGES_SOURCE, OPENAI, OPENAI_SOURCE
+from pytest_llm_usage.wire.providers.openai import IMAGES_SOURCE, OPENAI, OPENAI_SOURCE, OPENROUTER_COST
 from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://deepinfra.com/docs/advanced/deepinfra_api: what a model of its own API did, and what it cost.
@@ -61,6 +61,34 @@ FLAVOURS: tuple[Flavour, ...] = (
         sources=(OPENAI_SOURCE,),
         stored=r"/paas/v4/async-result/[^/]+$",
     ),
+    # The zai SDK: `LayoutParsingResp`.
+    Flavour(
+        name="zai-layout-parsing",
+        home="zhipuai",
+        path=r"/paas/v4/layout_parsing$",
+        request=("model", "file"),
+        sources=(OPENAI_SOURCE,),
+    ),
+    # The zai SDK: `AgentsCompletion`, `AgentsCompletionChunk`. The answer names no model.
+    Flavour(
+        name="zai-agents",
+        home="zhipuai",
+        path=r"/v1/agents$",
+        request=("agent_id", "messages"),
+        sources=(OPENAI_SOURCE,),
+        model=(),
+        end=FINISHED,
+    ),
+    # The zai SDK: `AssistantCompletion`; the same.
+    Flavour(
+        name="zai-assistants",
+        home="zhipuai",
+        path=r"/paas/v4/assistant$",
+        request=("assistant_id", "messages"),
+        sources=(OPENAI_SOURCE,),
+        model=(),
+        end=FINISHED,
+    ),
     # Videos, counted in tokens once they are done. volcenginesdkarkruntime: `ContentGenerationTask`.
     Flavour(
         name="volcengine-videos",
@@ -102,6 +130,35 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/records/namespaces/[^/]+/search$",
         sources=(Source(("usage",), _PINECONE),),
         response_id=(),
+    ),
+    # https://docs.x.ai/docs/guides/batch-api: each answer under the name of its API, page by page.
+    Flavour(
+        name="xai-batch-results",
+        home="xai",
+        path=r"/v1/batches/(?P<id>[^/:]+)/results$",
+        answers=("results[].batch_result.response.*",),
+        answered_by=("openai-chat", "openai-responses"),
+        page_by="pagination_token",
+        kind="batch-results",
+    ),
+    # The openrouter SDK: `BatchObject`.
+    Flavour(
+        name="openrouter-batch-results",
+        home="openrouter",
+        path=r"/api/v1/batches/(?P<id>[^/:]+)$",
+        answers=("results[].response.body",),
+        answered_by=("openai-chat", "openai-responses", "anthropic-messages", "openai-embeddings"),
+        kind="batch-results",
+    ),
+    # The openrouter SDK: `VideoGenerationResponse`; a video that is done states its cost, and no tokens.
+    Flavour(
+        name="openrouter-videos",
+        home="openrouter",
+        path=r"/api/v1/videos$",
+        request=("model", "prompt"),
+        looks=has_members("id", "polling_url", "status"),
+        sources=(Source(("usage",), UsageSchema(input=(), other_units=("cost",), costs=(OPENROUTER_COST,))),),
+        model=(),
     ),
     # The openrouter SDK: `Images.generate`.
     Flavour(

@@ -139,10 +139,11 @@ FLAVOURS: tuple[Flavour, ...] = (
             "dest.inlinedResponses[].response",
             "response.inlinedEmbedContentResponses.inlinedResponses[].response",
             "dest.inlinedEmbedContentResponses[].response",
-            # A line of the file.
+            # A line of the file; requests in OpenAI's form are answered in it.
+            "response.body",
             "response",
         ),
-        answered_by=("gemini-generateContent", "gemini-embed"),
+        answered_by=("gemini-generateContent", "gemini-embed", "openai-chat", "openai-embeddings"),
         model=("metadata.model",),
         kind="batch-results",
     ),

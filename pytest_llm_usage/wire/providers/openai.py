@@ -219,6 +219,12 @@ _SPEECH_IN_FULL = UsageSchema(
     items=(BilledItems("audio_second", ("duration",), begun=True),),
 )
 
+#: What Gemini counts in a batch of requests in OpenAI's form; thoughts are in the total alone.
+#: https://ai.google.dev/gemini-api/docs/batch-api, and litellm's `gemini/batches/transformation.py`.
+_GEMINI_IN_A_BATCH = UsageSchema(
+    input=("promptTokens",), output=("completionTokens",), total=("totalTokens",), states_both=True
+)
+
 #: Meta's Llama API has a list of numbers: https://llama.developer.meta.com/docs/api/chat
 _LLAMA_API = UsageSchema(
     input=("metrics[metric=num_prompt_tokens].value",),
@@ -312,6 +318,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         sources=(
             _GOOGLE_BEHIND_GATEWAY,
             OPENAI_SOURCE,
+            Source(("usage",), _GEMINI_IN_A_BATCH),
             Source(("event", ""), _LLAMA_API),
             Source(("bot_usage.model_usage[]",), OPENAI),
         ),

@@ -147,7 +147,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/api/v1/services/(?:[\w-]+/)+[\w-]+$",
         looks=has_members("output", "usage", "request_id"),
         sources=(Source(("usage",), _DASHSCOPE),),
-        response_id=("request_id",),
+        # A picture or a video is a task, whose answers have an id each.
+        response_id=("output.task_id", "request_id"),
         end=FINISHED,
     ),
     Flavour(

@@ -195,4 +195,143 @@ ROWS = (
         request={"model": "embo-01", "type": "db", "texts": ["hi"]},
         model="embo-01",
     ),
+    api(
+        url="https://openrouter.ai/api/v1/videos/job-abc123",
+        source="openrouter SDK: VideoGenerationResponse",
+        flavour="openrouter-videos",
+        provider="openrouter",
+        method="GET",
+        kind="retrieve",
+        model="unknown",
+    )(
+        "a job that is done",
+        {
+            "id": "job-abc123",
+            "polling_url": "/api/v1/videos/job-abc123",
+            "status": "completed",
+            "unsigned_urls": ["https://a.b/c.mp4"],
+            "usage": {"cost": 0.5, "is_byok": False},
+        },
+        (0, 0),
+        stated="0.5",
+        cost="stated",
+    ),
+    api(
+        url="https://api.cohere.com/v2/parse",
+        source="cohere SDK: ParseResponse",
+        flavour="cohere-parse",
+        provider="cohere",
+    )(
+        "pages",
+        {"id": "p-1", "pages": [{}], "meta": {"api_version": {"version": "2"}, "billed_units": {"pages": 3}}},
+        None,
+        request={"model": "parse-1", "document": {"type": "image_url"}},
+        model="parse-1",
+        billed=(0, 0, {}, {}),
+        items={"page": 3},
+        status="no_usage",
+        note="states no usage",
+    ),
+    api(
+        url="https://api.z.ai/api/paas/v4/layout_parsing",
+        source="zai SDK: LayoutParsingResp",
+        flavour="zai-layout-parsing",
+        provider="zai",
+        model="glm-ocr",
+    )(
+        "a document",
+        {"id": "t-1", "model": "glm-ocr", "md_results": "# Hi", "layout_details": [], "usage": PLAIN},
+        (100, 10),
+        request={"model": "glm-ocr", "file": "https://a.b/c.pdf"},
+    ),
+    api(
+        url="https://api.z.ai/api/v1/agents",
+        source="zai SDK: AgentsCompletionChunk",
+        flavour="zai-agents",
+        provider="zai",
+        model="unknown",
+    )(
+        "a stream of an agent",
+        sse(
+            {"agent_id": "a-1", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}]},
+            {
+                "agent_id": "a-1",
+                "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}],
+                "usage": PLAIN,
+            },
+            done=True,
+        ),
+        (100, 10),
+        request={"agent_id": "a-1", "messages": [], "stream": True},
+    ),
+    api(
+        url="https://open.bigmodel.cn/api/paas/v4/assistant",
+        source="zai SDK: AssistantCompletion",
+        flavour="zai-assistants",
+        provider="zhipuai",
+        model="unknown",
+    )(
+        "a stream of an assistant",
+        sse(
+            {"id": "c-1", "assistant_id": "a-1", "status": "in_progress", "choices": [{"index": 0, "delta": {}}]},
+            {
+                "id": "c-1",
+                "assistant_id": "a-1",
+                "status": "completed",
+                "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+                "usage": PLAIN,
+            },
+        ),
+        (100, 10),
+        request={"assistant_id": "a-1", "messages": [], "stream": True},
+    ),
+    api(
+        url=f"{XAI}/batches/batch_1/results?limit=100",
+        source="https://docs.x.ai/docs/guides/batch-api",
+        flavour="xai-batch-results",
+        provider="xai",
+        method="GET",
+        kind="batch-results",
+        model="grok-4-0709",
+        tier="batch",
+    )(
+        "a page of a batch",
+        {
+            "results": [
+                {
+                    "batch_request_id": "r-1",
+                    "batch_result": {"response": {"chat_get_completion": completion("grok-4-0709", PLAIN)}},
+                }
+            ],
+            "pagination_token": None,
+        },
+        (100, 10),
+        parts=(("request", "grok-4-0709", 100, 10),),
+    ),
+    api(
+        url="https://openrouter.ai/api/v1/batches/batch_1",
+        source="openrouter SDK: BatchObject",
+        flavour="openrouter-batch-results",
+        provider="openrouter",
+        method="GET",
+        kind="batch-results",
+        model="openai/gpt-4o-mini",
+        tier="batch",
+    )(
+        "a batch with its results in it",
+        {
+            "id": "batch_1",
+            "status": "completed",
+            "results": [
+                {
+                    "custom_id": "r-1",
+                    "response": {"status_code": 200, "body": completion("openai/gpt-4o-mini", {**PLAIN, "cost": 0.25})},
+                }
+            ],
+        },
+        (100, 10),
+        parts=(("request", "openai/gpt-4o-mini", 100, 10),),
+        stated="0.25",
+        cost="stated",
+    ),
 )
