@@ -114,6 +114,7 @@ KNOWN_SELLERS = frozenset(
     [
         "ai21",
         "aihubmix",
+        "aimlapi",
         "aleph_alpha",
         "aleph-alpha",
         "anyscale",
@@ -141,6 +142,7 @@ KNOWN_SELLERS = frozenset(
         "gpt4all",
         "gradient",
         "helicone",
+        "heroku",
         "huggingface",
         "hunyuan",
         "hyperbolic",
@@ -170,6 +172,7 @@ KNOWN_SELLERS = frozenset(
         "mixedbread",
         "mlflow",
         "mlx",
+        "modelscope",
         "moonshot",
         "morph",
         "naver",

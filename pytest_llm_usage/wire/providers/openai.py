@@ -203,6 +203,16 @@ _IMAGES = replace(
     },
 )
 IMAGES_SOURCE = Source(("usage",), _IMAGES)
+#: Microsoft's own models on Azure: https://learn.microsoft.com/azure/foundry/foundry-models/how-to/use-foundry-models-mai, and
+#: litellm's `azure_ai/image_generation/mai_transformation.py`.
+_MAI_IMAGES = UsageSchema(
+    input=("num_input_text_tokens",),
+    output=("num_output_tokens", "output_image_tokens"),
+    more_input=("num_input_image_tokens",),
+    billed_input_details={"image": ("num_input_image_tokens",)},
+    billed_output_details={"image": ("num_output_tokens", "output_image_tokens")},
+    states_both=True,
+)
 
 #: The openai SDK: `UsageDuration`; OpenRouter's `STTUsage` has both.
 _SPEECH = replace(
@@ -397,7 +407,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="openai-images",
         home="openai",
         path=r"(?:/deployments/(?P<deployment>[^/]+))?/images/(?:generations|edits|variations)$",
-        sources=(IMAGES_SOURCE,),
+        sources=(Source(("usage",), _MAI_IMAGES), IMAGES_SOURCE),
         # The openai SDK: `SvgUsage`.
         tools=(ToolUsage(kind="svg", paths=("svg_usage",), schema=OPENAI, model=("model",)),),
         end=rb'"image_(?:generation|edit)\.completed"',

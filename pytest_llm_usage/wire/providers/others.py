@@ -23,8 +23,11 @@ _WATSONX_INPUT = UsageSchema(input=("input_token_count",))
 #: https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope; pictures and videos are billed as such.
 _DASHSCOPE = replace(
     OPENAI,
-    other_units=("image_count", "video_count", "video_duration"),
-    items=(BilledItems("image", ("image_count",)), BilledItems("video_second", ("video_duration", "duration"))),
+    other_units=("image_count", "output_image_count", "video_count", "video_duration"),
+    items=(
+        BilledItems("image", ("image_count", "output_image_count")),
+        BilledItems("video_second", ("video_duration", "duration")),
+    ),
 )
 
 #: https://docs.oracle.com/en-us/iaas/api/#/en/generative-ai-inference/latest/datatypes/Usage

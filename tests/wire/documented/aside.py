@@ -28,6 +28,33 @@ def groq(model, source="https://console.groq.com/docs/tool-use/built-in-tools", 
     return api(url=GROQ, source=source, flavour="openai-chat", provider="groq", model=model, **more)
 
 
+#: Hosts that speak like OpenAI: provider, URL, where it is documented.
+HOSTS = (
+    (
+        "heroku",
+        "https://us.inference.heroku.com/v1",
+        "https://devcenter.heroku.com/articles/heroku-inference-api-v1-chat-completions",
+    ),
+    ("aihubmix", "https://aihubmix.com/v1", "https://docs.aihubmix.com/en"),
+    ("aimlapi", "https://api.aimlapi.com/v1", "https://docs.aimlapi.com"),
+    ("anyscale", "https://api.endpoints.anyscale.com/v1", "langchain-community: ChatAnyscale"),
+    ("edenai", "https://api.edenai.run/v3/llm", "https://docs.edenai.co"),
+    ("mimo", "https://api.xiaomimimo.com/v1", "https://platform.xiaomimimo.com/docs"),
+    (
+        "modelscope",
+        "https://api-inference.modelscope.cn/v1",
+        "https://modelscope.cn/docs/model-service/API-Inference/intro",
+    ),
+    ("lambda", "https://api.lambdalabs.com/v1", "https://docs.lambda.ai/public-cloud/lambda-inference-api"),
+)
+
+
+def hosted(provider, url, source):
+    return api(url=f"{url}/chat/completions", source=source, flavour="openai-chat", provider=provider, model="m")(
+        f"chat of {provider}", completion("m", PLAIN), (100, 10)
+    )
+
+
 BREAKDOWN = [
     {"model": "llama-3.3-70b-versatile", "usage": tokens(60, 4)},
     {"model": "openai/gpt-oss-120b", "usage": tokens(40, 6)},
@@ -35,6 +62,7 @@ BREAKDOWN = [
 SEARCH, VISIT, CODE = {"type": "search"}, {"type": "visit"}, {"type": "python"}
 
 ROWS = (
+    *(hosted(*each) for each in HOSTS),
     groq("groq/compound")(
         "a system that searched and read a page",
         completion(
@@ -333,5 +361,41 @@ ROWS = (
         parts=(("request", "openai/gpt-4o-mini", 100, 10),),
         stated="0.25",
         cost="stated",
+    ),
+    api(
+        url="https://dashscope.aliyuncs.com/api/v1/services/aigc/multimodal-generation/generation",
+        source="https://help.aliyun.com/zh/model-studio/qwen-image-api",
+        flavour="dashscope",
+        provider="dashscope",
+    )(
+        "a picture with its size",
+        {
+            "request_id": "r-1",
+            "output": {"choices": [{"message": {"content": [{"image": "https://a.b/c.png"}]}}]},
+            "usage": {"output_width": 1024, "output_height": 1024, "output_image_count": 2},
+        },
+        (0, 0),
+        request={"model": "qwen-image-2.0-pro", "input": {"messages": []}},
+        model="qwen-image-2.0-pro",
+        items={"image": 2},
+        cost="unpriced",
+    ),
+    api(
+        url="https://res.services.ai.azure.com/mai/v1/images/generations",
+        source="https://learn.microsoft.com/azure/foundry/foundry-models/how-to/use-foundry-models-mai; litellm: `mai_transformation.py`",
+        flavour="openai-images",
+        provider="azure",
+        model="MAI-Image-2.5",
+    )(
+        "a picture of Microsoft's own model",
+        {
+            "created": 1_780_000_000,
+            "data": [{"b64_json": "…"}],
+            "usage": {"num_input_text_tokens": 20, "num_input_image_tokens": 80, "num_output_tokens": 1000},
+        },
+        (100, 1000),
+        request={"model": "MAI-Image-2.5", "prompt": "a cat"},
+        billed=(100, 1000, {"image": 80}, {"image": 1000}),
+        cost="unpriced",
     ),
 )
