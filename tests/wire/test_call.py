@@ -234,3 +234,17 @@ def test_a_task_of_dashscope_is_the_call_that_asked_for_it():
 
     assert (asked.kind, asked.response_id) == ("call", "t-1")
     assert (fetched.kind, fetched.response_id, dict(fetched.billed_items)) == ("retrieve", "t-1", {"image": 4})
+
+
+def test_a_tool_that_came_to_its_end_is_not_the_end_of_the_stream():
+    # Anthropic's advisor says why it stopped: https://platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool
+    usage = {"input_tokens": 20, "output_tokens": 2}
+    began = {"type": "message_start", "message": {"id": "msg_1", "model": "claude-sonnet-5", "usage": usage}}
+    advice = {"type": "advisor_result", "text": "Ship it.", "stop_reason": "end_turn"}
+    told = {"type": "content_block_start", "content_block": {"type": "advisor_tool_result", "content": advice}}
+    ended = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 50}}
+    url, request = "https://api.anthropic.com/v1/messages", {**CHAT, "stream": True}
+    cut, whole = (wire.read(exchange(url, request, sse(*events))) for events in ((began, told), (began, told, ended)))
+
+    assert (cut.status, cut.is_partial, cut.usage.total_tokens) == ("aborted", True, 22)
+    assert (whole.status, whole.usage.total_tokens) == ("ok", 70)
