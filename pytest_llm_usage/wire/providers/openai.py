@@ -63,7 +63,8 @@ _OPENAI_COSTS = (
 
 #: OpenAI's two spellings (chat: prompt and completion; responses and images: input and output), and what compatible
 #: servers add to them: DeepSeek (`prompt_cache_hit_tokens`), Together (`cached_tokens`), Inception (`cached_input_tokens`),
-#: Databricks and LiteLLM (Anthropic's cache counts), Perplexity (`reasoning_tokens`), xAI (see `UsageSchema`).
+#: Databricks and LiteLLM (Anthropic's cache counts), Alibaba (the same among the details), Perplexity (`reasoning_tokens`), xAI
+#: (see `UsageSchema`). https://help.aliyun.com/zh/model-studio/context-cache,
 #: https://platform.openai.com/docs/api-reference/chat/object, …/responses/object
 OPENAI = UsageSchema(
     states_both=True,
@@ -86,7 +87,13 @@ OPENAI = UsageSchema(
         "input_tokens_details.cache_write_tokens",
         "cache_creation_input_tokens",
         "input_tokens_details.cache_creation_input_tokens",
+        "prompt_tokens_details.cache_creation_input_tokens",
     ),
+    cache_write_5m=(
+        "prompt_tokens_details.cache_creation.ephemeral_5m_input_tokens",
+        "prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens",
+    ),
+    cache_write_1h=("prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens",),
     audio_input=(
         "prompt_tokens_details.audio_tokens",
         "input_tokens_details.audio_tokens",

@@ -398,4 +398,65 @@ ROWS = (
         billed=(100, 1000, {"image": 80}, {"image": 1000}),
         cost="unpriced",
     ),
+    api(
+        url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1/chat/completions",
+        source="https://help.aliyun.com/zh/model-studio/context-cache",
+        flavour="openai-chat",
+        provider="dashscope",
+        region="intl",
+        model="qwen3-coder-plus",
+    )(
+        "a cache that is asked for",
+        completion(
+            "qwen3-coder-plus",
+            tokens(
+                1500,
+                10,
+                {
+                    "cached_tokens": 200,
+                    "cache_creation_input_tokens": 1000,
+                    "cache_creation": {"ephemeral_5m_input_tokens": 1000},
+                    "cache_type": "ephemeral",
+                },
+            ),
+        ),
+        (1500, 10),
+        sent={"cache_read": 200, "cache_creation": 1000, "ephemeral_5m_input_tokens": 1000},
+    ),
+    api(
+        url="https://proxy.example/v1/chat/completions",
+        source="litellm: `PromptTokensDetailsWrapper`",
+        flavour="openai-chat",
+        provider=None,
+        model="claude-sonnet-4-5-20250929",
+    )(
+        "how long what is written to a cache is kept",
+        completion(
+            "claude-sonnet-4-5-20250929",
+            {
+                **tokens(
+                    1500,
+                    10,
+                    {
+                        "cached_tokens": 200,
+                        "cache_creation_tokens": 1000,
+                        "cache_creation_token_details": {
+                            "ephemeral_5m_input_tokens": 400,
+                            "ephemeral_1h_input_tokens": 600,
+                        },
+                    },
+                ),
+                "cache_creation_input_tokens": 1000,
+                "cache_read_input_tokens": 200,
+            },
+        ),
+        (1500, 10),
+        sent={
+            "cache_read": 200,
+            "cache_creation": 1000,
+            "ephemeral_5m_input_tokens": 400,
+            "ephemeral_1h_input_tokens": 600,
+        },
+        cost="300*3 + 200*0.3 + 400*3.75 + 600*6 + 10*15",
+    ),
 )
