@@ -189,6 +189,7 @@ KNOWN_SELLERS = frozenset(
         "parasail",
         "pinecone",
         "poe",
+        "pydantic",
         "poolside",
         "portkey",
         "predibase",

@@ -132,6 +132,7 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("oai.helicone.ai/*", "openai"),
     ("anthropic.helicone.ai/*", "anthropic"),
     ("*.helicone.ai/*", "helicone"),
+    ("gateway*.pydantic.dev/*", "pydantic"),
     ("ai-gateway.vercel.sh/*", "vercel"),
     ("api.reka.ai/*", "reka"),
     ("*.oci.oraclecloud.com/*", "oci"),
@@ -208,7 +209,8 @@ class Gateway:
 #: By the provider that answers.
 #: https://developers.cloudflare.com/ai-gateway/usage/providers/, …/usage/chat-completion/
 #: https://portkey.ai/docs/api-reference/inference-api/headers, https://huggingface.co/docs/inference-providers/index
-#: https://vercel.com/docs/ai-gateway/models-and-providers, https://docs.helicone.ai/gateway/overview
+#: https://vercel.com/docs/ai-gateway/models-and-providers, https://docs.helicone.ai/gateway/overview,
+#: https://pydantic.dev/docs/ai/overview/gateway/
 GATEWAYS: Mapping[str, Gateway] = {
     "cloudflare": Gateway(
         path=r"^/v1/[^/]+/[^/]+/(?!compat/|universal)(?P<seller>[a-z][\w-]*)/",
@@ -223,6 +225,7 @@ GATEWAYS: Mapping[str, Gateway] = {
         model=r"^[^/:]+/[^/:]+:(?P<seller>(?!fastest$|cheapest$|preferred$)[a-z][a-z0-9-]*)$",
         in_own_words=True,
     ),
+    "pydantic": Gateway(path=r"^/proxy/(?P<seller>[a-z-]+)/"),
     "helicone": Gateway(request_header="helicone-target-url", model=r"^[^/]+/(?P<seller>[a-z][\w-]*)$"),
 }
 
@@ -234,8 +237,10 @@ _SELLERS = {
     "azure-openai": "azure",
     "bedrock": "amazon_bedrock",
     "fireworks-ai": "fireworks",
+    "gemini": "google_genai",
     "google": "google_genai",
     "google-ai-studio": "google_genai",
+    "google-cloud": "google_vertexai",
     "google-vertex-ai": "google_vertexai",
     "grok": "xai",
     "mistral-ai": "mistral",

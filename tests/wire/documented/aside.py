@@ -459,4 +459,18 @@ ROWS = (
         },
         cost="300*3 + 200*0.3 + 400*3.75 + 600*6 + 10*15",
     ),
+    # Its own estimate of the cost is no bill: the price is the seller's.
+    api(
+        url="https://gateway-us.pydantic.dev/proxy/groq/openai/v1/chat/completions",
+        source="https://pydantic.dev/docs/ai/overview/gateway/",
+        flavour="openai-chat",
+        provider="pydantic",
+        model="llama-3.3-70b-versatile",
+        seller="groq",
+    )(
+        "behind Pydantic's gateway",
+        completion("llama-3.3-70b-versatile", {**PLAIN, "pydantic_ai_gateway": {"cost_estimate": 0.25}}),
+        (100, 10),
+        cost="100*0.59 + 10*0.79",
+    ),
 )
