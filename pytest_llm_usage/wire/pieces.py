@@ -29,7 +29,8 @@ class BilledItems:
         kind: What a price file calls it (`web_search`, `file_search` …).
         paths: Where it is told, the best first: a number says how many, of anything else each is a piece.
         is_billed: Whether such a piece, told by an object, is billed at all; where only numbers tell, none is.
-        by_name: Texts name the pieces, each of them one however often it occurs. All paths are asked.
+        by_name: Texts name the pieces, each of them one however often it occurs; an empty one names none. All paths are
+            asked.
         told_by: A member of such a piece that tells it from the others, where a stream tells of it more than once and of
             those before it no more.
         unless: A path; where it leads to something, the pieces are billed as something else.
@@ -72,7 +73,7 @@ class BilledItems:
         found = [value for path in self.paths if self.by_name or self.told_by for value in iter_path(data, path)]
         if self.told_by:
             found = [get_path(value, self.told_by) for value in found]
-        return {value for value in found if isinstance(value, str | int)}
+        return {value for value in found if isinstance(value, str | int) and value != ""}
 
     def problem(self, data: Any) -> str:
         """Which path holds what that is no number of pieces, in words; empty where there is no such."""

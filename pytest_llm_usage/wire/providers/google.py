@@ -101,7 +101,8 @@ _VERTEX_IMAGES = UsageSchema(
 _VERTEX_EMBEDDINGS = UsageSchema(input=("predictions[].embeddings.statistics.token_count",))
 _VERTEX_TEXT = UsageSchema(input=("inputTokenCount.totalTokens",), output=("outputTokenCount.totalTokens",))
 
-#: https://ai.google.dev/gemini-api/docs/google-search: the searches of a grounded answer, and places on a map.
+#: https://ai.google.dev/gemini-api/docs/google-search#pricing: the searches of a grounded answer, of which those that are
+#: alike count once and those without words not at all; and places on a map.
 _GROUNDING = (
     BilledItems("web_search", ("candidates[].groundingMetadata.webSearchQueries[]",), by_name=True),
     BilledItems("map_search", ("candidates[].groundingMetadata.groundingChunks[].maps",)),

@@ -473,4 +473,28 @@ ROWS = (
         (100, 10),
         cost="100*0.59 + 10*0.79",
     ),
+    api(
+        url="https://generativelanguage.googleapis.com/v1beta/models/gemini-3-flash-preview:generateContent",
+        source="https://ai.google.dev/gemini-api/docs/google-search#pricing",
+        flavour="gemini-generateContent",
+        provider="google_genai",
+        model="gemini-3-flash-preview",
+    )(
+        "queries without words, which are not billed",
+        {
+            "candidates": [
+                {
+                    "finishReason": "STOP",
+                    "groundingMetadata": {
+                        "webSearchQueries": ["", "weather in Mexico City", "", "weather in Mexico City"]
+                    },
+                }
+            ],
+            "modelVersion": "gemini-3-flash-preview",
+            "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 10, "totalTokenCount": 110},
+        },
+        (100, 10),
+        items={"web_search": 1},
+        cost="100*0.5 + 10*3 + 14000",
+    ),
 )
