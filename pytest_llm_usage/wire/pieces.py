@@ -72,7 +72,9 @@ class BilledItems:
         """What tells the pieces that `data` tells of apart; nothing where they are told by their number."""
         found = [value for path in self.paths if self.by_name or self.told_by for value in iter_path(data, path)]
         if self.told_by:
-            found = [get_path(value, self.told_by) for value in found]
+            found = [
+                get_path(value, self.told_by) for value in found if isinstance(value, Mapping) and self.is_billed(value)
+            ]
         return {value for value in found if isinstance(value, str | int) and value != ""}
 
     def problem(self, data: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pytest_llm_usage.wire.flavour import Flavour, Requests, Source
+from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.providers.anthropic import ANTHROPIC_SOURCE
 from pytest_llm_usage.wire.providers.cohere import COHERE
 from pytest_llm_usage.wire.providers.openai import OPENAI
@@ -84,6 +85,16 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=("trace.promptRouter.invokedModelId",),
         response_id=(),
         service_tier=("serviceTier.type",),
+        # https://docs.aws.amazon.com/nova/latest/nova2-userguide/web-grounding.html: billed beside the tokens,
+        # https://aws.amazon.com/bedrock/pricing/
+        items=(
+            BilledItems(
+                "web_search",
+                ("output.message.content[].toolUse", "start.toolUse"),
+                is_billed=lambda use: use.get("name") == "nova_grounding",
+                told_by="toolUseId",
+            ),
+        ),
         # https://docs.aws.amazon.com/bedrock/latest/userguide/latency-optimized-inference.html
         modifiers={"latency": ("performanceConfig.latency",)},
         response_id_header="x-amzn-requestid",

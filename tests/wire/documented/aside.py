@@ -13,6 +13,11 @@ REQUEST_ID = "d8e7a1f0-1c2b-4a3d-9e4f-5a6b7c8d9e0f"
 PROFILES = "arn:aws:bedrock:us-east-1:123456789012:inference-profile"
 SONNET = f"{PROFILES}/us.anthropic.claude-3-5-sonnet-20240620-v1:0"
 HAIKU = f"{PROFILES}/us.anthropic.claude-3-haiku-20240307-v1:0"
+NOVA = "us.amazon.nova-2-lite-v1:0"
+NOVA_TOOLS = [
+    {"toolUseId": f"t-{number}", "name": name, "type": "server_tool_use"}
+    for number, name in enumerate(("nova_grounding", "nova_code_interpreter", "nova_grounding"))
+]
 ROUTER = "arn:aws:bedrock:us-east-1:123456789012:default-prompt-router/anthropic.claude:1"
 
 
@@ -496,5 +501,33 @@ ROWS = (
         (100, 10),
         items={"web_search": 1},
         cost="100*0.5 + 10*3 + 14000",
+    ),
+    *(
+        api(
+            url=f"https://bedrock-runtime.us-east-1.amazonaws.com/model/{NOVA}/{path}",
+            source="https://docs.aws.amazon.com/nova/latest/nova2-userguide/web-grounding.html",
+            flavour="bedrock-converse",
+            provider="amazon_bedrock",
+            region="us-east-1",
+            model=NOVA,
+        )(f"searches of Nova, {path}", body, (100, 10), items={"web_search": 2}, cost="unpriced")
+        for path, body in (
+            (
+                "converse",
+                answer(
+                    100,
+                    10,
+                    output={"message": {"role": "assistant", "content": [{"toolUse": use} for use in NOVA_TOOLS]}},
+                ),
+            ),
+            (
+                "converse-stream",
+                aws_stream(
+                    *(("contentBlockStart", {"start": {"toolUse": use}}) for use in NOVA_TOOLS),
+                    ("messageStop", {"stopReason": "end_turn"}),
+                    ("metadata", {"usage": {"inputTokens": 100, "outputTokens": 10, "totalTokens": 110}}),
+                ),
+            ),
+        )
     ),
 )
