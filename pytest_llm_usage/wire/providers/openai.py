@@ -22,9 +22,10 @@ from pytest_llm_usage.wire.providers.google import GEMINI
 from pytest_llm_usage.wire.schema import UsageSchema
 
 #: What others add to OpenAI's usage object: Perplexity (`num_search_queries`), xAI (sources and server-side tools),
-#: OpenRouter (Anthropic's name), Mistral (connectors).
+#: OpenRouter (Anthropic's name), Mistral (connectors), Alibaba (`x_tools`, `plugins`).
 #: https://docs.perplexity.ai/api-reference, https://docs.x.ai/docs/guides/tools/overview,
-#: https://openrouter.ai/docs/features/web-search, https://docs.mistral.ai/agents/connectors/connectors
+#: https://openrouter.ai/docs/features/web-search, https://docs.mistral.ai/agents/connectors/connectors,
+#: https://help.aliyun.com/zh/model-studio/web-search
 _OPENAI_ITEMS = (
     BilledItems(
         "web_search",
@@ -35,6 +36,8 @@ _OPENAI_ITEMS = (
             "server_tool_use_details.web_search_requests",
             "connectors.web_search",
             "tool_calls_details.search_web.invocation",
+            "x_tools.web_search.count",
+            "plugins.search.count",
         ),
     ),
     BilledItems("x_search", ("server_side_tool_usage_details.x_search_calls",)),

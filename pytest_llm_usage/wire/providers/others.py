@@ -26,6 +26,7 @@ _DASHSCOPE = replace(
     other_units=("image_count", "output_image_count", "video_count", "video_duration"),
     items=(
         BilledItems("image", ("image_count", "output_image_count")),
+        BilledItems("web_search", ("plugins.search.count",)),
         BilledItems("video_second", ("video_duration", "duration")),
     ),
 )

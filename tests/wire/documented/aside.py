@@ -530,4 +530,50 @@ ROWS = (
             ),
         )
     ),
+    api(
+        url="https://dashscope.aliyuncs.com/api/v1/services/aigc/text-generation/generation",
+        source="https://help.aliyun.com/zh/model-studio/web-search",
+        flavour="dashscope",
+        provider="dashscope",
+        model="qwen-plus",
+    )(
+        "searches of Qwen",
+        {
+            "request_id": "r-1",
+            "output": {"choices": [], "search_info": {"search_results": []}},
+            "usage": {
+                "input_tokens": 100,
+                "output_tokens": 10,
+                "total_tokens": 110,
+                "plugins": {"search": {"count": 2, "strategy": "turbo"}},
+            },
+        },
+        (100, 10),
+        request={"model": "qwen-plus", "input": {"messages": []}},
+        items={"web_search": 2},
+    ),
+    api(
+        url="https://dashscope.aliyuncs.com/compatible-mode/v1/responses",
+        source="https://help.aliyun.com/zh/model-studio/qwen-api-via-openai-responses",
+        flavour="openai-responses",
+        provider="dashscope",
+        model="qwen3-max",
+    )(
+        "searches of Qwen in a response",
+        {
+            "id": "resp_1",
+            "object": "response",
+            "model": "qwen3-max",
+            "output": [{"type": "web_search_call", "status": "completed", "action": {"type": "search"}}],
+            "usage": {
+                "input_tokens": 100,
+                "output_tokens": 10,
+                "total_tokens": 110,
+                "x_tools": {"web_search": {"count": 3}, "web_extractor": {"count": 1}},
+            },
+        },
+        (100, 10),
+        request={"model": "qwen3-max", "input": "hi"},
+        items={"web_search": 3},
+    ),
 )
