@@ -59,7 +59,10 @@ _REQUEST_MODELS = (
     "Model",
 )
 
-_FORM_PART = re.compile(rb'; name="(?P<name>\w+)"[^\r\n]*\r\n(?:[^\r\n]+\r\n){0,9}\r\n(?P<value>[^\r\n]*)')
+#: RFC 2183: a parameter is a token or quoted (.NET quotes none). Recorders may keep the line ends of their own files.
+_FORM_PART = re.compile(
+    rb';[ \t]*name=(?P<quote>"?)(?P<name>\w+)(?P=quote)(?=[;\s])[^\r\n]*\r?\n(?:[^\r\n]+\r?\n){0,9}\r?\n(?P<value>[^\r\n]*)'
+)
 _JSON_MEMBER = re.compile(rb'"(?P<name>\w+)"\s*:\s*(?:"(?P<text>[^"\\]*)")?', re.ASCII)
 
 

@@ -309,19 +309,47 @@ def test_openai_images():
     assert read(url, {"model": "dall-e", "prompt": "a cat"}, {"data": []}).usage is None
 
 
+FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="model"\r\nContent-Type: text/plain\r\n\r\nscribe-1\r\n--x--\r\n'
+)
+
+
 def test_openai_audio():
-    form = (
-        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n'
-        b'--x\r\nContent-Disposition: form-data; name="model"\r\nContent-Type: text/plain\r\n\r\nscribe-1\r\n--x--\r\n'
-    )
     url = "https://api.openai.com/v1/audio/transcriptions"
     headers = {"content-type": "multipart/form-data; boundary=x"}
     stated = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "input_token_details": {"audio_tokens": 14}}
-    call = read(url, form, {"text": "hi", "usage": stated}, request_headers=headers)
-    by_time = read(url, form, {"text": "hi", "usage": {"type": "duration", "seconds": 9}}, request_headers=headers)
+    call = read(url, FORM, {"text": "hi", "usage": stated}, request_headers=headers)
+    by_time = read(url, FORM, {"text": "hi", "usage": {"type": "duration", "seconds": 9}}, request_headers=headers)
 
     assert (call.flavour, call.model, call.usage) == ("openai-audio", "scribe-1", usage(14, 45, sent={"audio": 14}))
     assert by_time.usage is None
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(FORM.replace(b'name="model"', b"name=model"), id="without-quotes"),
+        pytest.param(FORM.replace(b'; name="model"', b';name="model"'), id="without-spaces"),
+        pytest.param(FORM.replace(b"\r\n", b"\n"), id="line-ends-of-a-file"),
+        pytest.param(
+            FORM.replace(b'form-data; name="model"\r\n', b"form-data; name=model; size=9\r\n"), id="more-parameters"
+        ),
+    ],
+)
+def test_a_form_names_its_model_however_the_client_writes_it(form):
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    url = "https://api.openai.com/v1/audio/transcriptions"
+    call = read(url, form, {"text": "hi", "usage": {"type": "duration", "seconds": 9}}, request_headers=headers)
+
+    assert call.model == "scribe-1"
+
+
+def test_the_name_of_a_file_is_no_model():
+    form = FORM.replace(b'name="model"', b"filename=model")
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+
+    assert read("https://api.openai.com/v1/audio/transcriptions", form, {}, request_headers=headers).model == "unknown"
 
 
 def test_openai_batch_results():
