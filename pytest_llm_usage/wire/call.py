@@ -293,8 +293,8 @@ def _why_no_usage(flavour: Flavour, facts: Facts, exchange: Exchange) -> str:
 
 
 #: States of an answer that is made in the background: OpenAI's responses and runs, Replicate's predictions, Perplexity's and
-#: Z.ai's asynchronous chats.
-_UNDER_WAY = ("queued", "in_progress", "starting", "processing", "created")
+#: Z.ai's asynchronous chats, Azure's analyses.
+_UNDER_WAY = ("queued", "in_progress", "starting", "processing", "created", "running", "notstarted")
 
 
 def _responded_at(headers: Headers, events: Iterable[Event]) -> float | None:

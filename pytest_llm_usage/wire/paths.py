@@ -1,7 +1,7 @@
 """Paths into parsed JSON: `iter_path`, `get_path`.
 
 `a.b` is a member of a member, `a[].b` that of every item of a list, `a[b=c].d` that of the items whose `b` is `c` (in any
-case); an empty path is the value itself.
+case), `a.*` every member and `a.*-b` every one whose name ends in `-b`; an empty path is the value itself.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def iter_path(data: Any, path: str) -> Iterator[Any]:
     values: list[Any] = [data]
     for key, is_list, item_key, item_value in path_steps(path):
         found = [value for value in values if isinstance(value, Mapping)]
-        if key == "*":
-            values = [member for value in found for member in value.values()]
+        if key[0] == "*":
+            values = [member for value in found for name, member in value.items() if str(name).endswith(key[1:])]
         else:
             values = [value[key] for value in found if key in value]
         if is_list:
@@ -46,8 +46,8 @@ def path_steps(path: str) -> tuple[tuple[str, bool, str, str], ...]:
 
 @lru_cache(maxsize=512)
 def path_keys(path: str) -> tuple[str, ...]:
-    """The keys of a path without lists; none of another."""
-    return () if "[" in path else tuple(key for key, *_ in path_steps(path))
+    """The keys of a path that leads to one value; none of another."""
+    return () if "[" in path or "*" in path else tuple(key for key, *_ in path_steps(path))
 
 
 def _is(item: Any, key: str, value: str) -> bool:

@@ -209,6 +209,30 @@ def test_an_answer_fetched_by_the_id_of_its_request_belongs_to_that_request():
     assert (fetched.kind, fetched.response_id, fetched.usage.total_tokens) == ("retrieve", "req-1", 15)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "state"),
+    [
+        ("POST", "analyzers/mine:analyze", "Running"),
+        ("POST", "analyzers/prebuilt-invoice:analyzeBinary", "NotStarted"),
+        ("GET", "analyzerResults/a-1", "Running"),
+    ],
+)
+def test_an_analysis_of_azure_comes_when_it_is_asked_for(method, path, state):
+    # https://learn.microsoft.com/rest/api/contentunderstanding/content-analyzers/analyze
+    url = f"https://r.services.ai.azure.com/contentunderstanding/{path}?api-version=2025-11-01"
+    call = wire.read(exchange(url, b"", {"id": "a-1", "status": state, "result": {}}, method=method))
+
+    assert (call.response_id, call.usage) == ("a-1", None)
+    assert call.note == f"the response is {state}: its usage comes when it is retrieved"
+
+
+@pytest.mark.parametrize("path", ["analyzers/mine", "analyzers/mine/operations/a-1", "analyzerResults/a-1/files/f"])
+def test_what_azure_tells_of_an_analyser_is_no_call(path):
+    url = f"https://r.services.ai.azure.com/contentunderstanding/{path}"
+
+    assert wire.read(exchange(url, b"", {"id": "a-1", "status": "Succeeded", "result": {}}, method="GET")) is None
+
+
 def test_a_task_of_dashscope_is_the_call_that_asked_for_it():
     # https://help.aliyun.com/zh/model-studio/text-to-image-api-reference: each answer has a request's id of its own.
     host = "https://dashscope.aliyuncs.com/api/v1"

@@ -68,6 +68,18 @@ _COZE = UsageSchema(input=("input_count",), output=("output_count",), total=("to
 #: https://docs.dify.ai/api-reference: the cost is by the price list of the Dify server.
 _DIFY = replace(OPENAI, costs=(StatedCost(path="total_price", currency="currency", zero_is_unset=True),))
 
+#: The azure-ai-contentunderstanding SDK: `UsageDetails`; tokens by model and type,
+#: https://learn.microsoft.com/azure/ai-services/content-understanding/pricing-explainer. Embeddings have no type.
+_CONTENT_UNDERSTANDING = UsageSchema(
+    input=("tokens.*-input",),
+    more_input=tuple(f"tokens.text-embedding-{name}" for name in ("3-large", "3-small", "ada-002")),
+    output=("tokens.*-output",),
+    # Of models that are not known above, too.
+    total=("tokens.*",),
+    cache_read=("tokens.*-cached_input",),
+    cache_apart=True,
+)
+
 FLAVOURS: tuple[Flavour, ...] = (
     # The cozepy SDK: `Chat`, `ChatEventType`. The answer names no model.
     Flavour(
@@ -278,6 +290,15 @@ FLAVOURS: tuple[Flavour, ...] = (
         sources=(Source(("final_result.usage",), OPENAI_INPUT),),
         model=("final_result.model",),
         response_id=("request_id",),
+    ),
+    # An analysis comes when it is asked for later. Whose models worked is only in the names of the counts.
+    Flavour(
+        name="azure-content-understanding",
+        home="azure",
+        path=r"/contentunderstanding/analyzers/[^/:]+:analyze\w*$",
+        sources=(Source(("usage",), _CONTENT_UNDERSTANDING),),
+        stored=r"/contentunderstanding/analyzerResults/(?P<id>[^/]+)$",
+        model=(),
     ),
     Flavour(
         name="assemblyai-lemur",

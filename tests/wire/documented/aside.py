@@ -33,6 +33,25 @@ def groq(model, source="https://console.groq.com/docs/tool-use/built-in-tools", 
     return api(url=GROQ, source=source, flavour="openai-chat", provider="groq", model=model, **more)
 
 
+def analysed(name, usage, counts, cost="unpriced", **more):
+    return api(
+        url="https://r.services.ai.azure.com/contentunderstanding/analyzerResults/a-1",
+        source="https://learn.microsoft.com/azure/ai-services/content-understanding/pricing-explainer",
+        flavour="azure-content-understanding",
+        provider="azure",
+        model="unknown",
+        kind="retrieve",
+        method="GET",
+    )(
+        name,
+        {"id": "a-1", "status": "Succeeded", "result": {"contents": []}, "usage": usage},
+        counts,
+        request=b"",
+        cost=cost,
+        **more,
+    )
+
+
 #: Hosts that speak like OpenAI: provider, URL, where it is documented.
 HOSTS = (
     (
@@ -575,5 +594,37 @@ ROWS = (
         (100, 10),
         request={"model": "qwen3-max", "input": "hi"},
         items={"web_search": 3},
+    ),
+    *(
+        analysed(name, {"documentPagesStandard": 1, "contextualizationTokens": 1000, "tokens": counts}, *usage, **more)
+        for name, counts, usage, more in (
+            (
+                "a field is extracted, with examples",
+                {"gpt-4.1-input": 100, "gpt-4.1-output": 10, "text-embedding-3-large": 20},
+                ((120, 10),),
+                {},
+            ),
+            (
+                "two models, one of them from the cache",
+                {"gpt-4.1-input": 100, "gpt-4.1-cached_input": 50, "gpt-4.1-output": 10, "gpt-4.1-mini-input": 3},
+                ((153, 10),),
+                {"sent": {"cache_read": 50}},
+            ),
+            ("a model of an unknown kind", {"gpt-9-input": 100, "gpt-9-output": 10, "x-9": 7}, ((100, 10, 117),), {}),
+            (
+                "a count that is null",
+                {"gpt-4.1-input": None, "gpt-4.1-output": 10},
+                (None,),
+                {"status": "no_usage", "note": "tokens.* holds null"},
+            ),
+        )
+    ),
+    analysed(
+        "pages that no model read",
+        {"documentPagesBasic": 2},
+        None,
+        status="no_usage",
+        note="states no usage",
+        cost=None,
     ),
 )
