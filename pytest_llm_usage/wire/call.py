@@ -256,13 +256,20 @@ def _failure(body: Body) -> str:
     if last is None:
         return ""
     if not get_path(last.data, "error"):
-        is_error = get_path(last.data, "type") == "error"
+        is_error = str(get_path(last.data, "type")).rpartition(".")[2] == "error"
         return first_text(("message",) if is_error else _FAILED_WITHIN, (last,)) or ""
     return first_text(("error", "error.message", "error.type"), (last,)) or "it gives no message"
 
 
-#: OpenAI's responses and runs, and Coze's chats, fail within their own object.
-_FAILED_WITHIN = ("response.error.message", "last_error.message", "last_error.msg")
+#: OpenAI's responses and runs, and Coze's chats, fail within their own object; Cohere's streams at their end (`ChatMessageEndEvent`
+#: of its SDK), and OpenRouter's choices: https://openrouter.ai/docs/api/reference/errors-and-debugging
+_FAILED_WITHIN = (
+    "response.error.message",
+    "last_error.message",
+    "last_error.msg",
+    "delta.error",
+    "choices[].error.message",
+)
 
 
 def _note(body: Body, facts: Facts, failure: str, first: Event | None, *, is_cut: bool) -> str:

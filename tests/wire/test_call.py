@@ -209,6 +209,14 @@ def test_an_answer_fetched_by_the_id_of_its_request_belongs_to_that_request():
     assert (fetched.kind, fetched.response_id, fetched.usage.total_tokens) == ("retrieve", "req-1", 15)
 
 
+def test_a_generation_of_cohere_is_told_by_its_answer():
+    # A recording without its request. The cohere SDK: `Generation`.
+    answer = {"id": "g-1", "generations": [{"id": "1", "text": "hi"}], "prompt": "hi", "meta": {"api_version": {}}}
+    call = wire.read(exchange("https://api.cohere.ai/v1/generate", b"", answer))
+
+    assert (call.flavour, call.provider, call.usage) == ("cohere-v1", "cohere", None)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "state"),
     [

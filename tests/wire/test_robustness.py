@@ -192,6 +192,21 @@ def test_what_came_before_the_cut_is_told():
             b'data: {"object": "thread.run", "last_error": {"message": "no quota"}}\n\nevent: done\ndata: [DONE]\n\n',
             "the provider answered with an error: no quota",
         ),
+        # The cohere SDK: `ChatMessageEndEventDelta`.
+        (
+            b'data: {"type": "message-end", "delta": {"finish_reason": "ERROR", "usage": {}, "error": "no tool"}}\n\n',
+            "the provider answered with an error: no tool",
+        ),
+        # https://openrouter.ai/docs/api/reference/errors-and-debugging
+        (
+            b'{"choices": [{"finish_reason": "error", "error": {"code": 502, "message": "no host"}}]}',
+            "the provider answered with an error: no host",
+        ),
+        # The mistralai SDK: `ResponseErrorEvent`.
+        (
+            b'data: {"type": "conversation.response.error", "message": "no agent", "code": 1}\n\n',
+            "the provider answered with an error: no agent",
+        ),
         # Google's servers end a stream so that they cannot finish.
         (
             b'data: {"candidates": []}\n\n{\n  "error": {\n    "message": "cancelled"\n  }\n}\n',

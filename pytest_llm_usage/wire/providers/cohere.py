@@ -65,7 +65,11 @@ FLAVOURS: tuple[Flavour, ...] = (
         home="cohere",
         path=r"/v1/(?:chat|generate|summarize)$",
         request=("message|prompt|text", "model|stream"),
-        looks=any_of(has_members("generation_id", "meta"), has_members("event_type", "generation_id")),
+        looks=any_of(
+            has_members("generation_id", "meta"),
+            has_members("generations", "meta"),
+            has_members("event_type", "generation_id"),
+        ),
         sources=(COHERE_SOURCE,),
         response_id=("response_id", "generation_id", "id"),
         end=rb'"stream-end"|"is_finished"\s*:\s*true',

@@ -515,7 +515,7 @@ MISTRAL_ROWS = (
         ),
         None,
         status="no_usage",
-        note="states no usage",
+        note="the provider answered with an error: Internal error",
     ),
     conversed(
         "started again",
@@ -633,7 +633,7 @@ COHERE_ROWS = (
         ),
         None,
         status="no_usage",
-        note="states no usage",
+        note="the provider answered with an error: boom",
     ),
     cohered(
         "stream that breaks off",
