@@ -82,16 +82,21 @@ def model_with_counts(exchange: Exchange, body: Body) -> str | None:
 
     An answer counts tokens where one of its objects has a number for those sent, or for all, beside one for those received,
     and more than zero; in an object that is named for the usage one of them is enough, as embeddings have it. Limits and
-    prices are no counts. The headers of an answer are such an object as well.
+    prices are no counts. The headers of an answer are such an object as well. A stream may tell of one event by event.
     """
     model = None
     headers = exchange.response_headers
-    has_counts = _counts("headers", {str(name): header(headers, str(name).lower()) for name in headers})
+    has_counts = _are_counts(
+        "headers", _told("headers", {str(name): header(headers, str(name).lower()) for name in headers})
+    )
+    told: dict[str, set[str]] = {}
     if (not has_counts and not body.mentions(_MENTION)) or _TRACES.search(address_of(exchange.url)):
         return None
     for number, event in enumerate(body.events()):
         for name, value in _objects(event.data):
-            has_counts = has_counts or _counts(name, value)
+            if not has_counts and (found := _told(name, value)):
+                told.setdefault(name, set()).update(found)
+                has_counts = _are_counts(name, told[name])
             model = model or _model_in(value)
         if (has_counts and model) or number > _MOST_EVENTS:
             break
@@ -122,9 +127,9 @@ def _objects(data: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
             )
 
 
-def _counts(name: str, data: Mapping[str, Any]) -> bool:
-    """Whether an object counts tokens; `name` is that of the member that holds it."""
-    holder = frozenset(_words(name))
+def _told(name: str, data: Mapping[str, Any]) -> set[str]:
+    """What an object counts: tokens that were `sent`, `received`, or `some`. `name` is that of the member that holds it."""
+    holder = _words(name)
     found = set()
     for key, value in data.items():
         if not _is_count(value):
@@ -137,7 +142,11 @@ def _counts(name: str, data: Mapping[str, Any]) -> bool:
             found |= {"sent"} if not _SENT.isdisjoint(words) else set()
             if words in (("tokens",), ("token", "count")):
                 found.add("some")
-    return {"sent", "received"} <= found or ("usage" in holder and bool(found))
+    return found
+
+
+def _are_counts(name: str, found: set[str]) -> bool:
+    return {"sent", "received"} <= found or ("usage" in _words(name) and bool(found))
 
 
 def _is_count(value: Any) -> bool:

@@ -82,6 +82,10 @@ SEEN = {
     "events": (sse({"text": "H"}, {"text": "", "usage": COUNTS}), {}),
     "events, then the end": (sse({"text": "H"}, {"usage": COUNTS}, {"type": "done"}), {}),
     "events with [DONE]": (sse({"text": "H"}, {"usage": COUNTS}, done=True), {}),
+    "events, what was sent in the first": (
+        sse({"results": [{"tokens_in": 12, "tokens_out": 0}]}, {"results": [{"tokens_in": 0, "tokens_out": 5}]}),
+        {},
+    ),
     "lines": (ndjson({"text": "H"}, {"text": "", "usage": COUNTS}), {}),
     "lines, the counts before the last": (ndjson({"usage": COUNTS}, {"done": True}), {}),
     "an event stream of AWS": (aws_stream(("delta", {"text": "H"}), ("metadata", {"usage": COUNTS})), {}),

@@ -207,7 +207,8 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="watsonx-generation",
         home="watsonx",
-        path=r"/ml/v1/(?:deployments/[^/]+/)?text/(?:generation|generation_stream)$",
+        # The path before: the ibm-watson-machine-learning SDK, `get_fm_generation_href`.
+        path=r"/ml/v1(?:-beta)?/(?:deployments/[^/]+/)?(?:text/generation(?:_stream)?|generation/text(?:_stream)?)$",
         # Some events of a stream state one of the counts as zero.
         sources=(Source(("",), _WATSONX, combine="most"),),
         model=("model_id",),

@@ -341,6 +341,35 @@ CLOUD_ROWS = (
         (100, 10),
         cost="unpriced",
     ),
+    at(
+        "https://us-south.ml.cloud.ibm.com/ml/v1-beta/generation/text_stream?version=2023-09-30",
+        "watsonx",
+        "google/flan-ul2",
+        "the ibm-watson-machine-learning SDK: get_fm_generation_stream_href",
+        request={"model_id": "google/flan-ul2", "project_id": "p", "input": "hi"},
+        region="us-south",
+        flavour="watsonx-generation",
+    )(
+        "generation streamed at the path before",
+        sse(
+            *(
+                {
+                    "model_id": "google/flan-ul2",
+                    "results": [
+                        {
+                            "generated_text": "",
+                            "generated_token_count": made,
+                            "input_token_count": sent,
+                            "stop_reason": why,
+                        }
+                    ],
+                }
+                for made, sent, why in ((0, 8, "not_finished"), (1, 0, "not_finished"), (2, 0, "eos_token"))
+            )
+        ),
+        (8, 2),
+        cost="unpriced",
+    ),
     watsonx("generation_stream", "text-generation-stream", flavour="watsonx-generation")(
         "generation streamed",
         sse(
