@@ -113,6 +113,7 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("api.llama.com/*", "meta"),
     ("api.arcee.ai/*", "arcee"),
     ("api.avian.io/*", "avian"),
+    ("api.cline.bot/*", "cline"),
     ("api.cursor.com/*", "cursor"),
     ("api.doubleword.ai/*", "doubleword"),
     ("*.modal.run/*", "modal"),

@@ -69,6 +69,7 @@ HOSTS = (
         "https://api-inference.modelscope.cn/v1",
         "https://modelscope.cn/docs/model-service/API-Inference/intro",
     ),
+    ("cline", "https://api.cline.bot/api/v1", "https://docs.cline.bot/api/chat-completions"),
     ("lambda", "https://api.lambdalabs.com/v1", "https://docs.lambda.ai/public-cloud/lambda-inference-api"),
 )
 
