@@ -265,7 +265,7 @@ class Body:
         lines = [line for line in lines if line.strip() not in (b"", b"[DONE]")]
         if not lines:
             # Google's servers end a stream that fails with an error that is no event.
-            bare = parsed(block) if block.lstrip()[:1] == b"{" else None
+            bare = parsed(block) if block.lstrip()[:1] == b"{" else _sse_error(block)
             return [] if bare is None else [Event(bare)]
         if (value := parsed(b"\n".join(lines))) is not None:
             return [Event(value)]
@@ -322,6 +322,17 @@ def _sse_data(block: bytes) -> list[bytes]:
     """The data lines of a block of SSE lines; comments and other fields tell nothing that the data does not."""
     fields = (line.partition(b":") for line in block.split(b"\n"))
     return [value.removeprefix(b" ") for field, _, value in fields if field == b"data"]
+
+
+def _sse_error(block: bytes) -> Any:
+    """The error in a block without data, in the form of an answer; None where there is none.
+
+    llama.cpp's older servers name the field `error`: `server_sent_event` in their `utils.hpp`.
+    """
+    value = next((parsed(line[6:]) for line in block.split(b"\n") if line.startswith(b"error:")), None)
+    if not isinstance(value, dict):
+        return None
+    return value if "error" in value else {"error": value}
 
 
 def _aws_payload(payload: bytes) -> bytes:

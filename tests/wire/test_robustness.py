@@ -207,6 +207,16 @@ def test_what_came_before_the_cut_is_told():
             b'data: {"type": "conversation.response.error", "message": "no agent", "code": 1}\n\n',
             "the provider answered with an error: no agent",
         ),
+        # llama.cpp's older servers: `server_sent_event`; and what stands behind a gateway.
+        (
+            b'data: {"choices": []}\n\nerror: {"code": 500, "message": "no memory", "type": "server_error"}\n\n',
+            "the provider answered with an error: no memory",
+        ),
+        (
+            b'data: {"choices": []}\n\nerror: {"detail": "x", "error": {"message": "no memory"}}\n\n',
+            "the provider answered with an error: no memory",
+        ),
+        (b'data: {"choices": []}\n\nerror: no memory\n\n', "the stream breaks off before its end"),
         # Google's servers end a stream so that they cannot finish.
         (
             b'data: {"candidates": []}\n\n{\n  "error": {\n    "message": "cancelled"\n  }\n}\n',
