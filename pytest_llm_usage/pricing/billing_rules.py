@@ -121,6 +121,7 @@ KNOWN_SELLERS = frozenset(
         "assemblyai",
         "baichuan",
         "chutes",
+        "cline",
         "clova",
         "clovax",
         "clovastudio",
