@@ -56,7 +56,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         # https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing
         items=(BilledItems("code_execution", ("container", "delta.container")),),
         # Results of tools say why they stopped as well.
-        end=rb'"message_stop"|(?:"message_delta"|event: ?message_delta\ndata:)[^\n]{0,400}?"stop_reason"\s*:\s*"',
+        end=rb'"message_stop"|(?:"message_delta"|event: ?message_delta\r?\ndata:)[^\n]{0,400}?"stop_reason"\s*:\s*"',
     ),
     # Sessions of agents that Anthropic runs; each request to the model ends with its usage. The anthropic SDK:
     # `BetaManagedAgentsSpanModelRequestEndEvent`; the events do not name the model.
