@@ -110,6 +110,10 @@ class Billing:
             return BY_TOKENS
         return cls(**{name: _READERS.get(name, _as_is)(value) for name, value in found.items()})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Mapping proxies cannot be pickled.
+        return Billing.from_dict, (self.to_dict(),)
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

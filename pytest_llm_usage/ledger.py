@@ -254,6 +254,10 @@ class Call:
             _quotes=Quote.from_dict(data.get("price", {}), Decimal(data["cost_usd"]) if "cost_usd" in data else None),
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Who is asked for its price and its input cannot go to another process; what they say can.
+        return Call.from_dict, (self.to_dict(with_parts=True),)
+
 
 _NOTHING = (None, "", ())
 _NO_PARTS = "the run was written without it"

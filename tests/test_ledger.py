@@ -1,8 +1,10 @@
 """`Call` and `Ledger`: frozen values with a plain form."""
 
+import copy
 import json
 import math
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -38,6 +40,33 @@ def test_a_calls_plain_form_is_json_and_reads_back(call):
     assert again == call
     assert again.cost_usd == call.cost_usd
     assert again.to_dict() == call.to_dict()
+
+
+@given(calls())
+def test_a_call_can_be_copied_and_sent_to_another_process_with_its_cost(call):
+    for again in (pickle.loads(pickle.dumps(call)), copy.copy(call), copy.deepcopy(call)):
+        assert again == call
+        assert again.cost_usd == call.cost_usd
+    assert pickle.loads(pickle.dumps(call.billing)) == call.billing
+
+
+def test_the_input_by_part_is_sent_to_another_process_too():
+    class Told:
+        def quote(self, call):
+            return Quote(cost_usd=Decimal("0.5"), source="a book that cannot be sent")
+
+        def input_by_part(self, call):
+            return InputByPart.from_dict({"tokens": {"user": 11}, "estimated_by": "characters"})
+
+        def __reduce__(self):
+            raise TypeError("cannot be sent")
+
+    call = Call(index=0, usage=TokenUsage.from_counts(11, 15), _quotes=Told(), _inputs=Told())
+
+    again = pickle.loads(pickle.dumps(call))
+
+    assert again.cost_usd == Decimal("0.5")
+    assert again.input_by_part == call.input_by_part
 
 
 @given(calls())

@@ -37,6 +37,15 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
 
     _merged = 0
 
+    def construct_document(self, node: Any) -> Any:
+        """Of a name that stands twice Python keeps the last value: recordings would be lost with the other one."""
+        _refuse_twice(_names(node))
+        for key, rows in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key.value in _ROWS and isinstance(rows, yaml.SequenceNode):
+                for row in rows.value:
+                    _refuse_twice(_names(row))
+        return super().construct_document(node)
+
     def flatten_mapping(self, node: Any) -> None:
         """Merge what `<<` names, as far as that is no bomb."""
         for key, value in node.value:
@@ -57,6 +66,30 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
             if key.tag.startswith(_OBJECT_TAGS) and isinstance(key, yaml.SequenceNode) and len(key.value) == 1:
                 node.value[position] = (key.value[0], value)
         return super().construct_mapping(node, deep=deep)
+
+
+#: Where a cassette has its recordings, and what one consists of.
+_ROWS = ("interactions", "http_interactions")
+_COLUMNS = ("requests", "responses")
+_PARTS = ("request", "response")
+
+
+def _names(node: Any) -> list[Any]:
+    return [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+
+
+def _refuse_twice(names: list[Any]) -> None:
+    for name in (*_ROWS, *_COLUMNS, *_PARTS):
+        if names.count(name) > 1:
+            raise CassetteError(f"it has {name!r} twice in one place, as a merge may leave it: put the two together")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a cassette in JSON."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        _refuse_twice([name for name, _ in pairs])
+    return found
 
 
 def _plain_text(loader: Any, node: yaml.Node) -> Any:
@@ -148,7 +181,7 @@ def _document(text: str) -> Any:
         raise CassetteError("it is empty")
     try:
         if text.startswith("{"):
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=_object)
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, see above
     except yaml.constructor.ConstructorError as error:
         where = f", line {error.problem_mark.line + 1:,}" if error.problem_mark else ""

@@ -48,12 +48,26 @@ from pytest_llm_usage.plugin.idle import (
 from pytest_llm_usage.plugin.neighbours import refuse_two_snapshot_updates
 from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
-from pytest_llm_usage.plugin.safety import FAULTS, fault_text, note_early_faults, safe, safe_hooks
+from pytest_llm_usage.plugin.safety import (
+    FAULTS,
+    fault_text,
+    note_early_faults,
+    safe,
+    safe_hooks,
+    unlimited_text,
+)
 from pytest_llm_usage.plugin.stale import StaleTests, attach_notes
-from pytest_llm_usage.plugin.state import CASSETTE, CLOSERS, RUN_FAILURES, SESSION_BUDGET, SETTINGS, price_book
+from pytest_llm_usage.plugin.state import (
+    CASSETTE,
+    CLOSERS,
+    RUN_FAILURES,
+    SESSION_BUDGET,
+    SETTINGS,
+    price_book,
+)
 from pytest_llm_usage.plugin.unseen import UNSEEN
 from pytest_llm_usage.plugin.unseen_hooks import watch_unseen
-from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_taken
+from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_asked_for_something, is_taken
 from pytest_llm_usage.text import sendable
 
 __all__ = [
@@ -101,8 +115,19 @@ def pytest_load_initial_conftests(
 
 @safe
 def pytest_configure(config: pytest.Config) -> None:
-    """Reads the settings and starts to listen."""
+    """Reads the settings and starts to listen; a run that asked for something does not start without it."""
     note_early_faults(config)
+    try:
+        _configure(config)
+    except pytest.UsageError:
+        raise
+    except Exception as error:
+        if is_asked_for_something(config):
+            raise pytest.UsageError(unlimited_text(error)) from None
+        raise
+
+
+def _configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     try:

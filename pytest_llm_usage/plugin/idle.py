@@ -16,7 +16,7 @@ from pytest_llm_usage.plugin.fixtures import open_cassette_first
 from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead_of
 from pytest_llm_usage.plugin.safety import note_fault, run_behind, safe, safe_hooks
 from pytest_llm_usage.plugin.stale import NOTES
-from pytest_llm_usage.plugin.state import CASSETTE, fail
+from pytest_llm_usage.plugin.state import CASSETTE, fail, has_marker, settings_of
 
 __all__ = [
     "FailedSetup",
@@ -56,7 +56,10 @@ def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
                 note_fault(item.config, hook.__name__, error)
                 attempt = None
             if attempt is None:
-                return (yield)
+                result = yield
+                if phase == "setup" and has_marker(item, "llm_budget"):
+                    settings_of(item.config)  # where there are none, nobody would hold the limit
+                return result
             if attempt.trackers:
                 return (yield from whole(item))
             attempt.phase = phase

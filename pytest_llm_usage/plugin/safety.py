@@ -13,7 +13,16 @@ from typing import Any, TypeVar
 
 import pytest
 
-__all__ = ["FAULTS", "fault_text", "note_early_faults", "note_fault", "run_behind", "safe", "safe_hooks"]
+__all__ = [
+    "FAULTS",
+    "fault_text",
+    "note_early_faults",
+    "note_fault",
+    "run_behind",
+    "safe",
+    "safe_hooks",
+    "unlimited_text",
+]
 
 #: What went wrong in this process, the first of it in full; kept with pytest's configuration.
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
@@ -162,6 +171,19 @@ def fault_text(faults: list[str]) -> list[str]:
         "The tests' results stand; numbers of model calls may be missing. Please report it with these lines:",
         *traceback_text.splitlines(),
     ]
+
+
+def unlimited_text(error: Exception) -> str:
+    """Why a run that was to be limited, gated or reported does not start: the settings went wrong in our own code."""
+    return "\n".join(
+        (
+            f"pytest-llm-usage: internal error while the settings are read: {type(error).__name__}: {error}",
+            "No budget, gate or report of this run would hold, so it does not start.",
+            "To run the tests without the plugin:  pytest -p no:llm_usage",
+            "Please report it with these lines:",
+            *"".join(traceback.format_exception(error)).rstrip().splitlines(),
+        )
+    )
 
 
 _MOST_SHOWN = 5

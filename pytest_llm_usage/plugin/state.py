@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from pytest_llm_usage.errors import StoppedInChildError
+from pytest_llm_usage.plugin.safety import FAULTS
 from pytest_llm_usage.settings import Settings
 from pytest_llm_usage.text import inert
 
@@ -41,10 +42,13 @@ CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
 
 
 def settings_of(config: pytest.Config) -> Settings:
-    """The settings of the run; fails the test that asks where the plugin was switched off behind being loaded.
+    """The settings of the run; fails the test that asks where there are none.
 
-    pytest keeps the fixtures of a plugin that it has loaded, whatever becomes of that.
+    They could not be read (a mistake of ours), or the plugin was switched off behind being loaded: pytest keeps the
+    fixtures of a plugin that it has loaded, whatever becomes of that.
     """
+    if SETTINGS not in config.stash and FAULTS in config.stash:
+        fail("pytest-llm-usage could not be set up, so nothing of this test can be checked: see the end of the run")
     if SETTINGS not in config.stash:
         fail("pytest-llm-usage is loaded (-p llm_usage) and switched off (-p no:llm_usage): drop one of the two")
     return config.stash[SETTINGS]

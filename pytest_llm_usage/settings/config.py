@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -134,6 +135,17 @@ class Settings(NamedTuple):  # a dataclass of as many fields takes milliseconds 
             step_summary=Path(step_summary) if step_summary else None,
             **values,
         )
+
+
+def is_asked_for_something(config: pytest.Config) -> bool:
+    """Whether a setting was set, whatever it says: on the command line, in the environment or in pytest's configuration."""
+    for setting in SETTINGS:
+        if config.getoption(setting.key, None) is not None or os.environ.get(setting.variable):
+            return True
+        with suppress(ValueError):  # not declared
+            if config.getini(setting.key):
+                return True
+    return False
 
 
 def _refuse_unknown_variables() -> None:

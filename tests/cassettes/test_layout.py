@@ -201,6 +201,11 @@ def test_json_cassettes():
         (b"interactions: [{request: 1, response: 2}]", "interaction 1 is not one request and one response"),
         (b"requests: [{}]\nresponses: []", "it has not as many responses as requests"),
         (b'{"interactions": ', "it cannot be read"),
+        (b"interactions: []\nversion: 1\ninteractions: []\n", "it has 'interactions' twice"),
+        (b"requests: []\nresponses: []\nrequests: []\n", "it has 'requests' twice"),
+        (b"interactions:\n- request: {}\n  response: {}\n  response: {}\n", "it has 'response' twice"),
+        (b'{"interactions": [], "interactions": []}', "it has 'interactions' twice"),
+        (b'{"interactions": [{"request": {}, "request": {}, "response": {}}]}', "it has 'request' twice"),
     ],
 )
 def test_what_is_no_cassette_is_said_in_one_line(data, problem):
