@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -197,6 +198,32 @@ class TestMerge:
         command("merge", "2.json", "two.json", "-o", "again.json")
 
         assert lines(command("compare", "all.json", "again.json").stdout) == ["compared with all.json: 3 unchanged"]
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_runs_that_come_through_pipes_are_all_there(self, command, write, tmp_path):
+        write("shard-1.json", {"a": [100]}, shard=(1, 2))
+        write("shard-2.json", {"b": [200]}, shard=(2, 2))
+        for name in ("one", "two"):
+            os.mkfifo(tmp_path / name)
+        writers = [
+            threading.Thread(target=(tmp_path / pipe).write_bytes, args=((tmp_path / file).read_bytes(),), daemon=True)
+            for pipe, file in (("one", "shard-1.json"), ("two", "shard-2.json"))
+        ]
+        for writer in writers:
+            writer.start()
+
+        # In a process that can be ended: a pipe that is read twice waits for ever.
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest_llm_usage.cli", "merge", "one", "two", "-o", "run.json"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert list(json.loads((tmp_path / "run.json").read_text())["tests"]) == ["a", "b"]
 
     def test_a_file_that_is_no_run_is_status_2(self, command, tmp_path):
         (tmp_path / "x.json").write_text("{}")

@@ -34,7 +34,7 @@ from pytest_llm_usage.errors import (
 )
 from pytest_llm_usage.pricing import PriceBook
 from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
-from pytest_llm_usage.report.data import RunData, merged_data, read_run, read_runs
+from pytest_llm_usage.report.data import RunData, merged_data, read_content, read_run, read_runs
 from pytest_llm_usage.report.export import EXPORTS
 from pytest_llm_usage.report.files import write_report
 from pytest_llm_usage.report.formats import FORMATS, STDOUT, ReportFormat
@@ -336,8 +336,9 @@ def _merge(options: argparse.Namespace) -> int:
     contents: dict[bytes, Path] = {}
     runs = []
     for path in options.runs:
-        run = read_run(path)
-        first = contents.setdefault(path.read_bytes(), path)
+        content = read_content(path)  # once: it may be a pipe
+        run = read_run(path, content)
+        first = contents.setdefault(content, path)
         if first is path:
             runs.append(run)
         else:

@@ -29,6 +29,7 @@ __all__ = [
     "calls_of",
     "collector_paused",
     "merged_data",
+    "read_content",
     "read_run",
     "read_runs",
     "rendered",
@@ -165,17 +166,32 @@ def read_runs(path: Path) -> list[dict[str, Any]]:
     return [read_run(file) for file in files]
 
 
-def read_run(path: Path) -> dict[str, Any]:
+def read_content(path: Path) -> bytes:
+    """What is in a run's file.
+
+    Raises:
+        RunFileError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise RunFileError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def read_run(path: Path, content: bytes | None = None) -> dict[str, Any]:
     """A run from its file.
+
+    Args:
+        path: The file.
+        content: What is in it, where that was read already: a pipe can be read once.
 
     Raises:
         RunFileError: The file is not there, is no run, or was written by a later version: one line.
     """
+    content = read_content(path) if content is None else content
     try:
         with collector_paused():
-            data: dict[str, Any] = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise RunFileError(f"{path}: {error.strerror or error}") from None
+            data: dict[str, Any] = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise RunFileError(f"{path}: not JSON ({error}), so not a run; {_HOW}") from None
     version = data.get("format") if isinstance(data, dict) else None
