@@ -162,6 +162,14 @@ class TestCompare:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [("compare", "a.json", "a.json"), ("why", "a.json")], ids=lambda words: words[0])
+def test_the_status_is_told_where_the_output_is_closed(command, write, monkeypatch, words):
+    write("a.json", {"a": [100]})
+    monkeypatch.setattr(sys, "stdout", None)
+
+    assert command(*words).returncode == 0
+
+
 class TestMerge:
     def test_puts_shards_together(self, command, write, tmp_path):
         write("shard-1.json", {"a": [100]}, shard=(1, 2), shared=[7])

@@ -18,7 +18,8 @@ _NARROWEST = 60
 
 def screen_columns() -> int:
     """How wide tables and sentences may be: as the terminal is, and 80 where the output goes elsewhere."""
-    return max(_NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 80
+    is_screen = sys.stdout is not None and sys.stdout.isatty()  # None where the command was started without (`>&-`)
+    return max(_NARROWEST, shutil.get_terminal_size().columns) if is_screen else 80
 
 
 def say(text: str) -> None:
