@@ -26,7 +26,7 @@ def file_name(name: str) -> str:
 
 
 def cassette_path(
-    directory: Path, test_class: str | None, test_name: str, name: str | None = None, *, is_ambiguous: bool = False
+    directory: Path, test_class: str | None, test_name: str, name: str | None = None, *, apart: str | None = None
 ) -> Path:
     """Where the cassette of a test is: pytest-recording's naming, inside `directory`.
 
@@ -36,15 +36,16 @@ def cassette_path(
         test_name: The name of the test with its parameters, such as `test_bird[en]`.
         name: The name that a marker gives, relative to `directory` or absolute, with or without `.yaml`; None for the
             test's own.
-        is_ambiguous: Whether pytest-recording's naming would give the same file to another test: `a/b` and `a:b` are
-            both `a-b`. The name then ends in a digest of what the test is called.
+        apart: What tells the test from another one to which pytest-recording's naming would give the same file: `a/b` and
+            `a:b` are both `a-b`, and of classes within classes only the inner name is told. The name then ends in a digest
+            of it. None where there is no other.
 
     Raises:
         CassetteError: A relative `name` leads out of `directory`, or no file can have such a name.
     """
     if name is None:
         own = f"{test_class}.{test_name}" if test_class else test_name
-        suffix = f"-{_digest(own)[:8]}" if is_ambiguous else ""
+        suffix = f"-{_digest(apart)[:8]}" if apart is not None else ""
         return directory / (_shortened(file_name(own) + suffix) + _SUFFIX)
     if not _can_be_written(name):
         raise CassetteError(f"llm_cassette: {name!a} holds a character that no file's name can have")

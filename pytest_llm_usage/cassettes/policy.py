@@ -82,7 +82,11 @@ class CassettePolicy:
         """The line of a message that says what makes the requests and the recordings match again."""
         if self.draws_examples:
             return "Hypothesis draws other examples in every run. Keep them the same:  @settings(derandomize=True)"
-        return f"Record again:  {self.rerecord_command}"
+        command = self.rerecord_command
+        if self.is_shared and command.endswith("=rewrite"):
+            # It keeps nothing of what the other tests recorded.
+            command = command.removesuffix("rewrite") + "stale"
+        return f"Record again:  {command}"
 
     @property
     def shown_path(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -36,6 +37,8 @@ def find_recording(path: Path) -> Path | None:
             if candidate.is_file():
                 return candidate
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                continue  # there is no such file: the three letters more are too many
             raise CassetteError(
                 f"Cassette cannot be read: {shown_path(candidate)}: {error.strerror or error}"
             ) from None

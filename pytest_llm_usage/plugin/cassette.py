@@ -21,7 +21,7 @@ from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way, run_scope
 from pytest_llm_usage.plugin.neighbours import record_mode_of_neighbours
 from pytest_llm_usage.plugin.progress import note_sent
-from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name, run_recordings, unclaimed
+from pytest_llm_usage.plugin.recordings import own_name, run_recordings, told_apart, unclaimed
 from pytest_llm_usage.plugin.stale import note, note_without_report
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
@@ -293,13 +293,15 @@ def _policy(
     run = run_recordings(config)
     own = own_name(item) if item is not None else ""
     path = cassette_path(folder, None, own, mark.name)
-    if item is not None and mark.name is None and is_ambiguous(item):
+    is_shared = mark.name is not None
+    if item is not None and mark.name is None and (apart := told_apart(item)) is not None:
         # Pytest-recording's naming gives it to another test as well.
-        distinct = cassette_path(folder, None, own, is_ambiguous=True)
+        distinct = cassette_path(folder, None, own, apart=apart)
         # A cassette that was recorded for all of them is replayed, but not written.
         is_replayed = record not in ("all", "rewrite") and not run.knows(path)
         if not is_replayed or find_recording(distinct) or not find_recording(path):
             path = distinct
+        is_shared = path != distinct
     if settings.orphans != "off":
         config.stash.setdefault(OPENED, set()).add(str(plain_path(path)))
     try:
@@ -319,7 +321,7 @@ def _policy(
         vcr_config=vcr_config,
         configure_vcr=(lambda vcr: hook(config=config, vcr=vcr)) if hook is not None and hook.get_hookimpls() else None,
         redaction=rules,
-        is_shared=mark.name is not None,
+        is_shared=is_shared,
         owner=owner,
         run=run,
         unclaimed=partial(unclaimed, item, path.parent) if item is not None else tuple,

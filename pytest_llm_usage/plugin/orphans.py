@@ -16,7 +16,7 @@ from pytest_llm_usage.cassettes import cassette_path
 from pytest_llm_usage.cassettes.ownership import Ownership, OwningTest, explain_orphans
 from pytest_llm_usage.errors import CassetteError, ConfigurationError
 from pytest_llm_usage.plugin.cassette import plain_path
-from pytest_llm_usage.plugin.recordings import is_ambiguous, own_name
+from pytest_llm_usage.plugin.recordings import own_name, told_apart
 from pytest_llm_usage.plugin.state import OPENED, OWNERSHIP, RUN_FAILURES, SETTINGS
 from pytest_llm_usage.settings import cassette_mark
 from pytest_llm_usage.text import sendable
@@ -69,8 +69,8 @@ def _owning_test(item: pytest.Item) -> OwningTest:
     for name in names:
         with suppress(CassetteError):
             cassettes.append(plain_path(cassette_path(folder, None, own_name(item), name)))
-    if names[0] is None and is_ambiguous(item):
-        cassettes.append(plain_path(cassette_path(folder, None, own_name(item), is_ambiguous=True)))
+    if names[0] is None and (apart := told_apart(item)) is not None:
+        cassettes.append(plain_path(cassette_path(folder, None, own_name(item), apart=apart)))
     return OwningTest(
         name=item.nodeid,
         module=item.path,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from pytest_llm_usage.plugin.state import CLOSERS
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes.run_recordings import RunRecordings
 
-__all__ = ["is_ambiguous", "name_recordings_folder", "note_names", "own_name", "run_recordings", "unclaimed"]
+__all__ = ["name_recordings_folder", "note_names", "own_name", "run_recordings", "told_apart", "unclaimed"]
 
 #: What this run has recorded.
 _RECORDINGS: pytest.StashKey[RunRecordings] = pytest.StashKey()
@@ -26,7 +28,11 @@ _AMBIGUOUS: pytest.StashKey[frozenset[str]] = pytest.StashKey()
 #: Kept with a module: what its tests call their cassettes, and its classes, each with whether its tests are known.
 _KNOWN: pytest.StashKey[set[str]] = pytest.StashKey()
 _CLASSES: pytest.StashKey[dict[str, bool]] = pytest.StashKey()
+#: Kept with a module: its classes of tests by their names, each as often as there are places at which it is found.
+_PLACES: pytest.StashKey[dict[str, list[type]]] = pytest.StashKey()
 _NOT_IN_FILE_NAMES = frozenset("<>?%*:|\"'/\\\0")
+#: What ends the name of a cassette that is told apart from another one.
+_APART = re.compile(r"-[0-9a-f]{8}\.yaml$")
 
 #: A folder with more cassettes than this is not searched whole for the one of a test that was renamed.
 _MAX_LOOKED_INTO = 200
@@ -85,9 +91,37 @@ def note_names(report: pytest.CollectReport, collector: pytest.Collector) -> Non
         collector.stash[_AMBIGUOUS] = frozenset(name for name in changed if count[file_name(name)] > 1)
 
 
-def is_ambiguous(item: pytest.Item) -> bool:
-    """Whether pytest-recording's naming would give a test the cassette of another one."""
-    return item.parent is not None and item.name in item.parent.stash.get(_AMBIGUOUS, frozenset())
+def told_apart(item: pytest.Item) -> str | None:
+    """What tells a test from another one to which pytest-recording's naming gives the same cassette; None if there is none."""
+    if getattr(item, "cls", None) is not None and _stands_twice(item):
+        return item.nodeid.partition("::")[2]
+    if item.parent is not None and item.name in item.parent.stash.get(_AMBIGUOUS, frozenset()):
+        return own_name(item)
+    return None
+
+
+def _stands_twice(item: Any) -> bool:
+    """Whether classes of one name have a test of this name in several places of its module, such as in two other classes."""
+    module = item.getparent(pytest.Module)
+    if module is None:
+        return False
+    if _PLACES not in module.stash:
+        places: dict[str, list[type]] = {}
+        for cls in _classes_in(module, vars(module.obj), ()):
+            places.setdefault(cls.__name__, []).append(cls)
+        module.stash[_PLACES] = places
+    name = getattr(item, "originalname", item.name)
+    classes = module.stash[_PLACES].get(item.cls.__name__, ())
+    return sum(any(name in vars(base) for base in cls.__mro__) for cls in classes) > 1
+
+
+def _classes_in(module: pytest.Module, names: Mapping[str, Any], within: tuple[type, ...]) -> Iterator[type]:
+    """The classes of tests, once for each place at which pytest finds them: a base's class within it is in all that inherit."""
+    for name, value in names.items():
+        if isinstance(value, type) and value not in within and module.istestclass(value, name):
+            yield value
+            inherited = {name: value for base in reversed(value.__mro__) for name, value in vars(base).items()}
+            yield from _classes_in(module, inherited, (*within, value))
 
 
 def unclaimed(item: pytest.Item, folder: Path) -> list[Path]:
@@ -103,6 +137,7 @@ def unclaimed(item: pytest.Item, folder: Path) -> list[Path]:
         path
         for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yaml.gz")))[:_MAX_LOOKED_INTO]
         if path.name.removesuffix(".gz") not in known
+        and _APART.sub(".yaml", path.name.removesuffix(".gz")) not in known
         and not path.name.endswith(".failed.yaml")
         and not (unknown_classes and path.name.startswith(unknown_classes))
     ]

@@ -9,7 +9,7 @@ import gc
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -268,8 +268,9 @@ def _test_data(test: TestRecord, root: Path) -> dict[str, Any]:
 def _digest(cassette: Path) -> str | None:
     """What a test is known by when both it and its cassette have a new name; None where nothing was recorded."""
     for path in (cassette, cassette.with_name(f"{cassette.name}.gz")):
-        if path.is_file():
-            return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+        with suppress(OSError):  # it may not be readable any more, and no file has a name that is too long
+            if path.is_file():
+                return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
     return None
 
 

@@ -140,6 +140,105 @@ def test_a_cassette_of_pytest_recording_for_all_of_them_replays(project):
     project.runpytest("-k", "a and b").assert_outcomes(passed=3, deselected=2)
 
 
+CLASSES = """
+    from app import ask
+
+    class TestCreate:
+        class TestInvalid:
+            def test_fails(self, llm_usage):
+                ask("create")
+
+    class TestUpdate:
+        class TestInvalid:
+            def test_fails(self, llm_usage):
+                ask("update")
+
+            def test_alone(self, llm_usage):
+                ask("alone")
+
+    class TestDelete:
+        def test_fails(self, llm_usage):
+            ask("delete")
+"""
+
+
+def test_classes_of_one_name_within_others(project, plugin_args):
+    # Pytest-recording calls both cassettes TestInvalid.test_fails.
+    project.makepyfile(test_it=CLASSES)
+    project.runpytest("--llm-usage-record=once", *plugin_args).assert_outcomes(passed=4)
+    plain = {"TestDelete.test_fails.yaml", "TestInvalid.test_alone.yaml"}
+    apart = sorted({*names(project)} - plain)
+    assert len(names(project)) == 4
+    assert [asked(project, f"test_it/{name}") for name in apart] in ([["create"], ["update"]], [["update"], ["create"]])
+
+    project.makepyfile(test_it=CLASSES.replace('"update"', '"another"'))
+    project.runpytest("--llm-usage-record=rewrite", "-k", "TestUpdate").assert_outcomes(passed=2, deselected=2)
+
+    project.runpytest("--llm-usage-orphans=fail", *plugin_args).assert_outcomes(passed=4)
+
+
+def test_stale_keeps_what_another_test_of_the_same_file_recorded(project):
+    # Recorded for both, by pytest-recording or an earlier version of this plugin.
+    project.makepyfile(test_it=CLASSES)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=4)
+    folder = project.path / "cassettes/test_it"
+    apart = sorted(folder.glob("TestInvalid.test_fails-*"))
+    storage.save(folder / "TestInvalid.test_fails.yaml", [one for path in apart for one in storage.load(path)])
+    for path in apart:
+        path.unlink()
+
+    project.makepyfile(test_it=CLASSES.replace('"update"', '"another"'))
+    project.runpytest("--llm-usage-record=stale").assert_outcomes(passed=4)
+
+    assert "create" in asked(project, "test_it/TestInvalid.test_fails.yaml")
+    project.runpytest().assert_outcomes(passed=4)
+
+
+def test_the_command_of_a_shared_cassette_keeps_what_other_tests_recorded(project):
+    suite = """
+        import pytest
+        from app import ask
+
+        @pytest.mark.llm_cassette("shared")
+        def test_one(llm_usage):
+            ask("one")
+
+        @pytest.mark.llm_cassette("shared")
+        def test_two(llm_usage):
+            ask("two")
+    """
+    project.makepyfile(test_it=suite)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=2)
+    project.makepyfile(test_it=suite.replace('"two"', '"2"'))
+
+    failed = project.runpytest()
+    failed.stdout.fnmatch_lines(['Record again:  pytest "test_it.py::test_two" --llm-usage-record=stale'])
+    project.runpytest("test_it.py::test_two", "--llm-usage-record=stale").assert_outcomes(passed=1)
+
+    project.runpytest().assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("length", [239, 242, 245, 400])
+def test_a_name_that_leaves_no_room_for_the_end_of_a_compressed_file(project, length):
+    # The own name, or what is left of it, with `.yaml` is a file's, and with `.yaml.gz` none's.
+    project.makepyfile(
+        test_it=f"""
+            import pytest
+            from app import ask
+
+            @pytest.mark.parametrize("n", [1], ids=["x" * {length}])
+            def test(n, llm_usage):
+                ask("long")
+        """
+    )
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    assert len(names(project)) == 1
+
+    project.runpytest("--llm-usage-json=run.json").assert_outcomes(passed=1)
+    (test,) = json.loads((project.path / "run.json").read_text())["tests"].values()
+    assert len(test["cassettes"]) == 1
+
+
 def test_neither_of_two_such_names_is_an_orphan(project):
     project.makepyfile(test_it=COLLIDING)
     project.runpytest("--llm-usage-record=once").assert_outcomes(passed=5)
