@@ -13,6 +13,8 @@ __all__ = ["NOTES", "StaleTests", "attach_notes", "note"]
 
 #: Kept with a test: what is to be said of its cassette at the end of the run, as plain data.
 NOTES: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+#: What a worker of xdist tells at its end: notes on tests without a report.
+_OF_WORKER = "llm_usage_notes"
 #: More tests, or longer names, are named by their files: what is not stale is only replayed.
 _MAX_NAMED = 12
 _LONGEST_TYPED = 320
@@ -31,10 +33,12 @@ def note(item: pytest.Item, kind: str, value: Any) -> None:
 
 
 def note_without_report(config: pytest.Config, kind: str, value: Any) -> None:
-    """The same of a test in which the run was interrupted: no report of it comes, and none from a worker of xdist."""
+    """The same of a test in which the run was interrupted: no report of it comes."""
     stale: StaleTests | None = config.pluginmanager.get_plugin("llm_usage_stale_tests")
     if stale is not None:
         stale.add({kind: value})
+    elif hasattr(config, "workeroutput"):
+        config.workeroutput.setdefault(_OF_WORKER, []).append(sendable({kind: value}))
 
 
 def attach_notes(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -76,6 +80,12 @@ class StaleTests:
             self._unsaved.append(notes["unsaved"])
         if "recorded" in notes:
             self._recorded[notes["recorded"]] = "new" in notes
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Takes in what a worker of xdist was interrupted in."""
+        for notes in getattr(node, "workeroutput", {}).get(_OF_WORKER, ()):
+            self.add(notes)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the plan, what was recorded, and what is still stale."""

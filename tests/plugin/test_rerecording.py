@@ -177,9 +177,10 @@ def test_what_was_paid_for_by_a_test_that_neither_passed_nor_failed_is_said(proj
 
 
 @pytest.mark.parametrize("end", ["raise KeyboardInterrupt", "import pytest; pytest.exit('enough')"])
-def test_what_was_paid_for_when_the_run_was_interrupted_is_said(project, end):
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "xdist"])
+def test_what_was_paid_for_when_the_run_was_interrupted_is_said(project, end, workers):
     project.makepyfile(test_it=FAILS.replace("assert 1 == 2", end))
-    result = project.runpytest_subprocess("--llm-usage-record=once", "--llm-usage-keep-failed")
+    result = project.runpytest_subprocess("--llm-usage-record=once", "--llm-usage-keep-failed", *workers)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(
         [

@@ -103,6 +103,7 @@ OPTIONS = {
     "pytest_configure_node": _XDIST,
     "pytest_testnodedown": _XDIST,
     "RunCollector.pytest_testnodedown": _XDIST,
+    "StaleTests.pytest_testnodedown": _XDIST,
     "RunCollector.pytest_xdist_node_collection_finished": _XDIST,
     "RunCollector.pytest_html_results_table_header": _HTML,
     "RunCollector.pytest_html_results_table_row": _HTML,
