@@ -183,6 +183,11 @@ def explain_age(policy: CassettePolicy, recorded_at: datetime, age_days: int) ->
     return f"Recording too old: {policy.shown_path} {age}\nRecord again:  {policy.rerecord_command}"
 
 
+def explain_unwritable(policy: CassettePolicy, why: str) -> str:
+    """The message for a request that was to be recorded where nothing can be saved."""
+    return f"Not sent: {policy.shown_path} could not be saved: {why}\nTo replay it:  --llm-usage-record=none"
+
+
 def explain_late(policy: CassettePolicy, made: Subject) -> str:
     """The message for a request of a thread or task that an earlier test left behind."""
     return "\n".join(

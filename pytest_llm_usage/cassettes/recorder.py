@@ -36,6 +36,7 @@ from pytest_llm_usage.cassettes.mismatch import (
     explain_miss,
     explain_no_recording,
     explain_unplayed,
+    explain_unwritable,
 )
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
 from pytest_llm_usage.cassettes.not_recorded import is_not_recorded
@@ -140,6 +141,10 @@ class Recorder:
             and storage.find_recording(policy.path) is not None
             and not policy.run.knows(policy.path)
         )
+        # What is paid for and cannot be saved is lost.
+        self._unwritable = (
+            "" if self.write_protected or policy.record_mode == "live" else storage.unwritable(policy.path)
+        )
         self.custom_patches: Sequence[Any] = self._config.custom_patches
         self.skip_patchers: Sequence[str] = (*self._config.skip_patchers, *missing_libraries())
         self.network_guard = NetworkGuard(self._ignored, refuse if self.write_protected else None, policy.shown_path)
@@ -241,6 +246,8 @@ class Recorder:
             is_mocked = is_mocked_below() and not _is_model_call(plain)
             if os.getpid() != self._process and not is_mocked:
                 self._refuse(explain_forked(self._policy, subject))
+            if self._unwritable and not is_mocked:
+                self._refuse(explain_unwritable(self._policy, self._unwritable))
             return _Decision(_Action.PASS if is_mocked else _Action.RECORD, plain, started_at, next(self._sent))
         if not is_mocked_below():
             self._missed.append((plain, subject))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import gzip
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +18,7 @@ from pytest_llm_usage.encoding import MAX_BYTES, decode
 from pytest_llm_usage.errors import CassetteError
 from pytest_llm_usage.text import shown_path
 
-__all__ = ["file_to_write", "find_recording", "load", "parse", "read", "save", "write"]
+__all__ = ["file_to_write", "find_recording", "load", "parse", "read", "save", "unwritable", "write"]
 
 _T = TypeVar("_T")
 _JSON_SUFFIX = ".json"
@@ -49,6 +51,17 @@ def file_to_write(path: Path) -> Path:
     """The file that the cassette `path` is saved to: a compressed one stays so, JSON is succeeded by YAML."""
     found = find_recording(path)
     return path if found is None or found.suffix == _JSON_SUFFIX else found
+
+
+def unwritable(path: Path) -> str:
+    """Why the cassette `path` cannot be saved, as far as that can be told before; empty where nothing says so."""
+    folder = Path(os.path.realpath(path)).parent
+    with suppress(OSError):
+        while not folder.exists():
+            folder = folder.parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return f"{shown_path(folder)} cannot be written to"
+    return ""
 
 
 def load(path: Path) -> list[Interaction]:

@@ -103,7 +103,7 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
 
         warnings.warn(f"{item.nodeid}: {error}", LLMUsageWarning, stacklevel=2)
     except CassetteError as error:
-        fail(str(error))
+        fail(f"{error}\nLost: {_spent(item)}" if cassette.recorded else str(error))
     if cassette.recorded:
         note_sent(item, cassette, str(len(attempt_at(item).earlier)))
         if not has_passed:
@@ -148,18 +148,23 @@ _WHY_UNSAVED = {
 }
 
 
-def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
-    """What is said of a recording that was paid for and is not saved."""
-    from pytest_llm_usage.cassettes.names import failed_path  # noqa: PLC0415 -- only on the way to an error
-
+def _spent(item: pytest.Item) -> str:
+    """What a recording cost: how many calls, and their price."""
     calls = [call for call in attempt_at(item).tracker.calls() if call.is_billed]
     costs = [call.cost_usd for call in calls]
     known = [cost for cost in costs if cost is not None]
     spent = f"{'at least ' if len(known) < len(costs) else ''}${plain(total(known))} spent"
     if costs and not known:
         spent = "what it cost is not known"
+    return f"{plural(len(calls), 'call')}, {spent}"
+
+
+def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
+    """What is said of a recording that was paid for and is not saved."""
+    from pytest_llm_usage.cassettes.names import failed_path  # noqa: PLC0415 -- only on the way to an error
+
     why = _WHY_UNSAVED.get(attempt_at(item).outcome, "the test failed")
-    lines = [f"{cassette.policy.shown_path} not saved: {why} ({plural(len(calls), 'call')}, {spent})"]
+    lines = [f"{cassette.policy.shown_path} not saved: {why} ({_spent(item)})"]
     if settings.keep_failed:
         path = failed_path(cassette.policy.path, own_name(item) if cassette.policy.is_shared else "")
         try:

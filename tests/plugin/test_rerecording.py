@@ -1,7 +1,10 @@
 """From the first replay in CI to the day a prompt changes: keys, recordings of tests that failed, stale recordings."""
 
+import errno
 import gzip
 import json
+import os
+from pathlib import Path
 
 import pytest
 from counting_server import serving
@@ -190,6 +193,43 @@ def test_what_was_paid_for_when_the_run_was_interrupted_is_said(project, end, wo
         ]
     )
     assert [*contents(project)] == ["test_bird.failed.yaml"]
+
+
+def test_nothing_is_sent_where_nothing_can_be_saved(project, monkeypatch):
+    project.makepyfile(test_it=ONE + "\ndef test_without(llm_usage): pass\n")
+    may = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path) != project.path and may(path, mode)
+    )  # root may write everywhere
+
+    result = project.runpytest("--llm-usage-record=once")
+
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "Not sent: cassettes/test_it/test_bird.yaml could not be saved: . cannot be written to",
+            "To replay it:  --llm-usage-record=none",
+        ]
+    )
+    assert project.provider.asked == []
+
+
+def test_what_was_paid_for_and_could_not_be_saved_is_said(project, monkeypatch):
+    def replace_file(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage, "replace_file", replace_file)
+    project.makepyfile(test_it=ONE)
+
+    result = project.runpytest("--llm-usage-record=once")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "Cassette not saved: cassettes/test_it/test_bird.yaml: No space left on device. *",
+            "Lost: 1 call, $0.000057 spent",
+        ]
+    )
 
 
 def test_a_cassette_that_cannot_be_read_is_named_as_it_is_typed(project):
