@@ -15,7 +15,7 @@ __all__ = ["NOTES", "StaleTests", "attach_notes", "note"]
 NOTES: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 #: What a worker of xdist tells at its end: notes on tests without a report.
 _OF_WORKER = "llm_usage_notes"
-#: More tests, or longer names, are named by their files: what is not stale is only replayed.
+#: More tests, longer names, or one that holds a key, are named by their files: what is not stale is only replayed.
 _MAX_NAMED = 12
 _LONGEST_TYPED = 320
 
@@ -131,7 +131,10 @@ class StaleTests:
 
 
 def _typed(names: list[str]) -> str:
-    if len(names) <= _MAX_NAMED and len(typed := " ".join(names)) <= _LONGEST_TYPED:
+    from pytest_llm_usage.credentials.mask import mask_name  # noqa: PLC0415 -- only where one is stale
+
+    typed = " ".join(names)
+    if len(names) <= _MAX_NAMED and len(typed) <= _LONGEST_TYPED and all(mask_name(name) == name for name in names):
         return typed
     files = dict.fromkeys(name.partition("::")[0].lstrip("\"'") for name in names)
     return " ".join(f'"{file}"' for file in files)

@@ -28,6 +28,7 @@ from pytest_llm_usage.compare import (
     model_name,
     with_model_names,
 )
+from pytest_llm_usage.credentials.mask import mask_name
 from pytest_llm_usage.errors import ConfigurationError, UsageUnknownError, hides_frames
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call, price_sources
@@ -55,6 +56,11 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
     def path_of(location: str) -> Path:
         """The file of a location."""
         return Path(f"{location}.yaml")
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: Any = 0) -> str:
+        """The name of a snapshot; a key among a test's parameters, or given as the name, is not in the file."""
+        return mask_name(super().get_snapshot_name(test_location=test_location, index=index))
 
     def serialize(self, data: Any, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
         """Usage (an `LLMUsage`, or a dict of that form) as YAML, without what `exclude` and `include` leave out."""

@@ -241,3 +241,50 @@ def test_a_key_that_is_the_id_of_an_answer_or_the_name_of_a_tool_is_in_no_report
     [call] = json.loads(written["run.json"])["tests"]["test_a_key_that_is_the_id_of_an_answer_or_the_name_of_a_tool_is_in_no_report.py::test_named"]["calls"]  # fmt: skip
     assert call["response_id"] == "***"
     assert list(call["input_by_part"]["tools_by_name"]) == ["***"]
+
+
+def test_a_key_among_parameters_or_given_as_a_name_is_in_no_snapshot(pytester):
+    key = f"sk-proj-{made_up(48)}"
+    pytester.makepyfile(f"""
+        import pytest
+        from fakes import FakeChatModel
+
+        @pytest.mark.parametrize("key", ["{key}"])
+        def test_parameter(key, llm_usage, usage_snapshot):
+            FakeChatModel().invoke("one")
+            assert llm_usage == usage_snapshot
+
+        def test_name(llm_usage, usage_snapshot):
+            FakeChatModel().invoke("two")
+            assert llm_usage == usage_snapshot(name="{key}")
+    """)
+
+    pytester.runpytest("-p", "syrupy", "--snapshot-update").assert_outcomes(passed=2)
+
+    (file,) = (pytester.path / "__snapshots__").iterdir()
+    written = file.read_text()
+    assert key not in written
+    assert written.count("***") == 2
+    pytester.runpytest("-p", "syrupy").assert_outcomes(passed=2)
+    assert pytester.runpytest("-p", "syrupy", "--snapshot-update").ret == 0
+    assert file.read_text() == written
+
+
+def test_the_command_that_records_again_types_no_key(pytester):
+    key = f"sk-proj-{made_up(48)}"
+    pytester.makepyfile(f"""
+        import httpx
+        import pytest
+
+        @pytest.mark.parametrize("key", ["{key}"])
+        def test_one(key, llm_usage):
+            httpx.post("https://api.openai.com/v1/chat/completions", json={{"model": "m"}})
+
+        def test_two(llm_usage):
+            httpx.post("https://api.openai.com/v1/chat/completions", json={{"model": "m"}})
+    """)
+
+    printed = pytester.runpytest("--tb=no", "-q", "-rN").stdout.str()
+
+    assert key not in printed
+    assert re.search(r'^  pytest "test_\w+\.py" --llm-usage-record=stale$', printed, re.MULTILINE)
