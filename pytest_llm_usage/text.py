@@ -20,6 +20,7 @@ from pytest_llm_usage.money import EXACT
 __all__ = [
     "columns",
     "dollars",
+    "fitted",
     "inert",
     "percent",
     "plural",
@@ -90,6 +91,21 @@ def columns(rows: Iterable[Sequence[str]], align: str) -> list[str]:
         ).rstrip()
         for row in table
     ]
+
+
+def fitted(rows: Sequence[Sequence[str]], column: int) -> list[tuple[str, ...]]:
+    """Rows of a table within a failure, the names in one column shortened in their middle as far as its lines must be.
+
+    No name is cut below what most models' names take, and nothing else is cut.
+    """
+    others = sum(2 + max(map(width, cells)) for i, cells in enumerate(zip(*rows, strict=True)) if i != column)
+    names = told_apart([row[column] for row in rows], max(_FAILURE_COLUMNS - others, _LEAST_NAME))
+    return [(*row[:column], name, *row[column + 1 :]) for row, name in zip(rows, names, strict=True)]
+
+
+#: The columns of a table in a failure: those of a terminal, but for what pytest and the message put before each line.
+_FAILURE_COLUMNS = 74
+_LEAST_NAME = 22
 
 
 def pointed(numbers: Iterable[str]) -> list[str]:

@@ -22,6 +22,7 @@ from pytest_llm_usage.budget.limits import BUDGET_KINDS, LIMIT_KEYWORDS, Limits
 from pytest_llm_usage.errors import ConfigurationError
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import NOT_READ, USAGE_NOT_ASKED, Call
+from pytest_llm_usage.text import width
 from pytest_llm_usage.usage import TokenUsage
 
 MODELS = st.sampled_from(["gpt-4o", "gpt-4o-mini", "claude-sonnet-4"])
@@ -603,7 +604,8 @@ def test_the_largest_is_the_one_that_took_most_of_what_is_limited():
 @pytest.mark.parametrize(
     ("columns", "model", "place"),
     [
-        (0, "m" * 30, "w" * 40),
+        # In a failure no place is cut, and no model further than to what nearly all names take.
+        (0, "mmmmmmmmmmm…mmmmmmmmmm", "w" * 40),
         (200, "m" * 30, "w" * 40),
         # The place is cut first, as far as the shortest model's name leaves room.
         (60, "mmmmmm…mmmmm", "wwwwwwwwww…wwwwwwwwww"),
@@ -614,6 +616,21 @@ def test_names_and_places_are_cut_where_there_is_no_room(columns, model, place):
     made = call(model="m" * 30, where="w" * 40)
 
     assert call_lines([made], columns_most=columns)[1] == f"1  {model}     15       0     15  {place}"
+
+
+@pytest.mark.parametrize("model", ["an-organisation/" + "m" * 70 + "-{}", "模" * 40 + "{}"])
+def test_a_failure_fits_the_terminal_whatever_its_models_are_called(model):
+    calls = [call(model=model.format(i), index=i, where="agent.py:57 in act") for i in range(40)]
+    calls.append(call(model="gpt-4o-mini-2024-07-18", index=40, where="agent.py:57 in act"))
+    limits = Limits(max_tokens=1)
+
+    lines = failure_text(breaches(limits, calls), calls).splitlines()
+
+    # Before a line of an assertion pytest puts `E   `.
+    assert max(map(width, lines)) <= 76
+    models = [line.split()[1] for line in lines if line.endswith("agent.py:57 in act")]
+    assert len(set(models)) == 41
+    assert models[-1] == "gpt-4o-mini-2024-07-18"
 
 
 def test_a_short_place_leaves_its_room_to_the_model():

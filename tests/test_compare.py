@@ -189,6 +189,16 @@ class TestCompareUsage:
         assert change_lines(changes) == []
         assert causes(changes) == []
 
+    def test_the_table_fits_the_terminal_whatever_the_models_are_called(self):
+        used = {"calls": 1, "input_tokens": 1_412, "output_tokens": 171, "total_tokens": 1_583, "cost_usd": "0.01925"}
+        was = {f"an-organisation/{'m' * 70}-{i}": used for i in range(3)}
+        now = {model: {**usage, "input_tokens": 2_090, "total_tokens": 2_261} for model, usage in was.items()}
+
+        lines = change_lines(compare_usage(was, now))
+
+        assert max(map(len, lines)) <= 74
+        assert len({line.split()[0] for line in lines if line.startswith("an-")}) == 3
+
     @given(USAGES, USAGES)
     def test_exact_is_within_only_where_nothing_moved(self, was, now):
         changes = compare_usage(was, now)

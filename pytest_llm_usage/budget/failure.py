@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_llm_usage.budget.breaches import Breach
 from pytest_llm_usage.budget.limits import BUDGET_KINDS
-from pytest_llm_usage.text import columns, inert, plural, shortened, tokens, width
+from pytest_llm_usage.text import columns, fitted, inert, plural, shortened, tokens, width
 
 if TYPE_CHECKING:  # settings loads this module at every start of pytest
     from pytest_llm_usage.ledger import Call
@@ -27,9 +27,10 @@ def call_lines(
         calls: The calls, in order.
         stopped: Where calls were stopped before they were sent; listed behind the others.
         mark: The limit by which the largest is found (`max_cost` …); None marks none.
-        columns_most: The columns there are, where there is a limit: models, then places are cut in their middle to fit.
+        columns_most: The columns of the terminal: models, then places are cut in their middle to fit. 0 for a table in a
+            failure, where no place is cut.
     """
-    rows = [("#", "model", "input", "output", "total", "where")]
+    rows: list[tuple[str, ...]] = [("#", "model", "input", "output", "total", "where")]
     sizes = [0 if mark is None or not call.is_billed else BUDGET_KINDS[mark].spent(call) for call in calls]
     largest = max(sizes, default=0)
     for call, size in zip(calls, sizes, strict=True):
@@ -41,7 +42,9 @@ def call_lines(
             for part in call.parts
             if not part.in_total
         ]
-    if columns_most:
+    if not columns_most:
+        rows = fitted(rows, 1)
+    else:
         room = columns_most - sum(max(width(row[i]) for row in rows) + 2 for i in (0, 2, 3, 4)) - 2
         place_width = min(max(width(row[5]) for row in rows), max(room - _NARROWEST, _NARROWEST))
         model_width = max(room - place_width, _NARROWEST)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pytest_llm_usage.compare.amounts import PARTS, TOKEN_FIELDS, Value, plain
 from pytest_llm_usage.compare.change import DERIVED, FieldChange, ModelChange
 from pytest_llm_usage.compare.tolerance import Tolerance
-from pytest_llm_usage.text import columns, percent, plural, tokens, usd
+from pytest_llm_usage.text import columns, fitted, percent, plural, tokens, usd
 
 
 def change_lines(changes: Iterable[ModelChange]) -> list[str]:
@@ -24,7 +24,7 @@ def change_lines(changes: Iterable[ModelChange]) -> list[str]:
             note = {"new": "new", "gone": "no longer called"}.get(change.status, "")
             rows.append((change.model, "was", "now", "by", "", note))
             rows.extend(_row(item) for item in change.fields if _is_listed(item, change))
-    return columns(rows, "<>>>><")
+    return columns(fitted(rows, 0), "<>>>><") if rows else []
 
 
 def _swapped(changes: Iterable[ModelChange]) -> tuple[ModelChange, ModelChange] | None:

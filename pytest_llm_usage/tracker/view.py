@@ -27,7 +27,7 @@ from pytest_llm_usage.errors import (
 from pytest_llm_usage.input_by_part import InputByPart
 from pytest_llm_usage.ledger import Call, call_attribute, langchain_report, usage_by_model
 from pytest_llm_usage.money import total
-from pytest_llm_usage.text import columns, plural, quoted
+from pytest_llm_usage.text import columns, fitted, plural, quoted
 from pytest_llm_usage.usage import TokenUsage
 
 if TYPE_CHECKING:
@@ -334,7 +334,7 @@ class LLMUsage:
         verb = "has" if len(unpriced) == 1 else "have"
         lines = [f"cost is not known: {len(unpriced)} of {plural(count, 'call')} {verb} no price"]
         rows = [(str(call.index + 1), call.model, _why_unpriced(call), call.where or "") for call in unpriced]
-        lines += [f"  {line}" for line in columns(rows, "><<<")]
+        lines += [f"  {line}" for line in columns(fitted(rows, 1), "><<<")]
         way_out = [_COUNT_WHAT_IS_KNOWN] if any(call.is_unknown for call in unpriced) else []
         fixes = price_file_lines(call.quote.fix for call in unpriced)
         return "\n".join((*lines, *_how_to_ask(unpriced), *fixes, *way_out))
@@ -371,7 +371,7 @@ def _parts_unknown(unknown: Sequence[Call], count: int) -> str:
         f"input_by_part is not known: {len(unknown)} of {plural(count, 'call')} {verb} no request that can be read"
     ]
     rows = [(str(call.index + 1), call.model, call.input_by_part_reason, call.where or "") for call in unknown]
-    return "\n".join((*lines, *(f"  {line}" for line in columns(rows, "><<<")), _COUNT_WHAT_IS_KNOWN))
+    return "\n".join((*lines, *(f"  {line}" for line in columns(fitted(rows, 1), "><<<")), _COUNT_WHAT_IS_KNOWN))
 
 
 def _usage_unknown(name: str, unknown: Sequence[Call], count: int) -> str:
@@ -381,7 +381,7 @@ def _usage_unknown(name: str, unknown: Sequence[Call], count: int) -> str:
         (str(call.index + 1), call.model, "stream" if call.streamed else "", _why_unknown(call), call.where or "")
         for call in unknown
     ]
-    lines += [f"  {line}" for line in columns(rows, "><<<<")]
+    lines += [f"  {line}" for line in columns(fitted(rows, 1), "><<<<")]
     return "\n".join((*lines, *_how_to_ask(unknown), _COUNT_WHAT_IS_KNOWN))
 
 
