@@ -111,16 +111,20 @@ def test_anything_else_is_no_amount(value):
     assert str(refused.value) == f"{value!r} is not an amount in USD (examples: 0.02, $0.02, 1_000)"
 
 
-@pytest.mark.parametrize("value", [0.1, 0.0, -1.0, float("nan")])
-def test_a_float_is_refused_as_an_amount_whatever_it_is(value):
-    with pytest.raises(ConfigurationError, match="is a float, which is not exact"):
-        parse_usd(value)
-
-
-def test_a_float_is_answered_with_what_to_write():
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.1, "0.1"), (0.0, "0.0"), (1e-05, "0.00001"), (1e16, "10000000000000000")]
+)
+def test_a_float_is_answered_with_what_to_write(value, text):
     with pytest.raises(ConfigurationError) as refused:
-        parse_usd(0.1)
-    assert str(refused.value) == "0.1 is a float, which is not exact: write it as text, '0.1'"
+        parse_usd(value)
+    assert str(refused.value) == f"{value!r} is a float, which is not exact: write it as text, '{text}'"
+    assert parse_usd(text) == Decimal(text)
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_float_that_is_no_amount_is_none_as_text_either(value):
+    with pytest.raises(ConfigurationError, match="is not an amount in USD"):
+        parse_usd(value)
 
 
 def test_nothing_is_an_amount():
@@ -599,6 +603,21 @@ def test_the_largest_is_the_one_that_took_most_of_what_is_limited():
     assert text.splitlines()[-1].endswith("b.py:2   <- largest")
     read = [read_from_cache(each, size) for each, size in zip(calls, (1, 2), strict=True)]
     assert "largest" not in failure_text(breaches(Limits(min_cache_read=Decimal("0.5")), read), read)
+
+
+@pytest.mark.parametrize(
+    ("origin", "shown"),
+    [
+        ("--max-tokens", "--max-tokens=0"),
+        ("llm_usage_max_tokens", "llm_usage_max_tokens=0"),
+        ("@pytest.mark.llm_budget", "@pytest.mark.llm_budget(max_tokens=0)"),
+        ("assert_within", "assert_within(max_tokens=0)"),
+    ],
+)
+def test_what_allows_no_call_is_shown_as_it_is_written(origin, shown):
+    breach = must_stop(Limits.parse({"max_tokens": 0}, origin=origin), [], "gpt-4o")
+
+    assert breach.verdict == f"LLM budget exceeded: a model call, but none is allowed ({shown})"
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,10 @@ def parse_usd(value: object) -> Decimal:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MOST_DIGITS:
         return Decimal(value)
-    if isinstance(value, float):
-        raise ConfigurationError(f"{value!r} is a float, which is not exact: write it as text, {str(value)!r}")
+    if isinstance(value, float) and 0 <= value < float("inf"):
+        raise ConfigurationError(
+            f"{value!r} is a float, which is not exact: write it as text, '{Decimal(str(value)):f}'"
+        )
     if isinstance(value, str) and len(value) <= _MOST_DIGITS and (match := re.fullmatch(_USD, value.strip())):
         whole, fraction = match.groups()
         return Decimal(f"{whole or 0}{fraction or ''}")

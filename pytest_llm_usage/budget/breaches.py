@@ -51,7 +51,9 @@ class Breach(NamedTuple):
         kind = BUDGET_KINDS[self.name]
         scope = f" for {self.model}" if self.model else ""
         if not (self.limit or self.spent or self.unknown):
-            return f"LLM budget exceeded{scope}: a model call, but none is allowed ({self.origin}=0)"
+            is_keyword = self.origin.startswith(("@", "assert_"))  # of a marker or of `assert_within`
+            limit = f"({self.name}=0)" if is_keyword else "=0"
+            return f"LLM budget exceeded{scope}: a model call, but none is allowed ({self.origin}{limit})"
         if kind.whole is not None:
             found, wanted = shown_share(self.spent), shown_share(self.limit)
             if self.unknown:
