@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
@@ -26,6 +25,7 @@ from pytest_llm_usage.plugin.state import (
     has_marker,
     is_tracked,
     shown_failure,
+    warn,
 )
 from pytest_llm_usage.text import sendable
 from pytest_llm_usage.tracker.scope import running
@@ -183,9 +183,7 @@ class Attempt:
         if text is None:
             return
         if self.item.config.stash[SETTINGS].budgets == "warn":
-            from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
-
-            warnings.warn(f"{self.item.nodeid}: {text}", LLMUsageWarning, stacklevel=2)
+            warn(self.item, text)
         else:
             fail(text)
 
@@ -195,11 +193,8 @@ class Attempt:
             return
         live = [call for call in self.trackers[0].calls() if call.live]
         if live:
-            from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
-
             lines = (f"  {call.index + 1}  {call.model}  {call.where or ''}" for call in live)
-            text = "\n".join((f"live model calls: {len(live)} (--llm-usage-live=warn)", *lines))
-            warnings.warn(f"{self.item.nodeid}: {text}", LLMUsageWarning, stacklevel=2)
+            warn(self.item, "\n".join((f"live model calls: {len(live)} (--llm-usage-live=warn)", *lines)))
 
     def check_discrepancies(self) -> None:
         """Fails the test whose two books differ, where that is asked for."""

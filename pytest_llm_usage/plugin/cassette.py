@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -23,7 +22,7 @@ from pytest_llm_usage.plugin.neighbours import record_mode_of_neighbours
 from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import own_name, run_recordings, told_apart, unclaimed
 from pytest_llm_usage.plugin.stale import note, note_without_report
-from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book
+from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book, warn
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
 from pytest_llm_usage.text import plural, quoted, shell_quoted, shown_path
 
@@ -99,9 +98,7 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
     except RecordingMismatchError as error:
         if settings.unplayed == "fail":
             fail(str(error))
-        from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
-
-        warnings.warn(f"{item.nodeid}: {error}", LLMUsageWarning, stacklevel=2)
+        warn(item, str(error))
     except CassetteError as error:
         fail(f"{error}\nLost: {_spent(item)}" if cassette.recorded else str(error))
     if cassette.recorded:

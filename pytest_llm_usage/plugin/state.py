@@ -122,3 +122,15 @@ def fail(text: str) -> NoReturn:
         raise StoppedInChildError(shown) from None
     # The error that it tells of would be printed before it.
     raise pytest.fail.Exception(shown, pytrace=False) from None
+
+
+def warn(item: pytest.Item, text: str) -> None:
+    """Warns of something about a test; where warnings are errors, the test fails with just that."""
+    import warnings  # noqa: PLC0415 -- only where there is something to say
+
+    from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415
+
+    try:
+        warnings.warn(f"{item.nodeid}: {text}", LLMUsageWarning, stacklevel=3)
+    except LLMUsageWarning as error:
+        fail(str(error))

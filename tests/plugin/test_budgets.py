@@ -923,3 +923,31 @@ def test_a_session_budget_of_unknown_usage_does_not_pass_for_kept(pytester):
 
     assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR)
     result.stdout.fnmatch_lines(["*LLM budget cannot be verified: 0 tokens and 1 call of unknown usage*"])
+
+
+@pytest.mark.parametrize("phase", ["call", "teardown"])
+def test_a_budget_that_warns_fails_its_test_alone_where_warnings_are_errors(pytester, phase):
+    pytester.makepyfile(f"""
+        import pytest
+        from fakes import FakeChatModel
+
+        @pytest.fixture
+        def at_the_end():
+            yield
+            if {phase == "teardown"}:
+                FakeChatModel().invoke("one")
+
+        def test_over(at_the_end):
+            if {phase == "call"}:
+                FakeChatModel().invoke("one")
+
+        def test_other(): pass
+    """)
+
+    result = pytester.runpytest(
+        "--max-tokens=5", "--llm-usage-budgets=warn", "-W", "error::pytest_llm_usage.LLMUsageWarning", "--tb=short"
+    )
+
+    result.assert_outcomes(**({"passed": 1, "failed": 1} if phase == "call" else {"passed": 2, "errors": 1}))
+    result.stdout.no_fnmatch_line("*internal error*")
+    result.stdout.fnmatch_lines(["*::test_over: LLM budget exceeded: 15 tokens, limit 5 (--max-tokens)"])
