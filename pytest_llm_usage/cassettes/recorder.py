@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
@@ -54,7 +54,7 @@ from pytest_llm_usage.cassettes.vcr_convert import (
     vcr_request,
     vcr_response,
 )
-from pytest_llm_usage.cassettes.vcr_patches import is_mocked_below, is_sent_out, missing_libraries
+from pytest_llm_usage.cassettes.vcr_patches import is_answered_by_mock, is_mocked_below, is_sent_out, missing_libraries
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.credentials.values import credentials_now
 from pytest_llm_usage.errors import CassetteError, RecordingMismatchError
@@ -88,6 +88,8 @@ class _Decision:
     #: The position of the recording that is replayed, or the place of the request among those that are recorded: what
     #: was asked first stands first, whatever was answered first.
     index: int = -1
+    #: Whether a mock below the client may answer it.
+    may_be_mocked: bool = False
 
 
 class Recorder:
@@ -188,6 +190,8 @@ class Recorder:
         if decision.action is _Action.PASS:
             return
         received = plain_response(response)
+        if decision.may_be_mocked and is_answered_by_mock(request):
+            decision = replace(decision, action=_Action.MEASURE)
         if decision.action is _Action.RECORD:
             readable = playable(received)
             recorded = self._config.filtered(request, received, readable)
@@ -242,13 +246,15 @@ class Recorder:
         if is_late():
             raise CassetteError(explain_late(self._policy, subject))
         if not self.write_protected:
-            # What a mock will answer is not recorded, unless it can only be a model's answer.
-            is_mocked = is_mocked_below() and not _is_model_call(plain)
+            # What a mock answers is not recorded. Of a model call the answer tells whether the mock sends it on.
+            may_be_mocked = is_mocked_below()
+            is_mocked = may_be_mocked and not _is_model_call(plain)
             if os.getpid() != self._process and not is_mocked:
                 self._refuse(explain_forked(self._policy, subject))
-            if self._unwritable and not is_mocked:
+            if self._unwritable and not may_be_mocked:
                 self._refuse(explain_unwritable(self._policy, self._unwritable))
-            return _Decision(_Action.PASS if is_mocked else _Action.RECORD, plain, started_at, next(self._sent))
+            action = _Action.PASS if is_mocked else _Action.RECORD
+            return _Decision(action, plain, started_at, next(self._sent), may_be_mocked)
         if not is_mocked_below():
             self._missed.append((plain, subject))
             self._refuse_as_stale(

@@ -30,7 +30,14 @@ import vcr.stubs
 from pytest_llm_usage.upstream import Internals
 from pytest_llm_usage.wire.loopback import is_loopback
 
-__all__ = ["PatchedCassette", "is_mocked_below", "is_sent_out", "missing_libraries", "patched_clients"]
+__all__ = [
+    "PatchedCassette",
+    "is_answered_by_mock",
+    "is_mocked_below",
+    "is_sent_out",
+    "missing_libraries",
+    "patched_clients",
+]
 
 _VCRPY = Internals(
     distribution="vcrpy",
@@ -65,6 +72,14 @@ _AIOHTTP_STUBS = Internals(
         "vcr.stubs.aiohttp_stubs:MockStream": (),
         "vcr.stubs.aiohttp_stubs:build_response": ("vcr_request", "vcr_response", "history"),
         "vcr.stubs.aiohttp_stubs:record_response": ("cassette", "vcr_request", "response"),
+    },
+)
+_HTTPX_STUBS = Internals(
+    distribution="vcrpy",
+    read_in="9.4.2",
+    reason="tell what a mock answers from what was sent",
+    names={
+        "vcr.stubs.httpx_stubs:_record_responses": ("cassette", "vcr_request", "real_response", "real_response_content")
     },
 )
 _HTTPCORE = Internals(
@@ -149,7 +164,12 @@ class _Patches:
     def __init__(self, cassette: Any) -> None:
         for internals in (_VCRPY, _MOCK, _RESET):
             internals.check()
-        built = [*vcr.patch.CassettePatcherBuilder(cassette).build(), *_repaired_streams(), *_narrow_reset()]
+        built = [
+            *vcr.patch.CassettePatcherBuilder(cassette).build(),
+            *_repaired_streams(),
+            *_narrow_reset(),
+            *_noting_senders(),
+        ]
         self._removers = [patcher for patcher in built if not hasattr(patcher, "getter")]
         #: Owner, attribute, what is put there, and what stood there when it was last seen to be the owner's own.
         self._patches = [
@@ -255,6 +275,29 @@ def _repaired_streams() -> Iterator[Any]:
         yield mock.patch.object(stubs.MockClientResponse, "content", _kept_stream(new_stream))
     yield mock.patch.object(stubs, "build_response", build_readable_response)
     yield mock.patch.object(stubs, "record_response", record_readable_response)
+
+
+def _noting_senders() -> Iterator[Any]:
+    """Patches of vcrpy itself: a request through httpx notes whether a connection answered, or a mock below (see `is_answered_by_mock`).
+
+    httpcore gives each response its connection: https://www.encode.io/httpcore/extensions/#network_stream
+    """
+    stubs: Any = sys.modules.get("vcr.stubs.httpx_stubs")
+    if stubs is None:
+        return
+    _HTTPX_STUBS.check()
+    record_responses = stubs._record_responses  # noqa: SLF001 - there is no other place that sees the response
+
+    def record_noted_responses(cassette: Any, request: Any, response: Any, content: bytes) -> None:
+        request.llm_usage_is_sent = "network_stream" in response.extensions
+        record_responses(cassette, request, response, content)
+
+    yield mock.patch.object(stubs, "_record_responses", record_noted_responses)
+
+
+def is_answered_by_mock(request: Any) -> bool:
+    """Whether the mock below httpx, where there is one (`is_mocked_below`), answered a request itself, and did not send it on."""
+    return not getattr(request, "llm_usage_is_sent", True)
 
 
 def _narrow_reset() -> Iterator[Any]:

@@ -54,6 +54,27 @@ def test_what_respx_answers_is_not_recorded(provider, cassette, path):
     assert HOST in text
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("mode", ["once", "new_episodes", "all", "rewrite", "stale"])
+def test_a_model_s_answer_by_respx_is_not_recorded(provider, cassette, path, mode, asynchronous):
+    """Recorded, it would be replayed in the mock's place, and `call_count` be 0."""
+    import respx
+
+    async def ask(url):
+        async with httpx.AsyncClient() as client:
+            await client.post(url, json=CHAT)
+
+    with cassette(mode) as opened, respx.mock as router:
+        route = router.post("https://api.openai.com/v1/chat/completions").respond(json={"id": "mocked"})
+        router.route(host=HOST).pass_through()
+        for url in ("https://api.openai.com/v1/chat/completions", provider.url + URL):
+            asyncio.run(ask(url)) if asynchronous else httpx.post(url, json=CHAT)
+        assert route.call_count == 1
+    assert "mocked" not in path.read_text()
+    assert HOST in path.read_text()
+    assert [exchange.cassette for exchange in opened.seen] == [None, path]
+
+
 def test_what_respx_sends_on_does_not_go_live(cassette, recorded):
     import respx
 

@@ -885,12 +885,12 @@ def test_a_cassette_that_was_opened_before_is_watched_as_well(provider, path):
 
 def test_a_save_that_fails_says_so(provider, tmp_path):
     blocked = tmp_path / "file"
-    blocked.write_text("")
     opened = OpenCassette(
         CassettePolicy(path=blocked / "c.yaml", record_mode="rewrite"), observe=lambda _: None, fail=refuse
     )
     with opened:
         ask(provider.url)
+    blocked.write_text("")  # in the place of its folder
     with pytest.raises(CassetteError, match=r"Cassette not saved: .*c\.yaml: "):
         opened.close(save=True)
 
