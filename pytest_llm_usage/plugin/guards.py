@@ -61,8 +61,11 @@ def _idle_markers(item: pytest.Item, markers: set[str], settings: Settings) -> I
 
 
 def warn_of_idle_snapshot(item: pytest.Item) -> None:
-    """Warns of a test that requests `usage_snapshot` and compares nothing with it."""
-    _warn(item, "usage_snapshot was requested and never compared:  assert llm_usage == usage_snapshot")
+    """Warns of a test that requests `usage_snapshot` and compares nothing with it; where warnings are errors, it fails."""
+    try:
+        _warn(item, "usage_snapshot was requested and never compared:  assert llm_usage == usage_snapshot")
+    except Warning as error:
+        fail(str(error))
 
 
 def _warn(item: pytest.Item, text: str) -> None:

@@ -109,6 +109,16 @@ def test_a_snapshot_that_is_never_compared_is_a_warning(pytester):
     result.stdout.fnmatch_lines(["*test_it.py::test_idle: usage_snapshot was requested and never compared: *"])
 
 
+def test_such_a_snapshot_fails_its_test_with_one_line_where_warnings_are_errors(pytester):
+    pytester.makepyfile(test_it="def test_idle(usage_snapshot): pass")
+
+    result = pytester.runpytest("-p", "syrupy", "-W", "error::pytest_llm_usage.LLMUsageWarning")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["test_it.py::test_idle: usage_snapshot was requested and never compared: *"])
+    result.stdout.no_fnmatch_line("*guards.py*")
+
+
 SPENT = """
     @pytest.mark.parametrize("number", range(5))
     def test_it(number):
