@@ -10,7 +10,7 @@ from pytest_llm_usage.snapshot.assertion import (
     usage_snapshot_assertion,
 )
 from pytest_llm_usage.snapshot.explain import explain_mismatch
-from pytest_llm_usage.snapshot.file import FORMAT, UsageFile
+from pytest_llm_usage.snapshot.file import FORMAT, UsageFile, unwritten_files
 from pytest_llm_usage.snapshot.syrupy_session import (
     hide_from_other_extensions,
     keep_snapshots_of,
@@ -26,5 +26,6 @@ __all__ = [
     "hide_from_other_extensions",
     "keep_snapshots_of",
     "keep_snapshots_of_unrun",
+    "unwritten_files",
     "usage_snapshot_assertion",
 ]

@@ -21,7 +21,7 @@ from pytest_llm_usage.atomic import alone_with, replace_file
 from pytest_llm_usage.errors import ConfigurationError, hides_frames
 from pytest_llm_usage.text import shown_path
 
-__all__ = ["FORMAT", "UsageFile", "dump", "edit_file", "parsed"]
+__all__ = ["FORMAT", "UsageFile", "dump", "edit_file", "parsed", "unwritten_files"]
 
 #: pytest shows the user's line alone.
 __tracebackhide__ = hides_frames
@@ -235,10 +235,28 @@ def dump(usage: Mapping[str, Any]) -> str:
 
 
 def edit_file(path: Path, edit: Callable[[UsageFile], str | None]) -> None:
-    """Rewrites a file in one step, alone among the workers of a run; None deletes it."""
-    with alone_with(path):
-        content = edit(UsageFile.load(path))
-        if content is None:
-            path.resolve().unlink(missing_ok=True)
-        else:
-            replace_file(path, content.encode())
+    """Rewrites a file in one step, alone among the workers of a run; None deletes it.
+
+    Where it cannot be written, the end of the run says so (`unwritten_files`): syrupy writes when no test can fail any more.
+    """
+    try:
+        with alone_with(path):
+            content = edit(UsageFile.load(path))
+            if content is None:
+                path.resolve().unlink(missing_ok=True)
+            else:
+                replace_file(path, content.encode())
+    except OSError as error:
+        _unwritten.append(f"snapshots not written: {shown_path(path)}: {error.strerror or error}")
+    except ConfigurationError as error:
+        _unwritten.append(str(error))
+
+
+_unwritten: list[str] = []
+
+
+def unwritten_files() -> list[str]:
+    """What could not be written since the last time, a line each."""
+    told = [line.replace("\n", "  ") for line in _unwritten]
+    _unwritten.clear()
+    return told

@@ -169,3 +169,38 @@ def test_a_marker_without_effect_fails_its_test_alone_where_warnings_are_errors(
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*test_it.py::test_idle: @pytest.mark.llm_cassette has no effect: *"])
     result.stdout.no_fnmatch_line("*internal error*")
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
+def test_a_snapshot_that_cannot_be_written_fails_the_run_and_costs_no_report(pytester, forked, workers):
+    pytester.makepyfile(
+        conftest="""
+            import pytest_llm_usage.snapshot.file
+
+            def replace_file(path, data):
+                raise OSError(28, "No space left on device")
+
+            pytest_llm_usage.snapshot.file.replace_file = replace_file
+        """,
+        test_it="""
+            import pytest
+            from fakes import FakeChatModel
+
+            @pytest.mark.parametrize("number", range(2))
+            def test_it(number, llm_usage, usage_snapshot):
+                FakeChatModel().invoke("one")
+                assert llm_usage == usage_snapshot
+        """,
+    )
+
+    result = pytester.runpytest_subprocess("-p", "syrupy", "--snapshot-update", "--llm-usage-json=run.json", *workers)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "total * 2 *",
+            "FAILED llm-usage: snapshots not written: __snapshots__/test_it.usage.yaml: No space left on device",
+            "*2 passed*",
+        ]
+    )
+    assert (pytester.path / "run.json").exists()

@@ -1,0 +1,34 @@
+"""Snapshots that could not be written fail the run: syrupy writes them at its end, when no test can fail any more."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from pytest_llm_usage.plugin.state import RUN_FAILURES
+from pytest_llm_usage.text import sendable
+
+__all__ = ["fail_for_unwritten", "take_in_unwritten"]
+
+#: What a worker of xdist tells at its end, and what they have told.
+_OF_WORKER = "llm_usage_unwritten"
+_TOLD: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+def fail_for_unwritten(session: pytest.Session) -> None:
+    """Fails the run for each snapshot file that could not be written; a worker of xdist tells the controller."""
+    snapshot = sys.modules.get("pytest_llm_usage.snapshot")
+    found: list[str] = snapshot.unwritten_files() if snapshot is not None else []
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_OF_WORKER] = sendable(found)
+    elif RUN_FAILURES in config.stash:
+        for text in dict.fromkeys((*config.stash.get(_TOLD, ()), *found)):
+            config.stash[RUN_FAILURES].add(session, text)
+
+
+def take_in_unwritten(node: Any) -> None:
+    """Takes in what a worker of xdist could not write."""
+    node.config.stash.setdefault(_TOLD, []).extend(getattr(node, "workeroutput", {}).get(_OF_WORKER, ()))
