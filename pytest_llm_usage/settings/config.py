@@ -106,6 +106,8 @@ class Settings(NamedTuple):  # a dataclass of as many fields takes milliseconds 
             values["prices"] = config.rootpath / values["prices"]
         formats = [report.option for report in FORMATS]
         for name in (*formats, "history", "compare"):
+            if values[name] == STDOUT and name not in formats:
+                raise ConfigurationError(f"{origins[name]}: - stands for the standard output, and no file")
             if values[name] not in (None, STDOUT):
                 # Relative to where it was written down.
                 is_ini = origins[name] == f"{PREFIX}{name}"
