@@ -16,15 +16,15 @@ import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
 from pytest_llm_usage.event_loop import outside_event_loop
-from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way, run_scope
 from pytest_llm_usage.plugin.neighbours import record_mode_of_neighbours
 from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import own_name, run_recordings, told_apart, unclaimed
 from pytest_llm_usage.plugin.stale import note, note_without_report
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book, warn
+from pytest_llm_usage.plugin.unsaved import WHY_UNSAVED, cost_of, of_failed, tell_of_lost
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
-from pytest_llm_usage.text import plural, quoted, shell_quoted, shown_path
+from pytest_llm_usage.text import quoted, shell_quoted, shown_path
 
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette, RecordMode
@@ -100,15 +100,15 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
             fail(str(error))
         warn(item, str(error))
     except CassetteError as error:
-        fail(f"{error}\nLost: {_spent(item)}" if cassette.recorded else str(error))
+        fail(f"{error}\nLost: {cost_of(attempt_at(item).tracker.calls())}" if cassette.recorded else str(error))
     if cassette.recorded:
         note_sent(item, cassette, str(len(attempt_at(item).earlier)))
         if not has_passed:
-            told = _of_failed(item, cassette, settings)
+            told = of_failed(item, cassette, settings)
             item.add_report_section("teardown", "recording", told)
             if attempt_at(item).outcome is None:
                 note_without_report(item.config, "unsaved", told)
-            elif attempt_at(item).outcome in _WHY_UNSAVED:  # pytest prints no section of such a test
+            elif attempt_at(item).outcome in WHY_UNSAVED:  # pytest prints no section of such a test
                 note(item, "unsaved", told)
         elif cassette.policy.record_mode == "stale":
             note(item, "recorded", _typed(item))
@@ -135,44 +135,6 @@ def _note_plan(item: pytest.Item, cassette: OpenCassette, settings: Settings) ->
     except CassetteError:
         again = {"is_known": False, "models": {}}
     note(item, "plan", {"test": _typed(item), **again})
-
-
-#: Outcomes that are no failure, for which nothing is saved all the same.
-_WHY_UNSAVED = {
-    "skipped": "the test was skipped",
-    "xfailed": "the test failed, as expected",
-    None: "the run was interrupted",
-}
-
-
-def _spent(item: pytest.Item) -> str:
-    """What a recording cost: how many calls, and their price."""
-    calls = [call for call in attempt_at(item).tracker.calls() if call.is_billed]
-    costs = [call.cost_usd for call in calls]
-    known = [cost for cost in costs if cost is not None]
-    spent = f"{'at least ' if len(known) < len(costs) else ''}${plain(total(known))} spent"
-    if costs and not known:
-        spent = "what it cost is not known"
-    return f"{plural(len(calls), 'call')}, {spent}"
-
-
-def _of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
-    """What is said of a recording that was paid for and is not saved."""
-    from pytest_llm_usage.cassettes.names import failed_path  # noqa: PLC0415 -- only on the way to an error
-
-    why = _WHY_UNSAVED.get(attempt_at(item).outcome, "the test failed")
-    lines = [f"{cassette.policy.shown_path} not saved: {why} ({_spent(item)})"]
-    if settings.keep_failed:
-        path = failed_path(cassette.policy.path, own_name(item) if cassette.policy.is_shared else "")
-        try:
-            cassette.save_failed(path)
-        except CassetteError as error:
-            lines.append(str(error))
-        else:
-            lines.append(f"Kept for a look, and never replayed: {shown_path(path)}")
-    else:
-        lines.append("To keep it for a look:  --llm-usage-keep-failed")
-    return "\n".join(lines)
 
 
 @contextmanager
@@ -211,9 +173,14 @@ def opened_as(
         )
     except (ConfigurationError, CassetteError) as error:
         fail(str(error))
+    made_before = len(tracker.calls())
     with _replaying(policy, tracker) as cassette:
         try:
             yield
+        except BaseException:
+            if cassette.recorded:
+                tell_of_lost(config, policy, cost_of(tracker.calls()[made_before:]))
+            raise
         finally:
             attempt = attempt_under_way(config)
             if attempt is not None:
@@ -226,7 +193,7 @@ def opened_as(
         try:
             cassette.close(save=True)
         except CassetteError as error:
-            fail(str(error))
+            fail(f"{error}\nLost: {cost_of(tracker.calls()[made_before:])}" if cassette.recorded else str(error))
 
 
 @contextmanager

@@ -195,6 +195,32 @@ def test_what_was_paid_for_when_the_run_was_interrupted_is_said(project, end, wo
     assert [*contents(project)] == ["test_bird.failed.yaml"]
 
 
+@pytest.mark.parametrize("scope", ["module", "function"])
+def test_what_a_fixture_paid_for_that_then_failed_is_said(project, plugin_args, scope):
+    project.makepyfile(
+        test_it=f"""
+            import pytest
+            from app import ask
+
+            @pytest.fixture(scope="{scope}")
+            def index(llm_cassette):
+                with llm_cassette("index"):
+                    ask("one")
+                    raise ValueError("no index")
+
+            def test_bird(index): pass
+        """
+    )
+
+    result = project.runpytest("--llm-usage-record=once", *plugin_args)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["cassettes/test_it/index.yaml not saved: the code that recorded it failed (1 call, $0.000057 spent)"]
+    )
+    assert contents(project) == {}
+
+
 def test_nothing_is_sent_where_nothing_can_be_saved(project, monkeypatch):
     project.makepyfile(test_it=ONE + "\ndef test_without(llm_usage): pass\n")
     may = os.access

@@ -1,0 +1,69 @@
+"""What is said of a recording that was paid for and is not saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_llm_usage.errors import CassetteError
+from pytest_llm_usage.money import plain, total
+from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way
+from pytest_llm_usage.plugin.recordings import own_name
+from pytest_llm_usage.plugin.stale import note_without_report
+from pytest_llm_usage.text import plural, shown_path
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
+    from pytest_llm_usage.ledger import Call
+    from pytest_llm_usage.settings import Settings
+
+__all__ = ["WHY_UNSAVED", "cost_of", "of_failed", "tell_of_lost"]
+
+#: Outcomes that are no failure, for which nothing is saved all the same.
+WHY_UNSAVED = {
+    "skipped": "the test was skipped",
+    "xfailed": "the test failed, as expected",
+    None: "the run was interrupted",
+}
+
+
+def cost_of(made: Sequence[Call]) -> str:
+    """What calls cost: how many they are, and their price."""
+    calls = [call for call in made if call.is_billed]
+    costs = [call.cost_usd for call in calls]
+    known = [cost for cost in costs if cost is not None]
+    spent = f"{'at least ' if len(known) < len(costs) else ''}${plain(total(known))} spent"
+    if costs and not known:
+        spent = "what it cost is not known"
+    return f"{plural(len(calls), 'call')}, {spent}"
+
+
+def of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
+    """What is said of a recording that was paid for and is not saved."""
+    from pytest_llm_usage.cassettes.names import failed_path  # noqa: PLC0415 -- only on the way to an error
+
+    why = WHY_UNSAVED.get(attempt_at(item).outcome, "the test failed")
+    lines = [f"{cassette.policy.shown_path} not saved: {why} ({cost_of(attempt_at(item).tracker.calls())})"]
+    if settings.keep_failed:
+        path = failed_path(cassette.policy.path, own_name(item) if cassette.policy.is_shared else "")
+        try:
+            cassette.save_failed(path)
+        except CassetteError as error:
+            lines.append(str(error))
+        else:
+            lines.append(f"Kept for a look, and never replayed: {shown_path(path)}")
+    else:
+        lines.append("To keep it for a look:  --llm-usage-keep-failed")
+    return "\n".join(lines)
+
+
+def tell_of_lost(config: pytest.Config, policy: CassettePolicy, spent: str) -> None:
+    """Says of a recording of `llm_cassette` that it was paid for and is not saved."""
+    told = f"{policy.shown_path} not saved: the code that recorded it failed ({spent})"
+    attempt = attempt_under_way(config)
+    if attempt is None:
+        note_without_report(config, "unsaved", told)
+    else:
+        attempt.item.add_report_section(attempt.phase, "recording", told)
