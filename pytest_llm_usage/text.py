@@ -105,7 +105,7 @@ def fitted(rows: Sequence[Sequence[str]], column: int) -> list[tuple[str, ...]]:
 
 #: The columns of a table in a failure: those of a terminal, but for what pytest and the message put before each line.
 _FAILURE_COLUMNS = 74
-_LEAST_NAME = 22
+_LEAST_NAME = 28
 
 
 def pointed(numbers: Iterable[str]) -> list[str]:

@@ -624,7 +624,7 @@ def test_what_allows_no_call_is_shown_as_it_is_written(origin, shown):
     ("columns", "model", "place"),
     [
         # In a failure no place is cut, and no model further than to what nearly all names take.
-        (0, "mmmmmmmmmmm…mmmmmmmmmm", "w" * 40),
+        (0, "mmmmmmmmmmmmmm…mmmmmmmmmmmmm", "w" * 40),
         (200, "m" * 30, "w" * 40),
         # The place is cut first, as far as the shortest model's name leaves room.
         (60, "mmmmmm…mmmmm", "wwwwwwwwww…wwwwwwwwww"),
