@@ -29,6 +29,8 @@ __all__ = ["Summary", "audit", "files_in", "find_cassettes", "find_orphans", "re
 
 _ENDINGS = (".yaml", ".yml", ".yaml.gz")
 _MAX_SHOWN_CHARACTERS = 300
+#: More of a body than is shown, by the length of any key.
+_LOOKED_THROUGH = 20_000
 _COLUMNS = 80
 
 
@@ -149,7 +151,7 @@ def show(path: Path) -> str:
             counts = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out" if usage is not None else "no usage"
             lines += _wrapped("   ", f"{call.model}: {least}{counts}")
         lines.append("")
-    return mask_text("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _shown_body(mark: str, headers: Headers, body: bytes | None) -> list[str]:
@@ -162,13 +164,16 @@ def _shown_body(mark: str, headers: Headers, body: bytes | None) -> list[str]:
         text = " ".join(plain.decode().split())
     except UnicodeDecodeError:
         return [f"{mark}({len(plain):,} bytes)"]
+    # Before it is cut or wrapped: half of a key is not known as one.
+    text = mask_text(text[:_LOOKED_THROUGH]) + text[_LOOKED_THROUGH:]
     cut = len(text) - _MAX_SHOWN_CHARACTERS
     return _wrapped(mark, text[:_MAX_SHOWN_CHARACTERS] + (f"… and {cut:,} characters more" if cut > 0 else ""))
 
 
 def _wrapped(mark: str, text: str) -> list[str]:
-    """Lines of a text behind a mark, without control characters."""
-    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    """Lines of a text behind a mark, without credentials and control characters."""
+    masked = mask_text(text)
+    printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in masked)
     return wrap(printable, _COLUMNS, initial_indent=mark, subsequent_indent=" " * len(mark), break_on_hyphens=False)
 
 

@@ -136,6 +136,24 @@ def test_showing_prints_no_secret_and_nothing_that_a_terminal_obeys(path, monkey
     assert all(line.isprintable() for line in shown.splitlines())
 
 
+@pytest.mark.parametrize("before", [0, 20, 50, 70, 200, 280, 299])
+def test_showing_prints_no_half_of_a_secret_where_a_line_ends_or_the_text_is_cut(path, before):
+    key = "sk-proj-Q7wE4rT9yU2iO5pA8sD1fG6hJ3kL0zXcVbN7mQ7wE4rT9yU2iO5pA8sD1fG6"
+    body = json.dumps({"messages": [{"role": "user", "content": f"{'x' * before} {key} and more {'y ' * 300}"}]})
+    write_plain(
+        path,
+        Interaction(
+            Request("POST", f"https://h.test/v1/{'p' * before}/{key}/x", {}, body.encode()),
+            Response(200, "OK", {}, b"{}"),
+        ),
+    )
+
+    shown = "".join(line.strip() for line in show(path).splitlines())
+
+    assert "sk-proj" not in shown
+    assert not any(key[start : start + 12] in shown for start in range(len(key) - 12))
+
+
 @needs_corpus
 def test_every_public_cassette_can_be_shown():
     for file in sorted(ROOT.glob("corpus*/**/*.yaml"))[::7]:
