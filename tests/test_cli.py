@@ -355,6 +355,17 @@ class TestCassettes:
         clean = command("cassettes", "audit", "tests")
         assert (clean.returncode, clean.stdout) == (0, "1 cassette, none holds a secret\n")
 
+    @pytest.mark.parametrize("action", ["show", "audit", "redact"])
+    def test_a_broken_cassette_keeps_nothing_of_the_others_back(self, command, cassette, action):
+        (cassette.parent / "a_broken.yaml").write_text("interactions: []\ninteractions: []\n")
+
+        done = command("cassettes", action, *map(str, sorted(cassette.parent.iterdir())))
+
+        assert done.returncode == 2
+        assert "a_broken.yaml: it has 'interactions' twice" in done.stderr
+        assert ("test_it.yaml" if action == "show" else "1 cassette, ") in done.stdout
+        assert ("aB3dE5" in cassette.read_text()) == (action != "redact")
+
     @pytest.mark.parametrize("action", ["list", "show", "audit", "redact"])
     def test_of_nothing_is_status_2(self, command, action):
         done = command("cassettes", action, "gone")

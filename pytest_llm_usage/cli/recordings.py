@@ -61,9 +61,14 @@ def list_(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """Prints the requests and answers of cassettes."""
+    status = OK
     for path in _cassettes(options):
-        print(f"{shown_path(path)}\n\n{inventory.show(path)}")
-    return OK
+        try:
+            print(f"{shown_path(path)}\n\n{inventory.show(path)}")
+        except CassetteError as error:  # the others can be shown all the same
+            say(str(error))
+            status = UNUSABLE
+    return status
 
 
 def audit(options: argparse.Namespace) -> int:
@@ -81,16 +86,21 @@ def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[F
 
     paths = _cassettes(options)
     rules = Redaction.parse((*project_settings(options.paths).redact, *options.rule))
-    count = 0
+    count = unusable = 0
     for path in paths:
-        findings = look(path, rules)
+        try:
+            findings = look(path, rules)
+        except CassetteError as error:  # what the others hold is found all the same
+            say(str(error))
+            unusable += 1
+            continue
         count += len(findings)
         if findings:
             print(shown_path(path))
         for finding in findings:
             print("\n".join(map(inert, wrapped(str(finding), _COLUMNS, indent="  "))))
-    print(f"{plural(len(paths), 'cassette')}, {plural(count, 'secret') if count else all_is_well}")
-    return FAILED if count else OK
+    print(f"{plural(len(paths) - unusable, 'cassette')}, {plural(count, 'secret') if count else all_is_well}")
+    return UNUSABLE if unusable else FAILED if count else OK
 
 
 def _cassettes(options: argparse.Namespace) -> list[Path]:
