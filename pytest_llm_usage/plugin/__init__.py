@@ -67,7 +67,6 @@ from pytest_llm_usage.plugin.state import (
 )
 from pytest_llm_usage.plugin.unseen import UNSEEN
 from pytest_llm_usage.plugin.unseen_hooks import watch_unseen
-from pytest_llm_usage.plugin.unwritten import fail_for_unwritten, take_in_unwritten
 from pytest_llm_usage.settings import MARKERS, Settings, add_options, is_asked_for_something, is_taken
 from pytest_llm_usage.text import sendable
 
@@ -346,7 +345,10 @@ def pytest_sessionfinish_around_syrupy(session: pytest.Session) -> Generator[Non
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hands on what no test's report carries: to xdist's controller, and of a test in which the run was interrupted."""
     config = session.config
-    fail_for_unwritten(session)
+    if not sys.modules.keys().isdisjoint(("pytest_llm_usage.snapshot", "pytest_llm_usage.plugin.unwritten")):
+        from pytest_llm_usage.plugin.unwritten import fail_for_unwritten  # noqa: PLC0415 -- only with snapshots
+
+        fail_for_unwritten(session)
     output = getattr(config, "workeroutput", None)
     interrupted = interrupted_attempt(config)
     if output is not None:
@@ -370,7 +372,10 @@ def pytest_testnodedown(node: Any) -> None:
     faults = getattr(node, "workeroutput", {}).get("llm_usage_faults", [])
     known = node.config.stash.setdefault(FAULTS, [])
     known += faults[1:] if known else faults
-    take_in_unwritten(node)
+    if getattr(node, "workeroutput", {}).get("llm_usage_unwritten"):
+        from pytest_llm_usage.plugin.unwritten import take_in_unwritten  # noqa: PLC0415 -- only on an error
+
+        take_in_unwritten(node)
 
 
 @pytest.hookimpl(trylast=True)

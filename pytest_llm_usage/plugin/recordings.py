@@ -117,7 +117,7 @@ def _stands_twice(item: Any) -> bool:
 
 def _classes_in(module: pytest.Module, names: Mapping[str, Any], within: tuple[type, ...]) -> Iterator[type]:
     """The classes of tests, once for each place at which pytest finds them: a base's class within it is in all that inherit."""
-    for name, value in names.items():
+    for name, value in [*names.items()]:
         if isinstance(value, type) and value not in within and module.istestclass(value, name):
             yield value
             inherited = {name: value for base in reversed(value.__mro__) for name, value in vars(base).items()}
