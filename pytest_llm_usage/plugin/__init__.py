@@ -119,12 +119,10 @@ def pytest_configure(config: pytest.Config) -> None:
     note_early_faults(config)
     try:
         _configure(config)
-    except pytest.UsageError:
-        raise
     except Exception as error:
-        if is_asked_for_something(config):
-            raise pytest.UsageError(unlimited_text(error)) from None
-        raise
+        if isinstance(error, pytest.UsageError) or not is_asked_for_something(config):
+            raise
+        raise pytest.UsageError(unlimited_text(error)) from None
 
 
 def _configure(config: pytest.Config) -> None:
