@@ -6,11 +6,13 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_llm_usage.errors import CassetteError
 from pytest_llm_usage.plugin.state import CLOSERS
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ _AMBIGUOUS: pytest.StashKey[frozenset[str]] = pytest.StashKey()
 #: Kept with a module: what its tests call their cassettes, and its classes, each with whether its tests are known.
 _KNOWN: pytest.StashKey[set[str]] = pytest.StashKey()
 _CLASSES: pytest.StashKey[dict[str, bool]] = pytest.StashKey()
+#: Kept with a module: the names of cassettes that markers give in it.
+_NAMED: pytest.StashKey[set[str]] = pytest.StashKey()
+_NAMING = frozenset(("llm_cassette", "vcr", "default_cassette"))
 #: Kept with a module: its classes of tests by their names, each as often as there are places at which it is found.
 _PLACES: pytest.StashKey[dict[str, list[type]]] = pytest.StashKey()
 _NOT_IN_FILE_NAMES = frozenset("<>?%*:|\"'/\\\0")
@@ -81,6 +86,15 @@ def note_names(report: pytest.CollectReport, collector: pytest.Collector) -> Non
         for node in report.result:
             if isinstance(node, pytest.Class):
                 module.stash.setdefault(_CLASSES, {}).setdefault(node.name, False)
+        named = [
+            str(name)
+            for node in (collector, *report.result)
+            for marker in node.own_markers
+            if marker.name in _NAMING
+            for name in (*marker.args, *([marker.kwargs["name"]] if "name" in marker.kwargs else ()))
+        ]
+        if named:
+            module.stash.setdefault(_NAMED, set()).update(named)
     if _NOT_IN_FILE_NAMES.isdisjoint("".join(names)):
         return
     from pytest_llm_usage.cassettes.names import file_name  # noqa: PLC0415 -- only where it may matter
@@ -132,11 +146,16 @@ def unclaimed(item: pytest.Item, folder: Path) -> list[Path]:
     from pytest_llm_usage.cassettes import cassette_path  # noqa: PLC0415 -- loaded with the cassette
 
     known = {cassette_path(folder, None, name).name for name in module.stash.get(_KNOWN, set())}
+    named = set()
+    for name in module.stash.get(_NAMED, set()):
+        with suppress(CassetteError):
+            named.add(cassette_path(folder, None, "", name))
     unknown_classes = tuple(f"{name}." for name, is_known in module.stash.get(_CLASSES, {}).items() if not is_known)
     return [
         path
         for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yaml.gz")))[:_MAX_LOOKED_INTO]
         if path.name.removesuffix(".gz") not in known
+        and named.isdisjoint((path, path.with_name(path.name.removesuffix(".gz"))))
         and _APART.sub(".yaml", path.name.removesuffix(".gz")) not in known
         and not path.name.endswith(".failed.yaml")
         and not (unknown_classes and path.name.startswith(unknown_classes))

@@ -512,3 +512,30 @@ def test_pytest_recordings_own_switch_is_followed(project):
     project.runpytest("-p", "recording", "--disable-recording").assert_outcomes(passed=1)
     assert len(project.provider.asked) == 2
     assert contents(project) == before
+
+
+@pytest.mark.parametrize("selected", [[], ["-k", "falcon"]], ids=["all", "one"])
+def test_a_cassette_that_a_marker_names_is_that_of_no_renamed_test(project, selected):
+    named = "import pytest\nfrom app import ask\n@pytest.mark.llm_cassette('named')\ndef test_bird(llm_usage): ask('fastest bird?')\n"
+    project.makepyfile(test_it=named)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=1)
+    project.makepyfile(test_it=f"{named}def test_falcon(llm_usage): ask('fastest bird?')\n")
+
+    result = project.runpytest(*selected)
+
+    result.stdout.fnmatch_lines(["No recording: cassettes/test_it/test_falcon.yaml does not exist"])
+    result.stdout.no_fnmatch_line("*git mv*")
+
+
+def test_what_records_a_test_again_whose_marker_says_how_it_is_recorded(project):
+    marked = f"import pytest\npytestmark = pytest.mark.llm_cassette(record='none')\n{ONE}"
+    project.makepyfile(test_it=marked)
+
+    result = project.runpytest("--llm-usage-record=rewrite")
+
+    result.stdout.fnmatch_lines(
+        [
+            'Record it:  pytest "test_it.py::test_bird", with record="rewrite" in the place of record="none" in its '
+            "llm_cassette"
+        ]
+    )
