@@ -180,7 +180,7 @@ def _ways_out(changing: Sequence[str]) -> list[str]:
 def explain_age(policy: CassettePolicy, recorded_at: datetime, age_days: int) -> str:
     """The message for a cassette that is older than it may be."""
     age = f"was recorded on {recorded_at.date()}, {age_days:,} days ago (llm_usage_max_age = {policy.max_age_days:,} days)"
-    return f"Recording too old: {policy.shown_path} {age}\nRecord again:  {policy.rerecord_command}"
+    return f"Recording too old: {policy.shown_path} {age}\nRecord again:  {policy.rewrite_command}"
 
 
 def explain_unwritable(policy: CassettePolicy, why: str) -> str:

@@ -33,6 +33,7 @@ class CassettePolicy:
             asked for; `live` uses no
             cassette at all.
         rerecord_command: The command that records this cassette again, as error messages show it.
+        rerecord_all_command: The command that records it again with all tests that may share it; empty where it is one test's own.
         draws_examples: Whether a Hypothesis test makes the requests, and with other examples in every run.
         match_on_from: Who named the matchers, as an error says it.
         match_on: Names of vcrpy's matchers. None for those of `vcr_config`, else
@@ -58,6 +59,7 @@ class CassettePolicy:
     path: Path
     record_mode: RecordMode = "none"
     rerecord_command: str = "pytest --llm-usage-record=rewrite"
+    rerecord_all_command: str = ""
     draws_examples: bool = False
     match_on: tuple[str, ...] | None = None
     match_on_from: str = "match_on"
@@ -87,6 +89,11 @@ class CassettePolicy:
             # It keeps nothing of what the other tests recorded.
             command = command.removesuffix("rewrite") + "stale"
         return f"Record again:  {command}"
+
+    @property
+    def rewrite_command(self) -> str:
+        """The command that records again all that it holds, where none of that can be kept."""
+        return self.rerecord_all_command or self.rerecord_command
 
     @property
     def shown_path(self) -> str:

@@ -130,7 +130,7 @@ class Recorder:
         #: The credentials of the environment as the requests were made, each with its variable: a test may set one for itself.
         self._credentials: dict[str, str] = {}
         self._sent = itertools.count()
-        self._is_new = False
+        self._is_new = self._is_too_old = False
         self.is_stale = False
         #: The requests that no recording answered.
         self._missed: list[tuple[Request, Subject]] = []
@@ -296,11 +296,11 @@ class Recorder:
             try:
                 found = self._file.recordings() if self._policy.record_mode != "rewrite" else None
             except CassetteError as error:
-                self._refuse(f"{error}\nRecord again:  {self._policy.rerecord_command}")
+                self._refuse(f"{error}\nRecord again:  {self._policy.rewrite_command}")
             self._is_new = found is None
             loaded = found or ()
             if loaded and self._age_problem(loaded):
-                loaded = ()
+                loaded, self._is_too_old = (), True
             self._recordings = self._usable(loaded)
         return self._recordings
 
@@ -385,8 +385,10 @@ class Recorder:
 
         def is_dropped(old: Interaction) -> bool:
             mode = self._policy.record_mode
+            if mode == "stale" and self._policy.is_shared:
+                return self._is_too_old and is_replaced(old)
             if mode == "stale":
-                return not self._policy.is_shared and old not in played
+                return old not in played
             return mode == "rewrite" or (mode == "all" and is_replaced(old))
 
         played = [self._raw[index] for index in sorted(self._opened().played)]

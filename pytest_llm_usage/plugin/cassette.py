@@ -283,6 +283,9 @@ def _policy(
         rerecord_command=f"{command} --llm-usage-record=rewrite"
         if mark.record is None
         else f'{command}, with record="rewrite" in the place of record="{mark.record}" in its llm_cassette',
+        rerecord_all_command=f"pytest {shell_quoted(_typed(item).partition('::')[0])} --llm-usage-record=rewrite"
+        if is_shared and item is not None and mark.record is None
+        else "",
         draws_examples=item is not None and _draws_examples(item),
         match_on=mark.match_on or (None if "match_on" in vcr_config else settings.match_on),
         match_on_from="match_on" if mark.match_on or "match_on" in vcr_config else "llm_usage_match_on",

@@ -4,6 +4,7 @@ import errno
 import gzip
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -432,6 +433,33 @@ def test_a_recording_that_is_too_old_is_stale(project):
     project.runpytest("-o", "llm_usage_max_age=30").assert_outcomes(passed=1)
 
 
+def test_a_shared_cassette_that_is_too_old_is_recorded_again_once(project):
+    """The old recordings stayed beside the new ones, and each run paid for them again."""
+    shared = """
+        import pytest
+        from app import ask
+
+        pytestmark = pytest.mark.llm_cassette("shared")
+
+        def test_bird(llm_usage): ask("fastest bird?")
+        def test_fish(llm_usage): ask("fastest fish?")
+    """
+    project.makepyfile(test_it=shared)
+    project.runpytest("--llm-usage-record=once").assert_outcomes(passed=2)
+    path = project.path / "cassettes/test_it/shared.yaml"
+    path.write_text(re.sub(r"\w{3}, \d\d \w{3} \d{4} ", "Sat, 01 Feb 2025 ", path.read_text()))
+    too_old = ("-o", "llm_usage_max_age=30")
+
+    failed = project.runpytest(*too_old)
+    failed.stdout.fnmatch_lines(['Record again:  pytest "test_it.py" --llm-usage-record=rewrite'] * 2)
+    for _ in range(2):
+        project.runpytest(*too_old, "--llm-usage-record=stale").assert_outcomes(passed=2)
+
+    assert asked(path) == ["fastest bird?", "fastest fish?"]
+    assert len(project.provider.asked) == 4
+    project.runpytest(*too_old).assert_outcomes(passed=2)
+
+
 # Renamed ----------------------------------------------------------------------------------------------------------------
 
 
@@ -533,9 +561,5 @@ def test_what_records_a_test_again_whose_marker_says_how_it_is_recorded(project)
 
     result = project.runpytest("--llm-usage-record=rewrite")
 
-    result.stdout.fnmatch_lines(
-        [
-            'Record it:  pytest "test_it.py::test_bird", with record="rewrite" in the place of record="none" in its '
-            "llm_cassette"
-        ]
-    )
+    advice = 'with record="rewrite" in the place of record="none" in its llm_cassette'
+    result.stdout.fnmatch_lines([f'Record it:  pytest "test_it.py::test_bird", {advice}'])
