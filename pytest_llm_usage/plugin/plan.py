@@ -128,7 +128,7 @@ def _cells(row: list[Any], *, is_known: bool) -> tuple[str, str, str, str]:
         unknown = "unpriced" if count else "?"
         return str(count or "?"), unknown, "", ""
     amount = Amount.from_list(cost)
-    return f"{count:,}", usd(amount.likely), _from(amount), _to(amount) if is_known else "?"
+    return f"{'' if is_known else '>='}{count:,}", usd(amount.likely), _from(amount), _to(amount) if is_known else "?"
 
 
 def _total(plans: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, str]:
@@ -136,8 +136,11 @@ def _total(plans: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, str]:
     calls = sum(row[0] for plan in plans for row in plan["models"].values())
     if not is_known and not amount.most:
         return str(calls or "?"), "not known", "", ""
-    at_least = "" if is_known else ">="
-    return f"{calls:,}", f"{at_least}{usd(amount.likely)}", _from(amount), _to(amount) if is_known else "?"
+    likely = usd(amount.likely)
+    if not is_known:
+        likely = ">0" if likely[0] == "<" else f">={likely}"
+    at_least = "" if all(plan["is_known"] for plan in plans) else ">="
+    return f"{at_least}{calls:,}", likely, _from(amount), _to(amount) if is_known else "?"
 
 
 def _from(amount: Amount) -> str:

@@ -206,10 +206,22 @@ def test_what_is_not_recorded_is_not_known(project):
     result.stdout.fnmatch_lines(
         [
             "test_it.py::test_new *[?] *[?] *[?]",
-            "all *1 *>=0.00006 *0.00005 *[?]",
+            "all * >=1 *>=0.00006 *0.00005 *[?]",
             "[?]: not known, because requests are new: test_it.py::test_new",
         ]
     )
+
+
+def test_a_total_over_what_is_not_known_is_at_least_that_however_small_it_is():
+    amount = ["0.000001", "0.000002", "0.000003"]
+    plans = {
+        "t.py::test_old": {"test": "t", "is_known": True, "models": {"m": [1, amount, amount]}},
+        "t.py::test_new": {"test": "t", "is_known": False, "models": {}},
+    }
+
+    (total,) = (line for line in plan_lines(plans) if line.startswith("all "))
+
+    assert total.split() == ["all", ">=1", ">0", "<0.00001", "?"]
 
 
 def test_a_renamed_test_costs_nothing_and_is_not_in_the_plan(project):
