@@ -82,16 +82,16 @@ def failed_path(cassette: Path, test_name: str = "") -> Path:
     """
     stem = cassette.name.removesuffix(".gz").removesuffix(_SUFFIX).removesuffix(".yml")
     own = f".{file_name(test_name)}" if test_name else ""
-    return cassette.with_name(_shortened(f"{stem}{own}"[: _MAX_NAME_BYTES - 50] + FAILED) + _SUFFIX)
+    return cassette.with_name(_shortened(f"{stem}{own}", FAILED + _SUFFIX) + FAILED + _SUFFIX)
 
 
-def _shortened(name: str) -> str:
-    if len(name) + len(_SUFFIX) <= _MAX_NAME_BYTES and len(os.fsencode(name + _SUFFIX)) <= _MAX_NAME_BYTES:
+def _shortened(name: str, suffix: str = _SUFFIX) -> str:
+    if len(name) + len(suffix) <= _MAX_NAME_BYTES and len(os.fsencode(name + suffix)) <= _MAX_NAME_BYTES:
         return name
     digest = _digest(name)
     # Cut as pytest-recording does, which counts characters; cut further where the file system counts bytes.
-    kept = name[: _MAX_NAME_BYTES - len(_SUFFIX) - len(digest) - 3]
-    while len(os.fsencode(f"{kept}...{digest}{_SUFFIX}")) > _MAX_NAME_BYTES:
+    kept = name[: _MAX_NAME_BYTES - len(suffix) - len(digest) - 3]
+    while len(os.fsencode(f"{kept}...{digest}{suffix}")) > _MAX_NAME_BYTES:
         kept = kept[:-1]
     return f"{kept}...{digest}"
 

@@ -20,6 +20,7 @@ from vcr.request import Request as VcrRequest
 from pytest_llm_usage import encoding
 from pytest_llm_usage.cassettes import cassette_path, find_recording, storage
 from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
+from pytest_llm_usage.cassettes.names import failed_path
 from pytest_llm_usage.errors import CassetteError
 
 
@@ -280,6 +281,16 @@ def test_long_names_are_cut_as_pytest_recording_cuts_them(monkeypatch):
 
     _vcr.use_cassette(name, "/c", "none", [], {}, Config)
     assert cassette_path(Path("/c"), None, name).name == cut["name"] + ".yaml"
+
+
+@pytest.mark.parametrize("name", ["test_bird", "test_" + "x" * 400, "test_" + "é" * 130, "test_" + "日" * 100])
+def test_what_failed_is_named_so_however_long_its_name_is(name):
+    cassette = cassette_path(Path("/c"), None, name)
+    failed = {failed_path(cassette), failed_path(cassette, name), failed_path(cassette, f"{name}[2]")}
+    assert len(failed) == 3
+    for path in failed:
+        assert path.name.endswith(".failed.yaml")
+        assert len(os.fsencode(path.name)) <= 255
 
 
 def test_names_of_markers():
