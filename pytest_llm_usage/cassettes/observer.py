@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 from vcr.cassette import Cassette
 
 from pytest_llm_usage.cassettes.interaction import Interaction
+from pytest_llm_usage.cassettes.mocks import is_sent_out
 from pytest_llm_usage.cassettes.vcr_convert import plain_request, plain_response
-from pytest_llm_usage.cassettes.vcr_patches import is_sent_out
 from pytest_llm_usage.upstream import Internals
 from pytest_llm_usage.wire.exchange import Exchange
 from pytest_llm_usage.wire.in_flight import claim

@@ -38,6 +38,7 @@ from pytest_llm_usage.cassettes.mismatch import (
     explain_unplayed,
     explain_unwritable,
 )
+from pytest_llm_usage.cassettes.mocks import is_answered_by_mock, is_mocked_below, is_sent_out
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
 from pytest_llm_usage.cassettes.not_recorded import is_not_recorded
 from pytest_llm_usage.cassettes.policy import CassettePolicy
@@ -54,7 +55,7 @@ from pytest_llm_usage.cassettes.vcr_convert import (
     vcr_request,
     vcr_response,
 )
-from pytest_llm_usage.cassettes.vcr_patches import is_answered_by_mock, is_mocked_below, is_sent_out, missing_libraries
+from pytest_llm_usage.cassettes.vcr_patches import missing_libraries
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.credentials.values import credentials_now
 from pytest_llm_usage.errors import CassetteError, RecordingMismatchError

@@ -22,22 +22,14 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from unittest import mock
-from urllib.parse import urlsplit
 
 import vcr.patch
 import vcr.stubs
 
+from pytest_llm_usage.cassettes.mocks import noting_senders
 from pytest_llm_usage.upstream import Internals
-from pytest_llm_usage.wire.loopback import is_loopback
 
-__all__ = [
-    "PatchedCassette",
-    "is_answered_by_mock",
-    "is_mocked_below",
-    "is_sent_out",
-    "missing_libraries",
-    "patched_clients",
-]
+__all__ = ["PatchedCassette", "missing_libraries", "patched_clients"]
 
 _VCRPY = Internals(
     distribution="vcrpy",
@@ -72,23 +64,6 @@ _AIOHTTP_STUBS = Internals(
         "vcr.stubs.aiohttp_stubs:MockStream": (),
         "vcr.stubs.aiohttp_stubs:build_response": ("vcr_request", "vcr_response", "history"),
         "vcr.stubs.aiohttp_stubs:record_response": ("cassette", "vcr_request", "response"),
-    },
-)
-_HTTPX_STUBS = Internals(
-    distribution="vcrpy",
-    read_in="9.4.2",
-    reason="tell what a mock answers from what was sent",
-    names={
-        "vcr.stubs.httpx_stubs:_record_responses": ("cassette", "vcr_request", "real_response", "real_response_content")
-    },
-)
-_HTTPCORE = Internals(
-    distribution="httpcore",
-    read_in="1.0.9",
-    reason="tell whether a mock answers below httpx",
-    names={
-        "httpcore:ConnectionPool.handle_request": ("self", "request"),
-        "httpcore:AsyncConnectionPool.handle_async_request": ("self", "request"),
     },
 )
 
@@ -168,7 +143,7 @@ class _Patches:
             *vcr.patch.CassettePatcherBuilder(cassette).build(),
             *_repaired_streams(),
             *_narrow_reset(),
-            *_noting_senders(),
+            *noting_senders(),
         ]
         self._removers = [patcher for patcher in built if not hasattr(patcher, "getter")]
         #: Owner, attribute, what is put there, and what stood there when it was last seen to be the owner's own.
@@ -277,29 +252,6 @@ def _repaired_streams() -> Iterator[Any]:
     yield mock.patch.object(stubs, "record_response", record_readable_response)
 
 
-def _noting_senders() -> Iterator[Any]:
-    """Patches of vcrpy itself: a request through httpx notes whether a connection answered, or a mock below (see `is_answered_by_mock`).
-
-    httpcore gives each response its connection: https://www.encode.io/httpcore/extensions/#network_stream
-    """
-    stubs: Any = sys.modules.get("vcr.stubs.httpx_stubs")
-    if stubs is None:
-        return
-    _HTTPX_STUBS.check()
-    record_responses = stubs._record_responses  # noqa: SLF001 - there is no other place that sees the response
-
-    def record_noted_responses(cassette: Any, request: Any, response: Any, content: bytes) -> None:
-        request.llm_usage_is_sent = "network_stream" in response.extensions
-        record_responses(cassette, request, response, content)
-
-    yield mock.patch.object(stubs, "_record_responses", record_noted_responses)
-
-
-def is_answered_by_mock(request: Any) -> bool:
-    """Whether the mock below httpx, where there is one (`is_mocked_below`), answered a request itself, and did not send it on."""
-    return not getattr(request, "llm_usage_is_sent", True)
-
-
 def _narrow_reset() -> Iterator[Any]:
     """Patches of vcrpy itself: its real connections are made without giving the clients back to every thread."""
     stub: Any = vcr.stubs.VCRHTTPSConnection
@@ -377,30 +329,3 @@ def _kept_stream(new_stream: property) -> property:
 
 def _package(thing: Any) -> str:
     return str(getattr(thing, "__module__", "")).partition(".")[0]
-
-
-def is_mocked_below() -> bool:
-    """Whether a mock (respx) answers for httpx below the point that vcrpy patches."""
-    httpcore = sys.modules.get("httpcore")
-    if httpcore is None:
-        return False
-    _check_httpcore()
-    return any(
-        _package(vars(pool)[method]) != "httpcore"
-        for pool, method in (
-            (httpcore.ConnectionPool, "handle_request"),
-            (httpcore.AsyncConnectionPool, "handle_async_request"),
-        )
-    )
-
-
-def is_sent_out(url: str) -> bool:
-    """Whether a request to `url` that no cassette answers leaves the machine."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    return not is_loopback(host) and not is_mocked_below()
-
-
-_check_httpcore = functools.cache(_HTTPCORE.check)

@@ -23,7 +23,6 @@ from pytest_llm_usage.plugin.attempt import (
     attempt_at,
     interrupted_attempt,
     report_attempt,
-    run_scope,
     spent_by_no_test,
     start_run,
     unreported_calls,
@@ -48,6 +47,7 @@ from pytest_llm_usage.plugin.idle import (
 from pytest_llm_usage.plugin.neighbours import refuse_two_snapshot_updates
 from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
+from pytest_llm_usage.plugin.run_scope import run_scope
 from pytest_llm_usage.plugin.safety import (
     FAULTS,
     fault_text,

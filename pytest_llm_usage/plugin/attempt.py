@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.observation import flush, observe_wire
+from pytest_llm_usage.plugin.run_scope import RUN, RunScope, run_scope
 from pytest_llm_usage.plugin.state import (
     CLOSERS,
     SESSION_BUDGET,
@@ -27,32 +28,29 @@ from pytest_llm_usage.plugin.state import (
     shown_failure,
     warn,
 )
-from pytest_llm_usage.text import sendable
 from pytest_llm_usage.tracker.scope import running
 
 if TYPE_CHECKING:
     from pytest_llm_usage.ledger import Call
     from pytest_llm_usage.tracker import Tracker
-    from pytest_llm_usage.tracker.relatives import Relatives
 
 __all__ = [
     "Attempt",
-    "RunScope",
     "attempt_at",
     "attempt_under_way",
     "begin",
     "forget_attempt",
     "interrupted_attempt",
     "report_attempt",
-    "run_scope",
     "spent_by_no_test",
     "start_run",
     "unreported_calls",
 ]
 
 
-_RUN: pytest.StashKey[RunScope] = pytest.StashKey()
-#: The attempt that any run of pytest in this process began last. Hooks of every test ask for it, many times.
+#: The attempt that is under way, or the last one; None before the first.
+_ATTEMPT: pytest.StashKey[Attempt | None] = pytest.StashKey()
+#: That of whatever run of pytest in this process began one last. Hooks of every test ask for it, many times.
 _latest: list[Attempt | None] = [None]
 #: Calls that were no test's, of a report that nobody has seen.
 _UNREPORTED: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
@@ -248,102 +246,41 @@ class Attempt:
                 yield "llm_cost_usd", plain(total(cost for cost in costs if cost is not None))
 
 
-class RunScope:
-    """The run: calls that are no test's, of fixtures of wider scope and at import.
-
-    Attributes:
-        attempt: The attempt at a test that is under way, or the last one; None before the first.
-        left: Where processes tell of their calls that outlive the test that forked them.
-        trackers: Its tracker; empty where nobody has asked for one.
-    """
-
-    __slots__ = ("_config", "_thread_id", "attempt", "left", "trackers")
-
-    is_run = True
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self.attempt: Attempt | None = None
-        self.left: list[Relatives] = []
-        self._thread_id = threading.get_ident()
-        self.trackers: list[Tracker] = []
-
-    @property
-    def tracker(self) -> Tracker:
-        """Gathers its calls; made when it is first asked for."""
-        if not self.trackers:
-            from pytest_llm_usage.plugin.trackers import tracker_of_run  # noqa: PLC0415 -- at the first call
-
-            self.trackers.append(tracker_of_run(self._config, self._thread_id))
-        return self.trackers[0]
-
-    @contextmanager
-    def around(self, fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
-        """Calls of the set-up and the teardown of a fixture belong to the run."""
-        # Finalizers run in reverse order: the last one added opens, the first one closes, the fixture's own in between.
-        teardown = ExitStack()
-        fixturedef.addfinalizer(teardown.close)
-        try:
-            with running(self):
-                yield
-        finally:
-            fixturedef.addfinalizer(lambda: teardown.enter_context(running(self)))
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """Its calls since the last time."""
-        return self.trackers[0].calls() if self.trackers else ()
-
-    def take_in_left(self) -> None:
-        """Takes in the calls of processes that outlived the test that forked them, at the end of the run."""
-        if self.left:
-            self.tracker.take_over(self.left)
-
-    def drain(self) -> dict[str, Any]:
-        """Its calls since the last time, as plain data."""
-        ledger = self.trackers[0].drain() if self.calls else None
-        return {"shared": sendable(ledger.to_list())} if ledger is not None and ledger.calls else {}
-
-
 # -- with pytest's objects -------------------------------------------------------------------------------------
 
 
 def start_run(config: pytest.Config) -> None:
     """Calls belong to the run from now on, until pytest ends."""
     closers = config.stash[CLOSERS]
-    run = config.stash[_RUN] = RunScope(config)
+    run = config.stash[RUN] = RunScope(config)
+    config.stash[_ATTEMPT] = None
     closers.enter_context(running(run))
     closers.callback(_close_interrupted, config)
     observe_wire(config)
 
 
 def _close_interrupted(config: pytest.Config) -> None:
-    if (attempt := config.stash[_RUN].attempt) is not None:
+    if (attempt := config.stash[_ATTEMPT]) is not None:
         attempt.close()
     _latest[0] = None
 
 
 def attempt_under_way(config: pytest.Config) -> Attempt | None:
     """The attempt to which calls belong now; None between tests."""
-    run = config.stash.get(_RUN, None)
-    return run.attempt if run is not None and run.attempt is not None and run.attempt.is_open else None
+    attempt = config.stash.get(_ATTEMPT, None)
+    return attempt if attempt is not None and attempt.is_open else None
 
 
 def unreported_calls(config: pytest.Config) -> list[Call]:
     """The calls that no report carries yet."""
-    run = config.stash[_RUN]
-    own = run.attempt.unreported if run.attempt is not None else ()
-    return [*own, *run.calls]
-
-
-def run_scope(config: pytest.Config) -> RunScope:
-    """The run."""
-    return config.stash[_RUN]
+    attempt = config.stash[_ATTEMPT]
+    own = attempt.unreported if attempt is not None else ()
+    return [*own, *run_scope(config).calls]
 
 
 def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
     """The calls since the last time that were no test's, as plain data."""
-    run = config.stash.get(_RUN, None)
+    run = config.stash.get(RUN, None)
     data = run.drain() if run is not None else {}
     if kept := config.stash.get(_UNREPORTED, None):
         config.stash[_UNREPORTED] = []
@@ -353,12 +290,11 @@ def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
 
 def begin(item: pytest.Item) -> Attempt:
     """An attempt at a test begins."""
-    run = item.config.stash[_RUN]
-    before = run.attempt
+    before = item.config.stash[_ATTEMPT]
     earlier: tuple[str, ...] = ()
     if _EARLIER in item.stash:  # `get` raises and catches an exception where there is none, as for most tests
         earlier = item.stash[_EARLIER]
-    attempt = _latest[0] = run.attempt = Attempt(item, earlier)
+    attempt = _latest[0] = item.config.stash[_ATTEMPT] = Attempt(item, earlier)
     attempt.open()
     if before is not None and before.has_called:
         _ = attempt.tracker  # this one most likely calls a model too, which need not wait for it then
@@ -369,8 +305,7 @@ def attempt_at(item: pytest.Item) -> Attempt:
     """The last attempt at a test; one that has not begun where another plugin's set-up failed before ours."""
     attempt = _latest[0]
     if attempt is None or attempt.item is not item:
-        run = item.config.stash.get(_RUN, None)
-        attempt = run.attempt if run is not None else None
+        attempt = item.config.stash.get(_ATTEMPT, None)
     return attempt if attempt is not None and attempt.item is item else Attempt(item)
 
 
@@ -398,8 +333,7 @@ def forget_attempt(item: pytest.Item, report: pytest.TestReport) -> None:
 
 def interrupted_attempt(config: pytest.Config) -> tuple[str, dict[str, Any]] | None:
     """The test that never got its report, because the run was interrupted in it, and what it spent; else None."""
-    run = config.stash.get(_RUN, None)
-    attempt = run.attempt if run is not None else None
+    attempt = config.stash.get(_ATTEMPT, None)
     if attempt is None or not attempt.unreported:
         return None
     data = attempt.data()

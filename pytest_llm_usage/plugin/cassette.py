@@ -16,10 +16,11 @@ import pytest
 
 from pytest_llm_usage.errors import CassetteError, ConfigurationError, RecordingMismatchError
 from pytest_llm_usage.event_loop import outside_event_loop
-from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way, run_scope
+from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way
 from pytest_llm_usage.plugin.neighbours import record_mode_of_neighbours
 from pytest_llm_usage.plugin.progress import note_sent
 from pytest_llm_usage.plugin.recordings import own_name, run_recordings, told_apart, unclaimed
+from pytest_llm_usage.plugin.run_scope import run_scope
 from pytest_llm_usage.plugin.stale import note, note_without_report
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book, warn
 from pytest_llm_usage.plugin.unsaved import WHY_UNSAVED, cost_of, of_failed, tell_of_lost

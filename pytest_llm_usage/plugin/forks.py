@@ -19,7 +19,8 @@ import pytest
 
 from pytest_llm_usage.budget.limits import BUDGET_KINDS
 from pytest_llm_usage.plugin import state
-from pytest_llm_usage.plugin.attempt import attempt_under_way, run_scope
+from pytest_llm_usage.plugin.attempt import attempt_under_way
+from pytest_llm_usage.plugin.run_scope import run_scope
 from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.state import CLOSERS, SESSION_BUDGET, SETTINGS, is_tracked
 from pytest_llm_usage.tracker.scope import current_scope

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pytest_llm_usage.plugin.attempt import Attempt, attempt_at, begin, run_scope
+from pytest_llm_usage.plugin.attempt import Attempt, attempt_at, begin
 from pytest_llm_usage.plugin.fixtures import open_cassette_first
 from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead_of
+from pytest_llm_usage.plugin.run_scope import run_scope
 from pytest_llm_usage.plugin.safety import note_fault, run_behind, safe, safe_hooks
 from pytest_llm_usage.plugin.stale import NOTES
 from pytest_llm_usage.plugin.state import CASSETTE, fail, has_marker, settings_of

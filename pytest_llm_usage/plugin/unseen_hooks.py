@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from pytest_llm_usage.import_hook import ImportHook
-from pytest_llm_usage.plugin.attempt import attempt_under_way, run_scope
+from pytest_llm_usage.plugin.attempt import attempt_under_way
 from pytest_llm_usage.plugin.forks import watch_forks
+from pytest_llm_usage.plugin.run_scope import run_scope
 from pytest_llm_usage.plugin.safety import note_fault
 from pytest_llm_usage.plugin.state import CLOSERS, SETTINGS, is_tracked
 from pytest_llm_usage.plugin.unseen import UNSEEN, Unseen
