@@ -227,12 +227,23 @@ def joined(told: Mapping[str, Any], wire: WireCall) -> dict[str, Any]:
         fields["status"] = wire.status
     fields["note"] = fields.get("note") or wire.note
     fields["provider"] = wire.provider or fields.get("provider")
-    if fields.get("model", UNKNOWN_MODEL) == UNKNOWN_MODEL or _is_repeated(fields["model"], wire.model):
+    if _is_named_better(fields, wire):
         fields["model"] = wire.model
     fields["billing"] = wire.billing.filled_from(fields.get("billing") or wire.billing)
     for name in ("requested_model", "response_id"):
         fields[name] = getattr(wire, name) or fields.get(name)
     return fields
+
+
+def _is_named_better(told: Mapping[str, Any], wire: WireCall) -> bool:
+    """Whether the wire tells better than LangChain which model answered; another name is the caller's own."""
+    name = told.get("model", UNKNOWN_MODEL)
+    if name == UNKNOWN_MODEL or _is_repeated(name, wire.model):
+        return True
+    # Some clients put down what they asked for, whatever answered: ChatGroq, ChatMistralAI unless it streams, and
+    # ChatHuggingFace, which puts down the address of an endpoint.
+    is_answered = wire.model not in ("", UNKNOWN_MODEL, wire.requested_model)
+    return is_answered and (name == told.get("requested_model") or "://" in name)
 
 
 def _is_repeated(told: str, name: str) -> bool:

@@ -240,6 +240,16 @@ def test_the_model_is_langchains_where_it_names_one():
     assert joined({"model": "unknown"}, WIRE)["model"] == joined({}, WIRE)["model"] == MODEL
 
 
+@pytest.mark.parametrize(
+    "told", [{"model": "an-alias", "requested_model": "an-alias"}, {"model": "http://127.0.0.1:8080/v1"}]
+)
+def test_the_model_is_the_responses_where_langchain_repeats_what_was_asked_for(told):
+    assert joined(told, WIRE)["model"] == MODEL
+    # A response that names none goes by what the request says, which may be a path or a deployment.
+    assert joined(told, replace(WIRE, model="a-path", requested_model="a-path"))["model"] == told["model"]
+    assert joined(told, replace(WIRE, model="unknown"))["model"] == told["model"]
+
+
 @pytest.mark.parametrize("name", ["requested_model", "response_id"])
 def test_the_response_says_what_was_asked_for_and_its_id_and_langchain_where_it_does_not(name):
     assert joined({name: "LangChain's"}, WIRE)[name] == getattr(WIRE, name)
