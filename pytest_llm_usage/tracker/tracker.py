@@ -183,6 +183,7 @@ class Tracker:
     def drop(self, call: OpenCall) -> None:
         """Forgets a call that turned out to be part of another one's request."""
         self._opened.remove(call)
+        call.end({})  # no request that follows in its context is made for it
         self._changed()
 
     def siblings(self, call: OpenCall) -> list[OpenCall]:

@@ -546,6 +546,16 @@ def test_several_prompts_of_one_request_are_one_call(options, llm_usage, asynchr
 
 
 @live
+def test_several_prompts_of_one_request_leave_what_is_asked_afterwards_alone(options, llm_usage):
+    model = OpenAI(model="davinci-002", **options)
+    model.generate(["fastest bird?", "fastest fish? [20 7]"])
+    asyncio.run(model.agenerate(["slowest bird?", "slowest fish? [30 8]"]))
+
+    assert told(llm_usage) == [("langchain", (20, 7)), ("langchain", (30, 8))]
+    assert llm_usage.discrepancies == ()
+
+
+@live
 def test_several_answers_of_one_request_are_one_call(options, llm_usage):
     ChatOpenAI(model="gpt-4o-mini", n=3, **options).invoke("fastest bird? [10 5]")
 
