@@ -72,8 +72,8 @@ def test_pytest_rewrites_none_of_its_modules(modules_after, pytester):
 
     rewritten = json.loads((pytester.path / "rewritten.json").read_text())
     assert {"spy", "test_it"} <= set(rewritten)
-    # The package itself comes before it can say so.
-    assert [name for name in rewritten if name.startswith("pytest_llm_usage.")] == ["pytest_llm_usage.import_hook"]
+    # Before 9.2 pytest leaves alone what is installed to be edited; later this one comes before the package can say so.
+    assert {name for name in rewritten if name.startswith("pytest_llm_usage.")} <= {"pytest_llm_usage.import_hook"}
 
 
 def test_asking_for_usage_without_calling_a_model_imports_no_langchain(modules_after):
