@@ -5,12 +5,16 @@ it is first asked for: every start of pytest imports this package.
 """
 
 import sys
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import PathFinder, SourceFileLoader
 from typing import TYPE_CHECKING, Any
 
 if not isinstance(__spec__.loader, SourceFileLoader):  # by pytest's rewriting of assertions
-    from pytest_llm_usage.import_hook import OwnModules
-
+    # A module keeps what loaded it: the finder, which stays to the end, would keep pytest's configuration.
+    sys.meta_path.insert(0, PathFinder)
+    try:
+        from pytest_llm_usage.import_hook import OwnModules
+    finally:
+        sys.meta_path.remove(PathFinder)
     sys.meta_path.insert(0, OwnModules(__name__))
 
 if TYPE_CHECKING:

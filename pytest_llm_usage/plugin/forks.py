@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_llm_usage.budget.limits import BUDGET_KINDS
+from pytest_llm_usage.fork_hooks import tell_of_forks
 from pytest_llm_usage.plugin import state
 from pytest_llm_usage.plugin.attempt import attempt_under_way
 from pytest_llm_usage.plugin.run_scope import run_scope
@@ -118,37 +118,5 @@ class Forks:
 def watch_forks(config: pytest.Config) -> Forks:
     """Takes in what forked processes do until pytest ends."""
     forks = Forks(config)
-    _watching.append(forks)
-    config.stash[CLOSERS].callback(_watching.remove, forks)
-    _register()
+    tell_of_forks(forks, config.stash[CLOSERS])
     return forks
-
-
-#: Who is told of forks. Python keeps what is registered for ever, so these functions are, for all runs in this process.
-_watching: list[Forks] = []
-#: Held while a process is forked: of threads that fork at once each would make ready in its own way, and a child would tell of
-#: its calls where nobody listens.
-_forking = threading.RLock()
-
-
-def _before() -> None:
-    _forking.acquire()
-    for forks in _watching:
-        forks.before()
-
-
-def _in_parent() -> None:
-    _forking.release()
-
-
-def _in_child() -> None:
-    global _forking  # noqa: PLW0603 -- the thread that holds the parent's may not be this one, as Python numbers them
-    _forking = threading.RLock()
-    for forks in _watching:
-        forks.in_child()
-
-
-@cache
-def _register() -> None:
-    if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,7 @@ def test_pytest_rewrites_none_of_its_modules(modules_after, pytester):
 
     rewritten = json.loads((pytester.path / "rewritten.json").read_text())
     assert {"spy", "test_it"} <= set(rewritten)
-    # Before 9.2 pytest leaves alone what is installed to be edited; later this one comes before the package can say so.
-    assert {name for name in rewritten if name.startswith("pytest_llm_usage.")} <= {"pytest_llm_usage.import_hook"}
+    assert [name for name in rewritten if name.startswith("pytest_llm_usage.")] == []
 
 
 def test_asking_for_usage_without_calling_a_model_imports_no_langchain(modules_after):
@@ -116,3 +116,23 @@ def test_an_http_library_without_a_request_imports_none_of_what_reads_answers(mo
     assert ours.isdisjoint(
         {f"pytest_llm_usage.{name}" for name in ("ledger", "wire.call", "tracker.tracker", "credentials")}
     )
+
+
+def test_nothing_of_a_run_is_kept_for_the_end_of_the_process(pytester):
+    """What Python keeps to its end it takes down last and slowly: pytest's configuration is not among it."""
+    pytester.makepyfile(test_it="def test_it(): pass")
+    code = (
+        "import gc, sys, pytest, weakref; pytest.main(sys.argv[1:]);"
+        "config = [weakref.ref(each) for each in gc.get_objects() if isinstance(each, pytest.Config)];"
+        "imported = ('_pytest', 'pytest', 'pytest_llm_usage', 'test_it');"
+        "[sys.modules.pop(name) for name in [*sys.modules] if name.partition('.')[0] in imported];"
+        "del pytest; gc.collect(); gc.collect();"
+        "print(len(config), [each() for each in config])"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    # What other plugins keep is theirs.
+    others = sorted({each.name for each in entry_points(group="pytest11")} - {"llm_usage"})
+    command = [sys.executable, "-c", code, "-q", *(part for name in others for part in ("-p", f"no:{name}"))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stdout.splitlines()[-1] == "1 [None]", done.stdout + done.stderr
