@@ -30,7 +30,7 @@ FLOORS: Mapping[str, int] = {
     "encoding": 99,
     "errors": 100,
     "event_loop": 100,
-    "fork_hooks": 85,
+    "fork_hooks": 83,
     "http_clients": 93,
     "import_hook": 98,
     "input_by_part": 95,
