@@ -71,11 +71,15 @@ class BilledItems:
     def names(self, data: Any) -> set[str | int]:
         """What tells the pieces that `data` tells of apart; nothing where they are told by their number."""
         found = [value for path in self.paths if self.by_name or self.told_by for value in iter_path(data, path)]
-        if self.told_by:
-            found = [
-                get_path(value, self.told_by) for value in found if isinstance(value, Mapping) and self.is_billed(value)
-            ]
-        return {value for value in found if isinstance(value, str | int) and value != ""}
+        if not self.told_by:
+            return {value for value in found if isinstance(value, str | int) and value != ""}
+        pieces = [value for value in found if isinstance(value, Mapping) and self.is_billed(value)]
+        names = [get_path(piece, self.told_by) for piece in pieces]
+        # One without a name is a piece all the same.
+        return {
+            name if isinstance(name, str | int) and name != "" else f"unnamed {place}"
+            for place, name in enumerate(names)
+        }
 
     def problem(self, data: Any) -> str:
         """Which path holds what that is no number of pieces, in words; empty where there is no such."""

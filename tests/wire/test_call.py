@@ -280,3 +280,19 @@ def test_a_tool_that_came_to_its_end_is_not_the_end_of_the_stream():
 
     assert (cut.status, cut.is_partial, cut.usage.total_tokens) == ("aborted", True, 22)
     assert (whole.status, whole.usage.total_tokens) == ("ok", 70)
+
+
+@pytest.mark.parametrize("index", [{}, {"index": None}, {"index": [1]}, {"index": ""}])
+def test_a_piece_that_nothing_tells_from_others_is_a_piece_all_the_same(index):
+    tools = [{"type": "search", **index}, {"type": "search", "index": 0}, {"type": "search", **index}]
+    message = {"role": "assistant", "content": "Hi", "executed_tools": tools}
+    body = {
+        "id": "c",
+        "object": "chat.completion",
+        "model": "groq/compound",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    }
+    call = wire.read(exchange("https://api.groq.com/openai/v1/chat/completions", CHAT, body))
+
+    assert call.billing.items == {"web_search": 3}
