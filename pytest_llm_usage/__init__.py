@@ -4,6 +4,7 @@ The plugin is loaded by pytest (`pytest_llm_usage.plugin`); what a test's type a
 it is first asked for: every start of pytest imports this package.
 """
 
+import atexit
 import sys
 from importlib.machinery import PathFinder, SourceFileLoader
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ if not isinstance(__spec__.loader, SourceFileLoader):  # by pytest's rewriting o
         from pytest_llm_usage.import_hook import OwnModules
     finally:
         sys.meta_path.remove(PathFinder)
-    sys.meta_path.insert(0, OwnModules(__name__))
+    own_modules = OwnModules(__name__)
+    sys.meta_path.insert(0, own_modules)
+    atexit.register(own_modules.step_aside)
 
 if TYPE_CHECKING:
     from pytest_llm_usage.anatomy.growth import Growth

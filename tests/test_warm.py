@@ -68,7 +68,7 @@ def test_what_is_killed_runs_no_longer(python):
 def test_a_fork_has_one_thread_and_no_session_of_pytest(python):
     code = (
         "import threading, pytest_llm_usage.fork_hooks as forks; from pathlib import Path;"
-        "print(threading.active_count(), len([*Path('/proc/self/task').iterdir()]), forks._told)"
+        "print(threading.active_count(), len([*Path('/proc/self/task').iterdir()]), forks._listeners)"
     )
     if sys.platform == "linux":
         assert run(python, "-c", code).stdout == "1 1 []\n"

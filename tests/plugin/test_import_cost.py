@@ -136,3 +136,22 @@ def test_nothing_of_a_run_is_kept_for_the_end_of_the_process(pytester):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.stdout.splitlines()[-1] == "1 [None]", done.stdout + done.stderr
+
+
+def test_nothing_of_ours_is_in_use_when_python_ends(pytester):
+    """What Python still uses then (finders, what is registered for forks) it keeps with all that this imports."""
+    pytester.makepyfile(test_it="def test_it(): pass")
+    code = (
+        "import atexit, sys, types, pytest\n"
+        "def left():\n"
+        "    finders = [type(each).__name__ for each in sys.meta_path if type(each).__module__.startswith('pytest_llm_usage')]\n"
+        "    told = vars(sys.modules['pytest_llm_usage.fork_hooks']).values()\n"
+        "    print(finders, sorted(each.__name__ for each in told if isinstance(each, types.ModuleType)))\n"
+        "atexit.register(left)\n"
+        "pytest.main(sys.argv[1:])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "-q"], env={**os.environ}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.stdout.splitlines()[-1] == "[] ['os', 'threading']", done.stdout + done.stderr
