@@ -221,8 +221,9 @@ def shell_quoted(word: str) -> str:
 _JOINERS = "\u200c\u200d"
 _HIDDEN = ("Cc", "Cf", "Cs", "Cn", "Co")
 #: What a CI takes for a command: GitHub's at the start of a line, those of Azure and TeamCity (and GitHub's old) anywhere.
-_COMMAND_AT_START = re.compile(r"\s*:(?=:)")
-_COMMAND = re.compile(r"#(?=#(?:\[|vso\[|teamcity\[))")
+#: Compiled when they are first used, not at every start of pytest.
+_COMMAND_AT_START = r"\s*:(?=:)"
+_COMMAND = r"#(?=#(?:\[|vso\[|teamcity\[))"
 
 
 def sendable(value: Any) -> Any:
@@ -259,6 +260,6 @@ def _shown(char: str) -> str:
 
 def inert(line: str) -> str:
     """A line of a log, printable, and nothing that a CI takes for a command."""
-    line = _COMMAND.sub("# ", printable(line))
-    found = _COMMAND_AT_START.match(line)
+    line = re.sub(_COMMAND, "# ", printable(line))
+    found = re.match(_COMMAND_AT_START, line)
     return line if found is None else f"{found[0]} {line[found.end() :]}"

@@ -39,6 +39,7 @@ FLOORS: Mapping[str, int] = {
     "money": 100,
     "plugin": 96,
     "pricing": 99,
+    "records": 100,
     "report": 96,
     "settings": 94,
     "snapshot": 98,

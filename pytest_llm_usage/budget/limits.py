@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pytest_llm_usage.budget.amounts import parse_count, parse_share, parse_usd, shown_usd
 from pytest_llm_usage.errors import ConfigurationError, hides_frames
+from pytest_llm_usage.records import Record
 from pytest_llm_usage.text import plural, quoted
 
 if TYPE_CHECKING:  # settings loads this module at every start of pytest
@@ -21,7 +22,7 @@ __all__ = ["BUDGET_KINDS", "GROWTH_LIMITS", "LIMIT_KEYWORDS", "BudgetKind", "Lim
 __tracebackhide__ = hides_frames
 
 
-class BudgetKind(NamedTuple):
+class BudgetKind(Record):
     """Something that can be limited: a field of `Limits`, and everything else there is to know about it.
 
     Attributes:
@@ -109,7 +110,7 @@ def _why_no_reasoning(call: "Call") -> str:
     return "" if call.usage is None else "its provider does not say how many of its output tokens are reasoning"
 
 
-class Limits(NamedTuple):  # a dataclass of as many fields takes milliseconds of every start of pytest
+class Limits(Record):
     """What may be spent; None is no limit. The fields are the keywords of the marker `llm_budget`, each with its `BudgetKind`.
 
     Tokens are those that the provider counts or those that it bills, whichever are more; work that it lists apart is billed.
@@ -228,7 +229,7 @@ class Limits(NamedTuple):  # a dataclass of as many fields takes milliseconds of
         return Limits(**merged, model=self.model, origins=origins)
 
     def __bool__(self) -> bool:
-        return self[: len(_LIMITS)] != _NO_LIMIT
+        return any(getattr(self, name) is not None for name in _LIMITS)
 
     def covers(self, call: "Call") -> bool:
         """Whether a call counts towards these limits."""
@@ -245,7 +246,6 @@ BUDGET_KINDS: Mapping[str, BudgetKind] = {
 }
 #: The first fields of `Limits`.
 _LIMITS = (*BUDGET_KINDS, "max_growth")
-_NO_LIMIT = (None,) * len(_LIMITS)
 #: The keywords of the marker.
 LIMIT_KEYWORDS = (*_LIMITS, "model")
 #: What `max_growth` takes: a conversation may grow so, or less.

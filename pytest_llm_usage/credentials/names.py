@@ -22,6 +22,9 @@ __all__ = [
 #: A field in a body holds a credential always, unless a model made it up (`password`), or if it looks so (`token`).
 FieldKind: TypeAlias = Literal["always", "password", "token", "never"]
 
+#: Few runs ask for all of these patterns: compiled at once, they would take as long as all else that the first call imports.
+_compiled = functools.cache(re.compile)
+
 #: Before `token`, what makes it none of a credential: what a page, a stream or a text is cut into.
 _UNLESS_AFTER_PAGE = "".join(
     f"(?<!{word}_)" for word in ("next", "page", "continuation", "sync", "stop", "eos", "bos", "pad")
@@ -36,7 +39,7 @@ _NUMBER = r"(?:_?v?[0-9]{1,3})?"
 #: A password that is given once more, as forms have it.
 _GIVEN_AGAIN = r"(?:_?(?:confirm(?:ation|ed)?|repeat(?:ed)?|again))?"
 #: Ends of names (in snake case) that are a credential's wherever they stand.
-_CREDENTIAL = re.compile(
+_CREDENTIAL = (
     r"(?:^|_)(?:api_?keys?|(?:access|secret|secret_access|private|subscription|account|shared_access|auth|app|application"
     r"|master|service|virtual|functions|license|encryption|signing|webhook|client|hmac|deploy|admin|openai|anthropic"
     r"|azure|google|gemini|mistral|cohere|groq|deepseek|together|openrouter|perplexity|elevenlabs|xi_api)_?keys?(?:_id)?"
@@ -48,57 +51,57 @@ _CREDENTIAL = re.compile(
 )
 #: Ends that are a credential's in a header or a query. In bodies they are ordinary words (log probabilities have a
 #: `token`, an answer is signed), so there a token must look like one.
-_CREDENTIAL_OUTSIDE_BODIES = re.compile(
+_CREDENTIAL_OUTSIDE_BODIES = (
     rf"(?:^|_)(?:{_UNLESS_AFTER_PAGE}token|cookie2?|credentials?|bearer|auth|signature|sig|jwt_assertion"
     rf"|authorization_auxiliary|(?:user|auth|db|login)_pass(?:code)?){_NUMBER}$"
 )
-_KEY_HEADER = re.compile(rf"(?:^|_){_OTHER_KEY_BEFORE}key$")
-_TOKEN_IN_BODY = re.compile(rf"(?:^|_)(?:{_UNLESS_AFTER_PAGE}token|bearer|auth)$")
-_PASSWORD = re.compile(rf"(?:^|_)(?:passw(?:or)?d{_GIVEN_AGAIN}|pwd|pass_?phrase){_NUMBER}$|^secret$")
+_KEY_HEADER = rf"(?:^|_){_OTHER_KEY_BEFORE}key$"
+_TOKEN_IN_BODY = rf"(?:^|_)(?:{_UNLESS_AFTER_PAGE}token|bearer|auth)$"
+_PASSWORD = rf"(?:^|_)(?:passw(?:or)?d{_GIVEN_AGAIN}|pwd|pass_?phrase){_NUMBER}$|^secret$"
 _PARAMETERS = frozenset({"key", "appid", "app_id", "googleaccessid", "assertion", "client_assertion", "code_verifier"})
 #: Parameters that are a credential's where their value is long and no word: what a session, a login or a signature is found by.
 _PARAMETERS_IF_OPAQUE = frozenset(
     {"sid", "sessid", "sessionid", "phpsessid", "jsessionid", "pass", "passcode", "pw", "hmac", "sign"}
 )
 #: Headers that say whose account it is.
-_ACCOUNT_HEADER = re.compile(
+_ACCOUNT_HEADER = (
     r"(?:^|_)(?:organi[sz]ation|org_id|account|account_id|tenant_id|workspace_id|customer_id|user_project"
     r"|openai_project|project_id|organi[sz]ation_id|client_principal(?:_id|_name)?|access_client_(?:id|secret))$"
 )
-_SNAKE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+_SNAKE = r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+"
 
 #: Variables, in capitals. The end of a name may stand without a mark before it: `PGPASSWORD`, `SECRETKEY`.
-_CREDENTIAL_VARIABLE = re.compile(
+_CREDENTIAL_VARIABLE = (
     r"(?:^|_)(?:(?:API_?|APP_?|ACCESS_?|SECRET_?|AUTH_?|PRIVATE_?|ENCRYPTION_?|SIGNING_?)?KEYS?|CREDENTIALS?|CREDS?|AUTH"
     r"|PATS?|PASS|JWT|DSN|BEARER)(?:_|$)"
     r"|(?:^|_)[A-Z0-9]*(?:PASSWORDS?|PASSWD|PWD|PASS_?PHRASE|SECRETS?|TOKEN|APIKEYS?)(?:_|$)"
     r"|(?:API|ACCESS|AUTH|BEARER|REFRESH|SESSION|SECRET)_?TOKENS?(?:_|$)"
 )
 #: Variables that are named like a credential and hold none.
-_INNOCENT_VARIABLE = re.compile(
+_INNOCENT_VARIABLE = (
     r"(?:^|_)(?:FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|NAME|SOCK|TYPE|MODE|ENABLED|EXPIR\w*|TTL|ID|KEYRING|PROVIDER)$"
     r"|(?:^|_)(?:PUBLIC|CACHE|PRIMARY|FOREIGN|PARTITION|SORT|IDEMPOTENCY|PAGE|NEXT|CONTINUATION|SYNC|MODEL|ROUTING|INDEX)_"
     r"(?:KEY|TOKEN)S?$"
     r"|^(?:PWD|OLDPWD|GPG_KEY|SSH_AUTH_SOCK)$"
 )
 #: The id of an AWS key is one half of a credential.
-_CREDENTIAL_ID = re.compile(r"ACCESS_?KEY_?ID$")
+_CREDENTIAL_ID = r"ACCESS_?KEY_?ID$"
 
 
 def snake_case(name: str) -> str:
     """`X-Api-Key` and `xApiKey` as `x_api_key`."""
-    return _SNAKE.sub("_", name).strip("_").lower()
+    return _compiled(_SNAKE).sub("_", name).strip("_").lower()
 
 
 @functools.lru_cache(maxsize=4096)
 def field_kind(name: str) -> FieldKind:
     """Whether a field of this name in a body holds a credential."""
     snake = snake_case(name)
-    if _PASSWORD.search(snake):
+    if _compiled(_PASSWORD).search(snake):
         return "password"
-    if _CREDENTIAL.search(snake):
+    if _compiled(_CREDENTIAL).search(snake):
         return "always"
-    return "token" if _TOKEN_IN_BODY.search(snake) else "never"
+    return "token" if _compiled(_TOKEN_IN_BODY).search(snake) else "never"
 
 
 def is_credential_name(name: str) -> bool:
@@ -110,20 +113,22 @@ def is_credential_name(name: str) -> bool:
 def is_credential_header(name: str) -> bool:
     """Whether a header holds a credential, cookies included."""
     snake = snake_case(name)
-    return any(names.search(snake) for names in (_CREDENTIAL, _CREDENTIAL_OUTSIDE_BODIES, _KEY_HEADER))
+    return any(_compiled(names).search(snake) for names in (_CREDENTIAL, _CREDENTIAL_OUTSIDE_BODIES, _KEY_HEADER))
 
 
 @functools.lru_cache(maxsize=1024)
 def is_account_header(name: str) -> bool:
     """Whether a header says whose account it is."""
-    return _ACCOUNT_HEADER.search(snake_case(name)) is not None
+    return _compiled(_ACCOUNT_HEADER).search(snake_case(name)) is not None
 
 
 @functools.lru_cache(maxsize=1024)
 def is_credential_parameter(name: str) -> bool:
     """Whether a parameter of a query or a form holds a credential."""
     snake = snake_case(unquote_plus(name))
-    return snake in _PARAMETERS or any(names.search(snake) for names in (_CREDENTIAL, _CREDENTIAL_OUTSIDE_BODIES))
+    return snake in _PARAMETERS or any(
+        _compiled(names).search(snake) for names in (_CREDENTIAL, _CREDENTIAL_OUTSIDE_BODIES)
+    )
 
 
 @functools.lru_cache(maxsize=1024)
@@ -136,6 +141,9 @@ def may_be_credential_parameter(name: str) -> bool:
 def is_credential_variable(name: str) -> bool:
     """Whether an environment variable of this name holds a credential."""
     upper = name.upper()
-    if _CREDENTIAL_ID.search(upper):
+    if _compiled(_CREDENTIAL_ID).search(upper):
         return True
-    return _CREDENTIAL_VARIABLE.search(upper) is not None and _INNOCENT_VARIABLE.search(upper) is None
+    return (
+        _compiled(_CREDENTIAL_VARIABLE).search(upper) is not None
+        and _compiled(_INNOCENT_VARIABLE).search(upper) is None
+    )

@@ -45,7 +45,6 @@ from pytest_llm_usage.plugin.idle import (
     safe_around_report,
 )
 from pytest_llm_usage.plugin.neighbours import refuse_two_snapshot_updates
-from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead
 from pytest_llm_usage.plugin.recordings import name_recordings_folder, note_names
 from pytest_llm_usage.plugin.run_scope import run_scope
 from pytest_llm_usage.plugin.safety import (
@@ -201,7 +200,11 @@ def pytest_make_collect_report(
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Warns of markers without effect; keeps usage snapshots of tests that are not run from syrupy's other extensions."""
     warn_of_idle_markers(session)
-    read_prices_ahead(session)  # where limits on costs may need them
+    settings = session.config.stash[SETTINGS]
+    if any(limits.max_cost is not None for limits in (settings.limits, settings.session_limits)):
+        from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead  # noqa: PLC0415 -- only where costs are limited
+
+        read_prices_ahead(session)
     if not hasattr(session.config, "_syrupy"):
         return
     folder = getattr(session.config.option, "snapshot_dirname", "__snapshots__")  # an option since syrupy 5

@@ -13,7 +13,6 @@ import pytest
 
 from pytest_llm_usage.plugin.attempt import Attempt, attempt_at, begin
 from pytest_llm_usage.plugin.fixtures import open_cassette_first
-from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead_of
 from pytest_llm_usage.plugin.run_scope import run_scope
 from pytest_llm_usage.plugin.safety import note_fault, run_behind, safe, safe_hooks
 from pytest_llm_usage.plugin.stale import NOTES
@@ -34,6 +33,8 @@ def _begun(item: pytest.Item) -> Attempt:
     """The attempt at a test that begins with its set-up."""
     attempt = begin(item)
     if attempt.trackers or "llm_usage" in getattr(item, "fixturenames", ()):
+        from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead_of  # noqa: PLC0415 -- only where one may be asked for
+
         open_cassette_first(item)
         read_prices_ahead_of(item)
     return attempt

@@ -16,11 +16,9 @@ _ASYNCHRONOUS = ("aiohttp", "httpx", "httpx2", "langchain_core")
 
 
 def read_prices_ahead(session: pytest.Session) -> None:
-    """Reads them for limits on costs that hold for all tests, where these have imported an asynchronous client."""
-    settings = session.config.stash[SETTINGS]
-    limits = (settings.limits, settings.session_limits)
-    if any(each.max_cost is not None for each in limits) and any(name in sys.modules for name in _ASYNCHRONOUS):
-        price_book(session.config, settings.prices).read_ahead()
+    """Reads them where costs are limited and the tests have imported an asynchronous client."""
+    if any(name in sys.modules for name in _ASYNCHRONOUS):
+        price_book(session.config, session.config.stash[SETTINGS].prices).read_ahead()
 
 
 def read_prices_ahead_of(item: pytest.Item) -> None:

@@ -37,7 +37,7 @@ _NAMING = frozenset(("llm_cassette", "vcr", "default_cassette"))
 _PLACES: pytest.StashKey[dict[str, list[type]]] = pytest.StashKey()
 _NOT_IN_FILE_NAMES = frozenset("<>?%*:|\"'/\\\0")
 #: What ends the name of a cassette that is told apart from another one.
-_APART = re.compile(r"-[0-9a-f]{8}\.yaml$")
+_APART = r"-[0-9a-f]{8}\.yaml$"
 
 #: A folder with more cassettes than this is not searched whole for the one of a test that was renamed.
 _MAX_LOOKED_INTO = 200
@@ -156,7 +156,7 @@ def unclaimed(item: pytest.Item, folder: Path) -> list[Path]:
         for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yaml.gz")))[:_MAX_LOOKED_INTO]
         if path.name.removesuffix(".gz") not in known
         and named.isdisjoint((path, path.with_name(path.name.removesuffix(".gz"))))
-        and _APART.sub(".yaml", path.name.removesuffix(".gz")) not in known
+        and re.sub(_APART, ".yaml", path.name.removesuffix(".gz")) not in known
         and not path.name.endswith(".failed.yaml")
         and not (unknown_classes and path.name.startswith(unknown_classes))
     ]

@@ -6,7 +6,9 @@ The settings make an option and an ini key of each row, the command an option; `
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from pytest_llm_usage.records import Record
 
 if TYPE_CHECKING:
     from pytest_llm_usage.report.comparison import RunComparison
@@ -19,7 +21,7 @@ __all__ = ["FORMATS", "STDOUT", "ReportFormat"]
 STDOUT = Path("-")
 
 
-class ReportFormat(NamedTuple):
+class ReportFormat(Record):
     """One format.
 
     Attributes:

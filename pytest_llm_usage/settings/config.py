@@ -4,12 +4,13 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
 from pytest_llm_usage.budget.limits import BUDGET_KINDS, Limits
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.records import Record
 from pytest_llm_usage.report.formats import FORMATS, STDOUT
 from pytest_llm_usage.settings.options import PREFIX, RENAMED, SETTINGS, Renamed, Setting
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.report.comparison import FailOn
 
 
-class Settings(NamedTuple):  # a dataclass of as many fields takes milliseconds of every start of pytest
+class Settings(Record):
     """What the command line, the environment and the ini file say; see the help of each option.
 
     Attributes:

@@ -1,12 +1,13 @@
 """The markers `llm_budget` and `llm_cassette`: what they take, and what they say of a test."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from pytest_llm_usage.budget.limits import LIMIT_KEYWORDS, Limits
 from pytest_llm_usage.errors import ConfigurationError
+from pytest_llm_usage.records import Record
 from pytest_llm_usage.settings.config import Settings
 from pytest_llm_usage.settings.options import parse_record_mode
 from pytest_llm_usage.text import quoted
@@ -55,7 +56,7 @@ def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
     return tuple(limits for limits in (general.over(settings.limits), *of_models) if limits)
 
 
-class CassetteMark(NamedTuple):
+class CassetteMark(Record):
     """The keywords of the marker `llm_cassette`; see `docs/how-to/record.md`."""
 
     name: str | None = None
@@ -75,7 +76,7 @@ class CassetteMark(NamedTuple):
                 f"llm_cassette: two names, {quoted(name)} and {quoted(keywords['name'])}: leave one of them out"
             )
         values: dict[str, Any] = {"name": name, **keywords}
-        known = cls._fields
+        known = cls.field_names
         for key, value in values.items():
             if key not in known:
                 raise ConfigurationError(f"llm_cassette: {quoted(key)} is not one of {', '.join(known)}")

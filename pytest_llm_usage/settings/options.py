@@ -7,18 +7,19 @@ import argparse
 import os
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import pytest
 
 from pytest_llm_usage.budget.limits import BUDGET_KINDS
+from pytest_llm_usage.records import Record
 from pytest_llm_usage.report.formats import FORMATS
 from pytest_llm_usage.settings import parsers
 
 PREFIX = "llm_usage_"
 
 
-class Setting(NamedTuple):
+class Setting(Record):
     """One thing that can be configured.
 
     Attributes:
@@ -62,7 +63,7 @@ class Setting(NamedTuple):
         return f"PYTEST_{self.key.upper()}"
 
 
-class Renamed(NamedTuple):
+class Renamed(Record):
     """An earlier name of a setting: an error that gives the new one, so that no suite runs without what it asked for.
 
     Attributes:

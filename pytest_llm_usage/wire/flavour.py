@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from pytest_llm_usage.records import Record
 from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.schema import UsageSchema
 
@@ -34,8 +35,7 @@ __all__ = [
 Kind: TypeAlias = Literal["call", "retrieve", "batch-results"]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Record):
     """Where the events of an API hold usage, and how those of one stream combine.
 
     Attributes:
@@ -65,15 +65,14 @@ class Source:
 _LIST = re.compile(r"\[[^\]]*\]")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToolUsage:
+class ToolUsage(Record):
     """Work with a model and a usage object of its own that the provider did within a call.
 
     Attributes:
         kind: The provider's name for it.
         paths: Where events hold what is told of it.
-        usage: Where the usage object stands in that; empty where it is the object.
         schema: How the usage object is written.
+        usage: Where the usage object stands in that; empty where it is the object.
         model: Where the model is named in that, else in the event.
         default_model: The provider's model for it where neither names one.
         in_total: Whether the usage of the call contains it.
@@ -81,15 +80,14 @@ class ToolUsage:
 
     kind: str
     paths: tuple[str, ...]
-    usage: str = ""
     schema: UsageSchema
+    usage: str = ""
     model: tuple[str, ...] = ()
     default_model: str = ""
     in_total: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Requests:
+class Requests(Record):
     """Requests to models that an agent made within a call, each told by two events: what was asked, and what came of it.
 
     The sources of the row state the usage of each, and the call's is their sum.
@@ -116,8 +114,7 @@ class Requests:
         return tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in (*self.asked, *self.answered)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flavour:
+class Flavour(Record):
     """One API: how it is recognised and where its response says what.
 
     Patterns are regular expressions as text: `re` compiles and keeps those that are used, rather than all at import.
@@ -171,9 +168,9 @@ class Flavour:
     response_id_header: str = ""
     service_tier_header: str = ""
     region: tuple[str, ...] = ()
-    modifiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    modifier_headers: Mapping[str, str] = field(default_factory=dict)
-    remarks: Mapping[str, Callable[[Mapping[str, Any]], bool]] = field(default_factory=dict)
+    modifiers: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    modifier_headers: Mapping[str, str] = MappingProxyType({})
+    remarks: Mapping[str, Callable[[Mapping[str, Any]], bool]] = MappingProxyType({})
     tools: tuple[ToolUsage, ...] = ()
     requests: Requests | None = None
     asked_items: Callable[[Mapping[str, Any]], Mapping[str, int]] | None = None

@@ -20,8 +20,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
+from pytest_llm_usage.records import Record
 from pytest_llm_usage.usage import MAX_COUNT, TokenUsage
 from pytest_llm_usage.wire.paths import iter_path, path_keys
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost, shown
@@ -53,8 +55,7 @@ class Reading:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageSchema:
+class UsageSchema(Record):
     """The members of one API's usage object: for each count the paths that may hold it, the best first.
 
     Attributes:
@@ -109,9 +110,9 @@ class UsageSchema:
     tokens_unsaid: bool = False
     billed_input: tuple[str, ...] = ()
     billed_output: tuple[str, ...] = ()
-    billed_input_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    billed_output_details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    billed_output_apart: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    billed_input_details: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    billed_output_details: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    billed_output_apart: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     items: tuple[BilledItems, ...] = ()
     costs: tuple[StatedCost, ...] = ()
     cache_may_be_null: bool = False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pytest_llm_usage.wire.flavour import Flavour, Requests, Source
 from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.providers.anthropic import ANTHROPIC_SOURCE
@@ -80,7 +78,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         home="amazon_bedrock",
         path=r"/model/(?P<model>.+)/(?:converse|converse-stream)$",
         looks=lambda event: "usage" in event and "stopReason" in event and "output" in event,
-        sources=(Source(("usage",), replace(_CONVERSE, states_both=True)),),
+        sources=(Source(("usage",), _CONVERSE.replace(states_both=True)),),
         # The model that a router chose: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PromptRouterTrace.html
         model=("trace.promptRouter.invokedModelId",),
         response_id=(),
@@ -128,8 +126,7 @@ FLAVOURS: tuple[Flavour, ...] = (
     ),
     _AGENTS,
     # An agent that the request itself describes.
-    replace(
-        _AGENTS,
+    _AGENTS.replace(
         name="bedrock-inline-agents",
         path=r"/agents/[^/]+$",
         request=("foundationModel", "instruction"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, has_type
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems
@@ -86,7 +84,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         home="cohere",
         path=r"/v2/parse$",
         request=("model", "document"),
-        sources=(Source(("meta",), replace(COHERE, tokens_unsaid=True)),),
+        sources=(Source(("meta",), COHERE.replace(tokens_unsaid=True)),),
     ),
     # https://docs.cohere.com/reference/classify
     Flavour(

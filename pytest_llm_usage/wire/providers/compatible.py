@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, has_members
 from pytest_llm_usage.wire.paths import get_path
@@ -28,8 +27,7 @@ _PINECONE = UsageSchema(
 
 FLAVOURS: tuple[Flavour, ...] = (
     # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/mistral/mistral-ocr
-    replace(
-        OCR,
+    OCR.replace(
         name="mistral-ocr-vertex",
         home="google_vertexai",
         path=r"/publishers/mistralai/models/(?P<model>mistral-ocr[^/:]*):rawPredict$",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from pytest_llm_usage.wire.flavour import (
@@ -205,8 +204,7 @@ _GRADER = UsageSchema(input=(), total=("token_usage",), other_units=("execution_
 
 #: Tokens of a picture, unless details say otherwise: the end of a stream has none (the openai SDK:
 #: `ImageGenCompletedEvent`). xAI's pictures state their cost, and no tokens: https://docs.x.ai/docs/guides/image-generations
-_IMAGES = replace(
-    OPENAI,
+_IMAGES = OPENAI.replace(
     other_units=("cost_in_usd_ticks",),
     billed_output_details={
         "image": (*OPENAI.billed_output_details["image"], "output_tokens", "completion_tokens"),
@@ -225,8 +223,7 @@ _MAI_IMAGES = UsageSchema(
 )
 
 #: The openai SDK: `UsageDuration`; OpenRouter's `STTUsage` has both.
-_SPEECH = replace(
-    OPENAI,
+_SPEECH = OPENAI.replace(
     other_units=("seconds", "prompt_audio_seconds"),
     tokens_unsaid=True,
     items=(BilledItems("audio_second", ("seconds", "prompt_audio_seconds"), is_billed=lambda _: False, begun=True),),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, ToolUsage, has_members
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
 from pytest_llm_usage.wire.providers.openai import OPENAI, OPENAI_INPUT, OPENAI_SOURCE
@@ -21,8 +19,7 @@ _WATSONX_INPUT = UsageSchema(input=("input_token_count",))
 
 
 #: https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope; pictures and videos are billed as such.
-_DASHSCOPE = replace(
-    OPENAI,
+_DASHSCOPE = OPENAI.replace(
     other_units=("image_count", "output_image_count", "video_count", "video_duration"),
     items=(
         BilledItems("image", ("image_count", "output_image_count")),
@@ -66,7 +63,7 @@ _HUNYUAN = UsageSchema(input=("PromptTokens",), output=("CompletionTokens",), to
 _COZE = UsageSchema(input=("input_count",), output=("output_count",), total=("token_count",), zero_is_unset=True)
 
 #: https://docs.dify.ai/api-reference: the cost is by the price list of the Dify server.
-_DIFY = replace(OPENAI, costs=(StatedCost(path="total_price", currency="currency", zero_is_unset=True),))
+_DIFY = OPENAI.replace(costs=(StatedCost(path="total_price", currency="currency", zero_is_unset=True),))
 
 #: The azure-ai-contentunderstanding SDK: `UsageDetails`; tokens by model and type,
 #: https://learn.microsoft.com/azure/ai-services/content-understanding/pricing-explainer. Embeddings have no type.

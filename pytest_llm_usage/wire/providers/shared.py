@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pytest_llm_usage.wire.flavour import Flavour, Source, holds_embeddings
 from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.providers.cohere import COHERE
@@ -11,8 +9,7 @@ from pytest_llm_usage.wire.providers.openai import OPENAI_INPUT
 from pytest_llm_usage.wire.schema import UsageSchema
 
 #: Text by the token, pictures by the pixel. The voyageai SDK: `MultimodalEmbeddingsObject`.
-_VOYAGE_MULTIMODAL = replace(
-    OPENAI_INPUT,
+_VOYAGE_MULTIMODAL = OPENAI_INPUT.replace(
     billed_input=("text_tokens",),
     items=(BilledItems("image_pixel", ("image_pixels",)), BilledItems("video_pixel", ("video_pixels",))),
 )
