@@ -1,8 +1,9 @@
-"""Hooks of the pytest plugin, each handing over in a few lines.
+"""The hooks of the pytest plugin; each delegates to another module in a few lines.
 
-Loading it imports none of langchain_core, vcr, syrupy or genai_prices, and of this package just the settings: tracking
-attaches when the code under test imports LangChain (`ImportHook`), the rest waits for a test that needs it. What a test
-does is in `attempt`, the fixtures are in `fixtures`, and `safety` keeps a mistake of ours from failing anybody's test.
+Loading the plugin imports none of langchain_core, vcr, syrupy or genai_prices, and of this package little but the settings.
+Tracking attaches when the code under test imports LangChain (`ImportHook`); the rest waits for a test that needs it.
+`attempt` follows one attempt at a test, `fixtures` has the fixtures, and `safety` keeps an internal error from failing
+anybody's test.
 """
 
 from __future__ import annotations
@@ -97,12 +98,12 @@ def pytest_load_initial_conftests(
     early_config: pytest.Config,  # noqa: ARG001 -- for `safe`
     parser: pytest.Parser,
 ) -> Generator[None, None, None]:
-    """Says what to do about a suite that has an option of its own with the name of one of ours."""
+    """Explains what to do when the suite defines an option with the same name as one of ours."""
     try:
         result = yield
         if pytest.version_tuple < (9,):
-            parser.parse_known_args([])  # pytest 8 would find out when no plugin can say anything any more
-        return result  # noqa: TRY300 -- what goes wrong here is caught below
+            parser.parse_known_args([])  # pytest 8 would find the clash too late for a plugin to explain it
+        return result  # noqa: TRY300 -- an error in pytest 8's call is caught below
     except argparse.ArgumentError as error:
         if is_taken(error):
             raise pytest.UsageError(
@@ -114,7 +115,7 @@ def pytest_load_initial_conftests(
 
 @safe
 def pytest_configure(config: pytest.Config) -> None:
-    """Reads the settings and starts to listen; a run that asked for something does not start without it."""
+    """Reads the settings and starts tracking; a run with a setting of ours does not start if that fails."""
     note_early_faults(config)
     try:
         _configure(config)
@@ -162,7 +163,7 @@ def _configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 @safe
 def pytest_configure_node(node: Any) -> None:
-    """Tells a worker of xdist where the workers note for each other what they spend."""
+    """Tells an xdist worker where the workers share what they spend and what they record."""
     if SESSION_BUDGET in node.config.stash:
         from pytest_llm_usage.plugin.session import name_workers_row  # noqa: PLC0415 -- only where the run is limited
 
@@ -172,7 +173,7 @@ def pytest_configure_node(node: Any) -> None:
 
 @safe
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stops listening."""
+    """Stops tracking."""
     if CLOSERS in config.stash:
         config.stash[CLOSERS].close()
 
@@ -180,13 +181,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 # -- a test ----------------------------------------------------------------------------------------------------
 
 
-# Inside of what else wraps it: --lf takes tests out of this report.
+# The innermost wrapper, because --lf removes tests from this report.
 @pytest.hookimpl(wrapper=True, trylast=True)
 @safe
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Notes tests that would be given the same cassette."""
+    """Notes tests that would get the same cassette; shortens the error of a module whose client has no key."""
     report = yield
     if report.failed:
         from pytest_llm_usage.plugin.missing_keys import shorten_missing_key_of_module  # noqa: PLC0415 -- on an error
@@ -198,7 +199,7 @@ def pytest_make_collect_report(
 
 @safe
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Warns of markers without effect; keeps usage snapshots of tests that are not run from syrupy's other extensions."""
+    """Warns of markers without effect, and hides the usage snapshots of tests that do not run from syrupy's extensions."""
     warn_of_idle_markers(session)
     settings = session.config.stash[SETTINGS]
     if any(limits.max_cost is not None for limits in (settings.limits, settings.session_limits)):
@@ -220,7 +221,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 @safe_around_phase("setup")
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Calls belong to this attempt at the test from now on."""
+    """Moves a failure that is already due during the set-up to the call phase."""
     attempt = attempt_at(item)
     try:
         result = yield
@@ -232,7 +233,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
             raise
         result = None
     if attempt.failure is not None:
-        # It is the test that fails, not its set-up: its call phase says so.
+        # The test fails, not its set-up: the call phase reports it.
         keep_from_running(item)
     return result
 
@@ -240,14 +241,14 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 @safe_around_phase("call")
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Fails the test where it is over its budget, or where something it did must fail it whatever it made of that."""
+    """Fails the test if it is over its budget, or if it must fail for something that its code has swallowed."""
     attempt = attempt_at(item)
     attempt.enter_phase("call")
     with attempt.decisive_failure():
         try:
             result = yield
         except pytest.skip.Exception:
-            attempt.check_budget()  # what was spent is spent
+            attempt.check_budget()  # a skip does not undo what was spent
             raise
     attempt.check_budget()
     attempt.check_discrepancies()
@@ -258,7 +259,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 @safe_around_phase("teardown")
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    """Ends the attempt behind the last fixture; what fixtures spend during teardown counts too."""
+    """Ends the attempt after the last fixture's teardown; what fixtures spend during teardown counts too."""
     attempt = attempt_at(item)
     attempt.enter_phase("teardown")
     try:
@@ -275,7 +276,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[Any, Any, Any]:
-    """Calls that a fixture of wider scope makes belong to the run, not to the test that happened to come first."""
+    """Assigns the calls of a fixture of wider scope to the run, not to the test that happens to request it first."""
     with run_scope(request.config).around(fixturedef):
         return (yield)
 
@@ -331,7 +332,7 @@ def pytest_assertrepr_compare(
 @pytest.hookimpl(specname="pytest_sessionfinish", wrapper=True, tryfirst=True)
 @safe
 def pytest_sessionfinish_around_syrupy(session: pytest.Session) -> Generator[None, None, None]:
-    """Takes in what outlived its test; keeps the snapshots of tests that were not run, where those without one are deleted."""
+    """Adds calls that outlived their test; keeps syrupy from deleting the snapshots of tests that were not run."""
     config = session.config
     run_scope(config).take_in_left()
     if hasattr(config, "_syrupy") and config.option.update_snapshots and not hasattr(config, "workerinput"):
@@ -344,7 +345,7 @@ def pytest_sessionfinish_around_syrupy(session: pytest.Session) -> Generator[Non
 @pytest.hookimpl(trylast=True)
 @safe
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hands on what no test's report carries: to xdist's controller, and of a test in which the run was interrupted."""
+    """Passes on what no report of a test carries: what belongs to no test, and the test that was interrupted."""
     config = session.config
     if not sys.modules.keys().isdisjoint(("pytest_llm_usage.snapshot", "pytest_llm_usage.plugin.unwritten")):
         from pytest_llm_usage.plugin.unwritten import fail_for_unwritten  # noqa: PLC0415 -- only with snapshots
@@ -365,7 +366,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 @safe
 def pytest_testnodedown(node: Any) -> None:
-    """Takes in what went wrong in a worker of xdist."""
+    """Collects the internal errors of an xdist worker, and the snapshots that it could not write."""
     if SESSION_BUDGET in node.config.stash:
         from pytest_llm_usage.plugin.session import note_lost_worker  # noqa: PLC0415 -- only where the run is limited
 
@@ -382,6 +383,6 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(trylast=True)
 @safe
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tells of a mistake of ours, once."""
+    """Prints the plugin's internal errors, once for the whole run."""
     for line in fault_text(terminalreporter.config.stash.get(FAULTS, [])):
         terminalreporter.write_line(line)

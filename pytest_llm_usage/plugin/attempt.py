@@ -1,7 +1,7 @@
-"""What an attempt at a test does: it gathers the test's calls, stops what a limit forbids, and fails what must fail.
+"""`Attempt`: one attempt at a test. It collects the test's calls, enforces its limits, and fails it where it must fail.
 
 Most tests call no model. For those an `Attempt` is all there is: its tracker is made when the first call, cassette or
-budget asks for it, or where the test before has called a model; that of the run (`RunScope`) when a call asks for it.
+budget needs it, or when the test before has called a model. The run's tracker (`RunScope`) is made at its first call.
 """
 
 from __future__ import annotations
@@ -50,24 +50,24 @@ __all__ = [
 
 #: The attempt that is under way, or the last one; None before the first.
 _ATTEMPT: pytest.StashKey[Attempt | None] = pytest.StashKey()
-#: That of whatever run of pytest in this process began one last. Hooks of every test ask for it, many times.
+#: The latest attempt of any pytest run in this process. The hooks of every test read it, many times.
 _latest: list[Attempt | None] = [None]
-#: Calls that were no test's, of a report that nobody has seen.
+#: Calls that belong to no test, from a report that was discarded.
 _UNREPORTED: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
-#: Of a test: what its attempts spent, as `Attempt.earlier`.
+#: Kept with a test: what its attempts spent, as `Attempt.earlier`.
 _EARLIER: pytest.StashKey[tuple[str, ...]] = pytest.StashKey()
 
 
 class Attempt:
-    """One attempt at a test: from the set-up of its fixtures to their tear-down.
+    """One attempt at a test: from the set-up of its fixtures to their teardown.
 
     Attributes:
         item: The test.
-        phase: Pytest's phase that is under way.
-        trackers: Its tracker, which gathers its calls; empty where nobody has asked for one.
-        outcome: What became of it so far (`passed`, `failed` …); None before its first report.
-        earlier: Of the attempts before it (reruns) that had a tracker, their calls as plain data in JSON. pytest keeps every
-            item to its end: with the attempts themselves a run would hold dozens of objects for each test.
+        phase: The current phase of pytest.
+        trackers: Its tracker, which collects its calls; empty until one is needed.
+        outcome: Its outcome so far (`passed`, `failed` …); None before its first report.
+        earlier: The calls of earlier attempts (reruns) that had a tracker, as JSON. pytest keeps every item until it ends:
+            with the attempts themselves a run would hold dozens of objects for each test.
         is_open: Whether it has begun and not ended.
     """
 
@@ -100,15 +100,15 @@ class Attempt:
 
     @property
     def tracker(self) -> Tracker:
-        """Gathers its calls; made when it is first asked for."""
+        """The tracker that collects its calls; made on first access."""
         if not self.trackers:
-            # Without a lock, which an event loop must not wait for: of several threads' trackers the first one stays.
+            # No lock, because an event loop must not wait for one: if several threads make a tracker, the first one stays.
             self.trackers.append(self._new_tracker())
         return self.trackers[0]
 
     @property
     def failure(self) -> str | None:
-        """Why the test must fail whatever its code made of it; None where nothing says so."""
+        """Why the test must fail even if its code handled the error; None where it need not."""
         failure = self.trackers[0].failure if self.trackers else None
         return None if failure is None else shown_failure(failure)
 
@@ -124,7 +124,7 @@ class Attempt:
 
     @property
     def has_called_in_phase(self) -> bool:
-        """Whether it has made calls since its phase began."""
+        """Whether it has made calls since the current phase began."""
         return bool(self.trackers) and len(self.trackers[0].calls()) > self._calls_before_phase
 
     def _new_tracker(self) -> Tracker:
@@ -133,7 +133,7 @@ class Attempt:
         return tracker_of_test(self.item, self.phase, self._thread_id)
 
     def enter_phase(self, phase: str) -> None:
-        """Pytest's phase `phase` begins, unless it is under way already."""
+        """Begins pytest's phase `phase`, unless it has begun already."""
         if phase == self.phase:
             return
         self.phase = phase
@@ -142,15 +142,15 @@ class Attempt:
             self.trackers[0].enter_phase(phase)
 
     def open(self) -> None:
-        """Calls belong to it from now on."""
+        """Makes this attempt the one that calls belong to."""
         self.is_open = True
         self._running = running(self)
         self._running.__enter__()
         if has_marker(self.item, "llm_budget"):
-            _ = self.tracker  # a marker that cannot be read fails the test that calls no model, too
+            _ = self.tracker  # an invalid marker fails a test that calls no model, too
 
     def close(self) -> None:
-        """What is left behind from now on belongs to the run."""
+        """Ends the attempt: calls of anything that it leaves running belong to the run."""
         if self._running is not None:
             self.is_open = False
             self._running.__exit__()
@@ -160,7 +160,7 @@ class Attempt:
 
     @contextmanager
     def decisive_failure(self) -> Iterator[None]:
-        """Fails with its own reason where it has one, whatever the test made of it: swallowed, wrapped, grouped."""
+        """Raises `failure` where there is one, even if the test swallowed, wrapped or grouped the error."""
         try:
             yield
         except (KeyboardInterrupt, pytest.exit.Exception):
@@ -173,7 +173,7 @@ class Attempt:
             fail(self.failure)
 
     def check_budget(self) -> None:
-        """Fails the test where it is over its budget, or says so alone in mode `warn`."""
+        """Fails the test if it is over its budget; only warns in mode `warn`."""
         if not self.trackers:
             return
         flush(self.item.config)
@@ -186,7 +186,7 @@ class Attempt:
             fail(text)
 
     def warn_of_live_calls(self) -> None:
-        """Says which calls left this machine, where that is asked for."""
+        """Warns which calls left this machine, if the settings say so."""
         if not self.trackers or self.item.config.stash[SETTINGS].live != "warn":
             return
         live = [call for call in self.trackers[0].calls() if call.live]
@@ -195,7 +195,7 @@ class Attempt:
             warn(self.item, "\n".join((f"live model calls: {len(live)} (--llm-usage-live=warn)", *lines)))
 
     def check_discrepancies(self) -> None:
-        """Fails the test whose two books differ, where that is asked for."""
+        """Fails the test if LangChain and the provider's responses disagree, and the settings make that an error."""
         if not self.trackers or self.item.config.stash[SETTINGS].audit != "error":
             return
         if found := self.trackers[0].discrepancies():
@@ -203,7 +203,7 @@ class Attempt:
             fail("\n".join(("LangChain and the provider's response disagree (llm_usage_audit = error)", "", *lines)))
 
     def note_outcome(self, report: pytest.TestReport) -> None:
-        """Takes in what became of one of its phases; a test that failed stays failed."""
+        """Updates the outcome from the report of a phase; a test that failed stays failed."""
         if self.outcome == "failed" or (report.passed and report.when != "call"):
             return
         if hasattr(report, "wasxfail"):
@@ -212,7 +212,7 @@ class Attempt:
             self.outcome = "error" if report.failed and report.when != "call" else report.outcome
 
     def note_reported(self, data: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """A report carries what it spent (`data`); a further attempt at the test will carry it as well."""
+        """Notes that a report carries what it spent (`data`), and keeps the calls for the report of a further attempt."""
         self._is_reported = True
         if self.trackers:
             run_scope(self.item.config).left += self.trackers[0].processes.hand_over()
@@ -220,7 +220,7 @@ class Attempt:
             self.item.stash[_EARLIER] = (*self.earlier, json.dumps(calls))
 
     def data(self) -> dict[str, Any]:
-        """What it spent, and what no test spent meanwhile, as plain data."""
+        """What it spent, and what was spent meanwhile outside of tests, as plain data."""
         data: dict[str, Any] = {}
         earlier = [*map(json.loads, self.earlier)]
         if (self.has_called or any(earlier)) and is_tracked(self.item, self.item.config.stash[SETTINGS]):
@@ -231,7 +231,7 @@ class Attempt:
         return data | spent_by_no_test(self.item.config)
 
     def properties(self) -> Iterator[tuple[str, str]]:
-        """What JUnit reports show of a test; what is not known is left out, never 0."""
+        """The test's properties in JUnit reports; an unknown number is left out, never 0."""
         calls = self.trackers[0].calls() if self.trackers else ()
         yield "llm_calls", str(sum(call.is_billed for call in calls))
         if not any(call.is_unknown for call in calls):
@@ -246,11 +246,11 @@ class Attempt:
                 yield "llm_cost_usd", plain(total(cost for cost in costs if cost is not None))
 
 
-# -- with pytest's objects -------------------------------------------------------------------------------------
+# -- functions over pytest's objects ---------------------------------------------------------------------------
 
 
 def start_run(config: pytest.Config) -> None:
-    """Calls belong to the run from now on, until pytest ends."""
+    """Opens the run's scope, to which calls outside of tests belong until pytest ends."""
     closers = config.stash[CLOSERS]
     run = config.stash[RUN] = RunScope(config)
     config.stash[_ATTEMPT] = None
@@ -266,7 +266,7 @@ def _close_interrupted(config: pytest.Config) -> None:
 
 
 def attempt_under_way(config: pytest.Config) -> Attempt | None:
-    """The attempt to which calls belong now; None between tests."""
+    """The attempt that calls belong to now; None between tests."""
     attempt = config.stash.get(_ATTEMPT, None)
     return attempt if attempt is not None and attempt.is_open else None
 
@@ -279,7 +279,7 @@ def unreported_calls(config: pytest.Config) -> list[Call]:
 
 
 def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
-    """The calls since the last time that were no test's, as plain data."""
+    """The calls outside of tests since the last time this was asked, as plain data."""
     run = config.stash.get(RUN, None)
     data = run.drain() if run is not None else {}
     if kept := config.stash.get(_UNREPORTED, None):
@@ -289,20 +289,20 @@ def spent_by_no_test(config: pytest.Config) -> dict[str, Any]:
 
 
 def begin(item: pytest.Item) -> Attempt:
-    """An attempt at a test begins."""
+    """Begins an attempt at a test."""
     before = item.config.stash[_ATTEMPT]
     earlier: tuple[str, ...] = ()
-    if _EARLIER in item.stash:  # `get` raises and catches an exception where there is none, as for most tests
+    if _EARLIER in item.stash:  # `get` would raise and catch an exception for most tests
         earlier = item.stash[_EARLIER]
     attempt = _latest[0] = item.config.stash[_ATTEMPT] = Attempt(item, earlier)
     attempt.open()
     if before is not None and before.has_called:
-        _ = attempt.tracker  # this one most likely calls a model too, which need not wait for it then
+        _ = attempt.tracker  # this test most likely calls a model too: make the tracker before the call
     return attempt
 
 
 def attempt_at(item: pytest.Item) -> Attempt:
-    """The last attempt at a test; one that has not begun where another plugin's set-up failed before ours."""
+    """The last attempt at a test; an attempt that has not begun if another plugin's set-up failed before ours."""
     attempt = _latest[0]
     if attempt is None or attempt.item is not item:
         attempt = item.config.stash.get(_ATTEMPT, None)
@@ -310,7 +310,7 @@ def attempt_at(item: pytest.Item) -> Attempt:
 
 
 def report_attempt(attempt: Attempt, report: pytest.TestReport) -> None:
-    """Puts what the test spent on its last report, as plain data: the same path with and without xdist."""
+    """Adds what the test spent to its last report, as plain data: the same way with and without xdist."""
     data = attempt.data()
     attempt.note_reported(data)
     if data:
@@ -321,7 +321,10 @@ def report_attempt(attempt: Attempt, report: pytest.TestReport) -> None:
 
 
 def forget_attempt(item: pytest.Item, report: pytest.TestReport) -> None:
-    """A test runs again as if it had not run: nobody has seen its report. What it carried of no test's calls is kept."""
+    """Forgets an attempt whose report was discarded, so that the test runs as if for the first time.
+
+    The calls outside of tests that the report carried are kept.
+    """
     item.stash[_EARLIER] = ()
     data = getattr(report, "llm_usage", None)
     if not data:
@@ -332,7 +335,7 @@ def forget_attempt(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def interrupted_attempt(config: pytest.Config) -> tuple[str, dict[str, Any]] | None:
-    """The test that never got its report, because the run was interrupted in it, and what it spent; else None."""
+    """The name of the test that was interrupted before its report, and what it spent; None where there is none."""
     attempt = config.stash.get(_ATTEMPT, None)
     if attempt is None or not attempt.unreported:
         return None

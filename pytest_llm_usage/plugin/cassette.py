@@ -1,4 +1,4 @@
-"""The cassettes of tests, opened as markers, settings and pytest-recording's fixtures say."""
+"""Opens the cassettes of tests as markers, settings and pytest-recording's fixtures say."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Opens the cassette of a test; what was recorded is saved once the test has passed."""
+    """Opens the cassette of a test; saves what was recorded if the test passes."""
     item = request.node
     settings = request.config.stash[SETTINGS]
     vcr_config = fixture_value(request, "vcr_config", {})
@@ -54,7 +54,7 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
             vcr_config=vcr_config,
         )
         if settings.unplayed != "off":
-            # What one test leaves of a cassette that it shares is there for the others.
+            # What one test leaves unplayed in a shared cassette is there for the others.
             policy = replace(
                 policy, fail_unplayed=not request.config.stash[OWNERSHIP].is_shared(plain_path(policy.path))
             )
@@ -73,7 +73,7 @@ def opened_for(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @contextmanager
 def _keys_for(cassette: OpenCassette, settings: Settings) -> Iterator[None]:
-    """Placeholders for providers' keys, where nothing can be sent."""
+    """Sets placeholders for providers' keys, where nothing can be sent."""
     if not (cassette.sends_nothing and settings.placeholder_keys):
         yield
         return
@@ -85,7 +85,7 @@ def _keys_for(cassette: OpenCassette, settings: Settings) -> Iterator[None]:
 
 
 def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
-    """Saves what was recorded, or says why not."""
+    """Saves what was recorded, or reports why not."""
     has_passed = attempt_at(item).outcome in ("passed", "xpassed")
     _note_new(item, cassette)
     if cassette.renamed is not None:
@@ -109,18 +109,18 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
             item.add_report_section("teardown", "recording", told)
             if attempt_at(item).outcome is None:
                 note_without_report(item.config, "unsaved", told)
-            elif attempt_at(item).outcome in WHY_UNSAVED:  # pytest prints no section of such a test
+            elif attempt_at(item).outcome in WHY_UNSAVED:  # pytest prints no report section of such a test
                 note(item, "unsaved", told)
         elif cassette.policy.record_mode == "stale":
             note(item, "recorded", _typed(item))
 
 
 def _note_new(item: pytest.Item, cassette: OpenCassette) -> None:
-    """Notes that a request found nothing because nothing was ever recorded: it is not stale."""
+    """Notes that nothing was recorded before: a request without a recording is then not stale."""
     from pytest_llm_usage.cassettes import find_recording  # noqa: PLC0415 -- loaded with the cassette
 
     if cassette.is_stale or cassette.recorded:
-        with suppress(CassetteError):  # what cannot be read is said where it is saved
+        with suppress(CassetteError):  # an unreadable file is reported when it is saved
             if find_recording(cassette.policy.path) is None:
                 note(item, "new", True)
 
@@ -147,12 +147,12 @@ def opened_as(
     redact: str | Iterable[str],
     vcr_config: Mapping[str, Any],
 ) -> Iterator[None]:
-    """Opens a cassette for the code that asks for it; what was recorded is saved when that ends without an error.
+    """Opens a cassette for the block of code that uses it; saves what was recorded if the block ends without an error.
 
     Args:
         config: pytest's.
         name: Relative to `cassettes/<module>` beside the file of that code.
-        keywords: Those of the marker `llm_cassette`.
+        keywords: As for the marker `llm_cassette`.
         redact: The value of the fixture `llm_usage_redact`.
         vcr_config: The value of pytest-recording's fixture of that name.
     """
@@ -236,11 +236,11 @@ def _policy(
         config: pytest's.
         mark: What the marker, or the caller of `llm_cassette`, says.
         file: The test module, or the file of the caller.
-        command: What records it again, but for the option.
-        item: The test whose own the cassette is, where the mark names none.
+        command: The command that records it again, without the option.
+        item: The test that the cassette belongs to, where the mark names none.
         owner: Who records.
-        folder: What fixtures of pytest-recording or pytest-vcr say that the folder is; None where they say nothing.
-        folder_from: Which of them says so.
+        folder: The folder that fixtures of pytest-recording or pytest-vcr name; None where they name none.
+        folder_from: Which of these fixtures names it.
         redact: The value of the fixture `llm_usage_redact`.
         vcr_config: The value of pytest-recording's fixture of that name.
     """
@@ -265,9 +265,9 @@ def _policy(
     path = cassette_path(folder, None, own, mark.name)
     is_shared = mark.name is not None
     if item is not None and mark.name is None and (apart := told_apart(item)) is not None:
-        # Pytest-recording's naming gives it to another test as well.
+        # pytest-recording's naming gives another test the same path.
         distinct = cassette_path(folder, None, own, apart=apart)
-        # A cassette that was recorded for all of them is replayed, but not written.
+        # A cassette that was recorded for all these tests is replayed, but not written.
         is_replayed = record not in ("all", "rewrite") and not run.knows(path)
         if not is_replayed or find_recording(distinct) or not find_recording(path):
             path = distinct
@@ -308,11 +308,11 @@ def _policy(
 
 
 def _folder_of_fixtures(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any]) -> tuple[Path | None, str]:
-    """The folder that fixtures of pytest-recording or pytest-vcr name, as these take it, and whose fixture that is.
+    """The folder that fixtures of pytest-recording or pytest-vcr name, as these plugins read it, and the fixture's origin.
 
-    Both open a relative path where pytest was started.
+    Both resolve a relative path against the folder that pytest was started in.
     """
-    # vcrpy's own name for it, as langchain-tests has it.
+    # `cassette_library_dir` is vcrpy's own name for the folder; langchain-tests uses it.
     _check_vcr_config(vcr_config)
     name = "vcr_config" if vcr_config.get("cassette_library_dir") else "vcr_cassette_dir"
     folder = vcr_config.get("cassette_library_dir") or fixture_value(request, "vcr_cassette_dir", None)
@@ -343,15 +343,15 @@ def _lines(rules: object) -> list[str]:
 
 
 def _home_of_fixture(request: pytest.FixtureRequest, name: str) -> str:
-    """Where the fixture that a test gets is from: ` of pytest-vcr`, or ` in tests/conftest.py`."""
-    # Private, as is every other way to a fixture's function but the hook that runs for all of them; read in 8.0 and 9.2.
+    """Where the fixture that a test gets comes from: ` of pytest-vcr`, or ` in tests/conftest.py`."""
+    # Private. The only public way to a fixture's function is a hook that runs for every fixture. Read in 8.0 and 9.2.
     function = request._get_active_fixturedef(name).func  # noqa: SLF001
     package = function.__module__.partition(".")[0]
     if package in ("pytest_recording", "pytest_vcr"):
         return f" of {package.replace('_', '-')}"
     try:
         return f" in {shown_path(Path(inspect.getfile(inspect.unwrap(function))))}"
-    except TypeError:  # no function, but an object that can be called
+    except TypeError:  # a callable object, not a function
         return ""
 
 
@@ -364,7 +364,7 @@ def fixture_value(request: pytest.FixtureRequest, name: str, default: Any) -> An
 
 
 def _draws_examples(item: pytest.Item) -> bool:
-    """Whether a test is Hypothesis's, which gives it other arguments in every run."""
+    """Whether Hypothesis gives the test other arguments in every run."""
     function = getattr(item, "obj", None)
     if not getattr(function, "is_hypothesis_test", False):
         return False
@@ -373,11 +373,11 @@ def _draws_examples(item: pytest.Item) -> bool:
 
 
 def _typed(item: pytest.Item) -> str:
-    """A test's name as it is typed where pytest was started."""
+    """The name of a test as it is typed in the folder that pytest was started in."""
     file = os.path.relpath(item.path, item.config.invocation_params.dir)
     return "::".join((file, *item.nodeid.split("::")[1:]))
 
 
 def plain_path(path: Path) -> Path:
-    """The path without `..`: links may lead anywhere, what names and settings spell so is one place."""
+    """The path without `..`, and without following links: names and settings that spell one path mean one place."""
     return Path(os.path.normpath(path))

@@ -1,4 +1,4 @@
-"""`RunCollector`: adds up what the tests' reports carry, prints it and writes it."""
+"""`RunCollector`: adds up the usage that test reports carry, prints it and writes the reports of the run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def _baseline(settings: Settings) -> Baseline | None:
-    """What the run is compared with; reports that could not be written are refused as early."""
+    """The baseline of the comparison, or None. Reports that could not be written are refused here, before the run."""
     if settings.reports:
         from pytest_llm_usage.report.write import check_paths  # noqa: PLC0415 -- only where it is asked for
 
@@ -39,7 +39,7 @@ def _baseline(settings: Settings) -> Baseline | None:
 
 
 def _recordings(settings: Settings) -> Recordings | None:
-    """Who reads the cassettes, where the page is to show what was recorded."""
+    """The reader of the cassettes, where the HTML report is to show what was recorded."""
     if not settings.html_bodies or "html" not in settings.reports:
         return None
     from pytest_llm_usage.cassettes.replayed import exchanges_at, exchanges_now  # noqa: PLC0415 -- where asked for
@@ -53,7 +53,7 @@ def _recordings(settings: Settings) -> Recordings | None:
 
 
 class RunCollector:
-    """Adds up what the reports carry, in the process that prints: the only one, or xdist's controller."""
+    """Adds up what the reports carry, in the process that prints: xdist's controller, or the only process."""
 
     def __init__(self, config: pytest.Config, failures: RunFailures, stale: StaleTests) -> None:
         self._config = config
@@ -74,22 +74,22 @@ class RunCollector:
         self._has_html_columns = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Notes which tests are to run."""
+        """Notes which tests will run."""
         if self._counts_tests:
             self._collected.update(item.nodeid for item in session.items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """The same, of a worker of xdist."""
+        """Notes which tests an xdist worker will run."""
         if self._counts_tests:
             self._collected.update(ids)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Takes in what a test spent."""
+        """Adds what a test spent."""
         if self._counts_tests:
             self._begun.add(report.nodeid)
-        # One hook for all that reports carry: it is called three times for every test.
+        # One hook reads everything that reports carry, because it is called three times for every test.
         carried = report.__dict__
         if "llm_usage" not in carried and "llm_usage_cassette" not in carried:
             return
@@ -101,7 +101,7 @@ class RunCollector:
         if not data:
             return
         if self._last_taken is not None:
-            # pytest keeps every report to its end; everybody has seen this one, and the run has what rode on it.
+            # pytest keeps every report until it ends. Every plugin has seen this one, and the run has its data.
             self._last_taken.__dict__.pop("llm_usage", None)
         self._last_taken = report
         file, line, _ = report.location
@@ -127,7 +127,7 @@ class RunCollector:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Takes in what a worker of xdist spent behind its last test."""
+        """Adds what an xdist worker spent after its last test."""
         output = getattr(node, "workeroutput", {})
         if data := output.get("llm_usage"):
             self._gathered().add("", "", data)
@@ -136,11 +136,11 @@ class RunCollector:
             self.add(interrupted[0], node.gateway.id, interrupted[1])
 
     def add(self, nodeid: str, worker: str, data: Mapping[str, Any]) -> None:
-        """Takes in what a test spent whose report never came."""
+        """Adds what a test spent whose report never came."""
         self._gathered().add(nodeid, worker, data)
 
     def _check_session(self, session: pytest.Session, settings: Settings) -> None:
-        """Fails the run that spent more than it may, or of which that cannot be known; only says so where budgets warn."""
+        """Fails the run if its budget is exceeded or cannot be verified; only prints that where budgets warn."""
         self._check_plan(session, settings)
         if self._run is None or not settings.session_limits or settings.budgets == "off":
             return
@@ -152,12 +152,12 @@ class RunCollector:
             self._printed.append(verdict)
             return
         if breached is not None:
-            session.shouldfail = verdict  # pytest's own words for a run that ended early: !!! … !!!
+            session.shouldfail = verdict  # pytest prints it as for any run that ended early: !!! … !!!
         left = len(self._collected - self._begun) if breached is not None else 0
         self._failures.add(session, f"{verdict}; {plural(left, 'test')} not run: session budget" if left else verdict)
 
     def _check_plan(self, session: pytest.Session, settings: Settings) -> None:
-        """Fails the run whose stale tests cannot be recorded within its budget."""
+        """Fails the run if its stale tests cannot be recorded within its budget."""
         verdict = self._stale.unrecorded
         if settings.plan and self._stale.plans and settings.session_limits and settings.budgets == "fail":
             from pytest_llm_usage.budget.breaches import spending  # noqa: PLC0415 -- only where there is a plan
@@ -172,15 +172,15 @@ class RunCollector:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Adds columns to the table of pytest-html, before its links."""
+        """Adds columns to pytest-html's table, before its links."""
         cells[-1:-1] = ["<th>Tokens</th>", "<th>USD</th>"]
         self._has_html_columns = True
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Fills those columns, of the row of the test itself."""
+        """Fills those columns, in the row of the test's call phase."""
         if not self._has_html_columns:
-            return  # pytest-html ends the run at a row that is longer than its header
+            return  # pytest-html aborts at a row that is longer than its header
         cells[-1:-1] = ["<td></td>", "<td></td>"]
         from pytest_llm_usage.report.html import table_cells  # noqa: PLC0415 -- only beside pytest-html
 
@@ -189,7 +189,7 @@ class RunCollector:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Compares and writes the reports that are asked for; fails the run where a gate is exceeded."""
+        """Compares the run and writes its reports, as the settings say; fails the run if a gate is exceeded."""
         if data := spent_by_no_test(self._config):
             self._gathered().add("", "", data)
         settings = self._config.stash[SETTINGS]
@@ -221,7 +221,7 @@ class RunCollector:
             self._failures.add(session, failure)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Prints the section `LLM usage`; nothing where no model was called and nothing was asked for."""
+        """Prints the section `LLM usage`, unless no model was called and no setting needs it."""
         for text in self._printed:
             terminalreporter.write_line(text)
         settings = self._config.stash[SETTINGS]

@@ -1,4 +1,4 @@
-"""What fails the run beside its tests, told where people look: pytest's short summary, and its last line in red."""
+"""Failures of the run that are no test's, shown where people look: in pytest's short summary and its last line, in red."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 __all__ = ["RunFailures"]
 
-#: What pytest's short summary lists, by the letters of `-r`.
+#: The outcomes that pytest's short summary lists, by the letters of `-r`.
 _LISTED = {"f": "failed", "E": "error", "x": "xfailed", "X": "xpassed", "s": "skipped", "p": "passed"}
 
 
 class _Uncounted:
-    """A failure among pytest's statistics that is none of a test: it makes the last line red and no number larger."""
+    """A failure in pytest's statistics that is no test's: it turns the last line red and counts as no failed test."""
 
     count_towards_summary = False
 
@@ -25,14 +25,14 @@ class RunFailures:
         self._texts: list[str] = []
 
     def add(self, session: pytest.Session, text: str) -> None:
-        """Fails the run."""
+        """Fails the run, with a line in the short summary."""
         self._texts.append(text)
         if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
-        """Adds a line for each behind pytest's own, which come at the end of its wrapper."""
+        """Adds a line for each failure after pytest's own lines, which pytest prints at the end of its wrapper."""
         yield
         if not self._texts:
             return
@@ -42,7 +42,7 @@ class RunFailures:
         for text in self._texts:
             terminalreporter.write("FAILED", red=True)
             terminalreporter.write(f" llm-usage: {text}\n")
-        # Private, and the only way to the colour of the last line of a run that ended early; read in pytest 9.0 and 9.2.
+        # Private, and the only way to colour the last line of a run that ended early; read in pytest 9.0 and 9.2.
         add_stats = getattr(terminalreporter, "_add_stats", None)
         if add_stats is not None:
             add_stats("failed", [_Uncounted()])

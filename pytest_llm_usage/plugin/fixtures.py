@@ -32,9 +32,9 @@ _CASSETTE_FIXTURE = "_llm_usage_cassette"
 
 
 def open_cassette_first(item: pytest.Item) -> None:
-    """Lets the cassette of a test be opened before its other fixtures of function scope make requests.
+    """Makes a test open its cassette before its other fixtures of function scope make requests.
 
-    As an autouse fixture would; but most tests need none.
+    An autouse fixture would do the same, but most tests need none.
     """
     names: list[str] = getattr(item, "fixturenames", [])
     if _CASSETTE_FIXTURE in names or "llm_usage" not in names:
@@ -48,9 +48,9 @@ def open_cassette_first(item: pytest.Item) -> None:
 
 @pytest.fixture
 def _llm_usage_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Opens the cassette of a test that asks for `llm_usage`, before its other fixtures make requests."""
+    """Opens the cassette of a test that requests `llm_usage`, before its other fixtures make requests."""
     if request.node.get_closest_marker("vcr") is not None:
-        yield  # pytest-recording's own cassette is replayed, and only watched
+        yield  # pytest-recording replays its own cassette; this plugin only observes it
         return
     from pytest_llm_usage.plugin.cassette import opened_for  # noqa: PLC0415 -- only for tests that replay
 
@@ -83,7 +83,7 @@ def llm_usage(request: pytest.FixtureRequest, llm_usage_prices: PriceSource | No
     usage = tracker.usage
     instance = request.instance
     if instance is not None and not hasattr(instance, "llm_usage"):
-        # unittest classes ask through usefixtures and have no arguments.
+        # Methods of unittest classes take no fixtures as arguments: the class requests it with usefixtures.
         instance.llm_usage = usage
     if request.node.stash.get(CASSETTE, None) is not None or request.node.get_closest_marker("vcr") is not None:
         yield usage
@@ -120,11 +120,11 @@ def llm_cassette(
     What was recorded is saved when the block ends without an error. pytest-recording's `vcr_config` is honoured where
     its scope is the session, too.
     """
-    from pytest_llm_usage.plugin.cassette import fixture_value, opened_as  # noqa: PLC0415 -- only for who asks for it
+    from pytest_llm_usage.plugin.cassette import fixture_value, opened_as  # noqa: PLC0415 -- only where it is requested
 
     settings_of(pytestconfig)
     vcr_config: Mapping[str, Any] = {}
-    with suppress(pytest.fail.Exception):  # of a narrower scope, as pytest-recording's own is
+    with suppress(pytest.fail.Exception):  # its scope may be narrower, as that of pytest-recording's own is
         vcr_config = fixture_value(request, "vcr_config", {})
 
     def open_cassette(name: str, **keywords: Any) -> AbstractContextManager[None]:

@@ -1,7 +1,7 @@
-"""`Forks`: the processes that a test forks count with it, whatever they do and however they end.
+"""`Forks`: counts the model calls of forked processes toward the test that forked them, however these processes end.
 
-A process that is forked between tests runs tests and reports them (pytest-forked's): it is left alone. What `subprocess`
-and other ways to start a process start is no fork: `unseen_hooks` names that.
+A process forked between tests is left alone: it runs tests and reports them itself (pytest-forked's). What
+`subprocess` and the like start is no such process; `unseen_hooks` reports it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["watch_forks"]
 
-#: Of so many tests that fork it is known which one lost a call.
+#: Up to this many tests that fork, a lost call is reported for the right test.
 _TESTS = 4096
 
 
@@ -44,14 +44,14 @@ class Forks:
         self._config = config
         self._process = os.getpid()
         self._folder: Path | None = None
-        #: A byte for each test that forks, set where a call of a process could not be told of.
+        #: A byte for each test that forks, set if a process could not report a call.
         self._lost: mmap.mmap | None = None
-        #: What the processes of each such test tell each other, and its name.
+        #: For each test that forks: its name, and what its processes report to each other.
         self._told: list[tuple[str, Relatives]] = []
         self._sharing: list[Tracker] = []
 
     def before(self) -> None:
-        """Makes ready to hear of a child's calls."""
+        """Prepares to hear of the calls of the process that is about to be forked."""
         self._sharing = []
         attempt = attempt_under_way(self._config)
         if attempt is None or not is_tracked(attempt.item, self._config.stash[SETTINGS]):
@@ -97,7 +97,7 @@ class Forks:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def in_child(self) -> None:
-        """Goes on in a process that was forked, by a test or between tests."""
+        """Continues in a process that was forked, if a test forked it."""
         if not self._sharing:
             return
         state.fail_in_child()
@@ -107,7 +107,7 @@ class Forks:
             self._config.stash[SESSION_BUDGET].stay_in_row()
 
     def not_counted(self) -> Iterator[tuple[str, str]]:
-        """What is known to be missing, each with its test; asked at the end of the run."""
+        """The calls known to be missing, each with its test; read at the end of the run."""
         for index, (test, relatives) in enumerate(self._told):
             if relatives.has_half_line:
                 yield "a model call of a forked process, which ended while it was noted,", test
@@ -116,7 +116,7 @@ class Forks:
 
 
 def watch_forks(config: pytest.Config) -> Forks:
-    """Takes in what forked processes do until pytest ends."""
+    """Counts the calls of forked processes until pytest ends."""
     forks = Forks(config)
     tell_of_forks(forks, config.stash[CLOSERS])
     return forks

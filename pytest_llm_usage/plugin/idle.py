@@ -1,6 +1,6 @@
-"""Tests that call no model: how the hooks that pytest calls for every test tell that they have nothing to do.
+"""Wrappers that let the hooks of every test skip their work for tests that call no model.
 
-A suite has thousands of them, so each of these is a few lookups.
+A suite has thousands of such tests, so each wrapper costs a few lookups.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
 
 def _begun(item: pytest.Item) -> Attempt:
-    """The attempt at a test that begins with its set-up."""
+    """Begins an attempt at a test, in its set-up."""
     attempt = begin(item)
     if attempt.trackers or "llm_usage" in getattr(item, "fixturenames", ()):
         from pytest_llm_usage.plugin.prices_ahead import read_prices_ahead_of  # noqa: PLC0415 -- only where one may be asked for
@@ -41,9 +41,9 @@ def _begun(item: pytest.Item) -> Attempt:
 
 
 def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
-    """`safe` for the wrapper around a phase of every test; it is run where the test has a tracker.
+    """`safe` for a wrapper around a phase of every test; the wrapper runs only if the test has a tracker.
 
-    Where the tracker is first asked for within the phase, the wrapper is run as a whole behind the others' hooks.
+    If the tracker is made during the phase, the whole wrapper runs after the hooks of others.
     """
     attempt_of = _begun if phase == "setup" else attempt_at
     is_last = phase == "teardown"
@@ -60,7 +60,7 @@ def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
             if attempt is None:
                 result = yield
                 if phase == "setup" and has_marker(item, "llm_budget"):
-                    settings_of(item.config)  # where there are none, nobody would hold the limit
+                    settings_of(item.config)  # fails the test if there are none: nothing would enforce its limit
                 return result
             if attempt.trackers:
                 return (yield from whole(item))
@@ -85,7 +85,7 @@ def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
 
 
 def safe_around_report(hook: _Hook) -> _Hook:
-    """`safe` for the wrapper around the making of a report; it is run where there is something to put on the report."""
+    """`safe` for the wrapper around the making of a report; it runs only if there is something to add to the report."""
     whole = safe(hook)
 
     def guarded(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
@@ -93,7 +93,7 @@ def safe_around_report(hook: _Hook) -> _Hook:
         try:
             if _has_idle_report(item, report):
                 return report
-        except Exception:  # noqa: BLE001, S110 -- the hook itself is run then, and tells of what goes wrong in it
+        except Exception:  # noqa: BLE001, S110 -- then the hook itself runs, and notes its own errors
             pass
         return run_behind(whole(item, call), report)
 
@@ -101,7 +101,7 @@ def safe_around_report(hook: _Hook) -> _Hook:
 
 
 def _has_idle_report(item: pytest.Item, report: pytest.TestReport) -> bool:
-    """Whether its phase passed and either is not the last one, or nobody called a model."""
+    """Whether a report needs nothing from us: its phase passed, and it is not the last one or no model was called."""
     if report.outcome != "passed":
         return False
     if report.when == "setup":
@@ -125,7 +125,7 @@ def _has_idle_report(item: pytest.Item, report: pytest.TestReport) -> bool:
 
 
 def safe_around_fixture(hook: _Hook) -> _Hook:
-    """`safe` for the wrapper around the set-up of a fixture; it is run for those whose calls are not the test's own."""
+    """`safe` for the wrapper around the set-up of a fixture; it runs only for fixtures whose calls are not the test's."""
     whole = safe(hook)
 
     def guarded(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Generator[None, Any, Any]:
@@ -137,7 +137,7 @@ def safe_around_fixture(hook: _Hook) -> _Hook:
 
 
 class FailedSetup:
-    """Keeps tests from running whose budget was spent, or whose request no cassette held, in their fixtures already."""
+    """Keeps a test from running if its fixtures spent its budget already, or made a request that no cassette holds."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
@@ -147,7 +147,7 @@ class FailedSetup:
 
 
 def keep_from_running(item: pytest.Item) -> None:
-    """The call phase of a test says why it must fail, and does not run it."""
+    """Makes the call phase of a test fail with the attempt's failure, without running the test."""
     plugins = item.config.pluginmanager
     if not plugins.has_plugin("llm_usage_failed_setup"):  # few runs have such a test
         plugins.register(safe_hooks(FailedSetup(), item.config), "llm_usage_failed_setup")

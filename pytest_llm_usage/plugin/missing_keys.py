@@ -1,4 +1,4 @@
-"""A client that refuses to start without a key, told in two lines instead of its traceback."""
+"""Shows a client's complaint about a missing API key as two lines instead of a traceback."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["shorten_missing_key", "shorten_missing_key_of_module"]
 
 
 def shorten_missing_key(item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
-    """Puts two lines in the place of the traceback of a test, where all it says is that a key is missing.
+    """Replaces the traceback of a test by two lines, if all it says is that a key is missing.
 
-    A suite without a test that asks for `llm_usage` keeps its own: there is nothing that it could replay.
+    A suite in which no test requests `llm_usage` keeps its tracebacks: there is nothing that it could replay.
     """
     if report.failed and call.excinfo is not None:
         text = _explanation(call.excinfo.value)
@@ -21,10 +21,10 @@ def shorten_missing_key(item: pytest.Item, report: pytest.TestReport, call: pyte
 
 
 def shorten_missing_key_of_module(report: pytest.CollectReport, collector: pytest.Collector) -> None:
-    """The same, of a module that makes a client when it is imported, where it or pytest's configuration names `llm_usage`."""
+    """Does the same for a module that makes a client on import, if it or pytest's configuration names `llm_usage`."""
     call = getattr(report, "call", None)
     error = getattr(getattr(call, "excinfo", None), "value", None)
-    # pytest raises an error of its own from the module's.
+    # pytest raises its own error from the module's.
     while error is not None:
         text = _explanation(error)
         if text:

@@ -1,4 +1,4 @@
-"""What goes over the wire is watched, in every test and between them: HTTP clients, and the cassettes of plain vcrpy.
+"""Observes the wire, during tests and between them: HTTP clients, and the cassettes of plain vcrpy.
 
 Nothing is loaded before the code under test imports a client or vcrpy.
 """
@@ -25,7 +25,7 @@ _OBSERVATION: pytest.StashKey[HttpObservation] = pytest.StashKey()
 
 
 def observe_wire(config: pytest.Config) -> None:
-    """Watches clients and cassettes until pytest ends, where the settings want calls counted or kept on this machine."""
+    """Observes clients and cassettes until pytest ends, if the settings count calls or restrict live ones."""
     closers, settings = config.stash[CLOSERS], config.stash[SETTINGS]
     counts = settings.track != "langchain"
     if counts or settings.live != "allow":
@@ -45,13 +45,13 @@ def observe_wire(config: pytest.Config) -> None:
 
 
 def flush(config: pytest.Config) -> None:
-    """Takes in answers that the code under test dropped before their end."""
+    """Counts answers that the code under test dropped before their end."""
     if _OBSERVATION in config.stash:
         config.stash[_OBSERVATION].flush()
 
 
 def _watch_cassettes(config: pytest.Config, vcr: ModuleType) -> None:
-    """Takes in what cassettes of plain vcrpy replay and record, whoever opens them, from the first one on."""
+    """Counts what cassettes of plain vcrpy replay and record, whoever opens them, from the first one on."""
     closers = config.stash[CLOSERS]
 
     def watch() -> None:

@@ -1,6 +1,6 @@
-"""Cassettes without a test: which there are is noted where tests are collected, and said where the run is reported.
+"""Finds orphans, the cassettes without a test: noted where tests are collected, printed in the process that reports.
 
-Loaded only where somebody asks for it.
+Loaded only if a setting needs it.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from pytest_llm_usage.text import sendable
 
 
 class Collection:
-    """Tells which cassettes belong to which tests, those that are not run included; only where somebody asks."""
+    """Notes which cassettes belong to which tests, including tests that are not run."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._ownership = config.stash[OWNERSHIP] = Ownership(config.getini("python_files"))
         self._collected: list[pytest.Item] = []
 
-    # Inside of what else wraps it: --lf takes tests out of this report.
+    # The innermost wrapper, because --lf removes tests from this report.
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Notes what is in a module, or in a class in it."""
+        """Notes the tests and classes in a module or class."""
         report = yield
         if report.passed and collector.getparent(pytest.Module) is not None:
             self._ownership.expect(collector.path, collector.nodeid, [node.nodeid for node in report.result])
@@ -42,7 +42,7 @@ class Collection:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
-        """Notes the tests before any is deselected; their markers are read behind whoever adds some here."""
+        """Notes the tests before any is deselected; reads their markers after other plugins have added theirs."""
         self._collected += items
         yield
         for item in self._collected:
@@ -50,20 +50,20 @@ class Collection:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hands it to xdist's controller."""
+        """Passes what this process knows to xdist's controller."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None and session.config.stash[SETTINGS].orphans != "off":
             output["llm_usage_cassettes"] = sendable(_cassettes_of_run(session.config))
 
 
 def _owning_test(item: pytest.Item) -> OwningTest:
-    """A test's cassettes as far as its names and markers tell: its own, and those of pytest-recording's markers."""
+    """A test with its cassettes, as far as names and markers tell: its own, and those of pytest-recording's markers."""
     folder = item.path.parent / (item.config.stash[SETTINGS].cassette_dir or "cassettes") / item.path.stem
     names: list[str | None] = [None]
     names += [
         str(name) for kind in ("vcr", "default_cassette") for mark in item.iter_markers(kind) for name in mark.args
     ]
-    with suppress(ConfigurationError):  # the test itself says what is wrong with its marker
+    with suppress(ConfigurationError):  # the test itself fails for its marker
         names[0] = cassette_mark(item).name
     cassettes = []
     for name in names:
@@ -92,7 +92,7 @@ def _cassettes_of_run(config: pytest.Config) -> dict[str, Any]:
 
 
 class OrphanCheck:
-    """Says which cassettes belong to no test, in the process that prints: the only one, or xdist's controller."""
+    """Prints the cassettes that belong to no test, in the process that prints: xdist's controller, or the only process."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -103,17 +103,17 @@ class OrphanCheck:
         self._verdict = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Notes which tests had their fixtures."""
+        """Notes which tests passed their set-up, and which cassettes renamed tests need."""
         if report.when == "setup" and report.passed:
             self._run.add(report.nodeid)
-        # A test that was renamed asks for it: it is to be moved, not removed.
+        # A renamed test needs this cassette: it should be moved, not removed.
         renamed = getattr(report, "llm_usage_cassette", {}).get("renamed")
         if renamed is not None:
             self._renamed.add(renamed)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Takes in what a worker of xdist knows; one that crashed may have opened anything."""
+        """Collects what an xdist worker knows; a worker that crashed may have opened any cassette."""
         found = getattr(node, "workeroutput", {}).get("llm_usage_cassettes")
         if found is None:
             self._is_complete = False
@@ -122,7 +122,7 @@ class OrphanCheck:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fails the run where that is asked for."""
+        """Finds the orphans, and fails the run for them if the settings say so."""
         found = self._found or [sendable(_cassettes_of_run(self._config))]  # as the notes on reports are
         opened = {path for one in found for path in one["opened"]}
         orphans = {
@@ -142,7 +142,7 @@ class OrphanCheck:
             self._config.stash[RUN_FAILURES].add(session, self._verdict.splitlines()[0])
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Prints them."""
+        """Prints the orphans."""
         if self._verdict:
             terminalreporter.ensure_newline()
             terminalreporter.write_line(self._verdict)

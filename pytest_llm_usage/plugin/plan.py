@@ -1,4 +1,4 @@
-"""The plan: what recording the stale tests again will cost, before anything is sent."""
+"""The plan: what recording the stale tests again will cost, printed before anything is sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_NAME = 40
 _READABLE_NAME = 20
 _SHORTEST_NAME = 12
 _NARROWEST = 40
-#: A range is rounded outwards, so that what is spent stays inside of it.
+#: A range is rounded outwards, so that what is spent stays inside it.
 _SMALLEST_USD = Decimal("0.00001")
 _HOW = (
     "from: the request that changed is sent, its answer is half as long as recorded, and what comes after it matches",
@@ -29,7 +29,7 @@ _HOW = (
 
 
 def _sums(plans: Iterable[Mapping[str, Any]], place: int) -> tuple[Amount, bool]:
-    """What is known of an amount in all plans, and whether that is all."""
+    """The sum of the known amounts in all plans, and whether every amount is known."""
     amount, is_known = Amount(), True
     for plan in plans:
         is_known = is_known and plan["is_known"]
@@ -63,7 +63,7 @@ def plan_lines(plans: Mapping[str, Mapping[str, Any]], columns_most: int = 80) -
     cells.append(("all", "", *_total([*plans.values()])))
     alone = models[0] if len(models) == 1 and all(model for _, model, _ in rows) else ""
     if alone:
-        # Said once, it leaves the tests their names.
+        # The title names the only model, which leaves room for the names of the tests.
         cells = [(test, "", *numbers) for test, _, *numbers in cells]
     lines = columns(_fitting(cells, columns_most), "<<>>>>" if not alone else "<>>>>")
     if hidden:
@@ -80,7 +80,7 @@ def plan_lines(plans: Mapping[str, Mapping[str, Any]], columns_most: int = 80) -
 
 
 def _fitting(rows: Sequence[tuple[str, ...]], columns_most: int) -> list[tuple[str, ...]]:
-    """The rows with tests and models cut to what the numbers leave of the width; without a column that is empty."""
+    """The rows, with tests and models cut to the width that the numbers leave, and without an empty column of models."""
     test, model, *numbers = (max(map(width, column)) for column in zip(*rows, strict=True))
     room = columns_most - sum(2 + number for number in numbers)
     if not model:
@@ -94,11 +94,11 @@ def _fitting(rows: Sequence[tuple[str, ...]], columns_most: int) -> list[tuple[s
 
 
 def outcome_line(plans: Mapping[str, Mapping[str, Any]], sent: Mapping[str, Sequence[Sequence[Any]]]) -> str:
-    """What recording took, beside what was planned: an agent may have made more calls than its recording had.
+    """What recording cost, compared with the plan: an agent may have made more calls than its recording had.
 
     Args:
         plans: By test, what `Rerecording.to_dict` gives.
-        sent: By test, what `note_sent` notes of each of its cassettes.
+        sent: By test, what `note_sent` notes for each of its cassettes.
     """
     costs = [cost for rows in sent.values() for _, cost, _ in rows]
     if None in costs:
@@ -144,7 +144,7 @@ def _total(plans: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, str]:
 
 
 def _from(amount: Amount) -> str:
-    # What is too small to show is not 0 either.
+    # An amount too small to show is not shown as 0 either.
     return usd(max(amount.least.quantize(_SMALLEST_USD, ROUND_FLOOR, EXACT), min(amount.least, _SMALLEST_USD)))
 
 
@@ -153,10 +153,10 @@ def _to(amount: Amount) -> str:
 
 
 def planned_spending(plans: Sequence[Mapping[str, Any]]) -> PlannedSpending:
-    """What some plans take.
+    """What recording will take by these plans.
 
     Args:
-        plans: What `Rerecording.to_dict` gives, of each stale test.
+        plans: What `Rerecording.to_dict` gives, for each stale test.
     """
     (tokens, knows_tokens), (cost, knows_cost) = _sums(plans, 1), _sums(plans, 2)
     return PlannedSpending(len(plans), tokens.most, cost.most, is_known=knows_tokens and knows_cost)

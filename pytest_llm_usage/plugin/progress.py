@@ -1,4 +1,4 @@
-"""What a run that records has spent so far, in the column where pytest shows how far it is."""
+"""Shows what a run that records has spent so far, in the column of pytest's progress."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["SpendingSoFar", "note_sent"]
 
-#: Columns that are kept free at the end of a line of dots.
+#: Columns kept free at the end of a line of dots.
 _COLUMNS = 26
 _NARROWEST = 60
 
 
 def note_sent(item: pytest.Item, cassette: OpenCassette, key: str) -> None:
-    """Notes what was paid for the answers that a cassette has recorded so far.
+    """Notes what the answers that a cassette has recorded so far cost.
 
     Args:
-        item: The test whose report takes the note to the process that prints.
+        item: The test whose report carries the note to the process that prints.
         cassette: The cassette.
-        key: What tells it apart from others of the same test; the last note of a key counts.
+        key: What tells it apart from other cassettes of the test; the last note of a key counts.
     """
     if not cassette.recorded:
         return
@@ -43,7 +43,7 @@ def note_sent(item: pytest.Item, cassette: OpenCassette, key: str) -> None:
 
 
 class SpendingSoFar:
-    """Adds up what tests note, and shows it beside pytest's percentage: made once something was sent.
+    """Adds up what tests have spent on recording, and shows it beside pytest's percentage; made once something was sent.
 
     Args:
         config: pytest's.
@@ -55,12 +55,12 @@ class SpendingSoFar:
         self._attach()
 
     def add(self, nodeid: str, sent: Mapping[str, Sequence[Any]]) -> None:
-        """Takes in what `note_sent` noted of a test."""
+        """Adds what `note_sent` noted for a test."""
         self._sent[nodeid] = {**self._sent.get(nodeid, {}), **sent}
 
     @property
     def text(self) -> str:
-        """Tokens and USD; at least as much where a part is not known."""
+        """Tokens and USD; marked as lower bounds where a part is not known."""
         rows = [row for of_test in self._sent.values() for row in of_test.values()]
         counts = [row[0] for row in rows if row[0] is not None]
         costs = [Decimal(row[1]) for row in rows if row[1] is not None]
@@ -80,7 +80,7 @@ class SpendingSoFar:
             text, columns = f" {self.text}{message()}", writer.fullwidth - writer.width_of_current_line - 1
             if len(text) > columns:
                 return str(message())
-            # pytest itself moves it to the right edge where a line is not full.
+            # In verbose mode pytest itself moves the text to the right edge.
             return text.rjust(columns) if self._config.option.verbose <= 0 else text
 
         reporter._get_progress_information_message = with_spending  # noqa: SLF001

@@ -1,8 +1,8 @@
-"""Recording within a budget: every test is replayed first, and the stale ones are recorded once their plan fits.
+"""Recording within a budget: every test is replayed first, and the stale ones are recorded if their plan fits the budget.
 
-What recording costs is known when all tests have run, in all processes of the run. So a test that turns out to be stale is
-not reported but kept; behind the last test the processes add up their plans, and either all of the stale tests run again and are
-recorded, or each is reported as it was, and nothing has been sent.
+What recording costs is known only when all tests have run, in all processes of the run. So the reports of a stale test are
+kept back. After the last test the processes add up their plans. Then either all stale tests run again and are recorded, or
+their reports are sent as they are, and nothing was sent to a provider.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UNKNOWN = {"is_known": False, "models": {}}
 
 
 def replay_first(config: pytest.Config) -> None:
-    """Replays before anything is recorded, where stale tests are recorded: the whole run has a budget."""
+    """Makes a run that has a budget, and records its stale tests, replay all tests first."""
     settings = config.stash[SETTINGS]
     is_controller = getattr(config.option, "dist", "no") != "no" and not hasattr(config, "workerinput")
     if settings.record != "stale" or settings.plan or is_controller:
@@ -39,10 +39,10 @@ def replay_first(config: pytest.Config) -> None:
 
 
 class ReplayFirst:
-    """Keeps the stale tests of this process until it is known what recording all of them costs.
+    """Keeps the stale tests of this process back until it is known what recording all of them costs.
 
     Args:
-        budget: Of the whole run.
+        budget: The budget of the whole run.
     """
 
     def __init__(self, budget: SessionBudget) -> None:
@@ -51,7 +51,7 @@ class ReplayFirst:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Replays a test that may have a cassette; keeps its reports where it is stale."""
+        """Replays a test that may have a cassette; keeps its reports back if it is stale."""
         names = getattr(item, "fixturenames", ())
         if (
             self._budget.is_exceeded
@@ -59,7 +59,7 @@ class ReplayFirst:
             or not {"llm_usage", "llm_cassette"}.intersection(names)
         ):
             return None
-        # Not to be imported: what pytest itself runs a test with, and the way of pytest-rerunfailures to its reports.
+        # pytest's own runner, which cannot be imported publicly; pytest-rerunfailures gets a test's reports in the same way.
         runner: Any = item.config.pluginmanager.get_plugin("runner")
         reports = runner.runtestprotocol(item, log=False, nextitem=nextitem)
         if "stale" in item.stash.get(NOTES, {}):
@@ -68,10 +68,10 @@ class ReplayFirst:
             _report(item, reports)
         return True
 
-    # Inside of pytest's own, which writes the last line of the progress.
+    # Inside pytest's own wrapper, which writes the last line of the progress.
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Records what was kept, or reports it as it is."""
+        """Records the tests that were kept back, or reports them as they are."""
         try:
             result = yield
         except BaseException:
@@ -108,7 +108,7 @@ class ReplayFirst:
 
 
 def _tell_xdist(session: pytest.Session, item: pytest.Item) -> None:
-    """A worker of xdist numbers the reports that it sends by the test that it is at."""
+    """Sets the current test of an xdist worker, whose index the worker sends with each report."""
     if hasattr(session.config, "workerinput"):
         for plugin in session.config.pluginmanager.get_plugins():
             if hasattr(plugin, "item_index"):  # of xdist 3.6 to 3.8

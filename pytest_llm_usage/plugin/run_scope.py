@@ -1,4 +1,4 @@
-"""`RunScope`: the calls of a run that are no test's."""
+"""`RunScope`: the calls of a run that belong to no test."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["RUN", "RunScope", "run_scope"]
 
 
 class RunScope:
-    """The run: calls that are no test's, of fixtures of wider scope and at import.
+    """The run: the scope of calls that belong to no test, made by fixtures of wider scope and at import.
 
     Attributes:
-        left: Where processes tell of their calls that outlive the test that forked them.
-        trackers: Its tracker; empty where nobody has asked for one.
+        left: What forked processes that outlive their test use to report their calls.
+        trackers: Its tracker; empty until one is needed.
     """
 
     __slots__ = ("_config", "_thread_id", "left", "trackers")
@@ -40,7 +40,7 @@ class RunScope:
 
     @property
     def tracker(self) -> Tracker:
-        """Gathers its calls; made when it is first asked for."""
+        """The tracker that collects its calls; made on first access."""
         if not self.trackers:
             from pytest_llm_usage.plugin.trackers import tracker_of_run  # noqa: PLC0415 -- at the first call
 
@@ -49,7 +49,7 @@ class RunScope:
 
     @contextmanager
     def around(self, fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
-        """Calls of the set-up and the teardown of a fixture belong to the run."""
+        """Assigns the calls of a fixture's set-up and teardown to the run."""
         # Finalizers run in reverse order: the last one added opens, the first one closes, the fixture's own in between.
         teardown = ExitStack()
         fixturedef.addfinalizer(teardown.close)
@@ -61,16 +61,16 @@ class RunScope:
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """Its calls since the last time."""
+        """Its calls since they were last drained."""
         return self.trackers[0].calls() if self.trackers else ()
 
     def take_in_left(self) -> None:
-        """Takes in the calls of processes that outlived the test that forked them, at the end of the run."""
+        """Adds the calls of processes that outlived the test that forked them, at the end of the run."""
         if self.left:
             self.tracker.take_over(self.left)
 
     def drain(self) -> dict[str, Any]:
-        """Its calls since the last time, as plain data."""
+        """Its calls since they were last drained, as plain data."""
         ledger = self.trackers[0].drain() if self.calls else None
         return {"shared": sendable(ledger.to_list())} if ledger is not None and ledger.calls else {}
 
@@ -80,5 +80,5 @@ RUN: pytest.StashKey[RunScope] = pytest.StashKey()
 
 
 def run_scope(config: pytest.Config) -> RunScope:
-    """The run."""
+    """The scope of this run."""
     return config.stash[RUN]

@@ -1,6 +1,6 @@
-"""A mistake of ours fails nobody's test: hooks that keep it to themselves, and one note of it at the end of the run.
+"""Keeps internal errors from failing users' tests: hooks swallow them, and the end of the run reports them once.
 
-What a hook means to raise passes: outcomes of tests (`pytest.fail` …) and usage errors.
+What a hook raises on purpose passes: outcomes of tests (`pytest.fail` …) and usage errors.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = [
     "unlimited_text",
 ]
 
-#: What went wrong in this process, the first of it in full; kept with pytest's configuration.
+#: The internal errors of this process, behind the traceback of the first one; kept with pytest's configuration.
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
-#: What went wrong before there was a configuration to keep it with, as options are declared.
+#: Internal errors from before there is a configuration to keep them with, while options are declared.
 _EARLY: list[tuple[str, Exception]] = []
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
@@ -34,21 +34,21 @@ _Plugin = TypeVar("_Plugin")
 
 
 def safe(hook: _Hook, config: pytest.Config | None = None) -> _Hook:
-    """A hook of ours that does nothing where it goes wrong.
+    """Wraps a hook of ours so that an internal error in it has no effect but a note.
 
     Args:
-        hook: A function, or the method of an object; a generator where it goes around others' hooks.
-        config: pytest's, where no argument of the hook leads to it.
+        hook: A function or a method; a generator function for a hook wrapper.
+        config: pytest's, if no argument of the hook leads to it.
     """
     guarded = _around(hook, config) if inspect.isgeneratorfunction(hook) else _plain(hook, config)
     return wraps(hook)(guarded)  # type: ignore[return-value]
 
 
 def run_behind(wrapper: Generator[None, Any, Any], result: Any = None, error: BaseException | None = None) -> Any:
-    """Runs a wrapper as a whole behind the hooks that it should have been around.
+    """Runs a whole hook wrapper after the hooks that it should have wrapped.
 
     Args:
-        wrapper: Not begun.
+        wrapper: A generator that has not started.
         result: What those hooks returned.
         error: What they raised instead.
     """
@@ -64,7 +64,7 @@ def run_behind(wrapper: Generator[None, Any, Any], result: Any = None, error: Ba
 
 
 def safe_hooks(plugin: _Plugin, config: pytest.Config) -> _Plugin:
-    """The same object, whose hooks do nothing where they go wrong."""
+    """Makes all hooks of a plugin object `safe`, and returns the object."""
     for name in dir(plugin):
         if name.startswith("pytest_"):
             setattr(plugin, name, safe(getattr(plugin, name), config))
@@ -85,7 +85,7 @@ def _plain(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[.
 
 
 def _around(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[..., Any]:
-    """Others' hooks stand alone where ours goes wrong."""
+    """Wraps a hook wrapper of ours: if it fails, the hooks of others run as without it."""
 
     def guarded(*args: Any) -> Generator[None, Any, Any]:
         ours = _begun(hook, args, config)
@@ -119,7 +119,7 @@ def _around(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[
 def _begun(
     hook: Callable[..., Any], args: tuple[Any, ...], config: pytest.Config | None
 ) -> Generator[None, Any, Any] | None:
-    """A hook of ours that has run as far as others' hooks; None where it went wrong."""
+    """Starts a hook wrapper of ours, up to its `yield`; None if it failed."""
     try:
         ours: Generator[None, Any, Any] = hook(*args)
         next(ours)
@@ -138,13 +138,13 @@ def _note(where: str, error: Exception, args: tuple[Any, ...]) -> None:
 
 
 def note_early_faults(config: pytest.Config) -> None:
-    """Keeps what went wrong before there was a configuration."""
+    """Moves the errors from before there was a configuration into it."""
     while _EARLY:
         note_fault(config, *_EARLY.pop(0))
 
 
 def note_fault(config: pytest.Config, where: str, error: Exception) -> None:
-    """Keeps what went wrong for the end of the run."""
+    """Keeps an internal error for the end of the run."""
     faults = config.stash.setdefault(FAULTS, [])
     if not faults:
         faults.append("".join(traceback.format_exception(error)).rstrip())
@@ -159,7 +159,7 @@ def _config_of(arg: Any) -> pytest.Config | None:
 
 
 def fault_text(faults: list[str]) -> list[str]:
-    """The lines that tell of them at the end of the run."""
+    """The lines that report internal errors at the end of the run."""
     if not faults:
         return []
     traceback_text, *all_of_them = faults
@@ -174,7 +174,7 @@ def fault_text(faults: list[str]) -> list[str]:
 
 
 def unlimited_text(error: Exception) -> str:
-    """Why a run that was to be limited, gated or reported does not start: the settings went wrong in our own code."""
+    """Why a run with a budget, gate or report does not start: an internal error kept its settings from being read."""
     return "\n".join(
         (
             f"pytest-llm-usage: internal error while the settings are read: {type(error).__name__}: {error}",

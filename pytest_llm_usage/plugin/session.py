@@ -1,4 +1,4 @@
-"""The budget of the whole run where pytest and xdist are: who shares it, and what becomes of the tests that are left."""
+"""Connects the budget of the whole run to pytest and xdist: shares it with the workers, and skips tests once it is spent."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _WORKERS: pytest.StashKey[int] = pytest.StashKey()
 
 
 class SpentRun:
-    """Passes over the tests that are left once the whole run has spent its budget.
+    """Does not run the remaining tests once the whole run has spent its budget.
 
-    In every worker of xdist by itself, so that none is cut short: what its last test spent is reported as well.
+    Each xdist worker does this by itself, so that none is cut short: what its last test spent is still reported.
     """
 
     def __init__(self, budget: SessionBudget) -> None:
@@ -32,14 +32,14 @@ class SpentRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Passes over a test."""
+        """Claims a test without running it, if the budget is spent."""
         return True if self._budget.is_exceeded else None
 
 
 def limit_session(config: pytest.Config, unreported: Callable[[], Sequence[Call]]) -> None:
-    """Adds up what the run spends, which is limited."""
+    """Starts adding up what the run spends, against its limits."""
     table, row = getattr(config, "workerinput", {}).get("llm_usage_session", ("", 0))
-    # A worker on another machine has no such file: it knows of itself alone, and the controller of all.
+    # A worker on another machine has no such file: it knows only what it spends itself; the controller knows all.
     shared = Path(table) if table and Path(table).is_file() else None
     budget = config.stash[SESSION_BUDGET] = SessionBudget(
         config.stash[SETTINGS].session_limits, unreported, shared, row, is_worker=hasattr(config, "workerinput")
@@ -49,11 +49,11 @@ def limit_session(config: pytest.Config, unreported: Callable[[], Sequence[Call]
 
 
 def name_workers_row(node: Any) -> None:
-    """Tells a worker of xdist which row of the table is its own."""
+    """Tells an xdist worker which row of the table is its own."""
     stash = node.config.stash
     if _TABLE not in stash:
         stash[_TABLE] = new_table(stash[CLOSERS])
-    # A worker that replaces one that crashed has a row of its own: what was spent stays spent.
+    # The replacement of a crashed worker gets a new row: what was spent stays spent.
     row = stash[_WORKERS] = stash.get(_WORKERS, -1) + 1
     if row < WORKER_ROWS:
         node.workerinput["llm_usage_session"] = (str(stash[_TABLE]), row)
@@ -61,7 +61,7 @@ def name_workers_row(node: Any) -> None:
 
 
 def note_lost_worker(node: Any) -> None:
-    """Tells the other workers not to wait for the plan of one that has ended, in whatever way."""
+    """Keeps the other workers from waiting for the plan of a worker that has ended, for whatever reason."""
     table, row = getattr(node, "workerinput", {}).get("llm_usage_session", ("", 0))
     if table and Path(table).is_file():
         lose_row(Path(table), row)

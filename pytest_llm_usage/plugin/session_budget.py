@@ -1,8 +1,8 @@
-"""The budget of the whole run: what its processes have spent together, known to each of them before its next call.
+"""The budget of the whole run: before its next call, each process knows what all of them have spent together.
 
-xdist's controller hears of a test when its worker is at the next one already, and a worker runs what it was once given,
-whatever the controller says meanwhile: a limit of the whole run has to be looked after where the calls are made. The
-processes share a table in memory, of which each writes one row: nobody waits, and nothing is read from a disk.
+xdist's controller hears of a test when the worker is already at the next one, and it cannot take back the tests that a
+worker was given. So a limit of the whole run has to be enforced where the calls are made. The processes share a table in
+memory, in which each writes one row: no process waits for another, and nothing is read from a disk.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _CELLS = 8
 _BYTES = _ROWS * _CELLS * 8
 #: Rows that workers may have.
 WORKER_ROWS = _ROWS // 2
-#: Cells hold whole numbers up to that many: tokens, and billionths of a USD. What a process spent itself is counted exactly beside
-#: them.
+#: The largest number in a cell. Cells hold whole numbers: tokens, and billionths of a USD. A process counts its own spending
+#: exactly, outside of the table.
 _MOST = 2**63 - 1
 _BILLIONTHS = 10**9
 
-#: Cells of a row behind those of the limits: how far a process is with its plan, and what that takes.
+#: Cells of a row after those of the limits: the state of the process's plan, and the amounts of the plan.
 _STATE, _TOKENS, _COST, _TESTS = range(_CELLS - 4, _CELLS)
 _REPLAYING, _PLANNED, _JUDGED, _LOST = range(1, 5)
 
@@ -57,9 +57,9 @@ class PlannedSpending(NamedTuple):
 
     Attributes:
         tests: How many there are.
-        tokens: Their tokens at most, as far as they are known.
-        cost_usd: What they cost at most, as far as that is known.
-        is_known: Whether that is all.
+        tokens: Their tokens at most, as far as known.
+        cost_usd: Their cost at most, as far as known.
+        is_known: Whether all of both is known.
     """
 
     tests: int
@@ -69,14 +69,14 @@ class PlannedSpending(NamedTuple):
 
 
 class SessionBudget:
-    """What has been spent of the limits of a run.
+    """Counts what a run has spent, against its limits.
 
     Args:
         limits: What the run may spend.
-        unreported: The calls of this process that `add` was not told of yet.
-        table: The table that the processes share; None where this process, and what it forks, is the only one.
+        unreported: Returns the calls of this process that `add` has not counted yet.
+        table: The table that the processes share; None if this process and its forks are the only ones.
         row: The row of this process.
-        is_worker: Whether this process is a worker of xdist: without a table it is on another machine.
+        is_worker: Whether this process is an xdist worker: without a table it is on another machine.
     """
 
     def __init__(
@@ -103,11 +103,11 @@ class SessionBudget:
         self._cells = memoryview(self._table).cast("q")
 
     def stay_in_row(self) -> None:
-        """A process that a test has forked counts in its parent's row: they hear of each other's calls."""
+        """Makes a process that a test has forked count in its parent's row: the two hear of each other's calls."""
         self._process = os.getpid()
 
     def add(self, data: Mapping[str, Any]) -> None:
-        """Takes in what the report of one attempt at a test carries: its calls, and those that were no test's."""
+        """Adds what the report of one attempt at a test carries: its calls, and those that belong to no test."""
         from pytest_llm_usage.ledger import Ledger  # noqa: PLC0415 -- at the first call
 
         attempts = data.get("attempts", ())
@@ -132,7 +132,7 @@ class SessionBudget:
     # The plan of recording stale tests ---------------------------------------------------------------------------
 
     def tell_plan(self, planned: PlannedSpending) -> None:
-        """All tests of this process have run; that is what recording its stale ones will take."""
+        """Writes what recording the stale tests of this process will take, now that all its tests have run."""
         first = self._row * _CELLS
         self._cells[first + _TOKENS] = _in_cell("max_tokens", planned.tokens, ROUND_CEILING)
         self._cells[first + _COST] = _in_cell("max_cost", planned.cost_usd, ROUND_CEILING)
@@ -140,7 +140,7 @@ class SessionBudget:
         self._cells[first + _STATE] = _PLANNED
 
     def leave_plan(self) -> None:
-        """It is not going to be known what recording the stale tests of this process takes."""
+        """Writes that it will not be known what recording the stale tests of this process takes."""
         self._cells[self._row * _CELLS + _STATE] = _LOST
 
     @property
@@ -150,11 +150,11 @@ class SessionBudget:
 
     @property
     def awaits_verdicts(self) -> bool:
-        """Whether other processes have not judged yet: what is spent from now on is not in what they add up."""
+        """Whether other processes have not judged yet: their sums must not include what is spent from now on."""
         return _PLANNED in self._cells[_STATE::_CELLS].tolist()
 
     def judge_plan(self) -> str:
-        """Why nothing may be recorded, by the plans of all processes; empty where it may."""
+        """Why the stale tests may not be recorded, by the plans of all processes; empty if they may."""
         tokens, cost, tests = (self._cells[column::_CELLS].tolist() for column in (_TOKENS, _COST, _TESTS))
         planned = PlannedSpending(
             sum(count // 2 for count in tests),
@@ -174,7 +174,7 @@ class SessionBudget:
         return verdict
 
     def take_back(self, data: Mapping[str, Any]) -> None:
-        """Undoes `add`, of a test that runs again as if it had not run."""
+        """Undoes `add`, for a test that runs again as if it had not run."""
         reported = self._reported
         self._reported = {}
         self.add(data)
@@ -186,7 +186,7 @@ class SessionBudget:
     def _spent(self) -> list[tuple[str, int | Decimal, int | Decimal, str]]:
         """Each limit, what all processes have spent of it, and where it was set."""
         if os.getpid() != self._process:
-            # A child that was forked begins a row of its own; what was spent before stands in its parent's.
+            # A forked child begins its own row; what was spent before is in its parent's.
             self._process, self._reported = os.getpid(), {}
             self._row = WORKER_ROWS + self._process % (_ROWS - WORKER_ROWS)
         own = dict(self._reported)
@@ -204,7 +204,7 @@ class SessionBudget:
     def _write(self, spent: Mapping[str, Decimal]) -> None:
         for column, name in enumerate(self._names):
             cell = self._row * _CELLS + column
-            # A process that was forked may have written more already: nothing that was spent is given back.
+            # A forked process may have written more already: what was spent is never reduced.
             self._cells[cell] = max(self._cells[cell], _in_cell(name, spent.get(name, Decimal(0)), ROUND_FLOOR))
 
     def _others(self, name: str) -> Decimal:
@@ -213,7 +213,7 @@ class SessionBudget:
         return EXACT.divide(Decimal(sum(self._cells[column::_CELLS]) - own), _units(name))
 
     def close(self) -> None:
-        """Lets the table go."""
+        """Releases the table."""
         self._cells.release()
         self._table.close()
 
@@ -223,7 +223,7 @@ def _units(name: str) -> int:
 
 
 def _in_cell(name: str, amount: Decimal, rounding: str) -> int:
-    """An amount of a limit as a cell holds it; what no cell can hold is more than any budget."""
+    """The amount in the unit of a limit's cell; an amount too large for a cell is more than any budget."""
     return min(int(EXACT.multiply(amount, _units(name)).to_integral_value(rounding)), _MOST)
 
 
@@ -253,12 +253,12 @@ def plan_verdict(limits: Limits, spent: Mapping[str, int | Decimal], planned: Pl
 
 
 def begin_row(table: Path, row: int) -> None:
-    """A worker is about to run tests: the others wait for its plan, where there are plans."""
+    """Marks a worker as about to run tests: if there are plans, the others wait for its plan."""
     _set_state(table, row, _REPLAYING)
 
 
 def lose_row(table: Path, row: int) -> None:
-    """A worker has ended, in whatever way: nobody waits for its plan, which cannot be known where it was still running tests."""
+    """Marks the plan of a worker as lost, if the worker ended while it was still running tests; nobody waits for it then."""
     if _state(table, row) == _REPLAYING:
         _set_state(table, row, _LOST)
 
@@ -275,7 +275,7 @@ def _set_state(table: Path, row: int, state: int) -> None:
 
 
 def new_table(closers: ExitStack) -> Path:
-    """A table for several processes, a file until `closers` are closed."""
+    """Makes a table for several processes: a file that exists until `closers` are closed."""
     folder = closers.enter_context(tempfile.TemporaryDirectory(prefix="llm-usage-", ignore_cleanup_errors=True))
     table = Path(folder, "session")
     table.write_bytes(bytes(_BYTES))

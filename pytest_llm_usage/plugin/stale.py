@@ -1,4 +1,4 @@
-"""Recordings that no longer fit: which tests they fail, in one command, and which were recorded anew."""
+"""Stale recordings: prints one command for the tests that they fail, and the tests that were recorded again."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from pytest_llm_usage.text import plural, sendable
 
 __all__ = ["NOTES", "StaleTests", "attach_notes", "note"]
 
-#: Kept with a test: what is to be said of its cassette at the end of the run, as plain data.
+#: Kept with a test: notes on its cassette for the end of the run, as plain data.
 NOTES: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
-#: What a worker of xdist tells at its end: notes on tests without a report.
+#: The key of an xdist worker's output: notes on tests without a report.
 _OF_WORKER = "llm_usage_notes"
-#: More tests, longer names, or one that holds a key, are named by their files: what is not stale is only replayed.
+#: Beyond these limits, or if a name holds a key, the command names files: tests in them that are not stale are only replayed.
 _MAX_NAMED = 12
 _LONGEST_TYPED = 320
 
 
 def note(item: pytest.Item, kind: str, value: Any) -> None:
-    """Notes something of a test's cassette.
+    """Notes something about a test's cassette; the test's report carries it.
 
     Args:
         item: The test.
-        kind: `stale`, `recorded`, `new` (nothing was before), `renamed`, `plan` (of recording it again), `unrecorded` (why not)
-            or `unsaved` (what was recorded of a test that did not pass).
-        value: What is noted; a report carries it.
+        kind: `stale`, `recorded`, `new` (there was no recording before), `renamed`, `plan` (of recording it again),
+            `unrecorded` (why it was not recorded) or `unsaved` (a recording of a test that did not pass).
+        value: What is noted.
     """
     item.stash.setdefault(NOTES, {})[kind] = sendable(value)
 
 
 def note_without_report(config: pytest.Config, kind: str, value: Any) -> None:
-    """The same of a test in which the run was interrupted: no report of it comes."""
+    """Notes something about the cassette of a test that was interrupted: it has no report to carry the note."""
     stale: StaleTests | None = config.pluginmanager.get_plugin("llm_usage_stale_tests")
     if stale is not None:
         stale.add({kind: value})
@@ -42,33 +42,33 @@ def note_without_report(config: pytest.Config, kind: str, value: Any) -> None:
 
 
 def attach_notes(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Puts the notes on a report, which takes them to the process that prints."""
+    """Adds the notes to a report, which carries them to the process that prints."""
     if NOTES in item.stash:
         report.llm_usage_cassette = item.stash[NOTES]  # type: ignore[attr-defined]
 
 
 class StaleTests:
-    """Says at the end of the run which tests to record again, and which were.
+    """Prints at the end of the run which tests to record again, and which were recorded.
 
     Args:
-        is_plan: Whether what that will cost is to be told.
+        is_plan: Whether the run asks for the plan of what that will cost.
     """
 
     def __init__(self, *, is_plan: bool = False) -> None:
         self._is_plan = is_plan
         #: By test: what recording it again will cost.
         self.plans: dict[str, Mapping[str, Any]] = {}
-        #: Why nothing was recorded; empty where nothing was to be recorded, or it was.
+        #: Why nothing was recorded; empty if nothing was to be recorded, or it was recorded.
         self.unrecorded = ""
         self._sent: dict[str, list[Any]] = {}
-        #: By test: whether nothing was recorded of it before.
+        #: By test: whether it had no recording before.
         self._stale: dict[str, bool] = {}
         self._recorded: dict[str, bool] = {}
-        #: What is said of recordings that were not saved, of tests of which pytest prints no section.
+        #: The texts on unsaved recordings of tests for which pytest prints no report section.
         self._unsaved: list[str] = []
 
     def add(self, notes: Mapping[str, Any]) -> None:
-        """Takes in what is noted of a test."""
+        """Adds the notes on a test."""
         if "stale" in notes:
             self._stale[notes["stale"]] = "new" in notes
         if "plan" in notes:
@@ -83,13 +83,13 @@ class StaleTests:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Takes in what a worker of xdist was interrupted in."""
+        """Adds the notes on tests in which an xdist worker was interrupted."""
         for notes in getattr(node, "workeroutput", {}).get(_OF_WORKER, ()):
             self.add(notes)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Prints the plan, what was recorded, and what is still stale."""
-        # The failure of a single one ends in its command already.
+        # The failure of a single stale test already ends with its command.
         is_asked_for = self.plans or self._is_plan or self._recorded or self._unsaved
         if is_asked_for or len(self._stale) > 1 or (self._stale and self.unrecorded):
             terminalreporter.write_sep("=", "LLM recordings")

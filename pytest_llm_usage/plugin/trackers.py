@@ -1,4 +1,4 @@
-"""A tracker that does as the settings say: of a test, with its limits, or of the run. Imported at the first call."""
+"""Makes the tracker of a test or of the run, as the settings say. Imported at the first call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["tracker_of_run", "tracker_of_test"]
 
 
 def tracker_of_test(item: pytest.Item, phase: str, thread_id: int) -> Tracker:
-    """The tracker of a test; a marker that cannot be read fails this test alone."""
+    """The tracker of a test; an invalid marker fails this test alone."""
     try:
         limits, problem = _limits_of(item), ""
     except ConfigurationError as error:
@@ -29,7 +29,7 @@ def tracker_of_test(item: pytest.Item, phase: str, thread_id: int) -> Tracker:
 
 
 def tracker_of_run(config: pytest.Config, thread_id: int) -> Tracker:
-    """The tracker of calls that are no test's."""
+    """The tracker of calls that belong to no test."""
     return _new_tracker(config, "setup", thread_id, ())
 
 
@@ -41,7 +41,7 @@ def _limits_of(item: pytest.Item) -> tuple[Limits, ...]:
 
 
 def _new_tracker(config: pytest.Config, phase: str, thread_id: int, limits: tuple[Limits, ...]) -> Tracker:
-    """A tracker that does as the settings say."""
+    """A tracker configured by the settings."""
     settings = config.stash[SETTINGS]
     return Tracker(
         root=settings.root,

@@ -1,4 +1,4 @@
-"""What is said of a recording that was paid for and is not saved."""
+"""The texts on recordings that were paid for and not saved."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WHY_UNSAVED", "cost_of", "of_failed", "tell_of_lost"]
 
-#: Outcomes that are no failure, for which nothing is saved all the same.
+#: Outcomes other than a failure for which nothing is saved.
 WHY_UNSAVED = {
     "skipped": "the test was skipped",
     "xfailed": "the test failed, as expected",
@@ -30,7 +30,7 @@ WHY_UNSAVED = {
 
 
 def cost_of(made: Sequence[Call]) -> str:
-    """What calls cost: how many they are, and their price."""
+    """How many calls were billed, and what they cost."""
     calls = [call for call in made if call.is_billed]
     costs = [call.cost_usd for call in calls]
     known = [cost for cost in costs if cost is not None]
@@ -41,7 +41,7 @@ def cost_of(made: Sequence[Call]) -> str:
 
 
 def of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
-    """What is said of a recording that was paid for and is not saved."""
+    """The text on the recording of a test that did not pass; keeps the recording for a look if the settings say so."""
     from pytest_llm_usage.cassettes.names import failed_path  # noqa: PLC0415 -- only on the way to an error
 
     why = WHY_UNSAVED.get(attempt_at(item).outcome, "the test failed")
@@ -60,7 +60,7 @@ def of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> 
 
 
 def tell_of_lost(config: pytest.Config, policy: CassettePolicy, spent: str) -> None:
-    """Says of a recording of `llm_cassette` that it was paid for and is not saved."""
+    """Reports that a recording of `llm_cassette` was paid for and not saved."""
     told = f"{policy.shown_path} not saved: the code that recorded it failed ({spent})"
     attempt = attempt_under_way(config)
     if attempt is None:

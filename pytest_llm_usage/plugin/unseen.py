@@ -1,6 +1,6 @@
-"""What cannot be seen is named: gRPC to a model's host, processes with a provider's key, what a forked process lost.
+"""Lists what this plugin cannot see: gRPC to a model's host, subprocesses with a provider's key, calls of forks that were lost.
 
-Their calls are in no total and no budget stops them, so the usage section says that they are there.
+Such calls are in no total, and no budget stops them, so the usage section reports them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ UNSEEN: pytest.StashKey[Unseen] = pytest.StashKey()
 
 
 class Unseen:
-    """What was there that cannot be seen, by the test in which it was.
+    """Collects what could not be seen, with the test in which it happened.
 
     Args:
-        current_test: The name of the test that is under way; None where none is.
+        current_test: Returns the name of the test that is under way; None between tests.
     """
 
     def __init__(self, current_test: Callable[[], str | None]) -> None:
@@ -30,17 +30,17 @@ class Unseen:
         self._asked: list[Callable[[], Iterable[tuple[str, str]]]] = []
 
     def note(self, what: str, *, in_test_only: bool = False) -> None:
-        """Note something in the test that is under way."""
+        """Notes something that cannot be seen, in the test that is under way."""
         test = self._current_test()
         if test is not None or not in_test_only:
             self._found[what, test or ""] = None
 
     def ask(self, known: Callable[[], Iterable[tuple[str, str]]]) -> None:
-        """Asks somebody else at the end of the run."""
+        """Adds a function that is called for more at the end of the run."""
         self._asked.append(known)
 
     def found(self) -> list[tuple[str, str]]:
-        """What was found, each with its test, as plain data."""
+        """What could not be seen, each with its test, as plain data."""
         others = (found for known in self._asked for found in known())
         return list(dict.fromkeys((*self._found, *others)))
 

@@ -1,6 +1,6 @@
-"""Where `Unseen` is told of what cannot be seen: gRPC's calls, processes that are started.
+"""Watches gRPC calls and started processes for `Unseen`.
 
-Nothing is loaded before the code under test makes use of them.
+Nothing is loaded before the code under test uses gRPC or starts a process.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from pytest_llm_usage.plugin.unseen import UNSEEN, Unseen
 __all__ = ["watch_unseen"]
 
 _GRPC_CHANNELS = ("grpc._channel", "grpc.aio._channel")
-#: What starts a process that is no fork: `Popen` of these modules.
+#: The modules whose `Popen` starts a process other than by a plain fork.
 _STARTERS = (
     "subprocess",
     "multiprocessing.popen_forkserver",
     "multiprocessing.popen_spawn_posix",
     "multiprocessing.popen_spawn_win32",
 )
-#: Programs that Python's libraries ask about the machine, or developers' tools: they call no model.
+#: Programs that call no model: what Python's libraries run to learn about the machine, and developers' tools.
 _CALL_NO_MODEL = frozenset(
     [
         "arp",
@@ -66,7 +66,7 @@ def watch_unseen(config: pytest.Config) -> None:
     unseen = config.stash[UNSEEN] = Unseen(partial(_test_under_way, config))
     unseen.ask(watch_forks(config).not_counted)
     if config.stash[SETTINGS].track == "langchain":
-        return  # whose calls are seen over whatever transport
+        return  # LangChain's calls are seen over any transport
 
     def watch(attach: Callable[..., None], module: ModuleType) -> None:
         try:
@@ -121,14 +121,14 @@ def _test_under_way(config: pytest.Config) -> str | None:
 
 
 def _is_reported(config: pytest.Config) -> bool:
-    """Whether what is sent now belongs to a call of LangChain's, which is seen over whatever transport."""
+    """Whether what is sent now belongs to a LangChain call, which is seen over any transport."""
     attempt = attempt_under_way(config)
     trackers = (*(attempt.trackers if attempt is not None else ()), *run_scope(config).trackers)
     return any(tracker.current_call() is not None for tracker in trackers)
 
 
 def _safely(config: pytest.Config, note: Callable[..., None]) -> Callable[..., None]:
-    """The same, whose mistakes fail nobody's call."""
+    """The same function, whose internal errors fail no call of the user's."""
 
     def noted(*args: Any) -> None:
         try:
@@ -144,7 +144,7 @@ def _noting_calls(note: Callable[[Any], None], original: Callable[..., Any]) -> 
         __tracebackhide__ = True
         try:
             answer = original(self, *args, **kwargs)
-        except Exception:  # one that was refused was not made
+        except Exception:  # not an outcome exception: a call that was refused was not made
             note(self)
             raise
         note(self)
@@ -168,7 +168,7 @@ _ENV = 10
 
 
 def _provider_keys(environment: Mapping[Any, Any]) -> list[str]:
-    """The variables that hold a key of a provider that sells models and nothing else: AWS' keys are for all of AWS."""
+    """The variables that hold a key of a provider that sells only models; AWS keys are for all of AWS."""
     keys = {os.fsdecode(name): value for name, value in environment.items() if value}
     names = sorted(name for name in keys if name.endswith("_API_KEY"))
     if not names:
@@ -179,7 +179,7 @@ def _provider_keys(environment: Mapping[Any, Any]) -> list[str]:
 
 
 def _program(command: Any) -> str:
-    """The name of what is started; of Python's own children, which are no `subprocess`, Python's."""
+    """The name of the program that is started; "python" for processes of `multiprocessing`, which have no command."""
     if isinstance(command, (list, tuple)):
         command = command[0] if command else ""
     words = os.fsdecode(command).split() if isinstance(command, (str, bytes, os.PathLike)) else ["python"]

@@ -1,4 +1,4 @@
-"""Snapshots that could not be written fail the run: syrupy writes them at its end, when no test can fail any more."""
+"""Fails the run for snapshots that could not be written: syrupy writes them at the end, when no test can fail any more."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pytest_llm_usage.text import sendable
 
 __all__ = ["fail_for_unwritten", "take_in_unwritten"]
 
-#: What a worker of xdist tells at its end, and what they have told.
+#: The key of an xdist worker's output, and what the workers have sent.
 _OF_WORKER = "llm_usage_unwritten"
 _TOLD: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def fail_for_unwritten(session: pytest.Session) -> None:
-    """Fails the run for each snapshot file that could not be written; a worker of xdist tells the controller."""
+    """Fails the run for each snapshot file that could not be written; an xdist worker passes them to the controller."""
     snapshot = sys.modules.get("pytest_llm_usage.snapshot")
     found: list[str] = snapshot.unwritten_files() if snapshot is not None else []
     config = session.config
@@ -30,5 +30,5 @@ def fail_for_unwritten(session: pytest.Session) -> None:
 
 
 def take_in_unwritten(node: Any) -> None:
-    """Takes in what a worker of xdist could not write."""
+    """Collects the snapshot files that an xdist worker could not write."""
     node.config.stash.setdefault(_TOLD, []).extend(getattr(node, "workeroutput", {}).get(_OF_WORKER, ()))
