@@ -1,7 +1,7 @@
-"""`Billing`, what a call was billed for and on which terms; `Quote`, what that costs; both are one value each.
+"""`Billing`: what a call was billed for, and on which terms. `Quote`: what that costs.
 
-The wire (or LangChain) fills a `Billing` in, a `Call` carries it, a price book reads it and answers with a `Quote`.
-A new fact about what is billed is a field here and a property of the run file's schema; nothing in between names it.
+A `Billing` is made from the wire (or LangChain), a `Call` carries it, and a price book reads it and returns a `Quote`.
+A new fact about what is billed is a field here and a property in the run file's schema; nothing in between names it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ __all__ = [
 #: An empty mapping, of items or of modifiers.
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-#: Python writes no whole number of some 14,000 bits (4,300 digits) as text.
+#: Python does not write an integer of some 14,000 bits (4,300 digits) as text.
 _MOST_BITS = 10_000
 
 
 def as_data(value: Any) -> Any:
-    """`value` as JSON has it: without read-only mappings, tuples, decimals and numbers that are not finite. What an integration
-    put among the numbers that JSON has no form for is text.
+    """`value` as JSON can hold it: without read-only mappings, tuples, decimals and numbers that are not finite.
+
+    Any other value, which only an integration can have put there, becomes text.
     """
     if value is None or isinstance(value, str):
         return value
@@ -88,7 +89,7 @@ class Billing:
     priced_at: float | None = None
 
     def filled_from(self, other: Billing) -> Billing:
-        """These facts; what is not told here is taken from `other`."""
+        """The same billing, with every field that is not set taken from `other`."""
         names = [f.name for f in fields(self)]
         return Billing(
             **{name: mine if _is_told(mine := getattr(self, name)) else getattr(other, name) for name in names}
@@ -161,12 +162,12 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-#: What the fields of `Billing` are called in a call's data, where that is not their own name.
+#: The names of `Billing`'s fields in a call's data, where they differ.
 _DATA_NAMES = {"usage": "billed_usage", "items": "billed_items"}
 _KEYS = tuple((f.name, _DATA_NAMES.get(f.name, f.name)) for f in fields(Billing))
 _DATA_KEYS = tuple(key for _, key in _KEYS)
 _billed = attrgetter(*(name for name, _ in _KEYS))
-#: What nearly every call is billed for: its tokens, on no terms of its own.
+#: The billing of nearly every call: by its tokens, without special terms.
 BY_TOKENS = Billing()
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "usage": TokenUsage.from_dict,
@@ -252,7 +253,7 @@ class Quote:
 
 _QUOTE_DATA = tuple(f.name for f in fields(Quote) if f.name not in ("cost_usd", "lines"))
 
-#: How to have a price file; two lines where nothing wraps them.
+#: How to set up a price file; two lines where nothing wraps them.
 NEW_PRICE_FILE = (
     "No such file yet? Create prices.toml with the first line  [models]",
     "and set  llm_usage_prices = prices.toml  in pytest's configuration",
@@ -260,7 +261,7 @@ NEW_PRICE_FILE = (
 
 
 def price_file_lines(fixes: Iterable[str]) -> list[str]:
-    """What an error says where lines of a price file settle it: which to add, and how to have such a file.
+    """The end of an error that lines of a price file fix: the lines to add, and how to set up such a file.
 
     Args:
         fixes: `Quote.fix` of each call; the empty ones are left out.

@@ -60,11 +60,11 @@ _MIN_PRINTABLE_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A body after its content encodings were taken off.
+    """A body after its content encodings were removed.
 
     Attributes:
-        content: The decompressed bytes, as far as there are any; the body itself where nothing can be decompressed.
-        problem: Why `content` is not the whole body, with the package to install; empty where it is.
+        content: The decompressed bytes, as far as there are any; the body itself if nothing can be decompressed.
+        problem: Why `content` is not the whole body, with the package to install; empty if it is.
         is_cut_off: Whether the only problem is that the body ends early: `content` is then all that it holds.
     """
 
@@ -90,18 +90,18 @@ _Decoder: TypeAlias = Callable[[bytes], Iterator[bytes]]
 
 
 def decode(body: bytes, content_encoding: str, *, guess: bool = False) -> Decoded:
-    """Take the content encodings off a body.
+    """Remove the content encodings of a body.
 
     Args:
         body: The body as it was sent or recorded.
         content_encoding: The value of the `content-encoding` header: names, joined by commas.
-        guess: Whether to decompress as well what starts like gzip, zstandard or zlib without a header that says so.
+        guess: Whether to decompress also what starts like gzip, zstandard or zlib without a header that says so.
     """
     names = [name.strip() for name in content_encoding.lower().split(",")]
     if len(names) > _MAX_LAYERS:
         return Decoded(body, _TOO_MANY_LAYERS)
     decoded = Decoded(body)
-    # Why a layer was left out that the header names.
+    # Why a layer that the header names was skipped.
     doubt = ""
     for name in reversed(names):
         if name in ("", "identity", "aws-chunked") or _is_text(decoded.content):
@@ -115,7 +115,7 @@ def decode(body: bytes, content_encoding: str, *, guess: bool = False) -> Decode
             continue
         layer = _decompressed(decoder, decoded.content)
         if not signature and layer.problem and (layer.content is decoded.content or _is_recognised(decoded.content)):
-            # Not compressed in this way, or nobody can tell.
+            # The body is not compressed in this way, or that cannot be known.
             doubt = layer.problem
             continue
         decoded = layer
@@ -128,7 +128,7 @@ def decode(body: bytes, content_encoding: str, *, guess: bool = False) -> Decode
         elif decoded.content.startswith(_ZSTANDARD):
             decoder = _unzstandarded
         elif decoded.content.startswith(_ZLIB) and not _is_text(decoded.content):
-            # Two letters are no certain sign: `x^2` is no zlib.
+            # Two bytes are not a certain sign: `x^2` is not zlib.
             inflated = _decompressed(_undeflated, decoded.content)
             if inflated.problem:
                 break
@@ -151,7 +151,7 @@ def decode(body: bytes, content_encoding: str, *, guess: bool = False) -> Decode
 
 
 def _decompressed(decoder: _Decoder, body: bytes) -> Decoded:
-    """What a decoder makes of a body; the very body, with the reason, where it makes nothing of it."""
+    """The body as a decoder decompresses it; if it cannot decompress any of it, the body itself with the reason."""
     pieces: list[bytes] = []
     room = MAX_BYTES
     problem, is_cut_off = "", False
@@ -250,7 +250,7 @@ def _unzstandarded(body: bytes) -> Iterator[bytes]:
 def _unzstandarded_step(stream: Any, step: bytes) -> Iterator[bytes]:
     if not hasattr(
         stream, "needs_input"
-    ):  # `zstandard` gives all that a step becomes, Python's own as much as it is asked for
+    ):  # `zstandard` returns all that a step decompresses to, Python's own as much as it is asked for
         yield stream.decompress(step)
         return
     yield stream.decompress(step, _ZSTANDARD_PIECE)
@@ -302,7 +302,7 @@ def _is_text(body: bytes) -> bool:
 
 
 def _is_recognised(body: bytes) -> bool:
-    """Whether the body is text for the most part, or of a kind that is told by its first bytes."""
+    """Whether the body is mostly text, or of a kind that its first bytes identify."""
     if body.startswith((*_KNOWN_FILES, _GZIP, _ZSTANDARD)) or is_aws_message(body):
         return True
     if b"\0" in body[:_SAMPLE_BYTES]:

@@ -1,6 +1,6 @@
-"""Every error of this package, one tree: a message a user can act on, never a traceback to read.
+"""Every error of this package, in one tree: each is a message that a user can act on, without a traceback.
 
-The lowest layer: nothing of the package is imported here.
+This is the lowest layer: it imports nothing of the package.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ class UpstreamMovedError(LLMUsageError):
 def hides_frames(excinfo: Any) -> bool:
     """Whether pytest hides the frames of a module that has this function as its `__tracebackhide__`.
 
-    It does where the error says what the user did: their own line and the message are enough. Our mistakes are shown whole.
+    It hides them for an error of the user's, for whom their own line and the message are enough. An internal error
+    shows all frames.
     """
     return isinstance(excinfo.value, LLMUsageError | KeyError)

@@ -1,9 +1,9 @@
-"""Work that waits for a disk, where an event loop may be running.
+"""Runs work that waits for a disk outside the thread of an event loop.
 
-A function that is no coroutine cannot give way to the loop: `with llm_cassette(...)` in an async fixture, `llm_usage.cost`
-in the middle of a coroutine. What forbids to block a loop (BlockBuster, in pydantic-ai's and langchain-core's suites) looks
-at the thread in which the loop runs. So such work is done in a thread of its own. The loop still waits for it, as it would
-without: some milliseconds for a cassette, some tenths of a second for the prices of a run, which are read once.
+A plain function cannot yield to the loop: `with llm_cassette(...)` in an async fixture, `llm_usage.cost` in the middle
+of a coroutine. Tools that forbid blocking a loop (BlockBuster, in pydantic-ai's and langchain-core's suites) watch the
+thread that the loop runs in. So such work is done in a thread of its own. The loop still waits for it, as it would
+otherwise: some milliseconds for a cassette, some tenths of a second for the prices of a run, which are read once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 def is_in_event_loop() -> bool:
     """Whether the caller runs in an event loop, so that nothing may wait for a disk."""
-    asyncio = sys.modules.get("asyncio")  # to import it takes a tenth of pytest's start; without it no loop runs
+    asyncio = sys.modules.get("asyncio")  # importing it takes a tenth of pytest's start; without it no loop runs
     try:
         return asyncio is not None and asyncio.get_running_loop() is not None
     except (RuntimeError, AttributeError):  # no loop runs; another thread is importing asyncio
@@ -30,21 +30,21 @@ def is_in_event_loop() -> bool:
 
 
 def outside_event_loop(work: Callable[[], _T]) -> _T:
-    """What `work` returns or raises. Where an event loop runs in this thread, it is done in another one.
+    """Returns or raises what `work` does. If an event loop runs in this thread, `work` runs in another one.
 
-    It sees the context variables of the caller, and changes none of them.
+    There it sees the context variables of the caller, and cannot change them.
     """
     if not is_in_event_loop():
         return work()
     context = copy_context()
     results: list[_T] = []
-    # A lock, a `Future` or `join` would be waited for in Python, where that counts as blocking.
+    # Waiting for a lock, a `Future` or `join` happens in Python code, and counts as blocking.
     ended: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run() -> None:
         try:
             results.append(context.run(work))
-        except BaseException as error:  # noqa: BLE001 -- raised where it was asked for
+        except BaseException as error:  # noqa: BLE001 -- raised again in the caller's thread
             ended.put(error)
         else:
             ended.put(None)

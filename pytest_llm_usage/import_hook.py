@@ -1,6 +1,6 @@
 """`ImportHook`: calls back when the code under test imports a module. The rest is for imports of our own.
 
-wrapt has such hooks ready, but importing it costs every start of pytest more than this whole plugin.
+wrapt has such hooks, but importing it would cost more at every start of pytest than this whole plugin.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ OnImport: TypeAlias = Callable[[ModuleType], object]
 
 
 class ImportHook:
-    """A finder that knows a few modules by name, and steps aside for each as soon as it was asked for it.
+    """A finder that waits for a few modules by name, and forgets each one as soon as its import begins.
 
     Args:
-        callbacks: By the name of a module: called once with it, at once where it is imported already, else behind its
-            import. A callback must not raise: it would fail the import.
+        callbacks: By the name of a module: called once with the module, after its import, or at once if it is imported
+            already. A callback must not raise: it would fail the import.
     """
 
     def __init__(self, callbacks: Mapping[str, OnImport]) -> None:
@@ -39,7 +39,7 @@ class ImportHook:
             closers.callback(self._uninstall)
 
     def waits_for(self, name: str) -> bool:
-        """Whether the import of a module will be told; a run of pytest within a test takes away what it finds."""
+        """Whether this still waits for a module; a pytest run within a test removes finders from `sys.meta_path`."""
         return name in self._callbacks and self in sys.meta_path
 
     def _uninstall(self) -> None:
@@ -48,13 +48,13 @@ class ImportHook:
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """What `sys.meta_path` asks for: the module as others find it, with the callback behind its import."""
+        """The protocol of `sys.meta_path`: the spec that other finders return, with the callback after the import."""
         if name not in self._callbacks:
             return None
         callback = self._callbacks.pop(name)
         spec = importlib.util.find_spec(name)
         if spec is None or spec.loader is None:
-            # Not installed; it may be by the time it is asked for again.
+            # Not installed; it may be by the next attempt to import it.
             self._callbacks[name] = callback
             return spec
         run = spec.loader.exec_module
@@ -68,11 +68,11 @@ class ImportHook:
 
 
 class OwnModules:
-    """A finder that imports the modules of a package as Python does.
+    """A finder that imports the modules of a package without pytest's assertion rewriting.
 
-    pytest imports whatever comes with a plugin through its rewriting of assertions. This package has none, and would pay
-    for it at every start: each module's source is read and hashed, and where pytest can keep nothing beside it
-    (`PYTHONDONTWRITEBYTECODE`, another user's site-packages) it is compiled anew in every run.
+    pytest rewrites the assertions of every module that belongs to a plugin. This package has none, and would pay for it
+    at every start: each module's source is read and hashed, and where pytest cannot cache the result
+    (`PYTHONDONTWRITEBYTECODE`, another user's site-packages) it is compiled again in every run.
 
     Args:
         package: The name of the package, which is imported already.
@@ -82,7 +82,7 @@ class OwnModules:
         self._prefix = f"{package}."
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """What `sys.meta_path` asks for."""
+        """The protocol of `sys.meta_path`: finds a module of the package as Python itself does."""
         return PathFinder.find_spec(name, path, target) if name.startswith(self._prefix) else None
 
     def step_aside(self) -> None:
@@ -92,11 +92,11 @@ class OwnModules:
 
 
 def lazy_names(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package whose names are imported when they are first asked for.
+    """The `__getattr__` of a package whose names are imported on first use.
 
     Args:
-        package: Its name.
-        modules: The names that each of its modules gives it.
+        package: The package's name.
+        modules: By module of the package, the names that are imported from it.
     """
     homes = {name: module for module, names in modules.items() for name in names}
 
@@ -112,10 +112,10 @@ def lazy_names(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Keeps a tracer (coverage's, a debugger's) out of what this thread does meanwhile.
+    """Switches off the tracer of this thread (coverage's, a debugger's) for the block.
 
-    To trace a line, Python 3.12 counts lines from the beginning of its module, whatever the tracer wants to know. For a
-    module of 30,000 lines, as genai-prices has one, that takes 9 s instead of 0.2 s.
+    To trace a line, Python 3.12 counts lines from the beginning of the module, whatever the tracer needs. Importing a
+    module of 30,000 lines, as genai-prices has one, then takes 9 s instead of 0.2 s.
     """
     trace = sys.gettrace()
     sys.settrace(None)

@@ -97,9 +97,9 @@ class InputByPart(Mapping[str, int]):
 
 
 def apportioned(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` split in proportion to `weights`, in whole numbers that add up to it (largest remainder).
+    """`total` split in proportion to `weights`, into whole numbers that add up to it (largest remainder).
 
-    Where no weight is above 0 nothing can be split, and all are 0.
+    If no weight is above 0, all shares are 0.
     """
     whole = sum(weights)
     if whole <= 0:

@@ -1,7 +1,7 @@
 """`Call`, one billed request to a model, and `Ledger`, the calls of a test (or of the run) in the order they started.
 
-Frozen values with a plain-dict form: what a report, a snapshot or another process reads is exactly what was gathered.
-Nothing here knows where a call came from (LangChain's callbacks or the wire); the layers above fill these in.
+These are frozen values with a plain-dict form: a report, a snapshot or another process reads exactly what was
+collected. Nothing here knows where a call came from (LangChain's callbacks or the wire); the layers above make them.
 """
 
 from __future__ import annotations
@@ -49,24 +49,24 @@ Source: TypeAlias = Literal["langchain", "http"]
 Status: TypeAlias = Literal["ok", "no_usage", "error", "aborted", "cached", "fake"]
 STATUSES: tuple[Status, ...] = ("ok", "no_usage", "error", "aborted", "cached", "fake")
 
-#: The model of a call that neither named a model nor was asked for one.
+#: The model of a call whose request and response name none.
 UNKNOWN_MODEL = "unknown"
 
-#: In the note of a call: the stream of an API like OpenAI's states its usage only where the request asks for it.
+#: In the note of a call: streams of APIs like OpenAI's state their usage only if the request asks for it.
 USAGE_NOT_ASKED = 'did not ask for usage: stream_options={"include_usage": True}'
-#: In the note of a call by an API that is not known: before the address that answered.
+#: In the note of a call to an unknown API, before the address that answered.
 NOT_READ = "looks like a model call that is not read"
 
 
 class Quotes(Protocol):
-    """Who knows what a call costs: a price book, or what stands before one."""
+    """What knows the cost of a call: a price book, or a stand-in for one."""
 
     def quote(self, call: Call) -> Quote:
         """What `call` costs and by whose price, or why that is not known."""
 
 
 class Inputs(Protocol):
-    """Who knows what a call sent."""
+    """What knows the input of a call."""
 
     def input_by_part(self, call: Call) -> InputByPart | str:
         """The input of `call` by part, or why that is not known."""
@@ -123,9 +123,9 @@ class Call:
     #: (None where it drops the call). Read them with `langchain_report`.
     _reported: Mapping[str, Any] | None = None
     _reported_model: str | None = None
-    #: The quote, or who is asked for it when it is first read; the ledger itself knows no prices.
+    #: The quote, or what provides it on first access; the ledger itself knows no prices.
     _quotes: Quotes | Quote | None = field(default=None, repr=False, compare=False)
-    #: The input by part (or why it is not known), or who is asked for it when it is first read.
+    #: The input by part (or why it is not known), or what provides it on first access.
     _inputs: Inputs | InputByPart | str = field(default="no request of it was seen", repr=False, compare=False)
 
     @cached_property
@@ -184,7 +184,7 @@ class Call:
 
     @property
     def billed_usage(self) -> TokenUsage | None:
-        """The same as a usage: as the provider bills it, the parts that are listed apart added."""
+        """The same as a usage: the tokens as the provider bills them, including the parts that it lists apart."""
         if not self.is_billed:
             return TokenUsage()
         usage = self.billing.usage or self.usage
@@ -219,7 +219,7 @@ class Call:
             data["usage"] = self.usage.to_dict()
         data |= self.billing.to_dict()
         if self._reported is not None:
-            # An integration may nest in there what no file can hold; the counts are in `usage`.
+            # An integration may nest this deeper than can be written; the counts are in `usage`.
             with suppress(RecursionError):
                 data["reported"] = masked(as_data(self._reported))
         if self._reported_model is not None:
@@ -255,26 +255,26 @@ class Call:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Who is asked for its price and its input cannot go to another process; what they say can.
+        # The providers of its price and its input cannot be pickled; their answers can.
         return Call.from_dict, (self.to_dict(with_parts=True),)
 
 
 _NOTHING = (None, "", ())
 _NO_PARTS = "the run was written without it"
-#: Kinds of a price's lines that are input.
+#: How the kinds of price lines start that are for input.
 _INPUT_KINDS = ("input", "cache_")
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Call) if f.name not in ("usage", "billing") and not f.name.startswith("_"))
 _plain_values = attrgetter(*_PLAIN_FIELDS)
-#: Those of them that JSON has another form of: tuples, and numbers that may not be finite.
+#: Those of them that JSON cannot hold as they are: tuples, and numbers that may not be finite.
 _NOT_AS_IN_JSON = ("tags", "sections", "started_at", "duration_s")
 
 
 def call_attribute(path: str) -> Callable[[Call], Any]:
-    """Reads an attribute of calls, or one of it (`billing.seller`).
+    """Returns a reader of an attribute of calls, which may be nested (`billing.seller`).
 
     Raises:
-        ConfigurationError: A call has no such attribute; where no call was made, nothing else would say so.
+        ConfigurationError: A call has no such attribute. Checked here, because there may be no call to read it from.
     """
     __tracebackhide__ = hides_frames
     read: Callable[[Call], Any] = attrgetter(path)
@@ -336,7 +336,7 @@ def price_sources(calls: Iterable[Call], name: Callable[[str], str] = str) -> di
 
     Args:
         calls: The calls; those without a price are left out.
-        name: What a model is called in the result.
+        name: Returns the name of a model in the result.
     """
     sources: dict[str, dict[str, None]] = {}
     for call in calls:

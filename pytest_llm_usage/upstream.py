@@ -1,8 +1,8 @@
-"""`Internals`: names of another package that it does not promise to keep, checked where we rely on them.
+"""`Internals`: private names of another package that this one relies on, checked before they are used.
 
-Patching a library, or reading what it calls private, is sometimes the only way. Each place that does so declares the
-names it needs, why, and the release they were read in. A release that moved one of them is then one clear error,
-not an `AttributeError` in the middle of somebody's test.
+Patching a library, or reading its private names, is sometimes the only way. Each place that does so declares the names
+it needs, why, and the release they were read in. If a later release moves one of them, the user gets one clear error,
+not an `AttributeError` in the middle of a test.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PYTHON = "Python"
 
 @dataclass(frozen=True, kw_only=True)
 class Internals:
-    """What one place of ours needs of the internals of one distribution.
+    """What one place in this package needs of the internals of one distribution.
 
     Attributes:
         distribution: Its name, as it is installed; "Python" for the standard library.
@@ -40,10 +40,10 @@ class Internals:
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Look all names up.
+        """Looks all names up.
 
         Raises:
-            UpstreamMovedError: One is not there, or takes other arguments.
+            UpstreamMovedError: A name is gone, or takes other arguments.
         """
         for name, parameters in self.names.items():
             problem = _problem(name, parameters)
@@ -51,7 +51,7 @@ class Internals:
                 raise self.moved(name, problem)
 
     def moved(self, name: str, problem: str = "is gone") -> UpstreamMovedError:
-        """The error for a name that is not as it was; for attributes of instances, which `check` cannot see."""
+        """The error for a name that has changed; raise it for attributes of instances, which `check` cannot see."""
         return UpstreamMovedError(
             f"{self.distribution} {_installed(self.distribution)}: {name.replace(':', '.')} {problem}. pytest-llm-usage "
             f"needs it to {self.reason} (as in {self.distribution} {self.read_in}).\n"

@@ -1,12 +1,12 @@
 """`TokenUsage`: the tokens of one call or of many, in one canonical form whatever their source.
 
 The terms are those of LangChain's `UsageMetadata`: input includes cached and cache-writing tokens,
-output includes reasoning. Two things LangChain writes otherwise, both undone by `from_langchain`:
+output includes reasoning. LangChain's form differs in two ways, which `from_langchain` undoes:
 
-* with a split of cache writes by lifetime (`ephemeral_5m_input_tokens`, `ephemeral_1h_input_tokens`)
-  it sets `cache_creation` to 0; here `cache_creation` is always all cache writes;
-* on OpenAI's priority and flex tiers it prefixes the keys (`flex_cache_read`) and adds the tier itself as a
-  key for the remainder; here keys carry no tier, the tier is told apart (`Call.service_tier`).
+* if cache writes are split by lifetime (`ephemeral_5m_input_tokens`, `ephemeral_1h_input_tokens`),
+  LangChain sets `cache_creation` to 0; here `cache_creation` is always all cache writes;
+* on OpenAI's priority and flex tiers, LangChain prefixes the keys (`flex_cache_read`) and adds the tier itself as a
+  key for the remainder; here keys carry no tier, which is kept apart (`Call.service_tier`).
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ CACHE_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 #: Service tiers that LangChain writes into the detail keys of OpenAI models.
 _PREFIXING_TIERS = ("priority", "flex")
 
-#: More digits than any count has; Python refuses to read some thousands.
+#: More digits than any count has; Python refuses to parse several thousand.
 _MOST_DIGITS = 20
 
-#: More tokens than anybody is billed for in one answer. A larger number is none of the provider's counts.
+#: More tokens than anybody is billed for in one answer. A larger number is not a count of the provider's.
 MAX_COUNT = 10**15
 
 _NO_DETAILS: Mapping[str, int] = MappingProxyType({})
 
 
 def count(value: object) -> int | None:
-    """`value` as a number of tokens, or None where it is none.
+    """`value` as a number of tokens, or None if it is not a count.
 
     Providers and proxies send `12`, `12.0` and, rarely, `"12"`; booleans, negative numbers, fractions, numbers above
     `MAX_COUNT` and anything else are not counts.
     """
-    if type(value) is int:  # nearly all are
+    if type(value) is int:  # as nearly all are
         return value if 0 <= value <= MAX_COUNT else None
     if isinstance(value, str) and len(value) < _MOST_DIGITS and value.isascii() and value.isdigit():
         value = int(value)
@@ -52,10 +52,10 @@ def count(value: object) -> int | None:
 
 
 def no_count_in(usage_metadata: Mapping[str, Any]) -> str | None:
-    """Where LangChain's `UsageMetadata` holds something that is no count (`input_token_details.cache_read`), or None.
+    """The key of LangChain's `UsageMetadata` whose value is not a count (`input_token_details.cache_read`), or None.
 
-    One of `input_tokens` and `output_tokens` that is left out or null is none where the total tells it, and so is a total.
-    Among the details only numbers are looked at: integrations file names there as well.
+    The total may be missing or null, and so may one of `input_tokens` and `output_tokens` if there is a total. Of the
+    details only numbers are checked, because integrations put names there as well.
     """
     for name in _COUNTS:
         if (value := usage_metadata.get(name)) is not None and count(value) is None:
@@ -68,7 +68,7 @@ def no_count_in(usage_metadata: Mapping[str, Any]) -> str | None:
         if not details or not isinstance(details, Mapping):
             continue
         for key, value in details.items():
-            # What a tier leaves over is LangChain's own subtraction; it is below zero where a provider counts reasoning apart.
+            # LangChain computes the remainder of a tier; it is negative if a provider counts reasoning apart.
             if type(value) in (int, float) and count(value) is None and key not in _PREFIXING_TIERS:
                 return f"{name}.{key}"
     return None
@@ -76,12 +76,12 @@ def no_count_in(usage_metadata: Mapping[str, Any]) -> str | None:
 
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 _DETAILS = ("input_token_details", "output_token_details")
-#: What `UsageMetadata` names itself, and what nearly all integrations leave it at.
+#: The names that `UsageMetadata` itself defines. Nearly all integrations use no others.
 _NAMED_BY_LANGCHAIN = frozenset((*_COUNTS, *_DETAILS, "audio", "cache_creation", "cache_read", "reasoning"))
 
 
 def masked(usage_metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy without credentials, in names or in texts: an integration puts there what it likes."""
+    """A copy without credentials in names or texts, where an integration may put anything."""
     return {
         name if name in _NAMED_BY_LANGCHAIN else mask_name(str(name)): value if type(value) is int else _masked(value)
         for name, value in usage_metadata.items()
@@ -97,7 +97,7 @@ def _masked(value: object) -> object:
 
 
 def with_names_once(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy whose names, which thousands of calls have alike, are in memory once; so are those of what is in it."""
+    """A copy with its names and texts interned, at any depth: thousands of calls have the same."""
     return {
         intern(name): with_names_once(value) if type(value) is dict else intern(value) if type(value) is str else value
         for name, value in data.items()
@@ -128,7 +128,7 @@ class TokenUsage:
         for name in _DETAILS:
             details: Mapping[str, int] = getattr(self, name)
             if details is not _NO_DETAILS:
-                # A private copy: what the caller does with theirs afterwards changes nothing here.
+                # A private copy, which the caller cannot change.
                 object.__setattr__(self, name, MappingProxyType(dict(details)))
 
     @classmethod
@@ -177,7 +177,7 @@ class TokenUsage:
             inputs["cache_creation"] = lifetimes
         sent, received = count(usage_metadata.get("input_tokens")), count(usage_metadata.get("output_tokens"))
         total = count(usage_metadata.get("total_tokens"))
-        # What one of the two leaves of the total is the other.
+        # If one of the two is missing, it is what the other leaves of the total.
         input_tokens = max((total or 0) - (received or 0), 0) if sent is None and received is not None else sent or 0
         output_tokens = max((total or 0) - (sent or 0), 0) if received is None and sent is not None else received or 0
         usage = cls(

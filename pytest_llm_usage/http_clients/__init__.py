@@ -1,7 +1,8 @@
-"""HTTP client libraries, observed: responses to model calls are read in every test, with and without a cassette.
+"""Observes HTTP client libraries: responses to model calls are read in every test, with and without a cassette.
 
-One module for each library; none of them imports it: it comes to them when the code under test imports it. `sink` says
-who is told what, `observer` has what the libraries share, `patches` replaces functions and restores them.
+Each library has a module here. None of them imports the library: it is passed in when the code under test imports it.
+`sink` is the protocol of what receives the observations, `observer` has what the libraries share, and `patches`
+replaces functions and restores them.
 
 Nothing that the code under test can see changes: the same bytes in the same pieces at the same moments, the same types
 and errors. A request that asks no model costs one look at its address.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpObservation"]
 
-#: By the name of a module whose import we wait for: our module and function that attach to it.
+#: By the name of a module that the code under test may import: our module and function that attach to it.
 _LIBRARIES = {
     "httpx": ("httpx", "attach"),
     "httpx2": ("httpx", "attach"),
@@ -42,11 +43,11 @@ _LIBRARIES = {
 class HttpObservation:
     """Observes the HTTP libraries that the code under test imports, until `closers` are closed.
 
-    Costs nothing before the first of them is imported, and next to nothing before its first request: plugins of others
+    This costs nothing before the first library is imported, and next to nothing before its first request: other plugins
     import such libraries at every start of pytest (langsmith's does, which comes with LangChain).
 
     Args:
-        sink: Makes the sink, at the first request; None where that cannot be.
+        sink: Makes the sink, at the first request; returns None if it cannot.
         closers: Restore everything when they are closed.
     """
 
@@ -58,12 +59,12 @@ class HttpObservation:
         ImportHook({name: partial(self._attach, *place) for name, place in _LIBRARIES.items()}).install(closers)
 
     def flush(self) -> None:
-        """Tell the sink of answers that the code under test dropped before their end. To be called when a test ends."""
+        """Report the answers that the code under test dropped before their end. To be called when a test ends."""
         if self._observer is not None:
             self._observer.flush()
 
     def _attach(self, module: str, function: str, library: ModuleType) -> None:
-        """Attach to a library; whatever goes wrong here would fail its import."""
+        """Attach to a library; an error that is not caught here would fail its import."""
         try:
             if self._observer is None or self._patches is None:
                 from pytest_llm_usage.http_clients.observer import Observer  # noqa: PLC0415 - with the first library

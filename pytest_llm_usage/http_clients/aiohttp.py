@@ -1,11 +1,11 @@
 """aiohttp.
 
 Read in aiohttp 3.14.5. What is replaced, and why there:
-- `ClientSession.request`, `get` and so on, and `aiohttp.request`: each hands a coroutine of `ClientSession._request` to its
-  user. aioresponses and vcrpy replace `_request`, so these are the only place above them.
-- `_buffer` of an answer's `StreamReader`: a reader takes its pieces from there, decoded.
+- `ClientSession.request`, `get` and so on, and `aiohttp.request`: each returns a coroutine of `ClientSession._request`.
+  aioresponses and vcrpy replace `_request`, so these methods are the only place above them.
+- `_buffer` of an answer's `StreamReader`: a reader takes the decoded pieces from there.
 - `ClientResponse._notify_content`: called when an answer is closed or released before its end.
-- `BaseConnector.connect`: who comes here opens a connection.
+- `BaseConnector.connect`: a request that gets here opens a connection.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
                     manager._coro,  # noqa: SLF001
                     lambda coroutine: _request(coroutine, observer, method, address, session, kwargs),
                 )
-        except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+        except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
             observer.report(f"{method} {url}", error)
         return manager
 
@@ -97,7 +97,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
 
 
 class _Watched(Coroutine[Any, Any, Any]):
-    """A coroutine round another one, made when it is awaited: one that never is leaves nothing of ours behind.
+    """A coroutine around another one, made only when it is awaited: if it never is, nothing of ours is left behind.
 
     Args:
         coroutine: The library's own.
@@ -169,7 +169,7 @@ def _details(session: Any, kwargs: Mapping[str, Any]) -> tuple[Headers, bytes]:
     data = kwargs.get("data")
     fields = getattr(data, "_fields", None)
     if fields is not None:
-        # A form, rendered once, by the client: what of it is short and plain.
+        # The client renders a form only once, so only its short and plain values are read.
         named = {str(options.get("name")): value for options, _, value in fields}
     elif isinstance(data, Mapping):
         named = {str(name): value for name, value in data.items()}
@@ -197,13 +197,13 @@ def _observed(response: Any, observation: Observation) -> Any:
             content._buffer = _ObservedBuffer(content, observation)  # noqa: SLF001
             if content.at_eof():
                 observation.finish()
-    except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
         observation.observer.report(f"{observation.method} {observation.url}", error)
     return response
 
 
 class _ObservedBuffer(deque[Any]):
-    """The pieces that have arrived and not been read; told of as a reader takes them."""
+    """The pieces that have arrived and not been read; observed as a reader takes them."""
 
     def __init__(self, stream: Any, observation: Observation) -> None:
         super().__init__(stream._buffer)  # noqa: SLF001
@@ -222,13 +222,13 @@ class _ObservedBuffer(deque[Any]):
         return piece
 
     def appendleft(self, piece: Any) -> None:
-        # Given back by its reader (`unread_data`); it will be taken once more.
+        # Returned by its reader (`unread_data`), who will take it once more.
         self._n_unread += 1
         super().appendleft(piece)
 
     def close(self) -> None:
         self._observation.finish()
-        self._is_eof = bool  # holds the stream no longer
+        self._is_eof = bool  # no longer references the stream
 
     def _at_eof(self) -> None:
         if not self and self._is_eof():

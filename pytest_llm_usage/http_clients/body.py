@@ -1,4 +1,4 @@
-"""`BoundedBody`: the bytes of an answer, kept for as long as it is under way and never more than a bound."""
+"""`BoundedBody`: the bytes of an answer, kept while it is under way and up to a bound."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["MAX_BODY_BYTES", "BoundedBody"]
 
 _T = TypeVar("_T")
 
-#: Answers with images or audio have some megabytes; usage stands at the end of those.
+#: Answers with images or audio have some megabytes; their usage is at the end.
 MAX_BODY_BYTES = 64 * 2**20
 
-#: How many pieces of an iterator are kept before their size is looked at. A piece is what one read of a socket gives, at
-#: most 64 KiB.
+#: How many pieces of an iterator are kept before their size is checked. A piece is what one read of a socket returns,
+#: at most 64 KiB.
 _UNWEIGHED_PIECES = 1024
 
 
@@ -32,7 +32,7 @@ class BoundedBody:
         """Keep one more piece and pass it on; beyond the bound nothing is kept, and the answer reads as cut off."""
         try:
             self._room -= len(piece)  # type: ignore[arg-type]
-        except TypeError:  # no bytes, whatever a mock may hand out
+        except TypeError:  # a mock may return something other than bytes
             return piece
         if self._room >= 0:
             self._pieces.append(piece)

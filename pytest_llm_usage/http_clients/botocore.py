@@ -1,7 +1,8 @@
 """botocore.
 
-Read in botocore 1.44.5. `Endpoint._do_get_response` is replaced: once for each attempt, outside of the `before-send` event
-by which moto answers. (A `Stubber` answers before there is a request: nothing of it can be seen.)
+Read in botocore 1.44.5. `Endpoint._do_get_response` is replaced. It is called once for each attempt, outside of the
+`before-send` event by which moto answers. (A `Stubber` answers before there is a request, so nothing of it can be
+seen.)
 """
 
 from __future__ import annotations
@@ -56,6 +57,6 @@ def _observed(answer: Any, observation: Observation) -> Any:
                 observation.finish()
             else:
                 observe_raw(response.raw, observation)
-    except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
         observation.observer.report(f"{observation.method} {observation.url}", error)
     return answer

@@ -2,8 +2,8 @@
 
 Read in Python 3.11 and 3.14. What is replaced, and why there:
 - `HTTPConnection.request` and `getresponse`: the two halves of a request. vcrpy puts another class in place of this one.
-- `HTTPConnection.putrequest`: everything built on http.client, urllib3 included, comes here before it sends.
-- the reading methods of an answer, on the one object (`readers`).
+- `HTTPConnection.putrequest`: everything built on http.client, urllib3 included, calls it before it sends.
+- the methods that read an answer, for observed answers only (`readers`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["attach"]
 
 def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
     """Observe the connections of http.client."""
-    #: The request whose answer a connection has not been asked for.
+    #: By connection: the request whose answer has not been read.
     sent: MutableMapping[Any, Observation] = WeakKeyDictionary()
 
     def wrap_request(original: Any) -> Any:
@@ -73,7 +73,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
 def _absolute(connection: Any, url: str) -> str:
     if not url.startswith("/"):
         return url
-    # A tunnel leads to the host that is meant.
+    # Through a tunnel, the request is for the tunnel's host.
     host = getattr(connection, "_tunnel_host", None) or connection.host
     port = (
         getattr(connection, "_tunnel_port", None) if getattr(connection, "_tunnel_host", None) else None
@@ -83,7 +83,7 @@ def _absolute(connection: Any, url: str) -> str:
 
 
 def _is_recorder(caller: FrameType) -> bool:
-    """Whether vcrpy sends what it is about to record; its cassette tells of it, only later."""
+    """Whether vcrpy sends a request to record it; its cassette reports the request later."""
     return str(caller.f_globals.get("__name__", "")).startswith("vcr.")
 
 
@@ -102,6 +102,6 @@ def _observed(response: Any, observation: Observation) -> Any:
             observation.finish()
         else:
             observe_reader(response, observation, FILE_METHODS)
-    except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
         observation.observer.report(f"{observation.method} {observation.url}", error)
     return response

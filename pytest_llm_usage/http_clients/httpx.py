@@ -1,11 +1,12 @@
 """httpx and httpx2: the stream below the response is observed, so that decoding and iteration stay the library's own.
 
 Read in httpx 0.28.1, httpx2 2.16.2, httpcore 1.0.9 and httpcore2 2.16.2. What is replaced, and why there:
-- `Client._send_single_request` and `AsyncClient._send_single_request`: once for each request, redirects and those of an
-  authentication included, inside of event hooks and outside of every transport: a mock or a cassette is below.
+- `Client._send_single_request` and `AsyncClient._send_single_request`: called once for each request, including those
+  for redirects and authentication, inside the event hooks and outside of every transport: a mock or a cassette is
+  below.
 - `BoundSyncStream._stream` and `BoundAsyncStream._stream` of an answer: the transport's own stream, still undecoded.
-- `ConnectionPool.handle_request` and `AsyncConnectionPool.handle_async_request` of httpcore: who comes here opens a
-  connection. respx and vcrpy replace these or something above.
+- `ConnectionPool.handle_request` and `AsyncConnectionPool.handle_async_request` of httpcore: a request that gets here
+  opens a connection. respx and vcrpy replace these or something above.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
 
 
 def attach_core(library: ModuleType, observer: Observer, patches: Patches) -> None:
-    """Tell which requests of httpx reach httpcore's connections."""
+    """Report which requests of httpx reach httpcore's connections."""
 
     def wrap(original: Any) -> Any:
-        # respx looks at the parameters' names, and whether it is a coroutine function.
+        # respx checks the names of the parameters, and whether this is a coroutine function.
         def handle_request(self: Any, request: Any) -> Any:
             __tracebackhide__ = True
             observer.before_network(lambda: _core_url(request))
@@ -91,7 +92,7 @@ def _details(request: Any) -> tuple[Headers, bytes]:
 
 
 def _form(stream: Any) -> bytes:
-    """A form with files as it will be sent, but for the files' content, which is read only once: by the client."""
+    """A form with files as it will be sent, without the files' content: only the client may read that, once."""
     fields = getattr(stream, "fields", None)
     if not fields or not hasattr(stream, "boundary"):
         return b""
@@ -102,25 +103,25 @@ def _form(stream: Any) -> bytes:
 
 
 def _observed(response: Any, observation: Observation, wrapper: type[ObservedStream | ObservedAsyncStream]) -> Any:
-    """The same response, whose stream is observed."""
+    """The same response, with its stream observed."""
     try:
         if not observation.respond(response.status_code, LazyHeaders(response.headers.raw)):
             return response
         content = getattr(response, "_content", None)
         if content is not None:
-            # A mock's response that has no stream to be read.
+            # A mock's response, which has no stream to read.
             observation.tap(content)
             observation.finish()
         else:
             stream = response.stream
             stream._stream = wrapper(stream._stream, observation)  # noqa: SLF001
-    except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
         observation.observer.report(f"{observation.method} {observation.url}", error)
     return response
 
 
 class _Observed:
-    """What is asked of it beside reading is asked of the stream itself."""
+    """An observed stream; everything but reading is delegated to the stream itself."""
 
     def __init__(self, stream: Any, observation: Observation) -> None:
         self._stream = stream
@@ -136,7 +137,7 @@ class _Observed:
 
 
 class ObservedStream(_Observed):
-    """The stream of a response's raw bytes, told of as they are read."""
+    """The stream of a response's raw bytes, observed as they are read."""
 
     def __iter__(self) -> Iterator[Any]:
         return self._observation.passing(self._stream)
@@ -186,7 +187,7 @@ class _ObservedIterator:
 
 
 class _ObservedGenerator(_ObservedIterator):
-    """httpx2 closes what it iterates over where that is an asynchronous generator (by its methods, not by its class)."""
+    """An iterator with the methods of an asynchronous generator, by which httpx2 knows that it must close it."""
 
     async def asend(self, value: Any) -> Any:
         return self._observation.tap(await self._pieces.asend(value))

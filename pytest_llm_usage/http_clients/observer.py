@@ -1,7 +1,7 @@
 """`Observer` and `Observation`: what all client libraries have in common.
 
-A client's module tells the observer of a request before it is sent (`begin`), puts the observation in flight while
-it is (`with`), and feeds it the answer as the code under test reads it (`respond`, `tap`, `finish`).
+The module of a library reports a request before it is sent (`Observer.begin`), puts the observation in flight while the
+request is (`with`), and feeds it the answer as the code under test reads it (`respond`, `tap`, `finish`).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from pytest_llm_usage.wire.loopback import is_loopback
 
 __all__ = ["LazyHeaders", "Observation", "Observer", "as_bytes"]
 
-#: What a client knows of a request beside its address: its headers and body. Asked only where a model may be asked.
+#: Returns the headers and the body of a request. Called only if the request may ask a model.
 Details = Callable[[], tuple[Headers, bytes]]
 
 
 class Observer:
-    """Tells a sink of requests to models. One for each run of pytest; it ends with it.
+    """Reports requests to models to a sink. There is one observer for each run of pytest.
 
     Args:
-        sink: Makes who is told, at the first request; None where that cannot be.
+        sink: Makes the sink, at the first request; returns None if it cannot.
     """
 
     def __init__(self, sink: Callable[[], Sink | None]) -> None:
@@ -45,17 +45,17 @@ class Observer:
 
     @property
     def _sink(self) -> Sink | None:
-        """Who is told; None once this has ended."""
+        """The sink; None once the observer was stopped."""
         if not self._sinks:
-            # Without a lock, which an event loop must not wait for: of several threads' sinks the first one stays.
+            # No lock, because an event loop must not wait for one: if several threads make a sink, the first one stays.
             self._sinks.append(self._make_sink())
         return self._sinks[0]
 
     def begin(self, method: str, url: str, details: Details) -> Observation | None:
-        """The observation of a request that is about to be sent; None where it asks no model or an outer layer owns it.
+        """The observation of a request that is about to be sent; None if it asks no model, or an outer layer observes.
 
         Raises:
-            BaseException: An outcome exception of the sink's.
+            BaseException: An outcome exception that the sink raises.
         """
         sink = self._sink
         if sink is None or not self.wants(method, url):
@@ -66,7 +66,7 @@ class Observer:
         self.flush()
         try:
             headers, body = details()
-        except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+        except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
             self.report(f"{method} {url}", error)
             headers, body = {}, b""
         observation = Observation(self, method, url, headers, body)
@@ -109,13 +109,13 @@ class Observer:
             return False
 
     def before_network(self, url: Callable[[], str]) -> None:
-        """Tell that the lowest layer of a library was reached: what is in flight there is about to leave the process.
+        """Report that the lowest layer of a library was reached: the request in flight is about to leave the process.
 
         Args:
-            url: The address, asked for only where a request to a model is in flight.
+            url: Returns the address; called only if a request to a model is in flight.
 
         Raises:
-            BaseException: An outcome exception of the sink's.
+            BaseException: An outcome exception that the sink raises.
         """
         request = in_flight.get()
         if not isinstance(request, Observation) or request.observer is not self or request.live:
@@ -135,7 +135,7 @@ class Observer:
             self.report(f"{request.method} {request.url}", error)
 
     def observed(self, observation: Observation, exchange: Exchange) -> None:
-        """Hand an exchange to the sink."""
+        """Pass an exchange to the sink."""
         sink = self._sink
         if sink is None:
             return
@@ -145,14 +145,14 @@ class Observer:
             self.report(f"{exchange.method} {exchange.url}", error)
 
     def unanswered(self, observation: Observation) -> None:
-        """Tell that no answer to a request will be handed to the sink."""
+        """Report that no answer to a request will be passed to the sink."""
         sink = self._sink
         if sink is not None:
-            with contextlib.suppress(Exception):  # a mistake of ours must not fail the user's test
+            with contextlib.suppress(Exception):  # an internal error must not fail the user's test
                 sink.unanswered(observation.ticket)
 
     def report(self, subject: str, error: Exception) -> None:
-        """Hand a mistake of ours to the sink."""
+        """Pass an internal error to the sink."""
         sink = self._sink
         if sink is not None:
             with contextlib.suppress(Exception):  # a warning may be an error
@@ -161,18 +161,18 @@ class Observer:
     def give_up(self, observation: Observation) -> None:
         """Note an answer that was dropped before its end.
 
-        Called by the garbage collector, which may run in the middle of anything, under any lock: the sink is told later.
+        The garbage collector calls this in the middle of anything, under any lock, so the sink gets the answer later.
         """
         self._given_up.append(observation)
 
     def flush(self) -> None:
-        """Tell of the answers that were dropped before their end."""
+        """Report the answers that were dropped before their end."""
         while self._given_up:
             with contextlib.suppress(IndexError):
                 self._given_up.popleft().finish()
 
     def stop(self) -> None:
-        """Tell of what is left, and of nothing from now on: a wrapper that cannot be removed does nothing."""
+        """Report what is left, and nothing from now on: a wrapper that cannot be removed then does nothing."""
         self.flush()
         self._sinks = [None]
 
@@ -187,14 +187,14 @@ def _is_local(url: str) -> bool:
 
 
 class Observation(InFlight):
-    """One request of the code under test and what becomes of it.
+    """One request of the code under test, and its answer.
 
-    As a context manager it is in flight: the layers below stand down.
+    Inside its `with` block the request is in flight, and the layers below do not observe it again.
 
     Attributes:
-        scope: The client's object from which redirects are followed inside of the request; None if there is none.
-        tap: Takes in a piece of the body that passes to its reader, and passes it on: called once for each.
-        ticket: What the sink gave for it.
+        scope: The client's object that follows redirects inside the request; None if there is none.
+        tap: Keeps a piece of the body on its way to the reader and returns it; called once for each piece.
+        ticket: What the sink returned for the request.
     """
 
     __slots__ = (
@@ -240,7 +240,7 @@ class Observation(InFlight):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Let the layers above be asked again."""
+        """Take the request out of flight."""
         if self._token is not None:
             with contextlib.suppress(ValueError):  # a coroutine that is closed from another context
                 in_flight.reset(self._token)
@@ -248,7 +248,7 @@ class Observation(InFlight):
             self.observer.unanswered(self)
 
     def respond(self, status: int, headers: Headers) -> bool:
-        """Take in the head of the answer; whether its body is to be observed, and not left as it is."""
+        """Note the head of the answer. Returns whether its body is to be observed; if not, it is left as it is."""
         self._status = status
         self._headers = headers
         if not self.observer.wants_answer(self, headers):
@@ -259,9 +259,10 @@ class Observation(InFlight):
         return True
 
     def passing(self, pieces: Iterable[Any]) -> Iterator[Any]:
-        """The pieces of the body, told of as they pass to their reader. Whoever comes to their end has read it all.
+        """The pieces of the body, observed on their way to the reader. At their end the whole body has been read.
 
-        Iterators of `itertools` and not a generator of ours: an error on the way has the library's frames alone.
+        These are iterators of `itertools`, not a generator, so that an error on the way shows the library's frames
+        only.
         """
         return iter(pieces) if self._body is None else chain(self._body.passing(pieces), self._at_end())
 
@@ -271,11 +272,11 @@ class Observation(InFlight):
 
     @property
     def is_open(self) -> bool:
-        """Whether its answer has begun and has not been told of."""
+        """Whether its answer has begun and was not reported yet."""
         return self._body is not None
 
     def finish(self) -> None:
-        """Tell of the request, with what was read of its answer. Only the first time counts."""
+        """Report the request, with what was read of its answer. Only the first call counts."""
         body, self._body = self._body, None
         self.tap = _passed_on
         if body is None or self._status is None:
@@ -299,7 +300,7 @@ class Observation(InFlight):
 
 
 def as_bytes(value: object) -> bytes:
-    """A body that is there as a whole; empty for one that would have to be read."""
+    """A body that is in memory as a whole; empty for one that would have to be read."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, bytearray | memoryview):
@@ -312,7 +313,7 @@ def _passed_on(piece: Any) -> Any:
 
 
 class LazyHeaders(Mapping[str, list[str]]):
-    """Headers by name, each with all its values, put together when somebody asks for one.
+    """Headers by name, each with all its values, built on first access.
 
     Args:
         pairs: Names and values, as they are now.

@@ -1,4 +1,4 @@
-"""`Patches`: functions of others, replaced while a run lasts and put back as they were."""
+"""`Patches`: replaces functions of other libraries during a run, and restores them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ __all__ = ["MovedError", "Patches"]
 
 
 class MovedError(Exception):
-    """Another library's inner part is not where, or not what, it was when it was read."""
+    """An internal function of another library is gone, or has other parameters than when it was read."""
 
 
 class Patches:
     """Replaces functions, and restores them when `closers` are closed.
 
-    Whoever replaced one on top of ours meanwhile keeps it: ours stays below, and does nothing any more.
+    If another library has replaced one on top of ours meanwhile, its function stays. Ours stays below, and does nothing
+    more.
     """
 
     def __init__(self, closers: ExitStack) -> None:
@@ -33,17 +34,17 @@ class Patches:
             owner: The class or module that has it.
             name: Its name there.
             parameters: The names of the parameters that we rely on, in their order.
-            wrap: Makes ours of the original.
+            wrap: Makes our function from the original.
 
         Raises:
-            MovedError: It is not there, or its parameters are others.
+            MovedError: The function is not there, or has other parameters.
         """
         original = vars(owner).get(name)
         shown = f"{getattr(owner, '__module__', '') or ''}.{owner.__name__}.{name}".lstrip(".")
         if original is None:
             raise MovedError(f"{shown} is not there any more")
         try:
-            # Not of what others have wrapped: theirs may take anything.
+            # Of the function below all wrappers: those of other libraries may take anything.
             found = list(inspect.signature(inspect.unwrap(original)).parameters)
         except (TypeError, ValueError):
             found = list(parameters)

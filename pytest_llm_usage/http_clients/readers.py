@@ -1,9 +1,9 @@
-"""`observe_reader`: a response that is read like a file, told of as it is read.
+"""`observe_reader`: observes a response that is read like a file.
 
-The methods of its class are wrapped, once for the process; they look for the `_Tap` of the one object, and do nothing
-where there is none. A function in the object itself would not hold it: in `urlopen(url).read()` nothing but the bound
-method does. The object's type stays what it was, and one that nobody holds any more is gone at once, as ever, and its
-connection with it.
+The methods of its class are wrapped, once for the process. The wrappers look for the `_Tap` of the object, and do
+nothing if it has none. Functions in the object itself would not do: in `urlopen(url).read()` only the bound method
+keeps the object alive. So the type of the object stays the same, and without references it is freed at once, as ever,
+with its connection.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pytest_llm_usage.http_clients.observer import Observation
 
 __all__ = ["FILE_METHODS", "URLLIB3_METHODS", "observe_reader"]
 
-#: What a method does: it returns a `piece` of the body, or can `fill` a buffer with one; after it, nothing is read any
-#: more (`end`), or it is one by which the garbage collector makes an end (`close`).
+#: What a method does: it returns a `piece` of the body, or can `fill` a buffer with one; after it nothing more is read
+#: (`end`), or the garbage collector may call it, too (`close`).
 Kind = str
 
-#: `http.client.HTTPResponse`, and what mocks have in its place. Some of them call each other.
+#: The methods of `http.client.HTTPResponse`, and of mocks of it. Some of them call each other.
 FILE_METHODS: Mapping[str, Kind] = {
     "read": "piece",
     "read1": "piece",
@@ -41,16 +41,16 @@ URLLIB3_METHODS: Mapping[str, Kind] = {
 }
 
 
-#: Where an object has its tap, and what tells the wrapper of a method from others.
+#: The attribute that holds an object's tap, and the one that marks our wrapper of a method.
 _TAP = "_llm_usage_tap"
 _IS_WRAPPER = "_llm_usage_reads"
 
 
 def observe_reader(reader: Any, observation: Observation, methods: Mapping[str, Kind]) -> None:
-    """Tell `observation` of what is read from `reader` from now on.
+    """Report to `observation` what is read from `reader` from now on.
 
     Raises:
-        AttributeError: It has no such methods, or neither it nor its class takes anything of ours.
+        AttributeError: The reader has no such methods, or attributes cannot be set on it or on its class.
     """
     kind = type(reader)
     found = {name: kind_of_method for name, kind_of_method in methods.items() if hasattr(kind, name)}
@@ -69,13 +69,13 @@ def observe_reader(reader: Any, observation: Observation, methods: Mapping[str, 
 
 
 class _Tap:
-    """Lives as long as its reader does; with it goes the last chance to read on."""
+    """Reports what is read from one reader. It is freed with its reader, after which nothing more can be read."""
 
     __slots__ = ("_observation", "depth")
 
     def __init__(self, observation: Observation) -> None:
         self._observation = observation
-        #: How many methods of the reader are at work: some call each other.
+        #: How many methods of the reader are running: some call each other.
         self.depth = 0
 
     def passed(self, reader: Any, piece: Any, *, is_end: bool) -> None:
@@ -86,7 +86,7 @@ class _Tap:
             self._observation.finish()
 
     def failed(self, reader: Any) -> None:
-        """A read raised. Where the connection is gone with it that was the end, however long somebody holds the answer."""
+        """Ends the answer after a read that raised, if the connection is gone as well."""
         if not self.depth and _is_spent(reader):
             self._observation.finish()
 
@@ -157,7 +157,7 @@ def _wrap_end(_: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def end(self: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         tap = _tap_of(self)
-        # An answer of responses has no connection, and is told to release it at every read.
+        # An answer of responses has no connection, but every read calls this to release it.
         if tap is None or getattr(self, "_connection", None) is None:
             return original(self, *args, **kwargs)
         try:
@@ -193,9 +193,9 @@ _WRAPPERS: Mapping[Kind, Callable[[str, Callable[..., Any]], Callable[..., Any]]
 
 
 def _is_spent(reader: Any) -> bool:
-    """Whether a reader has let go of its file, as `http.client` does when all is read.
+    """Whether a reader has dropped its file, as `http.client` does when all is read.
 
-    Of a mock's file nothing is asked: the `isclosed` of responses closes it.
+    No method of a mock's file is called: the `isclosed` of responses closes it.
     """
     file = reader.fp if hasattr(reader, "fp") else getattr(reader, "_fp", reader)
     return file is None or (hasattr(file, "fp") and file.fp is None)

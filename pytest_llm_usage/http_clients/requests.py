@@ -1,7 +1,7 @@
 """requests.
 
-Read in requests 2.34.2. `Session.send` is replaced: once for each request, and from inside of it once for each redirect.
-responses replaces `HTTPAdapter.send` below it, requests-mock `Session.get_adapter`.
+Read in requests 2.34.2. `Session.send` is replaced. It is called once for each request, and calls itself once for each
+redirect. responses replaces `HTTPAdapter.send` below it, requests-mock `Session.get_adapter`.
 """
 
 from __future__ import annotations
@@ -56,6 +56,6 @@ def _observed(response: Any, observation: Observation) -> Any:
         else:
             observation.tap(content or b"")
             observation.finish()
-    except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
         observation.observer.report(f"{observation.method} {observation.url}", error)
     return response

@@ -1,4 +1,4 @@
-"""`Sink`: who is told of requests to models, given once for every client library."""
+"""`Sink`: the protocol of what receives requests to models, the same for every client library."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ __all__ = ["Sink"]
 
 
 class Sink(Protocol):
-    """Who is told of requests to models that code under test makes through an HTTP library.
+    """Receives the requests to models that the code under test makes through an HTTP library.
 
-    Every method runs in the context of the request (`contextvars`), also where the answer ends elsewhere: in another
-    task or thread. Only outcome exceptions (`BaseException` that is no `Exception`) reach the code under test; any
-    other error is caught and handed to `failed`.
+    Every method runs in the context of the request (`contextvars`), even if the answer ends in another task or thread.
+    Only outcome exceptions (a `BaseException` that is not an `Exception`) reach the code under test; any other error is
+    caught and passed to `failed`.
     """
 
     def wants(self, method: str, url: str) -> bool:
-        """Whether a request may ask a model. Asked once for each address; nothing else is looked at where it does not."""
+        """Whether a request may ask a model. Called once for each address; if it may not, nothing else is read."""
 
     def before_send(self, method: str, url: str, headers: Headers, body: bytes) -> object:
-        """Take note of a request that is about to be made; raise an outcome exception to stop it.
+        """Note a request that is about to be made; raise an outcome exception to stop it.
 
-        Whether it will be answered by a cassette, a mock or a provider is not known yet.
+        It is not known yet whether a cassette, a mock or a provider will answer it.
 
         Args:
             method: The HTTP method.
             url: The whole URL.
-            headers: Those that the client has set so far.
-            body: What is known of it without reading it: empty where it is a stream.
+            headers: The headers that the client has set so far.
+            body: The body, as far as it is known without reading it: empty if it is a stream.
 
         Returns:
-            Anything: `observe` gets it back with the answer.
+            A ticket, which can be anything: `observe` gets it with the answer.
         """
 
     def wants_answer(self, method: str, url: str, headers: Headers, *, live: bool) -> bool:
-        """Whether the body of an answer is to be observed, by its head; else nothing of it is looked at.
+        """Whether the body of an answer is to be observed, by its head; if not, nothing of it is read.
 
         Args:
             method: The HTTP method of the request.
@@ -46,24 +46,24 @@ class Sink(Protocol):
         """
 
     def before_network(self, url: str, ticket: object) -> None:
-        """Take note that a request leaves this machine now; raise an outcome exception to stop it.
+        """Note that a request leaves this machine now; raise an outcome exception to stop it.
 
-        Called only for requests that `before_send` was called for, whose ticket this is.
+        Called only after `before_send`, with the ticket that it returned.
         """
 
     def observe(self, exchange: Exchange, ticket: object) -> None:
-        """Take in what was sent and what was answered, when the answer has ended, was closed or was given up.
+        """Receive what was sent and answered, when the answer has ended or was closed or dropped.
 
-        Not called where a cassette has claimed the request, or where no answer came.
+        Not called if a cassette has claimed the request, or if no answer came.
         """
 
     def unanswered(self, ticket: object) -> None:
-        """Take note that `observe` will not be called for a request: it failed without an answer, or was claimed."""
+        """Note that `observe` will not be called for a request: it failed without an answer, or was claimed."""
 
     def failed(self, subject: str, error: Exception) -> None:
-        """Warn that something went unobserved through a mistake of this package.
+        """Note that something was not observed because of an error in this package.
 
         Args:
-            subject: `POST https://…`, or the library whose inner parts are not as they were.
+            subject: `POST https://…`, or the library whose internals have changed.
             error: What went wrong.
         """

@@ -1,9 +1,9 @@
 """urllib3 by itself, and what is built on it.
 
 Read in urllib3 2.8.0 and 1.26.20. What is replaced, and why there:
-- `HTTPConnectionPool.urlopen`: every request comes through it, retries and redirects from inside of it. vcrpy and others
-  replace the connections below.
-- `_fp_read` and `_handle_chunk` of an answer, on the one object (`readers`): raw bytes, before they are decoded.
+- `HTTPConnectionPool.urlopen`: every request passes through it, and it calls itself for retries and redirects. vcrpy
+  and others replace the connections below.
+- `_fp_read` and `_handle_chunk` of observed answers (`readers`): raw bytes, before they are decoded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
             address = _absolute(self, url)
             outer = in_flight.get()
             if isinstance(outer, Observation) and outer.scope is self:
-                # It follows a redirect, or tries again, from inside of the request.
+                # It follows a redirect, or tries again, inside the request.
                 outer.redirect(address)
             observation = observer.begin(method, address, lambda: _details(self, args, kwargs))
             if observation is None:
@@ -66,19 +66,19 @@ def _observed(response: Any, observation: Observation) -> Any:
         if not observation.respond(response.status, LazyHeaders(response.headers.items())):
             return response
         observe_raw(response, observation)
-    except Exception as error:  # noqa: BLE001 - a mistake of ours must not fail the user's test
+    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
         observation.observer.report(f"{observation.method} {observation.url}", error)
     return response
 
 
 def observe_raw(response: Any, observation: Observation) -> None:
-    """Observe what a layer above reads of an answer: urllib3's, or what a mock has in its place.
+    """Observe what a layer above reads of an answer: urllib3's own, or a mock's.
 
     Raises:
-        AttributeError: It cannot be observed.
+        AttributeError: The answer cannot be observed.
     """
     if isinstance(body := getattr(response, "_body", None), bytes):
-        # Read already, when it was made.
+        # The body was read when the answer was made.
         observation.tap(body)
         observation.finish()
     elif hasattr(response, "_fp_read"):

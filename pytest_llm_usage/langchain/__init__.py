@@ -1,10 +1,11 @@
-"""LangChain's events → calls. The only package that knows langchain_core; it is imported when the code under test does.
+"""Turns LangChain's events into calls. Only this package knows langchain_core; importing that imports this.
 
-`handler` tells the tracker of runs; `results` reads what LangChain says of them; `frames` reads what it does not say.
+`handler` reports runs to the tracker, `results` reads what LangChain says about them, and `frames` what it does not
+say.
 
-One configure hook serves the whole process: LangChain asks `CurrentHandler.get()` for a handler whenever it configures
-callbacks, and gets that of the test that is running. `get_usage_metadata_callback` registers one more hook, for ever,
-each time it is used.
+One configure hook serves the whole process: whenever LangChain configures callbacks, it asks `CurrentHandler.get()` for
+a handler and gets that of the running test. LangChain's own `get_usage_metadata_callback` instead registers another
+hook, for ever, each time it is used.
 """
 
 from typing import Any, cast
@@ -15,5 +16,5 @@ from pytest_llm_usage.langchain.handler import CurrentHandler, UsageHandler
 
 __all__ = ["UsageHandler"]
 
-# Once for the process: LangChain's list of hooks has no way to ask or to remove. Importing this package is what attaches.
+# Registered once for the process, by importing this package: LangChain's list of hooks cannot be queried or reduced.
 register_configure_hook(cast("Any", CurrentHandler()), inheritable=True)

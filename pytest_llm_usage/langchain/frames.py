@@ -1,11 +1,11 @@
-"""LangChain's own frames: the one place that reads what its functions hold while they run.
+"""Reads LangChain's own frames; the only place that looks into its functions while they run.
 
-Why: LangChain tells of a run before it looks the answer up in a cache, and does not say that it will. A call that costs
-nothing must not be stopped by a limit that it would keep, and only the model that is in LangChain's own frame knows.
+LangChain reports a run before it looks the answer up in a cache, and does not say that it will. A cached call costs
+nothing, so no limit on a further call may stop it. Only the model knows, and it is in LangChain's own frame.
 
-Read in langchain-core 1.7.2: `BaseChatModel.generate`, `agenerate`, `stream` and `astream`, and those of `BaseLLM`, ask
-their callback manager for a run in a frame (or below one) whose `self` is the model; `cache` is True, False, None or a
-`BaseCache`, and None means the global one. `INTERNALS` says when a release has moved that.
+Read in langchain-core 1.7.2: `BaseChatModel.generate`, `agenerate`, `stream` and `astream`, and those of `BaseLLM`,
+start a run in a frame (or below one) whose `self` is the model. `cache` is True, False, None or a `BaseCache`, and None
+means the global one. `INTERNALS` reports a release that has moved this.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ INTERNALS = Internals(
 
 
 def looks_into_cache() -> bool:
-    """Whether the model that is starting a run will look for the answer in a cache before it asks its provider.
+    """Whether the model that is starting a run will look the answer up in a cache before it asks its provider.
 
     Raises:
-        UpstreamMovedError: LangChain starts runs elsewhere than it did.
+        UpstreamMovedError: LangChain no longer starts runs where it did.
     """
     model = _starting_model()
     if model is None:
@@ -51,7 +51,7 @@ def looks_into_cache() -> bool:
 
 
 def _starting_model() -> BaseLanguageModel[Any] | None:
-    """The model in whose method the event that is being handled was caused."""
+    """The model whose method caused the event that is being handled."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- the interpreter's own list of frames
     while frame is not None:
         model = frame.f_locals.get("self")

@@ -1,8 +1,8 @@
-"""`UsageHandler` tells a tracker of LangChain's runs.
+"""`UsageHandler` reports LangChain's runs to a tracker.
 
-It runs inline, so that an async call costs no hop to a thread and its context is the caller's, and what it raises is
-raised in the caller, so that a budget can stop a call before it is sent. That is an outcome of pytest's; a mistake of
-ours is noted and raises nothing.
+It runs inline, so that an async call costs no hop to a thread and the handler runs in the caller's context. What it
+raises is raised in the caller, so that a budget can stop a call before it is sent. It raises only pytest's outcome
+exceptions; an internal error is noted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pytest_llm_usage.tracker.callsite import shown
 
 __all__ = ["CurrentHandler", "UsageHandler"]
 
-#: What ends a call from outside rather than by a failure of its own.
+#: Exceptions that end a call from outside, not by a failure of its own.
 _ABORTS = (GeneratorExit, asyncio.CancelledError, KeyboardInterrupt)
 
 
@@ -35,20 +35,20 @@ _Event = TypeVar("_Event", bound=Callable[..., None])
 
 
 def _harmless(event: _Event) -> _Event:
-    """An event in which a mistake of ours is noted and fails nobody's call. It stops none: only a start does."""
+    """Wraps an event so that an internal error in it is noted and fails no call. For events that never stop a call."""
 
     @wraps(event)
     def guarded(self: UsageHandler, *args: Any, **kwargs: Any) -> None:
         try:
             event(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+        except Exception as error:  # noqa: BLE001 -- any error here is internal
             self.note_fault(event.__name__, error, kwargs.get("parent_run_id"))
 
     return guarded  # type: ignore[return-value]
 
 
 class CurrentHandler:
-    """Stands where LangChain expects a context variable: its value is the handler of the current tracker."""
+    """Takes the place of a context variable in LangChain's hook: its value is the handler of the current tracker."""
 
     name = "llm_usage"
 
@@ -59,11 +59,11 @@ class CurrentHandler:
 
 
 class UsageHandler(BaseCallbackHandler):
-    """Tells one tracker of LangChain's runs."""
+    """Reports LangChain's runs to one tracker."""
 
     run_inline = True
     raise_error = True
-    # Plain values in the place of properties, which LangChain asks at every event.
+    # Plain values instead of properties, because LangChain reads them at every event.
     ignore_llm = False
     ignore_chat_model = False
 
@@ -71,10 +71,10 @@ class UsageHandler(BaseCallbackHandler):
         self._tracker = tracker
         self._calls: dict[UUID, OpenCall] = {}
         self._streaming: UUID | None = None
-        #: The runs under way of LangChain's own fakes.
+        #: The runs under way whose model is one of LangChain's own fakes.
         self._fakes: set[UUID] = set()
-        #: Where the user's code started the outermost run that a run belongs to: the frames of a graph's own tasks and
-        #: threads do not lead back to it.
+        #: By run: where the user's code started the outermost run around it. The frames of a graph's own tasks and
+        #: threads do not lead back there.
         self._callsites: dict[UUID, Callsite | None] = {}
 
     # Deep copies of configurations (LangGraph, RunnableConfig merging) must keep talking to the same tracker.
@@ -87,25 +87,25 @@ class UsageHandler(BaseCallbackHandler):
     def note_fault(
         self, event: str, error: Exception, parent_run_id: UUID | None, call: OpenCall | None = None
     ) -> None:
-        """Notes a mistake of ours, with the line that made the call."""
+        """Notes an internal error, with the line that made the call."""
         try:
-            # An awaited call ends in a task of its own, which no line of the user's leads to.
+            # An awaited call ends in a task of its own, with no line of the user's code in its frames.
             known = None if call is None else call.callsite
             callsite = known or user_callsite(in_task=True) or self._callsite(parent_run_id)
             where = "" if callsite is None else f", {shown(callsite, self._tracker.root)}"
-        except Exception:  # noqa: BLE001 -- the mistake may be in there
+        except Exception:  # noqa: BLE001 -- the error may be in finding the line
             where = ""
         self._tracker.note_fault(f"LangChain's event {event}{where}", error)
 
-    # -- what the tracker asks ------------------------------------------------------------------------------
+    # -- the tracker's `Reporter` ------------------------------------------------------------------------------
 
     @staticmethod
     def add_reported(left: Any, right: Any) -> Any:
-        """LangChain's own sum, as its own callback files it: the first as it is, the others added to it."""
+        """LangChain's own sum, as its own callback makes it: the first usage as it is, the others added to it."""
         return copied(right) if left is None else add_usage(left, right)
 
     def may_be_cached(self) -> bool:
-        """Whether the model that is starting a run will look for the answer in a cache before it asks its provider."""
+        """Whether the model that is starting a run will look the answer up in a cache before it asks its provider."""
         try:
             return looks_into_cache()
         except UpstreamMovedError as error:
@@ -142,7 +142,10 @@ class UsageHandler(BaseCallbackHandler):
             self._callsites[run_id] = user_callsite()
 
     def _callsite(self, parent_run_id: UUID | None) -> Callsite | None:
-        """Where a run was started that is not in the user's code itself: a library's task leads to no line but that which runs the loop."""
+        """Where the user's code started the outermost run, else the line that leads here.
+
+        In a library's own task that line would only be the one that runs the event loop.
+        """
         return self._callsites.get(cast("UUID", parent_run_id)) or user_callsite()
 
     def on_chat_model_start(
@@ -159,9 +162,9 @@ class UsageHandler(BaseCallbackHandler):
         batch_size: int = 1,
         **_: Any,
     ) -> None:
-        """A model is about to be called. Raises what the tracker raises to stop it."""
+        """Notes that a model is about to be called. Raises what the tracker raises to stop the call."""
         try:
-            # LangChain's frames, at least: what handles the event, the callback manager, and the model's method.
+            # Skips at least LangChain's frames: its event handling, the callback manager, and the model's method.
             callsite = user_callsite(skip=4, in_task=True) or self._callsite(parent_run_id)
             fields = partial(start_fields, tags, metadata or {}, invocation_params or {})
             # The runs of one `generate` share the very object that holds their options.
@@ -174,16 +177,16 @@ class UsageHandler(BaseCallbackHandler):
             set_current_call(call)
         except StoppedInChildError:
             raise
-        except Exception as error:  # noqa: BLE001 -- as in `_harmless`, without the call that it costs
+        except Exception as error:  # noqa: BLE001 -- as in `_harmless`, without the cost of its extra function call
             self.note_fault("on_chat_model_start", error, parent_run_id)
 
     on_llm_start = on_chat_model_start  # type: ignore[assignment] # the same for completion models
 
-    # -- what comes in between, and ends -----------------------------------------------------------------------
+    # -- tokens and ends ---------------------------------------------------------------------------------------
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **_: Any) -> None:
-        """A piece of an answer came: the call is a stream."""
-        # Most often one more piece of the same; looking a UUID up takes longer than all else here.
+        """Notes that a piece of an answer came: the call is a stream."""
+        # Most often this is one more piece of the same run; looking a UUID up takes longer than all the rest.
         if run_id is not self._streaming:
             self._streaming = run_id
             if (call := self._calls.get(run_id)) is not None:
@@ -192,7 +195,7 @@ class UsageHandler(BaseCallbackHandler):
     on_stream_event = on_llm_new_token  # type: ignore[assignment] # the same in the protocol of `stream_events(version="v3")`
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any) -> None:
-        """A call ended: what LangChain says it used."""
+        """Notes that a call ended, and what LangChain says it used."""
         call = self._calls.pop(run_id, None)
         if call is None:
             return
@@ -206,7 +209,7 @@ class UsageHandler(BaseCallbackHandler):
             self.note_fault("on_llm_end", error, parent_run_id, call)
 
     def _is_part_of_batch(self, response: LLMResult, call: OpenCall) -> bool:
-        """Whether the usage of this prompt was told with another's.
+        """Whether the usage of this prompt was reported with another's.
 
         A completion model sends several prompts as one request; LangChain gives the first its whole usage and the
         others an empty `token_usage`, so that nothing is counted twice. One request is one call.
@@ -216,7 +219,7 @@ class UsageHandler(BaseCallbackHandler):
         return any(other.end_fields is not None for other in self._tracker.siblings(call))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **_: Any) -> None:
-        """A call failed, or was abandoned half-way."""
+        """Notes that a call failed, or was abandoned half-way."""
         call = self._calls.pop(run_id, None)
         if call is None:
             return

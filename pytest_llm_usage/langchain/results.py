@@ -1,4 +1,4 @@
-"""What LangChain says of a call, at its start and at its end → fields of `Call`, wherever an integration put them."""
+"""Reads the fields of `Call` from what LangChain says at a call's start and end, wherever an integration put them."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ ResultCopy: TypeAlias = tuple[dict[str, Any] | None, dict[str, Any], dict[str, A
 
 
 def start_fields(tags: list[str] | None, metadata: Mapping[str, Any], invocation: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `Call` that the start of a run tells."""
+    """The fields of `Call` that are known at the start of a run."""
     return {
         "provider": _first(metadata, "ls_provider"),
         "requested_model": _first(metadata, "ls_model_name")
         or _first(invocation, "model", "model_name", "model_id", "azure_deployment"),
         "node": _first(metadata, "langgraph_node"),
-        "tags": tuple(map(str, tags or ())),  # LangChain takes anything
+        "tags": tuple(map(str, tags or ())),  # LangChain accepts any value
     }
 
 
 def copy_of(response: LLMResult) -> ResultCopy:
-    """What the end of a run told, copied: what the code under test does with its message afterwards changes nothing."""
+    """A copy of what the end of a run reported, which the code under test cannot change through its message."""
     generations = response.generations
     generation = generations[0][0] if generations and generations[0] else None
     message = getattr(generation, "message", None)
-    reported = getattr(message, "usage_metadata", None)  # of answers alone
+    reported = getattr(message, "usage_metadata", None)  # only answers have it
     metadata = getattr(message, "response_metadata", None)
     message_id = getattr(message, "id", None)
     if reported and metadata and metadata.get("model_name"):
-        # LangChain has put together there what it was told elsewhere.
+        # LangChain has merged the other places into these.
         return copied(reported), copied(metadata), {}, {}, message_id
     generation_info = getattr(generation, "generation_info", None)
     llm_output = response.llm_output
@@ -53,7 +53,7 @@ def copy_of(response: LLMResult) -> ResultCopy:
 
 
 def copied(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy as deep as usage goes: `copy.deepcopy` takes longer than all the rest."""
+    """A copy as deep as usage is nested; `copy.deepcopy` would take longer than all the rest."""
     copy = dict(values)
     for key, value in values.items():
         if isinstance(value, dict):
@@ -61,7 +61,7 @@ def copied(values: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-#: What LangChain's own fake models call their kind, and whoever derives one from them. Read in langchain-core 1.7.2.
+#: The `_type` of LangChain's own fake models, and of classes derived from them. Read in langchain-core 1.7.2.
 _FAKES = frozenset(
     (
         "fake-list",
@@ -72,12 +72,12 @@ _FAKES = frozenset(
         "parrot-fake-chat-model",
     )
 )
-#: Those of them that people also give to classes of their own, which may stand for a provider.
+#: Those of them that people also give to their own classes, which may call a provider.
 _COMMON_NAMES = frozenset(("fake-list", "fake-chat-model"))
 
 
 def is_fake(serialized: Mapping[str, Any] | None, invocation: Mapping[str, Any] | None) -> bool:
-    """Whether a run is that of one of LangChain's own fakes, by its class and the parameters of the model."""
+    """Whether a run is of one of LangChain's own fake models, by its class and the parameters of the model."""
     kind = None if invocation is None else invocation.get("_type")
     if kind not in _FAKES:
         return False
@@ -88,7 +88,7 @@ _SHOWN_CHARS = 100
 
 
 def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
-    """The fields of `Call` that the end of a run tells."""
+    """The fields of `Call` that the end of a run reports."""
     reported, metadata, llm_output, generation_info, message_id = result
     model = tier = None
     for mapping in (metadata, llm_output, generation_info):
@@ -98,7 +98,7 @@ def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
         tier = _first(in_metadata, "service_tier")
     values: dict[str, Any] = {"response_id": _response_id(metadata, message_id)}
     if model:
-        values["model"] = model  # else what was asked for stands
+        values["model"] = model  # if not, the model that was asked for stays
     status: Status
     if reported is None:
         usage = _usage_elsewhere(metadata, llm_output, generation_info)
@@ -109,23 +109,23 @@ def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
         if (where := no_count_in(reported)) is None:
             status, values["_reported"] = "ok", reported
         else:
-            # An integration names its details as it likes.
+            # The name may be an integration's own.
             shown = printable(mask_text(where))[:_SHOWN_CHARS]
             is_there = "." in where or reported.get(where) is not None
             said = "is no number of tokens" if is_there else "is not there"
             status, usage, values["note"] = "no_usage", None, f"LangChain's {shown} {said}"
             if not is_there:
-                values["_reported"] = reported  # as LangChain's own callback has it
+                values["_reported"] = reported  # LangChain's own callback keeps it, too
         values["_reported_model"] = _first(metadata, "model_name")
         if reported.get("total_cost") == 0:
-            # How LangChain marks an answer of its own cache: nobody was asked, nothing was spent.
+            # LangChain marks an answer of its own cache so: no provider was asked, and nothing was spent.
             status = "cached"
     values |= {"usage": usage, "status": status, "billing": Billing(service_tier=tier) if tier else BY_TOKENS}
     return values
 
 
 def states_usage(result: ResultCopy) -> bool:
-    """Whether the integration put the tokens anywhere."""
+    """Whether the integration reported the tokens anywhere."""
     reported, *mappings, _ = result
     return reported is not None or _usage_elsewhere(*mappings) is not None
 
@@ -134,7 +134,7 @@ def _response_id(metadata: Mapping[str, Any], message_id: object) -> str | None:
     own = _first(metadata, "id")
     if own:
         return own
-    # LangChain makes up an id from the run's where the provider gave none.
+    # LangChain makes an id from the run's if the provider gave none.
     if isinstance(message_id, str) and message_id and not message_id.startswith(("run-", "lc_run-")):
         return message_id
     return None
@@ -148,7 +148,7 @@ def _first(values: Mapping[str, Any], *keys: str) -> str | None:
     return None
 
 
-#: Where usage stands when it is not in `usage_metadata`: the keys integrations use for it.
+#: The keys that integrations use for usage when it is not in the message's `usage_metadata`.
 _USAGE_KEYS = ("token_usage", "usage", "usage_metadata")
 
 
@@ -162,15 +162,15 @@ def _usage_elsewhere(*mappings: Mapping[str, Any]) -> TokenUsage | None:
 
 
 def _members(value: object) -> Mapping[str, Any] | None:
-    """What stands in a mapping, or in an object of a provider's SDK; None where `value` is neither."""
+    """The members of a mapping, or of an object of a provider's SDK; None if `value` is neither."""
     members = value if isinstance(value, Mapping) else getattr(value, "__dict__", None)
     return members if isinstance(members, Mapping) else None
 
 
 def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
-    """Usage in OpenAI's words (`prompt_tokens` …) or in Anthropic's (`input_tokens` …, cached tokens counted apart).
+    """Usage in OpenAI's terms (`prompt_tokens` …) or in Anthropic's (`input_tokens` …, cached tokens counted apart).
 
-    Where just one half is there the other is not known, and so the whole is not; nor where a detail is no count.
+    None if only one half is there, because the whole is then not known, or if a detail is not a count.
     """
     prompt, completion = count(values.get("prompt_tokens")), count(values.get("completion_tokens"))
     if prompt is not None and completion is not None:
@@ -203,7 +203,7 @@ def _usage(values: Mapping[str, Any]) -> TokenUsage | None:
 
 
 def _details(values: object, **keys: str) -> dict[str, int] | None:
-    """The counts that are there, by name; None where one of them is no count."""
+    """The counts that are there, by name; None if one of them is not a count."""
     members = _members(values) or {}
     counts = {name: count(value) for name, key in keys.items() if (value := members.get(key)) is not None}
     return None if None in counts.values() else cast("dict[str, int]", counts)

@@ -1,9 +1,9 @@
 """The hooks of the pytest plugin; each delegates to another module in a few lines.
 
-Loading the plugin imports none of langchain_core, vcr, syrupy or genai_prices, and of this package little but the settings.
-Tracking attaches when the code under test imports LangChain (`ImportHook`); the rest waits for a test that needs it.
-`attempt` follows one attempt at a test, `fixtures` has the fixtures, and `safety` keeps an internal error from failing
-anybody's test.
+Loading the plugin imports none of langchain_core, vcr, syrupy or genai_prices, and of this package little but the
+settings. Tracking attaches when the code under test imports LangChain (`ImportHook`); the rest waits for a test that
+needs it. `attempt` follows one attempt at a test, `fixtures` has the fixtures, and `safety` keeps an internal error
+from failing anybody's test.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def pytest_make_collect_report(
 
 @safe
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Warns of markers without effect, and hides the usage snapshots of tests that do not run from syrupy's extensions."""
+    """Warns of markers without effect; hides the usage snapshots of tests that do not run from syrupy's extensions."""
     warn_of_idle_markers(session)
     settings = session.config.stash[SETTINGS]
     if any(limits.max_cost is not None for limits in (settings.limits, settings.session_limits)):

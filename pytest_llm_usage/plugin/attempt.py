@@ -66,8 +66,8 @@ class Attempt:
         phase: The current phase of pytest.
         trackers: Its tracker, which collects its calls; empty until one is needed.
         outcome: Its outcome so far (`passed`, `failed` …); None before its first report.
-        earlier: The calls of earlier attempts (reruns) that had a tracker, as JSON. pytest keeps every item until it ends:
-            with the attempts themselves a run would hold dozens of objects for each test.
+        earlier: The calls of earlier attempts (reruns) that had a tracker, as JSON. pytest keeps every item until it
+            ends: with the attempts themselves a run would hold dozens of objects for each test.
         is_open: Whether it has begun and not ended.
     """
 
@@ -102,7 +102,8 @@ class Attempt:
     def tracker(self) -> Tracker:
         """The tracker that collects its calls; made on first access."""
         if not self.trackers:
-            # No lock, because an event loop must not wait for one: if several threads make a tracker, the first one stays.
+            # No lock, because an event loop must not wait for one: if several threads make a tracker, the first one
+            # stays.
             self.trackers.append(self._new_tracker())
         return self.trackers[0]
 
@@ -212,7 +213,7 @@ class Attempt:
             self.outcome = "error" if report.failed and report.when != "call" else report.outcome
 
     def note_reported(self, data: Mapping[str, Any] = MappingProxyType({})) -> None:
-        """Notes that a report carries what it spent (`data`), and keeps the calls for the report of a further attempt."""
+        """Notes that a report carries what it spent (`data`), and keeps the calls for a further attempt's report."""
         self._is_reported = True
         if self.trackers:
             run_scope(self.item.config).left += self.trackers[0].processes.hand_over()

@@ -308,7 +308,7 @@ def _policy(
 
 
 def _folder_of_fixtures(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any]) -> tuple[Path | None, str]:
-    """The folder that fixtures of pytest-recording or pytest-vcr name, as these plugins read it, and the fixture's origin.
+    """The folder that fixtures of pytest-recording or pytest-vcr name, as these plugins read it, and its origin.
 
     Both resolve a relative path against the folder that pytest was started in.
     """

@@ -1,4 +1,4 @@
-"""Failures of the run that are no test's, shown where people look: in pytest's short summary and its last line, in red."""
+"""Failures of the run beside its tests, shown where people look: in pytest's short summary and its red last line."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Forks:
                 if not tracker.processes.relatives:
                     tracker.processes.share(self._new(attempt.item.nodeid, tracker), tracker.known())
             self._sharing = trackers
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+        except Exception as error:  # noqa: BLE001 -- any error here is internal
             note_fault(self._config, "forked processes", error)
 
     def _new(self, test: str, tracker: Tracker) -> Relatives:

@@ -54,7 +54,7 @@ def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
         def guarded(item: pytest.Item) -> Generator[None, Any, Any]:
             try:
                 attempt: Attempt | None = attempt_of(item)
-            except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+            except Exception as error:  # noqa: BLE001 -- any error here is internal
                 note_fault(item.config, hook.__name__, error)
                 attempt = None
             if attempt is None:
@@ -125,7 +125,7 @@ def _has_idle_report(item: pytest.Item, report: pytest.TestReport) -> bool:
 
 
 def safe_around_fixture(hook: _Hook) -> _Hook:
-    """`safe` for the wrapper around the set-up of a fixture; it runs only for fixtures whose calls are not the test's."""
+    """`safe` for the wrapper around the set-up of a fixture; it runs only for fixtures of a wider scope."""
     whole = safe(hook)
 
     def guarded(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> Generator[None, Any, Any]:

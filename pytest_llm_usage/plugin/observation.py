@@ -35,7 +35,7 @@ def observe_wire(config: pytest.Config) -> None:
                 from pytest_llm_usage.tracker import WireSink  # noqa: PLC0415 -- at the first request
 
                 return WireSink(partial(note_fault, config))
-            except Exception as error:  # noqa: BLE001 -- a mistake of ours must not fail the user's request
+            except Exception as error:  # noqa: BLE001 -- an internal error must not fail the user's request
                 note_fault(config, "HTTP clients", error)
                 return None
 
@@ -60,7 +60,7 @@ def _watch_cassettes(config: pytest.Config, vcr: ModuleType) -> None:
             from pytest_llm_usage.tracker import observe_other_cassette  # noqa: PLC0415
 
             closers.callback(watch_all_cassettes(observe_other_cassette))
-        except Exception as error:  # noqa: BLE001 -- a mistake of ours must not fail the user's test
+        except Exception as error:  # noqa: BLE001 -- an internal error must not fail the user's test
             note_fault(config, "vcrpy's cassettes", error)
 
     try:

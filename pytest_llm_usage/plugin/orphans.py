@@ -92,7 +92,7 @@ def _cassettes_of_run(config: pytest.Config) -> dict[str, Any]:
 
 
 class OrphanCheck:
-    """Prints the cassettes that belong to no test, in the process that prints: xdist's controller, or the only process."""
+    """Prints the cassettes that belong to no test; in xdist's controller, or in the only process."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config

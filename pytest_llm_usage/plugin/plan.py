@@ -80,7 +80,7 @@ def plan_lines(plans: Mapping[str, Mapping[str, Any]], columns_most: int = 80) -
 
 
 def _fitting(rows: Sequence[tuple[str, ...]], columns_most: int) -> list[tuple[str, ...]]:
-    """The rows, with tests and models cut to the width that the numbers leave, and without an empty column of models."""
+    """The rows, with tests and models cut to the width that the numbers leave, and without an empty model column."""
     test, model, *numbers = (max(map(width, column)) for column in zip(*rows, strict=True))
     room = columns_most - sum(2 + number for number in numbers)
     if not model:

@@ -43,7 +43,7 @@ def note_sent(item: pytest.Item, cassette: OpenCassette, key: str) -> None:
 
 
 class SpendingSoFar:
-    """Adds up what tests have spent on recording, and shows it beside pytest's percentage; made once something was sent.
+    """Adds up what recording has cost, and shows it beside pytest's percentage; made once something was sent.
 
     Args:
         config: pytest's.

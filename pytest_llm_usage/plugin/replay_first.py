@@ -1,8 +1,8 @@
-"""Recording within a budget: every test is replayed first, and the stale ones are recorded if their plan fits the budget.
+"""Recording within a budget: all tests are replayed first, and the stale ones are recorded if their plan fits.
 
-What recording costs is known only when all tests have run, in all processes of the run. So the reports of a stale test are
-kept back. After the last test the processes add up their plans. Then either all stale tests run again and are recorded, or
-their reports are sent as they are, and nothing was sent to a provider.
+What recording costs is known only when all tests have run, in all processes of the run. So the reports of a stale test
+are kept back. After the last test the processes add up their plans. Then either all stale tests run again and are
+recorded, or their reports are sent as they are, and nothing was sent to a provider.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class ReplayFirst:
             or not {"llm_usage", "llm_cassette"}.intersection(names)
         ):
             return None
-        # pytest's own runner, which cannot be imported publicly; pytest-rerunfailures gets a test's reports in the same way.
+        # pytest's own runner, which cannot be imported publicly; pytest-rerunfailures gets a test's reports in the same
+        # way.
         runner: Any = item.config.pluginmanager.get_plugin("runner")
         reports = runner.runtestprotocol(item, log=False, nextitem=nextitem)
         if "stale" in item.stash.get(NOTES, {}):

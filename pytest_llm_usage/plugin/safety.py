@@ -77,7 +77,7 @@ def _plain(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[.
             return hook(*args)
         except pytest.UsageError:
             raise
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+        except Exception as error:  # noqa: BLE001 -- any error here is internal
             _note(hook.__name__, error, (config, *args))
             return None
 
@@ -109,7 +109,7 @@ def _around(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[
             return stop.value
         except pytest.UsageError:
             raise
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+        except Exception as error:  # noqa: BLE001 -- any error here is internal
             _note(hook.__name__, error, (config, *args))
         return result
 
@@ -123,7 +123,7 @@ def _begun(
     try:
         ours: Generator[None, Any, Any] = hook(*args)
         next(ours)
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+    except Exception as error:  # noqa: BLE001 -- any error here is internal
         _note(hook.__name__, error, (config, *args))
         return None
     return ours

@@ -1,4 +1,4 @@
-"""Connects the budget of the whole run to pytest and xdist: shares it with the workers, and skips tests once it is spent."""
+"""The budget of the whole run in pytest and xdist: workers share it, and no more tests run once it is spent."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The budget of the whole run: before its next call, each process knows what all of them have spent together.
 
 xdist's controller hears of a test when the worker is already at the next one, and it cannot take back the tests that a
-worker was given. So a limit of the whole run has to be enforced where the calls are made. The processes share a table in
-memory, in which each writes one row: no process waits for another, and nothing is read from a disk.
+worker was given. So a limit of the whole run has to be enforced where the calls are made. The processes share a table
+in memory, in which each writes one row: no process waits for another, and nothing is read from a disk.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _CELLS = 8
 _BYTES = _ROWS * _CELLS * 8
 #: Rows that workers may have.
 WORKER_ROWS = _ROWS // 2
-#: The largest number in a cell. Cells hold whole numbers: tokens, and billionths of a USD. A process counts its own spending
-#: exactly, outside of the table.
+#: The largest number in a cell. Cells hold whole numbers: tokens, and billionths of a USD. A process counts its own
+#: spending exactly, outside of the table.
 _MOST = 2**63 - 1
 _BILLIONTHS = 10**9
 
@@ -258,7 +258,7 @@ def begin_row(table: Path, row: int) -> None:
 
 
 def lose_row(table: Path, row: int) -> None:
-    """Marks the plan of a worker as lost, if the worker ended while it was still running tests; nobody waits for it then."""
+    """Marks the plan of a worker that has ended as lost, if it was still running tests; nobody waits for it then."""
     if _state(table, row) == _REPLAYING:
         _set_state(table, row, _LOST)
 

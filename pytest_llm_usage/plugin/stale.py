@@ -15,7 +15,8 @@ __all__ = ["NOTES", "StaleTests", "attach_notes", "note"]
 NOTES: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 #: The key of an xdist worker's output: notes on tests without a report.
 _OF_WORKER = "llm_usage_notes"
-#: Beyond these limits, or if a name holds a key, the command names files: tests in them that are not stale are only replayed.
+#: Beyond these limits, or if a name holds a key, the command names files: tests in them that are not stale are only
+#: replayed.
 _MAX_NAMED = 12
 _LONGEST_TYPED = 320
 

@@ -1,4 +1,4 @@
-"""Lists what this plugin cannot see: gRPC to a model's host, subprocesses with a provider's key, calls of forks that were lost.
+"""Names what this plugin cannot see: gRPC to a model's host, subprocesses with a provider's key, lost calls of forks.
 
 Such calls are in no total, and no budget stops them, so the usage section reports them.
 """

@@ -133,7 +133,7 @@ def _safely(config: pytest.Config, note: Callable[..., None]) -> Callable[..., N
     def noted(*args: Any) -> None:
         try:
             note(*args)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is ours
+        except Exception as error:  # noqa: BLE001 -- any error here is internal
             note_fault(config, "what cannot be seen", error)
 
     return noted

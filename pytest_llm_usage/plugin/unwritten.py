@@ -1,4 +1,4 @@
-"""Fails the run for snapshots that could not be written: syrupy writes them at the end, when no test can fail any more."""
+"""Fails the run for snapshots that could not be written: syrupy writes them when no test can fail any more."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""From events to numbers: `Tracker` gathers the calls of one test, `LLMUsage` answers for them.
+"""From events to numbers: `Tracker` collects the calls of one test, and `LLMUsage` is what the test reads.
 
-`scope` says which test an event belongs to; `events` is what LangChain's callbacks tell, and what observers of the wire
-hand to `sink`;
-`reconcile` pairs the two books and `origin` makes one call of each pair; `tracker` gathers them; `view` is what a test
-reads; `callsite` finds the line of the user's code.
+`scope` says which test an event belongs to. `events` has what LangChain's callbacks report, and what observers of the
+wire pass to `sink`. `reconcile` pairs the two books, and `origin` makes one call of each pair. `tracker` collects the
+calls, `view` is what a test reads, and `callsite` finds the line of the user's code.
 
-Its names are imported when they are first asked for: `scope` is entered for every test, the rest waits for a call.
+The names of this package are imported on first use: a scope is entered for every test, the rest waits for a call.
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
-"""Where in the user's code an event came from.
+"""Finds where in the user's code an event came from.
 
-Asked in the middle of a call, often inside of an event loop: nothing here looks at a disk once it is imported.
+This runs in the middle of a call, often inside an event loop: nothing here reads from a disk after the import.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Callsite: TypeAlias = tuple[str, int, str]
 
 
 def _library_folders() -> tuple[str, ...]:
-    """The folders of Python, its libraries and this package: as they are named, and where links lead."""
+    """The folders of Python, its libraries and this package: their names, and the paths that links resolve to."""
     folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")}
     folders |= {str(Path(__file__).parents[1]), str(Path(os.__file__).parent)}
     return tuple(sorted({path + os.sep for folder in folders for path in (folder, os.path.realpath(folder))}))
@@ -43,21 +43,22 @@ def _is_users(filename: str) -> bool:
     return not filename.startswith(("<", *_LIBRARIES)) and "site-packages" not in filename
 
 
-#: Held while the frames of another thread are looked at, so that no other look ends what `_without_collections` began.
+#: Held while the frames of another thread are read, so that no other reader switches the collector back on.
 _looking = threading.RLock()
 if hasattr(os, "register_at_fork"):  # not on Windows
-    # A process that is forked meanwhile has no thread that would release it.
+    # A process forked meanwhile would have no thread to release it.
     os.register_at_fork(before=_looking.acquire, after_in_parent=_looking.release, after_in_child=_looking.release)
 
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Keeps garbage from being collected while the frames of another thread are looked at.
+    """Switches garbage collection off while the frames of another thread are read.
 
-    Python lists the frames under a lock that a thread which starts needs as well. Where a garbage collection begins
-    meanwhile, and gives way to such a thread, both wait for ever (https://github.com/python/cpython/issues/106883).
-    And `f_back` makes an object for the frame of a function that is still running. In Python 3.11 a collection may begin in
-    there and give way to the thread that runs it: that function ends, and Python goes on with memory that holds something else.
+    Python lists the frames under a lock that a starting thread needs as well. If a garbage collection begins meanwhile
+    and switches to such a thread, both wait for ever (https://github.com/python/cpython/issues/106883). Also, `f_back`
+    makes an object for the frame of a function that is still running. In Python 3.11 a collection may begin there and
+    switch to the thread that runs the function: the function ends, and Python goes on with memory that holds something
+    else.
     """
     with _looking:
         was_enabled = gc.isenabled()
@@ -70,7 +71,7 @@ def _without_collections() -> Iterator[None]:
 
 
 def _function(code: CodeType) -> str:
-    """The name of the function that a comprehension, a generator expression or a lambda stands in."""
+    """The name of the function that encloses a comprehension, a generator expression or a lambda."""
     named = [part for part in code.co_qualname.split(".") if not part.startswith("<")]
     return named[-1] if named else code.co_name
 
@@ -79,12 +80,11 @@ def user_callsite(thread_id: int | None = None, *, skip: int = 0, in_task: bool 
     """The innermost frame of the user's own code that led here; None if there is none.
 
     Args:
-        thread_id: Where to look instead: another thread, at the line where it is now.
-        skip: How many of the innermost callers are known to be no user's: to look at a frame takes time.
-        in_task: Whether to look no further than the task under way: who runs the event loop knows nothing of what is
-            done in it.
+        thread_id: Another thread to look at instead, at the line where it is now.
+        skip: How many of the innermost callers are known not to be the user's: reading a frame takes time.
+        in_task: Whether to stop at the current task: the code that runs the event loop is not what made the call.
     """
-    # The interpreter's own lists of frames: `inspect.stack()` reads source files, and knows one thread only.
+    # The interpreter's own lists of frames: `inspect.stack()` reads source files, and sees only one thread.
     if thread_id is None:
         return _users_frame(sys._getframe(1 + skip), in_task=in_task)  # noqa: SLF001
     with _without_collections():
@@ -98,7 +98,7 @@ def _users_frame(frame: FrameType | None, *, in_task: bool) -> Callsite | None:
             name = code.co_name
             return code.co_filename, frame.f_lineno, _function(code) if name.startswith("<") else name
         if _PYTEST in code.co_filename:
-            return None  # what started pytest made no call
+            return None  # the code that started pytest made no call
         if in_task and code.co_name == _STEP and code.co_filename.endswith(_LOOP):
             return None
         frame = frame.f_back
@@ -108,8 +108,8 @@ def _users_frame(frame: FrameType | None, *, in_task: bool) -> Callsite | None:
 @lru_cache(maxsize=4096)
 def _relative(filename: str, root: str) -> str:
     if not Path(filename).is_absolute():
-        return filename  # as it was run; where that was, only the disk would say
-    # `os.path.relpath` is for the disk's current folder, too, and so forbidden in an event loop by who looks after that.
+        return filename  # as it was run; only the disk could say in which folder
+    # Not `os.path.relpath`: it reads the current folder from the disk, which BlockBuster forbids in an event loop.
     path, folder = Path(os.path.normpath(filename)), Path(os.path.normpath(root))
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else path.name
 

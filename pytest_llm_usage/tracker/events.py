@@ -1,6 +1,6 @@
-"""What is told of calls while they happen: `OpenCall`, a call that LangChain started; `Request` and `Response` on the wire.
+"""What is known of calls while they happen: `OpenCall`, which LangChain started; `Request` and `Response` on the wire.
 
-Read when it is first asked for, so that the code under test does not wait.
+All of it is parsed only when it is needed, so that the code under test does not wait.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ __all__ = [
     "set_current_call",
 ]
 
-#: Fields of `Call`, or what reads them when they are first asked for.
+#: Fields of `Call`, or a function that reads them when they are needed.
 CallFields: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 _UNENDED = "it had not ended when its usage was read"
 
 
 class Reporter(Protocol):
-    """Whoever reports calls before they are sent: LangChain's handler."""
+    """What reports calls before they are sent: LangChain's handler."""
 
     @staticmethod
     def add_reported(left: Any, right: Any) -> Any:
-        """Its own sum of two usages as it reports them; `left` is None for the first."""
+        """Adds two usages as it reports them; `left` is None for the first."""
 
     def may_be_cached(self) -> bool:
         """Whether the call that is starting is looked up in a cache first, where an answer costs nothing.
 
-        Then only a limit that is exceeded already stops it, not one that it may yet keep.
+        Such a call is stopped only by a limit that is exceeded already, not by one that it might exceed.
         """
 
 
@@ -51,12 +51,12 @@ class OpenCall:
     """A call under way: what is known of it so far.
 
     Attributes:
-        owner: What the tracker that gathers it is known by.
+        owner: An object that identifies its tracker.
         run_id: LangChain's id of the run.
         phase: pytest's phase.
         callsite: Where the user's code made it.
-        sections: The sections open then.
-        start_fields: Fields of `Call` that its start told, or what reads them.
+        sections: The sections that were open when it started.
+        start_fields: Fields of `Call` that its start reported, or what reads them.
         batch: An object that the calls of one batch share; None for a call of its own.
         streamed: Whether a piece of the answer has come.
         end_fields: As `start_fields`, for its end; None while it is under way.
@@ -105,19 +105,19 @@ class OpenCall:
         self._started_s = time.perf_counter()
 
     def end(self, fields: CallFields) -> None:
-        """Notes how it ended; only its first end counts."""
+        """Notes how it ended; only the first end counts."""
         if self.end_fields is None:
             self.duration_s = time.perf_counter() - self._started_s
             self.end_fields = fields
 
     @property
     def context(self) -> object:
-        """What it has in common with the requests made for it: a batch is sent from the context of its last call."""
+        """What it shares with the requests made for it: a batch is sent from the context of its last call."""
         return self if self.batch is None else self.batch
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The fields of `Call` that LangChain told."""
+        """The fields of `Call` that LangChain reported."""
         if self.end_fields is None:
             return {**read_fields(self.start_fields), "status": "aborted", "note": _UNENDED}
         if self._fields is None:
@@ -126,22 +126,23 @@ class OpenCall:
 
 
 def read_fields(fields: CallFields) -> Mapping[str, Any]:
-    """The fields themselves."""
+    """The fields, read if need be."""
     return fields() if callable(fields) else fields
 
 
-#: The LangChain call under way in this context: an HTTP request made now is made for it. An event cannot reset a
-#: variable of the context it was started in (async ends run in a task of their own), so what ended says so itself.
+#: The LangChain call under way in this context: an HTTP request made now is made for it. The end of an async call runs
+#: in a task of its own and cannot reset the variable in this context, so a call that has ended says so itself.
 _current_call: ContextVar[OpenCall | None] = ContextVar("llm_usage_call", default=None)
 
 
-#: Says that requests made in this context are made for a call.
+#: Sets the call that requests in this context are made for.
 set_current_call = _current_call.set
 
 
 def current_call(owner: object) -> OpenCall | None:
-    """The call of a tracker, by what it is known by, that a request made now is made for; a stream that another test left
-    open is none.
+    """The call that a request made now is made for, if it belongs to the tracker `owner` identifies, else None.
+
+    A stream that another test left open does not.
     """
     call = _current_call.get()
     return call if call is not None and call.end_fields is None and call.owner is owner else None
@@ -149,13 +150,13 @@ def current_call(owner: object) -> OpenCall | None:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A request to a model, from before it is sent: what is known of it until it is answered.
+    """A request to a model, from before it is sent until it is answered.
 
     Attributes:
-        call: LangChain's call under way in the context that it was made in.
+        call: LangChain's call under way in the context of the request.
         phase: pytest's phase.
         callsite: Where the user's code made it.
-        sections: The sections open then.
+        sections: The sections that were open when it was made.
     """
 
     call: OpenCall | None
@@ -184,7 +185,7 @@ class Response:
 
     @property
     def call(self) -> OpenCall | None:
-        """LangChain's call under way in the context that the request was made in."""
+        """LangChain's call under way in the context of the request."""
         return self.request.call
 
     @property
@@ -203,7 +204,7 @@ class Response:
         return self.request.sections
 
     def wire(self) -> WireCall | None:
-        """What the response says; None where it answered no call to a model."""
+        """What the response says; None if it answers no call to a model."""
         if self._read is None:
             self._read = (read(self.exchange),)
         return self._read[0]

@@ -1,4 +1,4 @@
-"""What a call is told that would leave this machine where that is not allowed."""
+"""The error of a call that would leave this machine where that is not allowed."""
 
 from __future__ import annotations
 

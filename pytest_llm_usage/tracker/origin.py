@@ -1,4 +1,4 @@
-"""`Origin`: what one `Call` is made of, LangChain's call, the response on the wire, or both (`reconcile` pairs them)."""
+"""`Origin`: what a `Call` is made from, LangChain's call, the response on the wire or both (`reconcile` pairs them)."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ __all__ = ["Origin", "origins_of"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What one `Call` is made of.
+    """What one `Call` is made from.
 
     Attributes:
-        source: Whichever of the two began it: LangChain's call, else the response.
+        source: LangChain's call if there is one, else the response.
         call: LangChain's call, or None.
         response: The response that answered it, or None.
-        wire: What that response says, with answers that came later.
+        wire: What that response says, completed by later answers.
     """
 
     source: OpenCall | Response
@@ -71,15 +71,15 @@ class Origin:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing more will be told."""
+        """Whether nothing more will be reported."""
         return self.call is None or self.call.end_fields is not None
 
     def is_same(self, other: Origin) -> bool:
-        """Whether a `Call` made of the other stands for this one too."""
+        """Whether the `Call` made from `other` is also this one's."""
         return self.is_settled and self.call is other.call and self.wire is other.wire
 
     def fields(self) -> dict[str, Any]:
-        """The fields of `Call` that LangChain and the wire tell."""
+        """The fields of `Call`, as LangChain and the wire report them."""
         fields: dict[str, Any] = {"source": "http"}
         if self.call is not None:
             fields = {**self.call.fields, "duration_s": self.call.duration_s}
@@ -89,7 +89,7 @@ class Origin:
             fields["live"] = self.response.exchange.live
             billing: Billing = fields["billing"]
             if billing.priced_at is None and self.response.exchange.replayed:
-                # A recording that does not say when it was made: the newest price known, whatever the day is.
+                # A recording that does not say when it was made gets the newest price known, whatever the day is.
                 fields["billing"] = replace(billing, priced_at=math.inf)
         return fields
 
@@ -121,7 +121,7 @@ class Origin:
             return str(reason)
 
     def input_by_part(self, call: Call) -> InputByPart | str:
-        """The input of the `call` that was made of it by part, or why that is not known."""
+        """The input of `call`, which was made from this origin, by part; or why that is not known."""
         prompt = self.prompt()
         if isinstance(prompt, str):
             return prompt
@@ -130,12 +130,12 @@ class Origin:
         return split_input(prompt, call.model, call.usage.input_tokens if call.usage is not None else 0)
 
     def discrepancy(self, made: Call) -> Discrepancy | None:
-        """What LangChain and the wire say differently of the `Call` that was made of it."""
+        """How LangChain and the wire disagree on `made`, the call made from this origin; None where they do not."""
         if self.call is None or self.wire is None or self.wire.usage is None:
             return None
         fields = self.call.fields
         if fields.get("usage") is None and (fields["status"] in ("error", "aborted") or self.wire.is_partial):
-            return None  # neither claims to know
+            return None  # neither claims to know the usage
         reason = difference(fields.get("usage"), self.wire.usage)
         if not reason and fields.get("_reported") is not None and fields.get("_reported_model") is None:
             reason = unnamed(self.wire.usage)
@@ -151,7 +151,7 @@ class Origin:
         )
 
 
-#: What people and providers name: somebody has passed a key in its place.
+#: Fields with names that users and providers give. Somebody has passed a key where a name belongs.
 _NAMES = ("model", "requested_model", "node", "where", "_reported_model")
 
 
@@ -171,7 +171,7 @@ def _without_credentials(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def origins_of(calls: Sequence[OpenCall], responses: Sequence[Response]) -> tuple[Origin, ...]:
-    """One origin for each call, however many of the two books tell of it, in the order of start."""
+    """One origin for each call, whether one of the two books reports it or both, in the order of start."""
     answered = [(response, wire) for response in responses if (wire := response.wire()) is not None]
     if not answered:
         return tuple(Origin(call, call, None, None) for call in calls)

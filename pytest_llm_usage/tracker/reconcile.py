@@ -1,7 +1,7 @@
-"""One book of two: what LangChain reported and what the provider's response said, call by call, each counted once.
+"""Merges two books into one: what LangChain reported and what the provider's response said. Each call counts once.
 
-`pair` finds which response on the wire answered which of LangChain's calls; `joined` makes one `Call` of both, and
-where they disagree a `Discrepancy`. The wire's numbers count: they are what is billed.
+`pair` finds which response on the wire answered which of LangChain's calls. `joined` merges the two into the fields of
+one `Call`. Where they disagree, there is a `Discrepancy`. The wire's numbers count: they are what is billed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Discrepancy:
 
 
 def difference(langchain: TokenUsage | None, wire: TokenUsage) -> str:
-    """What LangChain says otherwise than the wire, in words; empty where they agree."""
+    """How LangChain's usage differs from the wire's, in words; empty where they agree."""
     if langchain is None:
         return f"LangChain reported no usage, the provider {_counts(wire)}"
     parts = [
@@ -74,7 +74,7 @@ def difference(langchain: TokenUsage | None, wire: TokenUsage) -> str:
         for name in ("input_tokens", "output_tokens")
         if getattr(langchain, name) != getattr(wire, name)
     ]
-    # A provider that states a total below its parts is quoted by one of the two; both count the parts.
+    # A provider may state a total below the sum of its parts. One of the two repeats it, so the sum is compared.
     totals = [max(usage.total_tokens, usage.input_tokens + usage.output_tokens) for usage in (langchain, wire)]
     if totals[0] != totals[1]:
         parts.append(f"total {langchain.total_tokens:,} against {wire.total_tokens:,}")
@@ -89,7 +89,7 @@ def difference(langchain: TokenUsage | None, wire: TokenUsage) -> str:
 
 
 def unnamed(wire: TokenUsage) -> str:
-    """What LangChain's own callback makes of usage in a message that names no model, in words."""
+    """Says that LangChain's own callback drops usage in a message that names no model."""
     return f"LangChain's callback drops what names no model, the provider counted {_counts(wire)}"
 
 
@@ -106,14 +106,14 @@ class Candidate(Generic[_T]):
 
     Attributes:
         item: What it stands for.
-        context: An object that a call has in common with the requests made for it: the call itself, or the batch that
-            it is part of. For a response None where nothing tells what it was asked for.
-        models: The names it goes by: asked for, and answered.
+        context: An object that a call shares with the requests made for it: the call itself, or the batch that it is
+            part of. None for a response if nothing tells which call it belongs to.
+        models: The names of its model: the one asked for, and the one that answered.
         response_id: The provider's id.
-        usage: The tokens it tells of.
+        usage: The tokens it reports.
         started_at: Seconds since the epoch.
         ended_at: Seconds since the epoch; infinite while it is under way.
-        failed: Whether it is a call that raised, most often for want of an answer.
+        failed: Whether it is a call that raised, most often because no answer came.
     """
 
     item: _T
@@ -130,18 +130,18 @@ class Candidate(Generic[_T]):
         return self.response_id is not None and self.response_id == other.response_id
 
     def shares_usage(self, other: Candidate[Any]) -> bool:
-        """Whether both tell of the same tokens."""
+        """Whether both report the same tokens."""
         return self.usage is not None and self.usage == other.usage
 
     def shares_model(self, other: Candidate[Any]) -> bool:
-        """Whether both may be of one model; a name that is not known may be any."""
+        """Whether both may be of the same model; an unknown name may be any model's."""
         named, theirs = self.models - {UNKNOWN_MODEL}, other.models - {UNKNOWN_MODEL}
         return not named or not theirs or bool(named & theirs)
 
     def may_have_made(self, response: Candidate[Any]) -> bool:
-        """Whether a request that no context tells of may have been made for this call.
+        """Whether a response without a context may be an answer to this call.
 
-        One that failed most often got no answer.
+        A call that failed most often got no answer.
         """
         if response.context is not None or self.failed:
             return False
@@ -149,11 +149,11 @@ class Candidate(Generic[_T]):
 
 
 def pair(calls: Sequence[Candidate[_T]], responses: Sequence[Candidate[_W]]) -> list[tuple[_T, _W]]:
-    """Pairs of a call and the response that answered it; each stands in one pair at most.
+    """Pairs each call with the response that answered it; a call or response is in one pair at most.
 
-    First among what was done in the same context, then by the provider's response id, then, of requests that no context
-    tells of (a client's own threads), within one model and while the call was under way: the same usage, and the order
-    of start.
+    Calls and responses of the same context are paired first. The rest is paired by the provider's response id. Then
+    responses without a context (from a client's own threads) are paired with calls of the same model that were under
+    way: by the same usage, then by the order of start.
     """
     made_in: dict[int, list[Candidate[_W]]] = {}
     for response in responses:
@@ -180,7 +180,7 @@ def pair(calls: Sequence[Candidate[_T]], responses: Sequence[Candidate[_W]]) -> 
 
 _Rule: TypeAlias = Callable[[Candidate[Any], Candidate[Any]], bool]
 
-#: What tells that a response answered a call, the surest first.
+#: The signs that a response answered a call, the surest first.
 _IN_CONTEXT: tuple[_Rule, ...] = (
     lambda call, response: call.shares_id(response),
     lambda call, response: call.shares_model(response) and call.shares_usage(response),
@@ -197,7 +197,7 @@ _ANYWHERE: tuple[_Rule, ...] = (
 def _matched(
     calls: Sequence[Candidate[_T]], responses: Sequence[Candidate[_W]], rules: Sequence[_Rule]
 ) -> list[tuple[Candidate[_T], Candidate[_W]]]:
-    """Rule by rule, the first response that is left for each call that is left."""
+    """Matches by one rule after the other: each unmatched call with the first unmatched response that fits."""
     pairs = []
     for fits in rules:
         for call in calls:
@@ -213,17 +213,17 @@ def _matched(
 
 
 def joined(told: Mapping[str, Any], wire: WireCall) -> dict[str, Any]:
-    """The fields of `Call` of a call that LangChain told of and the wire answered.
+    """The fields of `Call` for a call that LangChain reported and the wire answered.
 
     Args:
-        told: The fields as LangChain told them.
+        told: The fields as LangChain reported them.
         wire: What the response says.
     """
     fields = dict(told)
     if wire.usage is not None:
         fields |= {"usage": wire.usage, "is_partial": wire.is_partial}
     if fields.get("status") == "no_usage" or (fields.get("status") == "ok" and wire.is_partial):
-        # LangChain takes a stream that breaks off for one that ended.
+        # LangChain mistakes a stream that breaks off for one that ended.
         fields["status"] = wire.status
     fields["note"] = fields.get("note") or wire.note
     fields["provider"] = wire.provider or fields.get("provider")
@@ -236,12 +236,12 @@ def joined(told: Mapping[str, Any], wire: WireCall) -> dict[str, Any]:
 
 
 def _is_named_better(told: Mapping[str, Any], wire: WireCall) -> bool:
-    """Whether the wire tells better than LangChain which model answered; another name is the caller's own."""
+    """Whether the wire knows better than LangChain which model answered; a name that only the caller uses stays."""
     name = told.get("model", UNKNOWN_MODEL)
     if name == UNKNOWN_MODEL or _is_repeated(name, wire.model):
         return True
-    # Some clients put down what they asked for, whatever answered: ChatGroq, ChatMistralAI unless it streams, and
-    # ChatHuggingFace, which puts down the address of an endpoint.
+    # Some clients report the model that they asked for, whichever answered: ChatGroq, ChatMistralAI unless it streams,
+    # and ChatHuggingFace, which reports the address of an endpoint.
     is_answered = wire.model not in ("", UNKNOWN_MODEL, wire.requested_model)
     return is_answered and (name == told.get("requested_model") or "://" in name)
 
@@ -252,7 +252,7 @@ def _is_repeated(told: str, name: str) -> bool:
 
 
 def wire_fields(wire: WireCall) -> dict[str, Any]:
-    """The fields of `Call` of a call that only the wire told of."""
+    """The fields of `Call` for a call that only the wire reported."""
     return {
         "provider": wire.provider,
         "model": wire.model,
@@ -268,11 +268,11 @@ def wire_fields(wire: WireCall) -> dict[str, Any]:
 
 
 def completed(wires: Sequence[WireCall]) -> list[WireCall | None]:
-    """`wires` with answers that were asked for again taken into the call they belong to; None in their own place.
+    """`wires` with retrieved answers merged into the call that they belong to, and None in their own place.
 
-    A background response has no usage when it is started; a later retrieval of the same id has it. One that was known
-    already, or was started elsewhere, is no call and completes none. The results of a batch count once, however often they
-    are fetched.
+    A background response has no usage when it is started; a later retrieval of the same id has it. A retrieval is no
+    call of its own: it completes nothing if its usage was known already, or its response was started elsewhere. The
+    results of a batch count once, however often they are fetched.
     """
     book: list[WireCall | None] = list(wires)
     batches: set[str] = set()

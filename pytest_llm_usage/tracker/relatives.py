@@ -1,8 +1,8 @@
-"""What the processes that a test forks tell each other: each writes its finished calls to a file that all of them read.
+"""Shares calls between the processes that a test forks: each writes its finished calls to a file that all of them read.
 
-A child of `os.fork` has a copy of its parent's tracker. From the fork on every process appends what it finishes to a file
-of its own, one line of JSON each, and takes in what the others have appended before it answers how many calls there are.
-Nobody waits for anybody, and what a child has finished stays where the child is killed.
+A child of `os.fork` has a copy of its parent's tracker. From the fork on, every process appends what it finishes to a
+file of its own, as lines of JSON, and reads what the others have appended before it counts the calls. No process waits
+for another, and what a child has finished is kept even if the child is killed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FIELDS = tuple(f.name for f in fields(Call) if f.name not in ("index", "_quotes
 
 
 class _ToldSection(NamedTuple):
-    """A section of another process, as far as it matters here."""
+    """A section in another process, as far as it matters here."""
 
     name: str
     key: tuple[int, int]
@@ -45,7 +45,7 @@ class ToldOrigin(Origin):
     Attributes:
         told: The call.
         told_sections: The sections that it was made in.
-        told_discrepancy: What LangChain and the wire say differently of it.
+        told_discrepancy: How LangChain and the wire disagree on it; None where they do not.
     """
 
     told: Call
@@ -103,9 +103,9 @@ class Relatives:
     """The files of one test's processes.
 
     Args:
-        folder: Where they are; nobody else may read it.
-        with_parts: Whether the parts of the input are told, too.
-        lost: Called in the process whose calls could not be written.
+        folder: The folder of the files; no other user may read it.
+        with_parts: Whether the parts of the input are written, too.
+        lost: Called in a process whose calls could not be written.
     """
 
     def __init__(self, folder: Path, *, with_parts: bool, lost: Callable[[], None]) -> None:
@@ -114,20 +114,20 @@ class Relatives:
         self._lost = lost
         self._lock = threading.RLock()
         self._file = ""
-        #: What is no news to a process that is forked from now on, by identity.
+        #: What a process that is forked from now on knows already, by identity.
         self._known: dict[int, object] = {}
         self._numbers: dict[int, int] = {}
         self._told: dict[int, Origin] = {}
         self._told_failure: str | None = None
-        #: How much of each file has been read, or need not be.
+        #: How many bytes of each file have been read, or need not be.
         self._read: dict[str, int] = {}
 
     def start(self, origins: Iterable[Origin]) -> None:
-        """Others know of `origins`: a process is forked for the first time, or this is one that was."""
+        """Starts sharing, at the first fork or in a forked process; the others know `origins` already."""
         self._lock = threading.RLock()  # another thread of the parent may have held it
         self._known = {id(origin.source): origin.source for origin in origins}
         if self._file:
-            # A child knows what its parent had told.
+            # A child knows what its parent had written.
             self._read[self._file] = (self._folder / self._file).stat().st_size
         self._file = ""
         self._numbers, self._told, self._told_failure = {}, {}, None
@@ -135,7 +135,7 @@ class Relatives:
     # -- telling -----------------------------------------------------------------------------------------------
 
     def tell(self, calls: Iterable[tuple[Call, Origin]], cassettes: Iterable[Path], failure: str | None) -> None:
-        """Appends what is news: calls that have ended, those that are none after all, and why the test must fail."""
+        """Appends what is new: calls that have ended, calls that turned out to be none, and why the test must fail."""
         with self._lock:
             lines = []
             found = set()
@@ -160,7 +160,7 @@ class Relatives:
                 self._append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
     def _line(self, number: int, call: Call, origin: Origin) -> dict[str, Any]:
-        # The parent looks the price up.
+        # Without the price: the parent looks it up.
         line: dict[str, Any] = {
             "number": number,
             "call": replace(call, _quotes=None).to_dict(with_parts=self._with_parts),
@@ -185,7 +185,7 @@ class Relatives:
     # -- hearing -----------------------------------------------------------------------------------------------
 
     def hear(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """What the other processes have told since the last time: whole lines, each with its file."""
+        """The lines that the other processes have written since the last time, each with its file; whole lines only."""
         with self._lock:
             for name in self._others():
                 *lines, _ = self._unread(name).split(b"\n")
@@ -215,10 +215,10 @@ class Relatives:
 
 
 class Heard(NamedTuple):
-    """What other processes have told beside their calls.
+    """What other processes have written beside their calls.
 
     Attributes:
-        failure: Why the test must fail; None where nothing says so.
+        failure: Why the test must fail; None where it need not.
         cassettes: The recordings that they have replayed or made.
     """
 
@@ -230,7 +230,7 @@ class Processes:
     """The processes that a test has forked, as its tracker knows them.
 
     Attributes:
-        relatives: Where they tell each other of their calls; empty where there are none.
+        relatives: The files in which they share their calls; empty where there are no processes.
     """
 
     def __init__(self) -> None:
@@ -239,39 +239,39 @@ class Processes:
 
     @property
     def told(self) -> list[ToldOrigin]:
-        """The calls that others have told of."""
+        """The calls that other processes have written."""
         return list(self._calls.copy().values())
 
     def forget_told(self) -> None:
-        """What others have told so far was reported."""
+        """Forgets the calls of other processes so far: they were reported."""
         self._calls = {}
 
     def share(self, relatives: Relatives, known: Iterable[Origin]) -> None:
-        """Processes that are forked from now on hear of the calls behind the `known` ones, and tell of theirs."""
+        """Shares calls with processes that are forked from now on; these know the `known` ones already."""
         relatives.start(known)
         self.relatives = [relatives]
 
     def start(self, known: Iterable[Origin]) -> None:
-        """Tells of its own calls alone, in a process that was forked."""
+        """Writes only its own calls from now on, in a process that was forked."""
         for relatives in self.relatives:
             relatives.start(known)
 
     def hand_over(self) -> list[Relatives]:
-        """What they tell from now on is no news to this one."""
+        """Hands the files over to another tracker: this one no longer reads or writes them."""
         relatives, self.relatives = self.relatives, []
         return relatives
 
     def tell(self, calls: Iterable[tuple[Call, Origin]], cassettes: Iterable[Path], failure: str | None) -> None:
-        """Tells the others."""
+        """Writes what is new for the other processes."""
         for relatives in self.relatives:
             relatives.tell(calls, cassettes, failure)
 
     def hear(self) -> Heard | None:
-        """Takes in the calls that others have told of; None where they have told nothing."""
+        """Reads the calls that the others have written; None if they have written nothing new."""
         return self.take_over(self.relatives) if self.relatives else None
 
     def take_over(self, left: Iterable[Relatives]) -> Heard | None:
-        """The same of the processes of another tracker."""
+        """Reads the calls that the processes of another tracker have written; None if there are none."""
         failure: str | None = None
         cassettes: set[Path] = set()
         has_heard = False

@@ -1,6 +1,7 @@
-"""Whose call it is: which test (or the run) an event that happens now belongs to, and which sections of it.
+"""Says which test (or the run) an event that happens now belongs to, and which sections of the test.
 
-Entered for every test, so it imports nothing: the tracker of a test is made when its first event asks for it.
+A scope is entered for every test, so this module imports nothing of ours: the test's tracker is made at its first
+event.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ class Scope(Protocol):
 
     @property
     def is_run(self) -> bool:
-        """Whether it stands for the run: for calls that are no test's."""
+        """Whether it stands for the run, that is for calls that belong to no test."""
 
     @property
     def tracker(self) -> object:
-        """The `Tracker` that gathers its calls; made when it is first asked for."""
+        """The `Tracker` that collects its calls; made on first access."""
 
 
-#: What a context belongs to, and the sections open in it, outermost first; None where the context is not one of ours
-#: (a plain thread). One variable for both: they are set for every test.
+#: The scope of a context, and the sections open in it, outermost first; None where the context is not one of ours
+#: (a plain thread). One variable for both, because they are set for every test.
 _here: ContextVar[tuple[Scope | None, tuple[Section, ...]] | None] = ContextVar("llm_usage_scope", default=None)
 _running: list[Scope] = []
 
@@ -39,11 +40,11 @@ def _of_context() -> Scope | None:
 
 
 def current_scope() -> Scope | None:
-    """What an event happening now belongs to: the context's scope, where that is a test's, else the innermost running.
+    """The scope of an event that happens now: that of the context, if it is a test's, else the innermost running one.
 
-    A test that has ended left something behind that still runs, which is the run's and not the next test's. The run's
-    own scope counts by context only while a fixture of wider scope is set up or torn down, since loops that such a
-    fixture starts keep its context and serve every test.
+    What a test leaves running after its end belongs to the run, not to the next test. The run's own scope in the
+    context counts only while a fixture of wider scope is set up or torn down: event loops that such a fixture starts
+    keep its context and serve every test.
     """
     if not _running:
         return None
@@ -53,12 +54,12 @@ def current_scope() -> Scope | None:
     run = next((scope for scope in reversed(_running) if scope.is_run), innermost)
     if of_context not in _running:
         return run
-    # A test that runs pytest in its own process is no test of that inner run.
+    # A test that runs pytest in its own process does not belong to that inner run.
     return of_context if of_context in _running[_running.index(run) :] else innermost
 
 
 def is_left_behind() -> bool:
-    """Whether this context is that of a test that has ended."""
+    """Whether this context belongs to a test that has ended."""
     of_context = _of_context()
     return of_context is not None and not of_context.is_run and of_context not in _running
 
@@ -83,7 +84,7 @@ class running:  # noqa: N801 -- a context manager, used as a function
         if _running and _running[-1] is self._scope:
             _running.pop()
         else:
-            # The innermost: the run's scope may stand in the list more than once.
+            # Remove the innermost entry: the run's scope may be in the list more than once.
             del _running[len(_running) - 1 - _running[::-1].index(self._scope)]
 
 
@@ -92,15 +93,15 @@ class running:  # noqa: N801 -- a context manager, used as a function
 _numbers = itertools.count()
 
 
-class Section:  # no dataclass: making one costs every start of pytest
+class Section:  # not a dataclass: defining one costs time at every start of pytest
     """A part of a test, opened by `llm_usage.section(name)`.
 
     Attributes:
         name: As given.
-        owner: The sections of the test that it is a part of.
+        owner: The open sections of the test that it is a part of.
         outer: The sections it was opened in, outermost first.
-        follows_test: Opened by code that runs in the test's own context, not in a plain thread.
-        key: What tells it from others, in the processes that a test forks as well.
+        follows_test: Whether code in the test's own context opened it, not a plain thread.
+        key: Identifies it, also across the processes that a test forks.
     """
 
     __slots__ = ("follows_test", "key", "name", "outer", "owner")
@@ -114,7 +115,7 @@ class Section:  # no dataclass: making one costs every start of pytest
 
     @property
     def path(self) -> tuple[Section, ...]:
-        """The section itself behind those it was opened in."""
+        """The sections it was opened in, then the section itself."""
         return (*self.outer, self)
 
 
@@ -125,12 +126,12 @@ class Sections:
         self._open: list[Section] = []
 
     def here(self) -> tuple[Section, ...]:
-        """Those that a call which starts now belongs to, outermost first."""
+        """The sections that a call starting now belongs to, outermost first."""
         here = _here.get()
         if here is not None:
             return here[1] and tuple(section for section in here[1] if section.owner is self)
-        # A plain thread has no context of ours. Where just one chain of sections is open, opened by the test itself
-        # (and not by another thread), the thread works for it; where several are, it cannot be told.
+        # A plain thread has no context of ours. If only one chain of sections is open, opened by the test itself
+        # (and not by another thread), the thread works for it. With several chains nobody knows.
         chains = {section.path for section in self._open.copy() if section.follows_test}
         longest = max(chains, key=len, default=())
         if all(longest[: len(chain)] == chain for chain in chains):
@@ -139,7 +140,7 @@ class Sections:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Section]:
-        """Opens one inside of those that are open here."""
+        """Opens a section inside those that are open here."""
         here = _here.get()
         scope, outer = (None, ()) if here is None else here
         section = Section(name, self, tuple(s for s in outer if s.owner is self), here is not None)

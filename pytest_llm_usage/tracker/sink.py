@@ -1,8 +1,8 @@
-"""Where those who observe the wire hand over what they see: it belongs to whoever makes the request.
+"""Receives what observers of the wire see, and passes it to the test that makes the request.
 
-A cassette or a client of wider scope stays open while tests call models, so whose call it is is asked at every request.
-A request passes several observers on its way: the client that makes it tells first (`WireSink`), and a cassette that
-answers it tells in its place (`before_request`, `observe`).
+A cassette or a client of wider scope stays open while tests call models, so the test is looked up at every request.
+A request passes several observers on its way: the client that makes it reports first (`WireSink`), and a cassette that
+answers it reports in its place (`before_request`, `observe`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["WireSink", "before_request", "observe", "observe_other_cassette"]
 
 
 class WireSink:
-    """Tells the test that makes a request of it; what the observers of HTTP clients ask for (`http_clients.Sink`).
+    """Passes requests to the test that makes them; the sink of the observers of HTTP clients (`http_clients.Sink`).
 
     Args:
         failed: Called with a request and what went wrong with observing it.
@@ -51,13 +51,13 @@ class WireSink:
     def wants_answer(self, method: str, url: str, headers: Headers, *, live: bool) -> bool:
         """Whether an answer may be a model's, by its head.
 
-        From an address where nobody is known, only what left this machine: an application's own API answers there as
-        well, and is tested without a network.
+        An answer from an unknown address may be only if its request left this machine: an application's own API has an
+        unknown address as well, and is tested without a network.
         """
         return may_ask_model(method, url) or (live and may_hold_counts(headers))
 
     def observe(self, exchange: Exchange, ticket: object) -> None:
-        """Takes in what was sent and answered; from an address where nobody is known, only what counts tokens."""
+        """Adds what was sent and answered; an answer from an unknown address only if it counts tokens."""
         if not isinstance(ticket, _Ticket):
             return
         if not may_ask_model(exchange.method, exchange.url) and not read(exchange):
@@ -72,7 +72,7 @@ class WireSink:
             ticket.tracker.unanswered(ticket.request)
 
     def failed(self, subject: str, error: Exception) -> None:
-        """Notes that something went unobserved through a mistake of ours."""
+        """Notes that something was not observed because of an internal error."""
         self._failed(subject, error)
 
 
@@ -82,22 +82,22 @@ class _Ticket:
     def __init__(self, tracker: Tracker, asked_model: Callable[[], str | None]) -> None:
         self.tracker = tracker
         self.request = tracker.request()
-        #: Found out when it is first asked for: most tests have no limit.
+        #: Parsed only on demand: most tests have no limit.
         self.asked_model = cache(asked_model)
 
 
 def before_request(method: str, url: str, body: bytes, headers: Headers) -> None:
-    """Stops a request that a cassette is about to answer or to let go, where its client has not been asked already."""
+    """Stops a request that a limit forbids before its cassette answers or sends it, unless its client checked it."""
     tracker = current()
     if tracker is not None and _ticket_in_flight() is None:
         request = tracker.request()
         tracker.check(request, partial(asked_model, method, url, body, headers))
-        tracker.unanswered(request)  # nobody says when it is answered
+        tracker.unanswered(request)  # nothing reports when it is answered
 
 
 def observe(exchange: Exchange) -> None:
-    """Takes in what a cassette recorded or replayed; the client that made the request then tells nothing of it."""
-    # An answer or an error that repeats the key of its request is not shown with it.
+    """Adds what a cassette recorded or replayed; the client that made the request then does not report it."""
+    # If an answer or an error repeats the key of its request, the key is masked where that is shown.
     remember(header_credentials(exchange.request_headers))
     claim()
     ticket = _ticket_in_flight()
@@ -108,7 +108,7 @@ def observe(exchange: Exchange) -> None:
 
 
 def observe_other_cassette(exchange: Exchange) -> None:
-    """Takes in what a cassette recorded or replayed that is none of ours: one that plain vcrpy opened."""
+    """Adds what a cassette recorded or replayed that plain vcrpy opened, not this plugin."""
     tracker = current()
     if tracker is not None and tracker.counts_requests:
         observe(exchange)

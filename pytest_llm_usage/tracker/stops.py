@@ -1,4 +1,4 @@
-"""What stops a call before it is sent, and what it costs otherwise: the limits of a test and of the run, the price book."""
+"""What a tracker needs to stop a call or to price it: limits of the test and the run, and the default price book."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`Tracker` gathers the calls of one test (or of the run).
+"""`Tracker` collects the calls of one test (or of the run).
 
-LangChain's callbacks tell it that a call started and how it ended, whoever observes the wire hands it what went over
-it, and it answers with frozen `Call`s.
+LangChain's callbacks report that a call started and how it ended, observers of the wire add what was sent and answered,
+and the tracker makes frozen `Call`s from both.
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ _T = TypeVar("_T")
 
 
 class Tracker:
-    """Gathers the calls of one test, from the set-up of its fixtures to their tear-down.
+    """Collects the calls of one test, from the set-up of its fixtures to their teardown.
 
-    Safe under threads: lists only grow by `append`, are copied before they are walked, and each call is ended by one
-    thread. What a limit allows is decided under a lock, so that calls which are made at once count for each other.
+    Thread-safe: lists only grow by `append` and are copied before they are iterated, and each call is ended by one
+    thread. Limits are checked under a lock, so that calls made at the same time count for each other.
 
     Args:
         root: Shown paths are relative to this folder.
-        missing: What reading a number does that is not known because a call's usage is not.
-        unpriced: What reading a cost does that is not known because a call's price is not.
-        phase: pytest's phase that is under way.
-        thread_id: The thread that runs the test; this one where nothing is said.
+        missing: What reading a number does if it is not known because a call's usage is not.
+        unpriced: What reading a cost does if it is not known because a call's price is not.
+        phase: The current phase of pytest.
+        thread_id: The thread that runs the test; the current one by default.
         limits: What the test may spend.
         stop: Raises, with the text it is given, to stop a call that a limit forbids; None lets calls go on.
-        session: What the whole run may spend, where that is limited.
+        session: What the whole run may spend, if that is limited.
         stop_live: Raises, with the text it is given, to stop a call that would leave this machine; None lets it go.
-        prices: Makes the price book when a price is first asked for.
-        note_fault: Called with what was done and what went wrong where a mistake of ours must not fail the test; None
-            raises it.
-        counts_requests: Whether requests that no cassette of ours replays are counted and limited, or LangChain's calls
-            alone.
+        prices: Makes the price book when the first price is needed.
+        note_fault: Called with what was done and the exception, where an internal error must not fail the test; None
+            raises the exception.
+        counts_requests: Whether requests that this plugin's cassettes do not replay are counted and limited; if not,
+            only LangChain's calls are.
 
     Attributes:
         stopped_by: The limits that forbade the last call that was stopped; a limit on calls counts that call.
         cassettes: The recordings that its responses came from, or went to.
-        processes: Those that the test has forked.
+        processes: The processes that the test has forked.
     """
 
     def __init__(
@@ -97,20 +97,21 @@ class Tracker:
         self._quotes = _Quotes(prices)
         self._note_fault = note_fault
         self._add_reported: Callable[[Any, Any], Any] | None = None
-        #: Stands for the tracker in what it keeps: with a reference each test would leave a ring to be collected.
+        #: Identifies the tracker in objects that it keeps: a reference would be a cycle to collect for each test.
         self._name = object()
         self._attached: dict[str, Any] = {}
         self._thread_id = threading.get_ident() if thread_id is None else thread_id
         self._opened: list[OpenCall] = []
         self._responses: list[Response] = []
         self._stopped: list[str] = []
-        #: Requests that were sent and are not answered yet, with the models that they ask; but for those that LangChain's open calls stand for.
+        #: Requests that were sent and not answered yet, with their models; without those that belong to an open
+        #: LangChain call.
         self._in_flight: dict[Request, str] = {}
         self._deciding = threading.RLock()
         self._sections = Sections()
         self.processes = Processes()
         self._origins: tuple[Origin, ...] = ()
-        #: Another object after every event, so that an answer that no event came behind is given again.
+        #: A new object after every event: the last answer of `calls` holds for as long as this has not changed.
         self._state = object()
         self._answer: tuple[object, tuple[Call, ...]] = (None, ())
         self._made: dict[int, tuple[Origin, Call]] = {}
@@ -121,25 +122,25 @@ class Tracker:
         return LLMUsage(self)
 
     def attached(self, name: str, make: Callable[[Tracker], _T]) -> _T:
-        """What one who tells it of calls keeps for it under `name`; `make` makes it at the first time."""
+        """An object that a source of calls keeps for this tracker under `name`; `make` makes it at first."""
         found: _T | None = self._attached.get(name)
         if found is None:
             found = self._attached[name] = make(self)
         return found
 
     def detach(self) -> None:
-        """Its test has ended: who told it of calls is told by no new one of it."""
+        """Drops the attached objects when the test has ended."""
         self._attached = {}
 
     def enter_phase(self, phase: str) -> None:
-        """Calls that start from now on belong to pytest's phase `phase`."""
+        """Makes calls that start from now on belong to pytest's phase `phase`."""
         self._phase = phase
 
     def price_by(self, prices: Callable[[], PriceBook]) -> None:
-        """Prices that are first read from now on come from another book."""
+        """Takes prices that are first read from now on from another book."""
         self._quotes.prices = prices
 
-    # -- gathering ---------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------------------
 
     def start(
         self,
@@ -149,13 +150,13 @@ class Tracker:
         fields: CallFields,
         batch: object = None,
     ) -> OpenCall:
-        """Notes that a call is about to be sent. Where a limit forbids it, it is stopped instead and there is none.
+        """Notes that a call is about to be sent. If a limit forbids it, it is stopped instead and not noted.
 
         Args:
-            reporter: Who tells of it.
+            reporter: What reports it.
             run_id: LangChain's id of the run.
             callsite: Where the user's code made it.
-            fields: Fields of `Call` that the start tells.
+            fields: Fields of `Call` that are known at its start.
             batch: An object that the calls of one batch share.
         """
         self._add_reported = reporter.add_reported
@@ -172,11 +173,11 @@ class Tracker:
         return call
 
     def _callsite(self) -> Callsite | None:
-        """Where the test waits for a thread of a library's: at the line that started it."""
+        """The line at which the test waits for this thread, which a library started; None in the test's own thread."""
         return None if threading.get_ident() == self._thread_id else user_callsite(self._thread_id)
 
     def end(self, call: OpenCall, fields: CallFields) -> None:
-        """Notes how a call ended; only its first end counts."""
+        """Notes how a call ended; only the first end counts."""
         call.end(fields)
         self._changed()
 
@@ -195,15 +196,15 @@ class Tracker:
         return current_call(self._name)
 
     def request(self) -> Request:
-        """What a request to a model belongs to that is made now."""
+        """The `Request` for a request to a model that is made now: what it belongs to."""
         return Request(self.current_call(), self._phase, user_callsite() or self._callsite(), self._sections.here())
 
     def check(self, request: Request, asked_model: Callable[[], str | None]) -> None:
-        """Stops a request that is about to be sent where a limit forbids it; one that its LangChain call waits for goes on.
+        """Stops a request about to be sent if a limit forbids it; that of an open LangChain call was checked already.
 
         Args:
-            request: It is in flight from now on, until `take_in` or `unanswered`.
-            asked_model: The model, or None where it is no call to a model at all; asked only where there is a limit.
+            request: The request; in flight from now on, until `take_in` or `unanswered`.
+            asked_model: Returns the model, or None if this is no call to a model; called only if there is a limit.
         """
         if not self._is_limited or (model := asked_model()) is None:
             return
@@ -213,7 +214,7 @@ class Tracker:
                 self._in_flight[request] = model
 
     def check_live(self, request: Request, url: str) -> None:
-        """Stops a request that is about to leave this machine, where that is not allowed."""
+        """Stops a request that is about to leave this machine, if that is not allowed."""
         if self._stop_live is not None:
             where = shown(request.callsite, self.root)
             text = live_text(url, where)
@@ -234,55 +235,55 @@ class Tracker:
         self._in_flight.pop(request, None)
 
     def _awaits_answer(self, call: OpenCall) -> bool:
-        """Whether the calls made in the context of `call` are more than the answers that have come for them."""
+        """Whether fewer answers have come than calls were made in the context of `call`."""
         calls = sum(other.context is call.context for other in self._opened.copy())
         answers = (of for of in self._responses.copy() if of.call is not None and of.call.context is call.context)
         return calls > sum(response.wire() is not None for response in answers)
 
     def note_fault(self, what: str, error: Exception) -> None:
-        """Notes a mistake of ours, which fails no test."""
+        """Notes an internal error, which fails no test."""
         if self._note_fault is None:
             raise error
         self._note_fault(what, error)
 
     def fail(self, text: str) -> None:
-        """Notes a reason for which the test must fail whatever its code makes of it; the first one stays."""
+        """Notes why the test must fail even if its code handles the error; the first reason stays."""
         if self._failure is None:
             self._failure = text
             self._changed()
 
     @property
     def failure(self) -> str | None:
-        """Why the test must fail (a stopped call, a request that no cassette holds), as whole text; None where nothing."""
+        """The whole text of why the test must fail (a stopped call, a request that no cassette holds), or None."""
         self._hear()
         return self._own_failure
 
     @property
     def _own_failure(self) -> str | None:
         if self._failure is None and self.stopped_by:
-            # With the answers that have come meanwhile.
+            # The text includes the answers that have come meanwhile.
             return failure_text(self.stopped_by, self.calls(), self._stopped)
         return self._failure
 
     def _changed(self) -> None:
-        """The next answer is another one, and processes that were forked hear of it."""
+        """Invalidates the last answer of `calls`, and shares what has changed with forked processes."""
         self._state = object()
         if self.processes.relatives:
             calls = self.calls()
             self.processes.tell(zip(calls, self._origins, strict=True), self.cassettes, self._own_failure)
 
     def known(self) -> tuple[Origin, ...]:
-        """What its calls are made of."""
+        """The origins that its calls are made from."""
         self.calls()
         return self._origins
 
     def go_on_in_child(self) -> None:
-        """Goes on in a process that was forked from the one that made it."""
+        """Continues in a process that was forked from the one that made it."""
         self._deciding = threading.RLock()  # another thread may have held it
         self.processes.start(self._origins)
 
     def take_over(self, left: list[Relatives]) -> None:
-        """Takes in what the processes of another tracker have told behind its end."""
+        """Adds what the processes of another tracker have written after its end."""
         self.processes.take_over(left)
         self._state = object()
 
@@ -292,11 +293,11 @@ class Tracker:
             self.cassettes |= heard.cassettes
             self._state = object()
 
-    # -- answering ---------------------------------------------------------------------------------------------
+    # -- answers -----------------------------------------------------------------------------------------------
 
     def calls(self) -> tuple[Call, ...]:
         """All calls so far, in the order in which they started; those under way have no usage yet."""
-        if self.processes.relatives:  # every hook asks, and few tests fork
+        if self.processes.relatives:  # checked first: every hook calls this, and few tests fork
             self._hear()
         state = self._state
         known, calls = self._answer
@@ -328,11 +329,11 @@ class Tracker:
         return None if isinstance(prompt, str) else prompt
 
     def ledger(self) -> Ledger:
-        """The calls as a frozen value."""
+        """The calls, as a frozen value."""
         return Ledger(self.calls())
 
     def drain(self) -> Ledger:
-        """The calls, which are then forgotten; those that have not ended yet stay."""
+        """The calls that have ended, which are then forgotten; open calls stay."""
         open_calls = [opened for opened in self._opened.copy() if opened.end_fields is None]
         calls = self.calls()
         kept = {id(opened) for opened in open_calls}
@@ -363,7 +364,7 @@ class Tracker:
     # -- limits ------------------------------------------------------------------------------------------------
 
     def over_budget(self) -> str | None:
-        """The verdict with the table of calls where the limits were exceeded or cannot be verified, else None."""
+        """The verdict with the table of calls, if a limit was exceeded or cannot be verified; else None."""
         calls = self.calls()
         unpriced_holds = self.unpriced != "error"
         found = [breach for limits in self.limits for breach in breaches(limits, calls, unpriced_holds=unpriced_holds)]
@@ -380,7 +381,7 @@ class Tracker:
         elif self.limits:
             # LangChain's open calls are among the calls already.
             under_way = [call.model for call, origin in zip(calls, self._origins, strict=True) if not origin.is_settled]
-            # What is replayed costs nothing: its budget is verified at the end.
+            # A replay costs nothing: its budget is verified at the end.
             reserve = any(not response.exchange.replayed for response in self._responses.copy())
             asked, sent = model or UNKNOWN_MODEL, list(self._in_flight.values())
             found = forbidding(self.limits, calls, asked, sent=sent, under_way=under_way, reserve=reserve)
@@ -395,7 +396,7 @@ class Tracker:
 
 
 class _Quotes:
-    """What its calls cost, by a book that is made when a price is first asked for."""
+    """Prices calls with a book that is made when the first price is needed."""
 
     __slots__ = ("prices",)
 
@@ -403,11 +404,11 @@ class _Quotes:
         self.prices = prices
 
     def quote(self, call: Call) -> Quote:
-        """What a call costs, or why that is not known; the call asks once."""
+        """What a call costs, or why that is not known; called once for each call."""
         return self.prices().quote(call)
 
 
 def current() -> Tracker | None:
-    """The tracker that an event happening now belongs to."""
+    """The tracker that an event happening now belongs to; None where nothing is running."""
     scope = current_scope()
     return None if scope is None else cast("Tracker", scope.tracker)

@@ -41,7 +41,7 @@ __all__ = ["LLMUsage", "LLMUsageWarning", "Missing", "growth_failures"]
 #: pytest shows the user's line alone.
 __tracebackhide__ = hides_frames
 
-#: What reading a number does that is not known: raise, warn and count what is known, or count what is known.
+#: What reading an unknown number does: raise, warn and count what is known, or count what is known.
 Missing: TypeAlias = Literal["error", "warn", "ignore"]
 
 
@@ -50,15 +50,15 @@ class LLMUsageWarning(UserWarning):
 
 
 class CallSource(Protocol):
-    """What a view asks of whoever gathers the calls."""
+    """What a view needs of the tracker that collects the calls."""
 
     @property
     def missing(self) -> Missing:
-        """What reading a number does that is not known because a call's usage is not."""
+        """What reading a number does if it is not known because a call's usage is not."""
 
     @property
     def unpriced(self) -> Missing:
-        """What reading a cost does that is not known because a call's price is not."""
+        """What reading a cost does if it is not known because a call's price is not."""
 
     def calls(self) -> tuple[Call, ...]:
         """The calls so far, in the order in which they started."""
@@ -171,7 +171,7 @@ class LLMUsage:
 
     @property
     def cost(self) -> Decimal:
-        """USD, exact; a bound where `Quote.at_most` says so of a call: then that or less was billed.
+        """USD, exact; an upper bound if `Quote.at_most` is true for a call: then that or less was billed.
 
         Raises:
             PriceUnknownError: A call has no price, or no known usage to price.
@@ -207,21 +207,21 @@ class LLMUsage:
 
     @property
     def by_model(self) -> Mapping[str, LLMUsage]:
-        """The same by model."""
+        """Views by model."""
         return self.by("model")
 
     @property
     def by_provider(self) -> Mapping[str, LLMUsage]:
-        """The same by provider, in LangChain's words (`openai`, `amazon_bedrock` …)."""
+        """Views by provider, in LangChain's words (`openai`, `amazon_bedrock` …)."""
         return self.by("provider")
 
     @property
     def by_node(self) -> Mapping[str, LLMUsage]:
-        """The same by LangGraph node; None for calls outside of a graph."""
+        """Views by LangGraph node; the key is None for calls outside of a graph."""
         return self.by("node")
 
     def by(self, key: str | Callable[[Call], Any]) -> Mapping[Any, LLMUsage]:
-        """The same by a `Call` attribute or by what a callable says of each call, in the order of appearance.
+        """Views by a `Call` attribute, or by what a callable returns for each call, in the order of appearance.
 
         Raises:
             ConfigurationError: A call has no such attribute.
@@ -231,7 +231,7 @@ class LLMUsage:
         return MappingProxyType({value: self._narrowed(partial(_is, of, value)) for value in keys})
 
     def __getitem__(self, model: str) -> LLMUsage:
-        """The same of one model."""
+        """The view of one model."""
         views = self.by_model
         if model not in views:
             seen = ", ".join(views) or "none"
@@ -273,7 +273,7 @@ class LLMUsage:
         return tuple(found for found in self._source.discrepancies() if found.call_index in mine)
 
     def assert_within(self, **limits: Any) -> None:
-        """Fails where more was spent: the keywords of the marker `llm_budget` (`max_tokens`, `max_cost` …).
+        """Fails if more was spent; takes the keywords of the marker `llm_budget` (`max_tokens`, `max_cost` …).
 
         Raises:
             BudgetExceededError: An `AssertionError` with the verdict and the table of calls.
@@ -294,7 +294,7 @@ class LLMUsage:
         """
         return usage_by_model(self.calls)
 
-    # What it compares by changes.
+    # Not hashable: the data that it compares by changes.
     __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
@@ -303,15 +303,15 @@ class LLMUsage:
         if isinstance(other, Mapping):
             return self.to_dict() == other
         if type(other).__module__.partition(".")[0] == "syrupy":
-            # A plain snapshot: of the plain data, which its serializers write readably.
+            # A snapshot of syrupy's own: compare plain data, which its serializers write readably.
             return bool(other == self.to_dict())
         return NotImplemented
 
     def __repr__(self) -> str:
-        # The whole of it: snapshot libraries that do not know this class (syrupy's amber) write what repr gives.
+        # All data: snapshot libraries that do not know this class (syrupy's amber) write its repr.
         return f"LLMUsage({pformat(self.to_dict(), sort_dicts=False, width=100)})"
 
-    # -- the parts of the above ------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------------------
 
     def _narrowed(self, select: Callable[[Call], bool]) -> LLMUsage:
         mine = self._select
@@ -343,7 +343,7 @@ class LLMUsage:
 def growth_failures(
     limits: Iterable[Limits], calls: Sequence[Call], prompt_of: Callable[[Call], Prompt | None]
 ) -> list[str]:
-    """What `max_growth` of each of the limits says (see `anatomy.growth_limit`); nothing is loaded where none has it."""
+    """The failures of `max_growth` in each of the limits (see `anatomy.growth_limit`); loads nothing if none has it."""
     limited = [each for each in limits if each.max_growth is not None]
     if not limited:
         return []
@@ -361,7 +361,7 @@ def _why_unknown(call: Call) -> str:
     return "; ".join(filter(None, (call.note, least)))
 
 
-#: How to read what is known all the same.
+#: How to read the numbers that are known.
 _COUNT_WHAT_IS_KNOWN = "To count what is known:  llm_usage_missing = warn  in pytest's configuration"
 
 
@@ -390,7 +390,7 @@ def _why_unpriced(call: Call) -> str:
 
 
 def _how_to_ask(unknown: Iterable[Call]) -> list[str]:
-    """What makes streams report usage, where one has not."""
+    """How to make streams report usage, if one has not."""
     if not any(call.streamed and call.status == "no_usage" for call in unknown):
         return []
     return ["OpenAI-compatible servers send usage in streams only when asked:", "  ChatOpenAI(..., stream_usage=True)"]
