@@ -92,7 +92,7 @@ class Billing:
         """The same billing, with every field that is not set taken from `other`."""
         names = [f.name for f in fields(self)]
         return Billing(
-            **{name: mine if _is_told(mine := getattr(self, name)) else getattr(other, name) for name in names}
+            **{name: mine if _is_set(mine := getattr(self, name)) else getattr(other, name) for name in names}
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Part:
         )
 
 
-def _is_told(value: object) -> bool:
+def _is_set(value: object) -> bool:
     return value not in _NOTHING
 
 

@@ -334,7 +334,7 @@ def pytest_assertrepr_compare(
 def pytest_sessionfinish_around_syrupy(session: pytest.Session) -> Generator[None, None, None]:
     """Adds calls that outlived their test; keeps syrupy from deleting the snapshots of tests that were not run."""
     config = session.config
-    run_scope(config).take_in_left()
+    run_scope(config).collect_left()
     if hasattr(config, "_syrupy") and config.option.update_snapshots and not hasattr(config, "workerinput"):
         from pytest_llm_usage.snapshot import keep_snapshots_of_unrun  # noqa: PLC0415 -- imports syrupy
 
@@ -375,9 +375,9 @@ def pytest_testnodedown(node: Any) -> None:
     known = node.config.stash.setdefault(FAULTS, [])
     known += faults[1:] if known else faults
     if getattr(node, "workeroutput", {}).get("llm_usage_unwritten"):
-        from pytest_llm_usage.plugin.unwritten import take_in_unwritten  # noqa: PLC0415 -- only on an error
+        from pytest_llm_usage.plugin.unwritten import collect_unwritten  # noqa: PLC0415 -- only on an error
 
-        take_in_unwritten(node)
+        collect_unwritten(node)
 
 
 @pytest.hookimpl(trylast=True)

@@ -23,7 +23,7 @@ from pytest_llm_usage.plugin.recordings import own_name, run_recordings, told_ap
 from pytest_llm_usage.plugin.run_scope import run_scope
 from pytest_llm_usage.plugin.stale import note, note_without_report
 from pytest_llm_usage.plugin.state import CASSETTE, OPENED, OWNERSHIP, REPLAYS_FIRST, SETTINGS, fail, price_book, warn
-from pytest_llm_usage.plugin.unsaved import WHY_UNSAVED, cost_of, of_failed, tell_of_lost
+from pytest_llm_usage.plugin.unsaved import WHY_UNSAVED, cost_of, report_lost_recording, unsaved_text
 from pytest_llm_usage.settings import CassetteMark, Settings, cassette_mark
 from pytest_llm_usage.text import quoted, shell_quoted, shown_path
 
@@ -105,7 +105,7 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
     if cassette.recorded:
         note_sent(item, cassette, str(len(attempt_at(item).earlier)))
         if not has_passed:
-            told = of_failed(item, cassette, settings)
+            told = unsaved_text(item, cassette, settings)
             item.add_report_section("teardown", "recording", told)
             if attempt_at(item).outcome is None:
                 note_without_report(item.config, "unsaved", told)
@@ -180,7 +180,7 @@ def opened_as(
             yield
         except BaseException:
             if cassette.recorded:
-                tell_of_lost(config, policy, cost_of(tracker.calls()[made_before:]))
+                report_lost_recording(config, policy, cost_of(tracker.calls()[made_before:]))
             raise
         finally:
             attempt = attempt_under_way(config)

@@ -109,7 +109,7 @@ class RunCollector:
         if workspace:
             file = os.path.relpath(self._config.rootpath / file, workspace)
         self._places[report.nodeid] = (file, line)
-        self._gathered().add(report.nodeid, getattr(report, "worker_id", ""), data)
+        self._ensure_run().add(report.nodeid, getattr(report, "worker_id", ""), data)
 
     def _add_sent(self, nodeid: str, sent: Mapping[str, Sequence[Any]]) -> None:
         if self._spending is None:
@@ -118,7 +118,7 @@ class RunCollector:
             self._spending = SpendingSoFar(self._config)
         self._spending.add(nodeid, sent)
 
-    def _gathered(self) -> Run:
+    def _ensure_run(self) -> Run:
         if self._run is None:
             from pytest_llm_usage.report.run import Run  # noqa: PLC0415 -- only for runs that called a model
 
@@ -130,14 +130,14 @@ class RunCollector:
         """Adds what an xdist worker spent after its last test."""
         output = getattr(node, "workeroutput", {})
         if data := output.get("llm_usage"):
-            self._gathered().add("", "", data)
+            self._ensure_run().add("", "", data)
         self._unseen += map(tuple, output.get("llm_usage_unseen", ()))
         if interrupted := output.get("llm_usage_interrupted"):
             self.add(interrupted[0], node.gateway.id, interrupted[1])
 
     def add(self, nodeid: str, worker: str, data: Mapping[str, Any]) -> None:
         """Adds what a test spent whose report never came."""
-        self._gathered().add(nodeid, worker, data)
+        self._ensure_run().add(nodeid, worker, data)
 
     def _check_session(self, session: pytest.Session, settings: Settings) -> None:
         """Fails the run if its budget is exceeded or cannot be verified; only prints that where budgets warn."""
@@ -164,7 +164,7 @@ class RunCollector:
             from pytest_llm_usage.plugin.plan import planned_spending  # noqa: PLC0415
             from pytest_llm_usage.plugin.session_budget import plan_verdict  # noqa: PLC0415
 
-            spent = spending(settings.session_limits, self._gathered().calls)
+            spent = spending(settings.session_limits, self._ensure_run().calls)
             amounts = {name: amount for name, _, amount, _ in spent}
             verdict = plan_verdict(settings.session_limits, amounts, planned_spending([*self._stale.plans.values()]))
         if verdict:
@@ -191,7 +191,7 @@ class RunCollector:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Compares the run and writes its reports, as the settings say; fails the run if a gate is exceeded."""
         if data := spent_by_no_test(self._config):
-            self._gathered().add("", "", data)
+            self._ensure_run().add("", "", data)
         settings = self._config.stash[SETTINGS]
         self._check_session(session, settings)
         wanted = (
@@ -202,7 +202,7 @@ class RunCollector:
         from pytest_llm_usage.report.write import write_reports  # noqa: PLC0415 -- only where it is asked for
 
         written = write_reports(
-            self._gathered(),
+            self._ensure_run(),
             reports=settings.reports,
             baseline=self._baseline,
             step_summary=settings.step_summary if settings.report != "off" else None,
@@ -238,7 +238,7 @@ class RunCollector:
             bar="█" if unicode and terminalreporter.isatty else "#",
             shows_all=self._config.option.verbose > 0,
         )
-        lines = section_lines(self._gathered(), settings.report, screen, audit=settings.audit != "off")
+        lines = section_lines(self._ensure_run(), settings.report, screen, audit=settings.audit != "off")
         if unseen and settings.report != "off":
             notes = [line for text in unseen for line in screen.wrapped(text)]
             lines += [Line(), *notes] if lines else notes
@@ -254,5 +254,5 @@ class RunCollector:
             from pytest_llm_usage.report.annotations import github_lines  # noqa: PLC0415 -- only there
 
             level = "error" if settings.budgets == "fail" else "warning"
-            for text in github_lines(self._gathered(), self._comparison, self._places, level=level):
+            for text in github_lines(self._ensure_run(), self._comparison, self._places, level=level):
                 writer.line(text)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_llm_usage.budget.limits import BUDGET_KINDS
-from pytest_llm_usage.fork_hooks import tell_of_forks
+from pytest_llm_usage.fork_hooks import listen_to_forks
 from pytest_llm_usage.plugin import state
 from pytest_llm_usage.plugin.attempt import attempt_under_way
 from pytest_llm_usage.plugin.run_scope import run_scope
@@ -47,7 +47,7 @@ class Forks:
         #: A byte for each test that forks, set if a process could not report a call.
         self._lost: mmap.mmap | None = None
         #: For each test that forks: its name, and what its processes report to each other.
-        self._told: list[tuple[str, Relatives]] = []
+        self._forked: list[tuple[str, Relatives]] = []
         self._sharing: list[Tracker] = []
 
     def before(self) -> None:
@@ -81,11 +81,11 @@ class Forks:
             for name, kind in BUDGET_KINDS.items()
             if kind.is_estimate
         )
-        index = min(len(self._told), _TESTS - 1)
-        folder = self._folder / str(len(self._told))
+        index = min(len(self._forked), _TESTS - 1)
+        folder = self._folder / str(len(self._forked))
         folder.mkdir(mode=0o700)
         relatives = Relatives(folder, with_parts=with_parts, lost=partial(self._note_lost, index))
-        self._told.append((test, relatives))
+        self._forked.append((test, relatives))
         return relatives
 
     def _note_lost(self, index: int) -> None:
@@ -108,7 +108,7 @@ class Forks:
 
     def not_counted(self) -> Iterator[tuple[str, str]]:
         """The calls known to be missing, each with its test; read at the end of the run."""
-        for index, (test, relatives) in enumerate(self._told):
+        for index, (test, relatives) in enumerate(self._forked):
             if relatives.has_half_line:
                 yield "a model call of a forked process, which ended while it was noted,", test
             if self._lost is not None and self._lost[min(index, _TESTS - 1)]:
@@ -118,5 +118,5 @@ class Forks:
 def watch_forks(config: pytest.Config) -> Forks:
     """Counts the calls of forked processes until pytest ends."""
     forks = Forks(config)
-    tell_of_forks(forks, config.stash[CLOSERS])
+    listen_to_forks(forks, config.stash[CLOSERS])
     return forks

@@ -14,7 +14,7 @@ import pytest
 from pytest_llm_usage.plugin.attempt import Attempt, attempt_at, begin
 from pytest_llm_usage.plugin.fixtures import open_cassette_first
 from pytest_llm_usage.plugin.run_scope import run_scope
-from pytest_llm_usage.plugin.safety import note_fault, run_behind, safe, safe_hooks
+from pytest_llm_usage.plugin.safety import note_fault, run_after, safe, safe_hooks
 from pytest_llm_usage.plugin.stale import NOTES
 from pytest_llm_usage.plugin.state import CASSETTE, fail, has_marker, settings_of
 
@@ -29,7 +29,7 @@ __all__ = [
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
 
-def _begun(item: pytest.Item) -> Attempt:
+def _begin(item: pytest.Item) -> Attempt:
     """Begins an attempt at a test, in its set-up."""
     attempt = begin(item)
     if attempt.trackers or "llm_usage" in getattr(item, "fixturenames", ()):
@@ -45,7 +45,7 @@ def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
 
     If the tracker is made during the phase, the whole wrapper runs after the hooks of others.
     """
-    attempt_of = _begun if phase == "setup" else attempt_at
+    attempt_of = _begin if phase == "setup" else attempt_at
     is_last = phase == "teardown"
 
     def decorate(hook: _Hook) -> _Hook:
@@ -69,12 +69,12 @@ def safe_around_phase(phase: str) -> Callable[[_Hook], _Hook]:
                 result = yield
             except BaseException as theirs:
                 if attempt.trackers:
-                    return run_behind(whole(item), error=theirs)
+                    return run_after(whole(item), error=theirs)
                 if is_last:
                     attempt.close()
                 raise
             if attempt.trackers:
-                return run_behind(whole(item), result)
+                return run_after(whole(item), result)
             if is_last:
                 attempt.close()
             return result
@@ -95,7 +95,7 @@ def safe_around_report(hook: _Hook) -> _Hook:
                 return report
         except Exception:  # noqa: BLE001, S110 -- then the hook itself runs, and notes its own errors
             pass
-        return run_behind(whole(item, call), report)
+        return run_after(whole(item, call), report)
 
     return wraps(hook)(guarded)  # type: ignore[return-value]
 

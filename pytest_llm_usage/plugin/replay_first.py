@@ -76,9 +76,9 @@ class ReplayFirst:
         try:
             result = yield
         except BaseException:
-            self._budget.leave_plan()
+            self._budget.abandon_plan()
             raise
-        self._budget.tell_plan(self._planned())
+        self._budget.write_plan(self._planned())
         while self._budget.awaits_plans:
             time.sleep(_WAIT_S)
         verdict = self._budget.judge_plan()
@@ -88,7 +88,7 @@ class ReplayFirst:
         for number, (item, reports) in enumerate(self._kept, 1):
             if session.shouldfail or session.shouldstop:
                 break
-            _tell_xdist(session, item)
+            _set_xdist_index(session, item)
             if verdict:
                 note(item, "unrecorded", verdict)
                 _report(item, reports)
@@ -108,7 +108,7 @@ class ReplayFirst:
         return planned_spending([item.stash[NOTES].get("plan", _UNKNOWN) for item, _ in self._kept])
 
 
-def _tell_xdist(session: pytest.Session, item: pytest.Item) -> None:
+def _set_xdist_index(session: pytest.Session, item: pytest.Item) -> None:
     """Sets the current test of an xdist worker, whose index the worker sends with each report."""
     if hasattr(session.config, "workerinput"):
         for plugin in session.config.pluginmanager.get_plugins():

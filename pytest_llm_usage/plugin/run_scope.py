@@ -64,7 +64,7 @@ class RunScope:
         """Its calls since they were last drained."""
         return self.trackers[0].calls() if self.trackers else ()
 
-    def take_in_left(self) -> None:
+    def collect_left(self) -> None:
         """Adds the calls of processes that outlived the test that forked them, at the end of the run."""
         if self.left:
             self.tracker.take_over(self.left)

@@ -18,7 +18,7 @@ __all__ = [
     "fault_text",
     "note_early_faults",
     "note_fault",
-    "run_behind",
+    "run_after",
     "safe",
     "safe_hooks",
     "unlimited_text",
@@ -44,7 +44,7 @@ def safe(hook: _Hook, config: pytest.Config | None = None) -> _Hook:
     return wraps(hook)(guarded)  # type: ignore[return-value]
 
 
-def run_behind(wrapper: Generator[None, Any, Any], result: Any = None, error: BaseException | None = None) -> Any:
+def run_after(wrapper: Generator[None, Any, Any], result: Any = None, error: BaseException | None = None) -> Any:
     """Runs a whole hook wrapper after the hooks that it should have wrapped.
 
     Args:
@@ -88,7 +88,7 @@ def _around(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[
     """Wraps a hook wrapper of ours: if it fails, the hooks of others run as without it."""
 
     def guarded(*args: Any) -> Generator[None, Any, Any]:
-        ours = _begun(hook, args, config)
+        ours = _started(hook, args, config)
         if ours is None:
             return (yield)
         try:
@@ -116,7 +116,7 @@ def _around(hook: Callable[..., Any], config: pytest.Config | None) -> Callable[
     return guarded
 
 
-def _begun(
+def _started(
     hook: Callable[..., Any], args: tuple[Any, ...], config: pytest.Config | None
 ) -> Generator[None, Any, Any] | None:
     """Starts a hook wrapper of ours, up to its `yield`; None if it failed."""

@@ -131,7 +131,7 @@ class SessionBudget:
 
     # The plan of recording stale tests ---------------------------------------------------------------------------
 
-    def tell_plan(self, planned: PlannedSpending) -> None:
+    def write_plan(self, planned: PlannedSpending) -> None:
         """Writes what recording the stale tests of this process will take, now that all its tests have run."""
         first = self._row * _CELLS
         self._cells[first + _TOKENS] = _in_cell("max_tokens", planned.tokens, ROUND_CEILING)
@@ -139,7 +139,7 @@ class SessionBudget:
         self._cells[first + _TESTS] = 2 * planned.tests + (not planned.is_known)
         self._cells[first + _STATE] = _PLANNED
 
-    def leave_plan(self) -> None:
+    def abandon_plan(self) -> None:
         """Writes that it will not be known what recording the stale tests of this process takes."""
         self._cells[self._row * _CELLS + _STATE] = _LOST
 

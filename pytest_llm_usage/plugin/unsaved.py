@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.ledger import Call
     from pytest_llm_usage.settings import Settings
 
-__all__ = ["WHY_UNSAVED", "cost_of", "of_failed", "tell_of_lost"]
+__all__ = ["WHY_UNSAVED", "cost_of", "report_lost_recording", "unsaved_text"]
 
 #: Outcomes other than a failure for which nothing is saved.
 WHY_UNSAVED = {
@@ -40,7 +40,7 @@ def cost_of(made: Sequence[Call]) -> str:
     return f"{plural(len(calls), 'call')}, {spent}"
 
 
-def of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
+def unsaved_text(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
     """The text on the recording of a test that did not pass; keeps the recording for a look if the settings say so."""
     from pytest_llm_usage.cassettes.names import failed_path  # noqa: PLC0415 -- only on the way to an error
 
@@ -59,7 +59,7 @@ def of_failed(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> 
     return "\n".join(lines)
 
 
-def tell_of_lost(config: pytest.Config, policy: CassettePolicy, spent: str) -> None:
+def report_lost_recording(config: pytest.Config, policy: CassettePolicy, spent: str) -> None:
     """Reports that a recording of `llm_cassette` was paid for and not saved."""
     told = f"{policy.shown_path} not saved: the code that recorded it failed ({spent})"
     attempt = attempt_under_way(config)

@@ -10,11 +10,11 @@ import pytest
 from pytest_llm_usage.plugin.state import RUN_FAILURES
 from pytest_llm_usage.text import sendable
 
-__all__ = ["fail_for_unwritten", "take_in_unwritten"]
+__all__ = ["collect_unwritten", "fail_for_unwritten"]
 
 #: The key of an xdist worker's output, and what the workers have sent.
 _OF_WORKER = "llm_usage_unwritten"
-_TOLD: pytest.StashKey[list[str]] = pytest.StashKey()
+_FROM_WORKERS: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
 def fail_for_unwritten(session: pytest.Session) -> None:
@@ -25,10 +25,10 @@ def fail_for_unwritten(session: pytest.Session) -> None:
     if hasattr(config, "workeroutput"):
         config.workeroutput[_OF_WORKER] = sendable(found)
     elif RUN_FAILURES in config.stash:
-        for text in dict.fromkeys((*config.stash.get(_TOLD, ()), *found)):
+        for text in dict.fromkeys((*config.stash.get(_FROM_WORKERS, ()), *found)):
             config.stash[RUN_FAILURES].add(session, text)
 
 
-def take_in_unwritten(node: Any) -> None:
+def collect_unwritten(node: Any) -> None:
     """Collects the snapshot files that an xdist worker could not write."""
-    node.config.stash.setdefault(_TOLD, []).extend(getattr(node, "workeroutput", {}).get(_OF_WORKER, ()))
+    node.config.stash.setdefault(_FROM_WORKERS, []).extend(getattr(node, "workeroutput", {}).get(_OF_WORKER, ()))

@@ -31,7 +31,7 @@ __all__ = ["Processes", "Relatives"]
 _FIELDS = tuple(f.name for f in fields(Call) if f.name not in ("index", "_quotes", "_inputs"))
 
 
-class _ToldSection(NamedTuple):
+class _RemoteSection(NamedTuple):
     """A section in another process, as far as it matters here."""
 
     name: str
@@ -39,41 +39,41 @@ class _ToldSection(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ToldOrigin(Origin):
+class RemoteOrigin(Origin):
     """A call that another process made.
 
     Attributes:
-        told: The call.
-        told_sections: The sections that it was made in.
-        told_discrepancy: How LangChain and the wire disagree on it; None where they do not.
+        remote_call: The call.
+        remote_sections: The sections that it was made in.
+        remote_discrepancy: How LangChain and the wire disagree on it; None where they do not.
     """
 
-    told: Call
-    told_sections: tuple[_ToldSection, ...]
-    told_discrepancy: Discrepancy | None
+    remote_call: Call
+    remote_sections: tuple[_RemoteSection, ...]
+    remote_discrepancy: Discrepancy | None
 
     @classmethod
-    def from_line(cls, line: Mapping[str, Any]) -> ToldOrigin:
+    def from_line(cls, line: Mapping[str, Any]) -> RemoteOrigin:
         """The inverse of `Relatives._line`."""
-        told = Call.from_dict(line["call"])
+        call = Call.from_dict(line["call"])
         sections = tuple(
-            _ToldSection(name, (process, number))
-            for name, (process, number) in zip(told.sections, line["sections"], strict=True)
+            _RemoteSection(name, (process, number))
+            for name, (process, number) in zip(call.sections, line["sections"], strict=True)
         )
         difference = Discrepancy.from_dict(line["discrepancy"]) if "discrepancy" in line else None
-        return cls(cast("Response", None), None, None, None, told, sections, difference)
+        return cls(cast("Response", None), None, None, None, call, sections, difference)
 
     @property
     def started_at(self) -> float:
-        return self.told.started_at
+        return self.remote_call.started_at
 
     @property
     def phase(self) -> str:
-        return self.told.phase
+        return self.remote_call.phase
 
     @property
     def sections(self) -> tuple[Any, ...]:
-        return self.told_sections
+        return self.remote_sections
 
     @property
     def callsite(self) -> None:
@@ -87,16 +87,16 @@ class ToldOrigin(Origin):
         return self is other
 
     def fields(self) -> dict[str, Any]:
-        return {name: getattr(self.told, name) for name in _FIELDS}
+        return {name: getattr(self.remote_call, name) for name in _FIELDS}
 
     def prompt(self) -> Prompt | str:
         return "another process sent it"
 
     def input_by_part(self, call: Call) -> InputByPart | str:
-        return self.told.input_by_part or self.told.input_by_part_reason
+        return self.remote_call.input_by_part or self.remote_call.input_by_part_reason
 
     def discrepancy(self, made: Call) -> Discrepancy | None:
-        return None if self.told_discrepancy is None else replace(self.told_discrepancy, call_index=made.index)
+        return None if self.remote_discrepancy is None else replace(self.remote_discrepancy, call_index=made.index)
 
 
 class Relatives:
@@ -117,8 +117,8 @@ class Relatives:
         #: What a process that is forked from now on knows already, by identity.
         self._known: dict[int, object] = {}
         self._numbers: dict[int, int] = {}
-        self._told: dict[int, Origin] = {}
-        self._told_failure: str | None = None
+        self._published: dict[int, Origin] = {}
+        self._published_failure: str | None = None
         #: How many bytes of each file have been read, or need not be.
         self._read: dict[str, int] = {}
 
@@ -130,31 +130,31 @@ class Relatives:
             # A child knows what its parent had written.
             self._read[self._file] = (self._folder / self._file).stat().st_size
         self._file = ""
-        self._numbers, self._told, self._told_failure = {}, {}, None
+        self._numbers, self._published, self._published_failure = {}, {}, None
 
-    # -- telling -----------------------------------------------------------------------------------------------
+    # -- publishing --------------------------------------------------------------------------------------------
 
-    def tell(self, calls: Iterable[tuple[Call, Origin]], cassettes: Iterable[Path], failure: str | None) -> None:
+    def publish(self, calls: Iterable[tuple[Call, Origin]], cassettes: Iterable[Path], failure: str | None) -> None:
         """Appends what is new: calls that have ended, calls that turned out to be none, and why the test must fail."""
         with self._lock:
             lines = []
             found = set()
             for call, origin in calls:
                 source = id(origin.source)
-                if isinstance(origin, ToldOrigin) or source in self._known or not origin.is_settled:
+                if isinstance(origin, RemoteOrigin) or source in self._known or not origin.is_settled:
                     continue
                 found.add(source)
                 number = self._numbers.setdefault(source, len(self._numbers))
-                if source not in self._told or not self._told[source].is_same(origin):
-                    self._told[source] = origin
+                if source not in self._published or not self._published[source].is_same(origin):
+                    self._published[source] = origin
                     lines.append(self._line(number, call, origin))
-            for source in self._told.keys() - found:
-                del self._told[source]
+            for source in self._published.keys() - found:
+                del self._published[source]
                 lines.append({"number": self._numbers.pop(source), "call": None})
             if lines:
                 lines[-1]["cassettes"] = [str(path) for path in cassettes]
-            if failure is not None and failure != self._told_failure:
-                self._told_failure = failure
+            if failure is not None and failure != self._published_failure:
+                self._published_failure = failure
                 lines.append({"failure": mask_text(failure)})
             if lines:
                 self._append(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
@@ -182,9 +182,9 @@ class Relatives:
         except OSError:
             self._lost()
 
-    # -- hearing -----------------------------------------------------------------------------------------------
+    # -- receiving ---------------------------------------------------------------------------------------------
 
-    def hear(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def receive(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The lines that the other processes have written since the last time, each with its file; whole lines only."""
         with self._lock:
             for name in self._others():
@@ -214,7 +214,7 @@ class Relatives:
             return b""
 
 
-class Heard(NamedTuple):
+class Received(NamedTuple):
     """What other processes have written beside their calls.
 
     Attributes:
@@ -235,14 +235,14 @@ class Processes:
 
     def __init__(self) -> None:
         self.relatives: list[Relatives] = []
-        self._calls: dict[tuple[str, int], ToldOrigin] = {}
+        self._calls: dict[tuple[str, int], RemoteOrigin] = {}
 
     @property
-    def told(self) -> list[ToldOrigin]:
+    def received(self) -> list[RemoteOrigin]:
         """The calls that other processes have written."""
         return list(self._calls.copy().values())
 
-    def forget_told(self) -> None:
+    def forget_received(self) -> None:
         """Forgets the calls of other processes so far: they were reported."""
         self._calls = {}
 
@@ -261,27 +261,27 @@ class Processes:
         relatives, self.relatives = self.relatives, []
         return relatives
 
-    def tell(self, calls: Iterable[tuple[Call, Origin]], cassettes: Iterable[Path], failure: str | None) -> None:
+    def publish(self, calls: Iterable[tuple[Call, Origin]], cassettes: Iterable[Path], failure: str | None) -> None:
         """Writes what is new for the other processes."""
         for relatives in self.relatives:
-            relatives.tell(calls, cassettes, failure)
+            relatives.publish(calls, cassettes, failure)
 
-    def hear(self) -> Heard | None:
+    def receive(self) -> Received | None:
         """Reads the calls that the others have written; None if they have written nothing new."""
         return self.take_over(self.relatives) if self.relatives else None
 
-    def take_over(self, left: Iterable[Relatives]) -> Heard | None:
+    def take_over(self, left: Iterable[Relatives]) -> Received | None:
         """Reads the calls that the processes of another tracker have written; None if there are none."""
         failure: str | None = None
         cassettes: set[Path] = set()
-        has_heard = False
+        has_received = False
         for relatives in left:
-            for file, line in relatives.hear():
-                has_heard = True
+            for file, line in relatives.receive():
+                has_received = True
                 failure = failure or line.get("failure")
                 cassettes.update(map(Path, line.get("cassettes", ())))
                 if line.get("call") is not None:
-                    self._calls[file, line["number"]] = ToldOrigin.from_line(line)
+                    self._calls[file, line["number"]] = RemoteOrigin.from_line(line)
                 elif "call" in line:
                     self._calls.pop((file, line["number"]), None)
-        return Heard(failure, frozenset(cassettes)) if has_heard else None
+        return Received(failure, frozenset(cassettes)) if has_received else None

@@ -255,7 +255,7 @@ class Tracker:
     @property
     def failure(self) -> str | None:
         """The whole text of why the test must fail (a stopped call, a request that no cassette holds), or None."""
-        self._hear()
+        self._receive()
         return self._own_failure
 
     @property
@@ -270,7 +270,7 @@ class Tracker:
         self._state = object()
         if self.processes.relatives:
             calls = self.calls()
-            self.processes.tell(zip(calls, self._origins, strict=True), self.cassettes, self._own_failure)
+            self.processes.publish(zip(calls, self._origins, strict=True), self.cassettes, self._own_failure)
 
     def known(self) -> tuple[Origin, ...]:
         """The origins that its calls are made from."""
@@ -287,10 +287,10 @@ class Tracker:
         self.processes.take_over(left)
         self._state = object()
 
-    def _hear(self) -> None:
-        if (heard := self.processes.hear()) is not None:
-            self._failure = self._failure or heard.failure
-            self.cassettes |= heard.cassettes
+    def _receive(self) -> None:
+        if (received := self.processes.receive()) is not None:
+            self._failure = self._failure or received.failure
+            self.cassettes |= received.cassettes
             self._state = object()
 
     # -- answers -----------------------------------------------------------------------------------------------
@@ -298,13 +298,13 @@ class Tracker:
     def calls(self) -> tuple[Call, ...]:
         """All calls so far, in the order in which they started; those under way have no usage yet."""
         if self.processes.relatives:  # checked first: every hook calls this, and few tests fork
-            self._hear()
+            self._receive()
         state = self._state
         known, calls = self._answer
         if known is not state:
             self._origins = origins_of(self._opened.copy(), self._responses.copy())
-            if told := self.processes.told:
-                self._origins = tuple(sorted((*self._origins, *told), key=lambda origin: origin.started_at))
+            if received := self.processes.received:
+                self._origins = tuple(sorted((*self._origins, *received), key=lambda origin: origin.started_at))
             calls = tuple(self._call(index, origin) for index, origin in enumerate(self._origins))
             self._answer = state, calls
         return calls
@@ -342,7 +342,7 @@ class Tracker:
             origin.response for origin in self._origins if id(origin.call) in kept and origin.response is not None
         ]
         self._opened = open_calls
-        self.processes.forget_told()
+        self.processes.forget_received()
         self._state = object()
         return Ledger() + Ledger(ended)
 
