@@ -1,7 +1,6 @@
-"""Turns LangChain's events into calls. Only this package knows langchain_core; importing that imports this.
+"""Turns LangChain's events into calls. The only package that imports langchain_core, once the code under test has.
 
-`handler` reports runs to the tracker, `results` reads what LangChain says about them, and `frames` what it does not
-say.
+`handler` reports runs to the tracker. `results` reads what LangChain says about them, `frames` what it does not say.
 
 One configure hook serves the whole process: whenever LangChain configures callbacks, it asks `CurrentHandler.get()` for
 a handler and gets that of the running test. LangChain's own `get_usage_metadata_callback` instead registers another

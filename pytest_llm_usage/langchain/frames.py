@@ -1,7 +1,7 @@
 """Reads LangChain's own frames; the only place that looks into its functions while they run.
 
 LangChain reports a run before it looks the answer up in a cache, and does not say that it will. A cached call costs
-nothing, so no limit on a further call may stop it. Only the model knows, and it is in LangChain's own frame.
+nothing, so a limit that is not exceeded yet must not stop it. Only the model knows, and it is in LangChain's own frame.
 
 Read in langchain-core 1.7.2: `BaseChatModel.generate`, `agenerate`, `stream` and `astream`, and those of `BaseLLM`,
 start a run in a frame (or below one) whose `self` is the model. `cache` is True, False, None or a `BaseCache`, and None

@@ -1,8 +1,8 @@
 """`UsageHandler` reports LangChain's runs to a tracker.
 
 It runs inline, so that an async call costs no hop to a thread and the handler runs in the caller's context. What it
-raises is raised in the caller, so that a budget can stop a call before it is sent. It raises only pytest's outcome
-exceptions; an internal error is noted.
+raises is raised in the caller, so that a budget can stop a call before it is sent. That is an outcome
+exception of pytest's; an internal error is noted and not raised.
 """
 
 from __future__ import annotations

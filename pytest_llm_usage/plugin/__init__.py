@@ -115,7 +115,7 @@ def pytest_load_initial_conftests(
 
 @safe
 def pytest_configure(config: pytest.Config) -> None:
-    """Reads the settings and starts tracking; a run with a setting of ours does not start if that fails."""
+    """Reads the settings and starts tracking; a run that sets an option of ours does not start if that fails."""
     note_early_faults(config)
     try:
         _configure(config)
@@ -199,7 +199,7 @@ def pytest_make_collect_report(
 
 @safe
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Warns of markers without effect; hides the usage snapshots of tests that do not run from syrupy's extensions."""
+    """Warns of markers without effect; hides usage snapshots of tests that do not run from other syrupy extensions."""
     warn_of_idle_markers(session)
     settings = session.config.stash[SETTINGS]
     if any(limits.max_cost is not None for limits in (settings.limits, settings.session_limits)):

@@ -24,7 +24,7 @@ __all__ = [
     "unlimited_text",
 ]
 
-#: The internal errors of this process, behind the traceback of the first one; kept with pytest's configuration.
+#: The internal errors of this process, after the traceback of the first one; kept with pytest's configuration.
 FAULTS: pytest.StashKey[list[str]] = pytest.StashKey()
 #: Internal errors from before there is a configuration to keep them with, while options are declared.
 _EARLY: list[tuple[str, Exception]] = []

@@ -140,9 +140,9 @@ set_current_call = _current_call.set
 
 
 def current_call(owner: object) -> OpenCall | None:
-    """The call that a request made now is made for, if it belongs to the tracker `owner` identifies, else None.
+    """The call that a request made now is made for, if it belongs to the tracker that `owner` identifies; else None.
 
-    A stream that another test left open does not.
+    A stream that another test left open does not belong to it.
     """
     call = _current_call.get()
     return call if call is not None and call.end_fields is None and call.owner is owner else None

@@ -51,8 +51,8 @@ class WireSink:
     def wants_answer(self, method: str, url: str, headers: Headers, *, live: bool) -> bool:
         """Whether an answer may be a model's, by its head.
 
-        An answer from an unknown address may be only if its request left this machine: an application's own API has an
-        unknown address as well, and is tested without a network.
+        An answer from an unknown address may be one only if its request left this machine: an application's own API has
+        an unknown address as well, and is tested without a network.
         """
         return may_ask_model(method, url) or (live and may_hold_counts(headers))
 

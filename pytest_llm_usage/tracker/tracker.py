@@ -104,8 +104,7 @@ class Tracker:
         self._opened: list[OpenCall] = []
         self._responses: list[Response] = []
         self._stopped: list[str] = []
-        #: Requests that were sent and not answered yet, with their models; without those that belong to an open
-        #: LangChain call.
+        #: Requests that were sent and not answered yet, with their models; without those of LangChain's open calls.
         self._in_flight: dict[Request, str] = {}
         self._deciding = threading.RLock()
         self._sections = Sections()
