@@ -21,7 +21,7 @@ from pytest_llm_usage.budget.breaches import breaches
 from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.pricing import PriceBook
-from pytest_llm_usage.pricing.billing_rules import ALWAYS_SEARCH, KNOWN_SELLERS, SEARCH_ONCE_A_PROMPT, provider_id_of
+from pytest_llm_usage.pricing.billing_rules import ALWAYS_SEARCH, KNOWN_SELLERS, ONE_SEARCH_PER_PROMPT, provider_id_of
 from pytest_llm_usage.pricing.genai_book import shipped_providers
 from pytest_llm_usage.pricing.price import KINDS
 from pytest_llm_usage.pricing.surcharges import LONG_CONTEXTS, OWN_PRICES, SURCHARGES, own_prices
@@ -497,7 +497,7 @@ NOT_MODELLED = {
     "hours": "prices for hours of the day are taken to begin with the dated price they follow",
     "first tier": "before a tier's first day in the book its first price stands in",
     "long context": "a step that genai-prices leaves out, and only beyond it: see `LONG_CONTEXTS`",
-    "one search a prompt": "Gemini's searches are billed as one a prompt, see `SEARCH_ONCE_A_PROMPT`",
+    "one search a prompt": "Gemini's searches are billed as one a prompt, see `ONE_SEARCH_PER_PROMPT`",
 }
 
 
@@ -514,7 +514,7 @@ def _why_not_modelled(seller, info, ours, searches):
         return "long context"
     if searches and "web_search" in own_prices(seller.id, (info.id,)):
         return "own price"
-    if searches and info.id.startswith(SEARCH_ONCE_A_PROMPT):
+    if searches and info.id.startswith(ONE_SEARCH_PER_PROMPT):
         return "one search a prompt"
     if any("since 2026-10-1" in note or "price since" in note for note in ours.notes):
         return "first tier"

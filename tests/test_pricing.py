@@ -32,7 +32,7 @@ from pytest_llm_usage.errors import ConfigurationError, PriceUnknownError
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import plain
 from pytest_llm_usage.pricing import PriceBook, explain, sum_lines
-from pytest_llm_usage.pricing.billing_rules import ALWAYS_SEARCH, CLOSED_MAKERS, STATED_TO_USD
+from pytest_llm_usage.pricing.billing_rules import ALWAYS_SEARCH, CLOSED_MAKERS, STATED_PRECISION_USD
 from pytest_llm_usage.pricing.surcharges import LONG_CONTEXTS
 from pytest_llm_usage.usage import TokenUsage
 
@@ -1391,7 +1391,7 @@ def test_costs_on_the_wire_are_reproduced():
             continue
         compared += 1
         # Providers state what a binary float holds of it, to 1e-8 USD or finer.
-        if abs(price.cost_usd - stated_usd) > STATED_TO_USD and not _why_it_differs(recorded, price, stated_usd):
+        if abs(price.cost_usd - stated_usd) > STATED_PRECISION_USD and not _why_it_differs(recorded, price, stated_usd):
             unexplained.append((recorded.provider, recorded.model, stated_usd, price.cost_usd))
     assert compared > 20
     assert not unexplained

@@ -1,8 +1,8 @@
-"""Limits on what a test (or the run) may spend, and what it says when more was spent.
+"""Limits on what a test (or the run) may spend, and the message when more was spent.
 
-`amounts` reads numbers as people write them (`5k`, `$0.02`); `limits` has everything that can be limited, each with the
-place it was set; `breaches` compares limits with calls; `failure` is the verdict with the table of calls. Pure values: who
-fails, and when, is decided above.
+`amounts` reads numbers as people write them (`5k`, `$0.02`); `limits` has everything that can be limited, and where
+each limit was set; `breaches` compares limits with calls; `failure` writes the verdict and the table of calls. Pure
+values: the layers above decide what fails, and when.
 
-Names are imported from these modules: the settings need `limits` at every start of pytest, and nothing else.
+Import names from these modules, not from here: every start of pytest needs `limits` for the settings, and nothing else.
 """

@@ -13,7 +13,7 @@ __all__ = ["parse_count", "parse_share", "parse_usd", "shown_share", "shown_usd"
 
 # Compiled when they are first used, not at every start of pytest.
 _COUNT = r"([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)(?:\.([0-9]+))?\s*([kKmM]?)"
-#: No limit has more digits before or behind the point. Numbers of thousands of digits cannot be shown.
+#: No limit has more digits before or after the decimal point. Numbers of thousands of digits cannot be shown.
 _MOST_DIGITS = 40
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000}
 _SHARE = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%)?"
@@ -24,7 +24,7 @@ def parse_count(value: object, unit: str) -> int:
     """A number of `unit` (`tokens`, `calls`) as people write it: `5000`, `5_000`, `5k`, `1.5M`.
 
     Raises:
-        ConfigurationError: It is not one; the message says what is.
+        ConfigurationError: It is not such a number; the message has examples.
     """
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MOST_DIGITS:
         return value
@@ -40,7 +40,8 @@ def parse_usd(value: object) -> Decimal:
     """An amount in USD as people write it: `0.02`, `$0.02`, `1_000`, a Decimal or an int.
 
     Raises:
-        ConfigurationError: It is not one; a float is refused because it is not what was written (0.1 is not 1/10).
+        ConfigurationError: It is not an amount. A float is refused because it is not what was written (0.1 is not
+            1/10).
     """
     if isinstance(value, Decimal) and value.is_finite() and value >= 0 and _is_short(value):
         return value
@@ -60,7 +61,7 @@ def parse_share(value: object) -> Decimal:
     """A share as people write it: `0.6`, `60 %`.
 
     Raises:
-        ConfigurationError: It is not one, or not between none and all.
+        ConfigurationError: It is not a share, or not between 0 and 1.
     """
     text = quoted(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(value, float | Decimal):
@@ -79,7 +80,7 @@ def _is_short(amount: Decimal) -> bool:
 
 
 def shown_share(share: int | Decimal) -> str:
-    """A share to a hundredth of a per cent, rounded down: what is missed never shows as reached."""
+    """A share to a hundredth of a per cent, rounded down, so that a missed share never shows as reached."""
     return f"{normal(EXACT.multiply(Decimal(share), 100).quantize(Decimal('0.01'), ROUND_DOWN)):f} %"
 
 

@@ -1,4 +1,4 @@
-"""Limits compared with calls: which are exceeded, which cannot be verified, which forbid a further call."""
+"""Limits compared with calls: which are exceeded, which cannot be verified, which forbid another call."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Breach(NamedTuple):
 
     Attributes:
         name: The limit's keyword (`max_tokens` …).
-        limit: What was allowed, tokens, calls or USD.
-        spent: What is known to have been spent; a lower bound where `unknown` is not 0.
-        unknown: Calls whose usage (or price) is not known.
+        limit: What was allowed, in tokens, calls or USD.
+        spent: What is known to have been spent; a lower bound if `unknown` is not 0.
+        unknown: The number of calls whose usage (or price) is not known.
         origin: Where the limit was set.
         model: The pattern the limit was restricted to, or None.
         at_most: Whether `spent` is an upper bound: that or less was spent.
-        reserved: What calls without an answer are taken for, beside `spent`.
+        reserved: What calls without an answer yet are assumed to spend, beside `spent`.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Breach(NamedTuple):
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether more than the limit was spent, or less of a share reached than is wanted."""
+        """Whether more than the limit was spent, or a wanted share was not reached."""
         return self.spent < self.limit if BUDGET_KINDS[self.name].whole is not None else self.spent > self.limit
 
     @property
@@ -62,7 +62,7 @@ class Breach(NamedTuple):
             return f"LLM budget missed{scope}: {found} of the input was {kind.noun}, at least {wanted} wanted ({self.origin})"
         spent, limit = kind.shown(self.spent), f"limit {kind.shown_limit(self.limit)} ({self.origin})"
         if self.at_most:
-            # Neither more nor less than the limit is certain.
+            # It is not certain whether more than the limit was spent.
             unknown = f" and {plural(self.unknown, 'call')} of unknown {kind.what}" if self.unknown else ""
             return f"LLM budget cannot be verified{scope}: at most {spent}{unknown}, {limit}"
         if self.reserved and self.spent <= self.limit:
@@ -75,7 +75,7 @@ class Breach(NamedTuple):
 
 
 def _breach(limits: Limits, name: str, calls: Sequence[Call], *, unpriced_holds: bool = False) -> Breach | None:
-    """What `calls` spent of a limit, as a breach whether it is one or not; None where there is no such limit."""
+    """What `calls` spent of a limit, as a `Breach` even if the limit holds; None if the limit is not set."""
     limit = getattr(limits, name)
     if limit is None:
         return None
@@ -99,11 +99,11 @@ def _breach(limits: Limits, name: str, calls: Sequence[Call], *, unpriced_holds:
 def breaches(limits: Limits, calls: Iterable[Call], *, unpriced_holds: bool = False) -> list[Breach]:
     """The limits that `calls` exceed, or that cannot be verified because usage or a price is unknown.
 
-    Exceeded is *more* than the limit. Prices are looked up only where a cost is limited.
+    Exceeded is *more* than the limit. Prices are looked up only if a cost is limited.
 
     Args:
         limits: What may be spent.
-        calls: What was.
+        calls: The calls that were made.
         unpriced_holds: Whether a cost limit holds over calls of known usage without a price.
     """
     covered = [call for call in calls if limits.covers(call)]
@@ -120,7 +120,7 @@ def spending(limits: Limits, calls: Iterable[Call]) -> list[tuple[str, int | Dec
     return [(breach.name, breach.limit, breach.spent, breach.origin) for breach in found if breach is not None]
 
 
-#: A limit on tokens or cost stops the next call once so many have answered without usage: a loop of those would not end.
+#: After this many calls without usage, a limit on tokens or cost stops the next call: a loop of them would never end.
 MOST_UNKNOWN = 10
 
 
@@ -133,11 +133,11 @@ def must_stop(
     under_way: Sequence[str] = (),
     reserve: bool = False,
 ) -> Breach | None:
-    """The limit that forbids a further call of `model`, or None.
+    """The limit that forbids another call to `model`, or None.
 
-    That is one which is exceeded already, or one that any further call exceeds: the number of calls is reached, or
-    nothing at all may be spent. Calls of unknown usage fail the test at its end; they stop nothing before there are
-    `MOST_UNKNOWN` of them.
+    Such a limit is already exceeded, or any other call exceeds it: the number of calls is reached, or nothing may be
+    spent at all. Calls of unknown usage fail the test at its end; they stop no call until there are `MOST_UNKNOWN` of
+    them.
 
     Args:
         limits: What may be spent.
@@ -145,7 +145,7 @@ def must_stop(
         model: The model that is about to be called.
         sent: The models of requests without an answer that are not among `calls`.
         under_way: The models of those among `calls` that have no answer yet.
-        reserve: Whether calls that have no answer yet are taken for as large as the largest so far.
+        reserve: Whether each call without an answer yet is assumed to be as large as the largest so far.
     """
     if not limits.names(model):
         return None
@@ -154,7 +154,7 @@ def must_stop(
     open_calls = sum(map(limits.names, under_way))
     unknown = sum(call.is_unknown for call in covered) - open_calls
     for name, kind in BUDGET_KINDS.items():
-        # A share may yet be reached.
+        # A share may still be reached.
         breach = _breach(limits, name, covered) if kind.whole is None else None
         if breach is None:
             continue

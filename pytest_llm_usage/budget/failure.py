@@ -1,4 +1,4 @@
-"""What a test says that is over its budget: the verdict, and the table of its calls."""
+"""The failure message of a test that is over its budget: the verdict, and the table of its calls."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def call_lines(
 ) -> list[str]:
     """A table of calls, one line each: model, tokens and where it was made, the largest marked.
 
-    Work that a provider lists apart has a line of its own beneath its call.
+    Work that a provider lists separately has its own line below its call.
 
     Args:
         calls: The calls, in order.
-        stopped: Where calls were stopped before they were sent; listed behind the others.
-        mark: The limit by which the largest is found (`max_cost` …); None marks none.
-        columns_most: The columns of the terminal: models, then places are cut in their middle to fit. 0 for a table in a
-            failure, where no place is cut.
+        stopped: Where calls were stopped before they were sent; listed after the others.
+        mark: The limit that decides which call is the largest (`max_cost` …); None marks none.
+        columns_most: The columns of the terminal: models, then callsites are cut in their middle to fit. 0 for a table
+            in a failure, where no callsite is cut.
     """
     rows: list[tuple[str, ...]] = [("#", "model", "input", "output", "total", "where")]
     sizes = [0 if mark is None or not call.is_billed else BUDGET_KINDS[mark].spent(call) for call in calls]
@@ -115,7 +115,7 @@ def _why_unknown(breach: Breach, call: Call) -> str:
 
 
 def _tool_lines(calls: Iterable[Call]) -> list[str]:
-    """The schemas that were sent, the largest first: what one takes in a call, and in how many calls it was sent."""
+    """The schemas that were sent, the largest first: the tokens of each in all calls, and how many calls sent it."""
     sizes: dict[str, list[int]] = {}
     for call in calls:
         for name, size in (call.input_by_part.tools_by_name if call.input_by_part is not None else {}).items():

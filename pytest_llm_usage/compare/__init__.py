@@ -3,7 +3,7 @@
 A *usage* is the form of `LLMUsage.to_dict()`: by model, `calls`, `input_tokens`, `output_tokens`, `total_tokens`, the
 details that are not zero, and `cost_usd` as a string; None is unknown (or unpriced). All arithmetic is exact.
 
-Snapshots ask `compare_usage` with `Tolerances`; reports ask `compare_runs` with `Gate`s, and `merge_runs`.
+Snapshots call `compare_usage` with `Tolerances`; reports call `compare_runs` with `Gate`s, and `merge_runs`.
 """
 
 from pytest_llm_usage.compare.aliases import added_usage, model_name, parse_model_names, with_model_names

@@ -33,7 +33,7 @@ def model_name(model: str, names: Mapping[str, str]) -> str:
 
 
 def with_model_names(usage: Usage, names: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
-    """The usage with models under the names that their patterns give them; those of one name are added up."""
+    """The usage with its models renamed by pattern; models that get the same name are added up."""
     renamed: dict[str, Mapping[str, Any]] = {}
     for model, fields in usage.items():
         name = model_name(model, names)
@@ -45,7 +45,7 @@ _ORDER = (*FIELDS[:-1], *DETAILS, ITEMS, "cost_usd")
 
 
 def added_usage(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
-    """The sum of two usages of one model; unknown where one of them is."""
+    """The sum of two usages of one model; a number is unknown if it is unknown in either."""
     names = [name for name in _ORDER if name in left or name in right]
     names += [name for name in dict.fromkeys((*left, *right)) if name not in _ORDER]
     return {name: _sum(left.get(name, 0), right.get(name, 0)) for name in names}
@@ -58,7 +58,7 @@ def _sum(left: Any, right: Any) -> Any:
         return None
     if isinstance(left, str) or isinstance(right, str):
         left, right = number(left), number(right)
-        # A snapshot has what its `matcher=` put in a number's place.
+        # In a snapshot, `matcher=` may have put text in place of a number.
         if isinstance(left, str) or isinstance(right, str):
             return None
         return str(money.EXACT.add(left, right))

@@ -20,9 +20,9 @@ FIELDS = ("calls", "calls_without_usage", "input_tokens", "output_tokens", "tota
 TOKEN_FIELDS = ("input_tokens", "output_tokens", "total_tokens")
 #: Mappings of details → the count that they are parts of.
 DETAILS = {"input_token_details": "input", "output_token_details": "output"}
-#: The mapping of what is billed by the piece: searches and the like.
+#: The mapping of billed items: searches and the like.
 ITEMS = "billed_items"
-#: By whose price the cost is; told, not compared.
+#: Where the price of the cost comes from; shown, not compared.
 PRICE_FROM = "price_from"
 #: The mapping of the input by part, estimated: tokens by part, `tools_by_name`, and `estimated_by`.
 PARTS = "input_by_part"
@@ -40,7 +40,7 @@ def check_unit(part: str, name: str, *, dollar: bool, share: bool) -> None:
 
 
 def number(value: Any) -> Value:
-    """A number of a usage; what is none is text."""
+    """A number of a usage; anything else as text."""
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     try:
@@ -51,5 +51,5 @@ def number(value: Any) -> Value:
 
 
 def plain(amount: Decimal) -> str:
-    """An amount as it is, grouped, without a needless zero."""
+    """An amount in full, with thousands separators and no trailing zeros."""
     return f"{normal(amount):,f}"

@@ -11,7 +11,7 @@ from pytest_llm_usage import money
 from pytest_llm_usage.compare.amounts import DETAILS, FIELDS, ITEMS, PARTS, PRICE_FROM, Number, Usage, Value, number
 from pytest_llm_usage.compare.tolerance import NO_ROOM, NO_TOLERANCE, Tolerance, Tolerances
 
-#: What follows from the other counts: held to a tolerance of its own only where one is named.
+#: Numbers that follow from the other counts. They have a tolerance of their own only if one is named.
 DERIVED = ("total_tokens", "cost_usd")
 
 
@@ -21,11 +21,11 @@ class FieldChange:
 
     Attributes:
         name: `calls`, `input_tokens`, `cache_read`, `cost_usd`, `input_by_part.system`, `input_by_part.tools_by_name.search` …
-        was: Before; 0 where it was not there.
-        now: Now; 0 where it is not there.
+        was: The number before; 0 if it was not there.
+        now: The number now; 0 if it is not there.
         allowed: Whether the tolerance allows the move.
-        tolerance: What it was held to.
-        group: Of a part of the input or the output, which of both (`input`, `output`).
+        tolerance: The tolerance that was applied.
+        group: For a detail of the input or the output, which of the two (`input`, `output`).
         is_estimate: Whether it is an estimate.
     """
 
@@ -39,7 +39,7 @@ class FieldChange:
 
     @property
     def key(self) -> tuple[str | None, str]:
-        """What no other number of its model has: the input and the output may both have `audio`."""
+        """The number's identity within its model: the input and the output may both have `audio`."""
         return self.group, self.name
 
     @property
@@ -49,7 +49,7 @@ class FieldChange:
 
     @property
     def label(self) -> str:
-        """Its name without that of the mapping in which it stands."""
+        """Its name without that of the mapping that it is in."""
         return self.name.removeprefix(f"{PARTS}.").removeprefix("tools_by_name.")
 
     @property
@@ -91,7 +91,7 @@ class ModelChange:
 
 
 def compare_usage(was: Usage, now: Usage, tolerances: Tolerances = NO_TOLERANCE) -> tuple[ModelChange, ...]:
-    """Model by model, sorted by name, what `now` has that `was` had not, and whether that is allowed."""
+    """What changed from `was` to `now`, model by model in the order of names, and whether that is allowed."""
     return tuple(_compare_model(model, was.get(model), now.get(model), tolerances) for model in sorted({*was, *now}))
 
 
@@ -121,12 +121,12 @@ def _compare_model(
 
 
 def _part_changes(was: Any, now: Any, tolerances: Tolerances, *, both: bool) -> list[FieldChange]:
-    """The parts of the input then and now, where they were asked for.
+    """The parts of the input then and now, if the usages have them.
 
     Args:
-        was: Before; None where they were not written down.
-        now: Now.
-        tolerances: Each part is held to that of input tokens; a ratchet lets none of them rise.
+        was: The parts before; None if they were not written down.
+        now: The parts now, likewise.
+        tolerances: Each part has the tolerance of input tokens; a ratchet lets none of them rise.
         both: Whether the model was called then and is called now.
     """
     sides = [side if isinstance(side, Mapping) else {} for side in (was, now)]
@@ -154,7 +154,7 @@ _TOOLS = "tools_by_name"
 
 
 def _flat(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts as one mapping; tools go by `tools_by_name.…`, behind `tools`."""
+    """The parts as one flat mapping; each tool is named `tools_by_name.…`."""
     tools = parts.get(_TOOLS)
     flat: dict[str, Any] = {}
     for name, value in parts.items():
@@ -178,7 +178,7 @@ def _with_derived(changes: list[FieldChange], tolerances: Tolerances) -> list[Fi
 
 
 def _field_names(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every number on either side: its name, and the mapping it stands in; empty where that is the model's own."""
+    """The name of every number on either side, and the mapping that it is in; empty if that is the model's own."""
     names = {*was, *now}
     containers = {f"{group}_tokens": container for container, group in DETAILS.items()} | {"total_tokens": ITEMS}
     for name in (*FIELDS, *sorted(names.difference(FIELDS, DETAILS, {ITEMS, PARTS, PRICE_FROM}))):

@@ -12,13 +12,13 @@ from pytest_llm_usage.compare.runs import Spending
 
 @dataclass(frozen=True, slots=True)
 class MergedRun:
-    """Shards put together. In whatever order and grouping they are merged, the result is the same.
+    """Shards put together. The result does not depend on the order and the grouping in which they are merged.
 
     Attributes:
-        tests: Node id → record, sorted. Of a test that several shards ran, the record that spent most.
+        tests: Node id → record, sorted. For a test that several shards ran, the record that spent most.
         duplicates: Node id → the other records of such a test, where they differ.
-        missing_shards: `(index, total)` of the shards that are not there, for runs that say which shard they are.
-        shards: Those that are.
+        missing_shards: `(index, total)` of the shards that are missing, for runs that say which shard they are.
+        shards: `(index, total)` of the shards that are there.
     """
 
     tests: Mapping[str, Mapping[str, Any]]
@@ -27,7 +27,7 @@ class MergedRun:
 
     @property
     def missing_shards(self) -> tuple[tuple[int, int], ...]:
-        """The shards that are not there, of every total that is named."""
+        """The shards that are missing, for every total that a shard names."""
         totals = sorted({total for _, total in self.shards})
         return tuple(
             (index, total) for total in totals for index in range(1, total + 1) if (index, total) not in self.shards

@@ -15,8 +15,8 @@ from pytest_llm_usage.text import columns, fitted, percent, plural, tokens, usd
 def change_lines(changes: Iterable[ModelChange]) -> list[str]:
     """A table for each model that changed: was, now, by how much and how many per cent.
 
-    Details are listed where they moved, the total where it is not the sum; the other numbers always. Where a
-    tolerance was exceeded, the line says which. A model in another's place stands against that one.
+    Details are listed if they moved, and the total if it is not the sum; the other numbers always. If a tolerance was
+    exceeded, the line says which. A model that replaced another is compared with that one.
     """
     rows: list[tuple[str, ...]] = []
     for change in _side_by_side(changes):
@@ -28,7 +28,7 @@ def change_lines(changes: Iterable[ModelChange]) -> list[str]:
 
 
 def _swapped(changes: Iterable[ModelChange]) -> tuple[ModelChange, ModelChange] | None:
-    """The model that is gone and the one in its place, where there is one of each."""
+    """The model that is gone and the one that replaced it, if there is one of each."""
     gone = [change for change in changes if change.status == "gone"]
     new = [change for change in changes if change.status == "new"]
     return (gone[0], new[0]) if len(gone) == len(new) == 1 else None
@@ -51,7 +51,7 @@ def _side_by_side(changes: Iterable[ModelChange]) -> list[ModelChange]:
 
 
 def _in_order(fields: Sequence[FieldChange], others: Sequence[FieldChange]) -> list[FieldChange]:
-    """The fields of both, those that only the others have each behind the one that it follows there."""
+    """The fields of both. One that only `others` has comes after the one that it follows there."""
     merged = list(fields)
     place = 0
     for item in others:
@@ -114,7 +114,7 @@ def causes(
         changes: What `compare_usage` found.
         where: Model and which call (`last`, or that with the largest `input_tokens` or `output_tokens`) → where in the
             user's code it was made; empty where that is not known.
-        prices: Model → by whose prices it was then and is now; empty where that is not known.
+        prices: Model → where its price came from then and comes from now; empty where that is not known.
     """
     moved = [change for change in changes if change.status != "same"]
     new = [change.model for change in moved if change.status == "new"]
@@ -152,7 +152,7 @@ def _cause(change: ModelChange, where: Callable[[str, str], str], then: str, now
             yield f"{noun} {verb} by {plural(abs(by), 'token')}" + (f" (the largest: {place})" if place else "")
     yield from _part_causes(counts, is_per_call=not calls.moved)
     for item in counts:
-        if item.name not in _TOLD_APART and not item.is_detail and isinstance(item.by, int):
+        if item.name not in _WITH_OWN_SENTENCE and not item.is_detail and isinstance(item.by, int):
             yield f"{abs(item.by):,} {item.name} {'more' if item.by > 0 else 'fewer'}"
     if all(item.is_detail for item in counts):
         yield f"the same tokens, split otherwise ({', '.join(item.label for item in counts)})"
@@ -160,12 +160,12 @@ def _cause(change: ModelChange, where: Callable[[str, str], str], then: str, now
         yield f"and by another price ({then} then, {now} now)"
 
 
-#: So many tools and parts are named.
+#: How many tools and how many other parts are named.
 _MOST_PARTS = 3
 
 
 def _part_causes(moved: Iterable[FieldChange], *, is_per_call: bool) -> Iterator[str]:
-    """Which tools' schemas and which other parts of the input moved, the furthest first.
+    """Which tools' schemas and which other parts of the input moved, the largest move first.
 
     Args:
         moved: What moved.
@@ -188,7 +188,7 @@ def _part_causes(moved: Iterable[FieldChange], *, is_per_call: bool) -> Iterator
         key=lambda pair: -abs(pair[0]),
     )
     tools = [pair for pair in by_size if _tool_of(pair[1])]
-    # What the tools' schemas take together is said where no single one moved.
+    # The sum of the tools' schemas is named only if no single one moved.
     others = [pair for pair in by_size if not _tool_of(pair[1]) and not (tools and pair[1].label == "tools")]
     for by, item in (*tools[:_MOST_PARTS], *others[:_MOST_PARTS]):
         tool, size = _tool_of(item), f"~{plural(abs(by), 'token')}"
@@ -214,13 +214,13 @@ _PART_WORDS = {
 
 
 def _tool_of(item: FieldChange) -> str:
-    """The tool whose schema an estimate is of; empty for all else."""
+    """The tool whose schema a number estimates; empty for any other number."""
     prefix = f"{PARTS}.tools_by_name."
     return item.name.removeprefix(prefix) if item.name.startswith(prefix) else ""
 
 
-#: What has a sentence of its own.
-_TOLD_APART = frozenset({"calls", "calls_without_usage", *TOKEN_FIELDS})
+#: Numbers that have a sentence of their own.
+_WITH_OWN_SENTENCE = frozenset({"calls", "calls_without_usage", *TOKEN_FIELDS})
 
 
 def _price_cause(change: ModelChange, then: str, now: str) -> str:

@@ -1,4 +1,4 @@
-"""Two runs, or groups of runs, side by side: test by test and in sum, held to gates."""
+"""Two runs, or groups of runs, side by side: test by test and in sum, checked against gates."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Gate:
         return cls(metric, room, text)
 
     def is_exceeded(self, was: Spending, now: Spending) -> bool:
-        """Whether the metric rose by more; also where that cannot be known."""
+        """Whether the metric rose by more; True as well if that cannot be known."""
         before, after = was.amount(self.metric), now.amount(self.metric)
         return before is None or not self.room.allows(before, after)
 
@@ -161,7 +161,7 @@ class TestChange:
         renamed_from: Its node id in the earlier run, where that was another.
     """
 
-    __test__ = False  # the name is no test class
+    __test__ = False  # not a test class, whatever its name
 
     test: str
     status: Literal["changed", "noise", "added", "removed", "renamed"]
@@ -205,7 +205,7 @@ def compare_runs(
     """The runs of `head` against those of `base`, one or several a side.
 
     Args:
-        base: Earlier runs. Of each, `tests` is read: node id → `usage`, and `cassettes` (paths, or path → digest) where
+        base: Earlier runs. From each, `tests` is read: node id → `usage`, and `cassettes` (paths, or path → digest) if
             there are any.
         head: Later runs, in the same form.
         gates: What must not rise by more.
@@ -300,7 +300,7 @@ def _is_noise(
 def _renamed(
     old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], gone: Sequence[str], added: Sequence[str]
 ) -> dict[str, str]:
-    """The new name → the old one, of tests that alone replay the same cassettes: of the same name, or else content."""
+    """New name → old name of tests that alone replay the same cassettes, by their names or else by their content."""
     renamed: dict[str, str] = {}
     for known_by in (_names, _contents):
         before = _by_cassettes(old, (test for test in gone if test not in renamed.values()), known_by)

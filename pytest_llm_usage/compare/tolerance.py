@@ -24,8 +24,8 @@ class Tolerance:
 
     Attributes:
         rel: Share of what it was (0.05 is 5 %).
-        abs: Tokens, calls or USD; the larger of both holds.
-        ratchet: Whether it may fall as far as it likes.
+        abs: Tokens, calls or USD; the larger of `rel` and `abs` applies.
+        ratchet: Whether it may fall without limit.
     """
 
     rel: Decimal = Decimal(0)
@@ -48,7 +48,7 @@ class Tolerance:
         return " or ".join(parts) or "0"
 
 
-#: Not at all.
+#: Allows no change.
 NO_ROOM = Tolerance()
 
 
@@ -62,9 +62,10 @@ class Tolerances:
         tokens: For token counts that are not named.
         other: For calls and cost where they are not named.
 
-    `total_tokens` and `cost_usd` follow from the other counts: where these moved within their tolerance, they may
-    move too unless they are named. Where nothing else moved they are compared, so a new price does not pass unseen.
-    A ratchet holds them always, and leaves the details to the cost: more tokens read from a cache are no loss.
+    `total_tokens` and `cost_usd` follow from the other counts: if those moved within their tolerance, these may move
+    too unless they are named. If nothing else moved they are compared, so that a new price does not go unnoticed. A
+    ratchet always applies to them, and not to details, which the cost covers: more tokens read from a cache are no
+    loss.
     """
 
     named: Mapping[str, Tolerance] = field(default_factory=dict)
@@ -87,7 +88,7 @@ class Tolerances:
             ratchet: Numbers may fall, and rise by no more than `rel` or `abs`.
 
         Raises:
-            ConfigurationError: Not a number that can be a tolerance.
+            ConfigurationError: `rel` or `abs` is not a tolerance.
         """
         rels, rel_all = _by_name("rel", rel)
         abses, abs_all = _by_name("abs", abs)
@@ -102,7 +103,7 @@ class Tolerances:
         """Tolerances as ini files write them: `input:5% output:10% cost:$0.001 calls:1`, and `ratchet`.
 
         Raises:
-            ConfigurationError: A part that cannot be read, and what can.
+            ConfigurationError: A part cannot be read; the message has examples.
         """
         rel: dict[str, Decimal] = {}
         absolute: dict[str, Decimal] = {}
@@ -130,7 +131,7 @@ class Tolerances:
         return not any(t.rel or t.abs or t.ratchet for t in (self.tokens, self.other, *self.named.values()))
 
     def of_field(self, name: str, group: str | None = None) -> tuple[Tolerance, bool]:
-        """The tolerance of a field (of a detail: with the group it is part of), and whether it was named."""
+        """The tolerance of a field (for a detail, with the group it is part of), and whether it was named."""
         short = name.removesuffix("_tokens").removesuffix("_usd")
         wider = (group, "tokens") if group is not None else ("tokens",) if name in TOKEN_FIELDS else ()
         for candidate in (name, short, *wider):
@@ -155,8 +156,8 @@ def _by_name(argument: str, value: object) -> tuple[dict[str, Decimal], Decimal]
 
 def _amount(argument: str, value: object) -> Decimal:
     if isinstance(value, int | float | str | Decimal):
-        # A float as it was written: 0.05 is 5 %, not 0.05000000000000000277. True, so written, is no number.
-        with suppress(ArithmeticError, ValueError):  # Python writes no integer of more than 4,300 digits
+        # A float as it was written: 0.05 is 5 %, not 0.05000000000000000277. `True` as text is not a number.
+        with suppress(ArithmeticError, ValueError):  # Python converts no integer of more than 4,300 digits to text
             amount = Decimal(str(value))
             if amount.is_finite() and amount >= 0:
                 return amount

@@ -1,14 +1,14 @@
 """What a call costs: the user's own prices first, then genai-prices, else no cost and the reason.
 
-Amounts are exact decimals in USD: tokens × price, nothing rounded. A price is that of the day the call was made (of the
-recording, where it was replayed), taken from the book that genai-prices ships, never from one updated over the network:
-the same cassette costs the same tomorrow.
+Amounts are exact decimals in USD: tokens × price, nothing rounded. The price is that of the day the call was made (for
+a replayed call, of the recording). It comes from the book that genai-prices ships, never from one updated over the
+network, so the same cassette costs the same tomorrow.
 
-Unknown is None with a reason, never 0. That includes what genai-prices itself would answer by resemblance: its rules match by
-prefix (`gemini-1.5-flash…` also takes `gemini-1.5-flash-8b`); here a rule counts only where what it leaves over is a date,
-a revision or `-latest`.
+Unknown is None with a reason, never 0. This includes models that genai-prices would price by resemblance: its rules
+match by prefix (`gemini-1.5-flash…` also matches `gemini-1.5-flash-8b`). Here a rule counts only if the rest of the
+name is a date, a revision or `-latest`.
 
-A price file (TOML) holds one line a model, USD per million tokens::
+A price file (TOML) has one line per model, in USD per million tokens::
 
     [models]
     "my-model" = { input = 0.5, output = 1.5, cache_read = 0.05 }
@@ -19,16 +19,17 @@ A price file (TOML) holds one line a model, USD per million tokens::
     [price_map]                        # LangChain NVIDIA's price_map as it is: USD per thousand tokens
     "mixtral_8x7b" = 0.0006
 
-Kinds that may have a price of their own: `input`, `output`, `cache_read` (`_audio`, `_image`), `cache_write` (`_5m`, `_1h`),
-`input_audio`, `input_image`, `input_video`, `output_reasoning`, `output_audio`, `output_image`, `output_video`,
-`output_citation`; and in USD for one: `request`, `web_search`, `web_search_preview`, `x_search`, `map_search`,
-`web_fetch`, `file_search`, `search_source`, `search_unit`, `code_interpreter` (a container), `code_execution` (an answer that
-used one, at Groq a run), `image_generation`, `image`, `image_pixel`, `video_pixel`, `video_second`, `audio_second`, `page`,
-`annotated_page`, `classification`, `rerank_unit`, `retrieval`. `tier = "flex"`, `speed = "fast"` and `latency = "optimized"` are for those
-terms alone, and `region = "eu"` (or a pattern, `"europe-*"`) for that region, in the words of the quote's note; `from` (that
-day included) and `until` (that day not) are days in UTC;
-`above = { input_tokens = 200_000, input = 5 }` is the price of all tokens of a request with more input than that; prices
-beside `same_as` replace those of the other model.
+Kinds that may have a price of their own: `input`, `output`, `cache_read` (`_audio`, `_image`), `cache_write` (`_5m`,
+`_1h`), `input_audio`, `input_image`, `input_video`, `output_reasoning`, `output_audio`, `output_image`, `output_video`,
+`output_citation`; and, in USD each: `request`, `web_search`, `web_search_preview`, `x_search`, `map_search`,
+`web_fetch`, `file_search`, `search_source`, `search_unit`, `code_interpreter` (a container), `code_execution` (a
+response that used it, at Groq a run), `image_generation`, `image`, `image_pixel`, `video_pixel`, `video_second`,
+`audio_second`, `page`, `annotated_page`, `classification`, `rerank_unit`, `retrieval`.
+
+A line with `tier = "flex"`, `speed = "fast"` or `latency = "optimized"` applies only to calls on those terms, and one
+with `region = "eu"` (or a pattern, `"europe-*"`) only to that region, as the quote's note names it. `from` (inclusive)
+and `until` (exclusive) are days in UTC. `above = { input_tokens = 200_000, input = 5 }` is the price of all tokens of a
+request with more input than that. Prices beside `same_as` replace those of the other model.
 """
 
 from pytest_llm_usage.pricing.book import PriceBook

@@ -1,4 +1,4 @@
-"""Who sells a model: providers and service tiers in one spelling, and how a provider's billing differs from others'."""
+"""Providers and service tiers in one spelling, and the rules by which a provider's billing differs from others'."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ __all__ = [
     "AUDIO_AS_TEXT",
     "BILLED_AS_REQUESTED",
     "BILLED_BY_THE_HOUR",
-    "BILLS_INPUT_ALONE",
+    "BILLS_INPUT_ONLY",
     "BILLS_LESS_THAN_TOKENS",
     "CLOSED_MAKERS",
     "FEE_BY_SEARCH_SIZE",
+    "FIRST_SEARCHES_FREE",
     "GATEWAYS",
+    "GENERIC_CLIENT",
+    "INPUT_TOKENS_PER_SEARCH",
     "KNOWN_SELLERS",
-    "LEAST_SECONDS",
+    "MIN_BILLED_SECONDS",
     "NOT_SOLD_BY_MAKER",
+    "ONE_SEARCH_PER_PROMPT",
     "PAID_BY_THE_HOUR",
-    "POINTED_ANYWHERE",
     "REASONING_IN_TOTAL_ONLY",
     "ROUTERS",
-    "SEARCHES_A_FIXED_INPUT",
-    "SEARCHES_FREE_AT_FIRST",
-    "SEARCH_ONCE_A_PROMPT",
     "SELLS_FOR",
     "STANDARD_MODIFIERS",
-    "STATED_TO_USD",
+    "STATED_PRECISION_USD",
     "STATES_FREE",
     "provider_id_of",
     "tier_of",
 ]
 
-#: Providers in LangChain's words (and those of other tools) → genai-prices' ids; ids stand for themselves.
+#: Providers as LangChain and other tools name them → genai-prices' ids. An id needs no entry.
 _PROVIDER_IDS = {
     "amazon": "aws",
     "amazon-bedrock": "aws",
@@ -65,51 +65,51 @@ _PROVIDER_IDS = {
     "z-ai": "zai",
 }
 
-#: Providers that bill by the model that was asked for: Bedrock's region prefix stands only there.
+#: Providers that bill by the requested model: only the request has Bedrock's region prefix.
 BILLED_AS_REQUESTED = frozenset({"aws"})
 
-#: A client that is pointed at many a server: what it asks for need not be what its namesake sells.
-POINTED_ANYWHERE = "openai"
+#: A client that people point at any server: the model it requests may not be one that OpenAI sells.
+GENERIC_CLIENT = "openai"
 
-#: Gateways that take `provider/model` and ask that provider.
+#: Gateways that take `provider/model` and forward the call to that provider.
 GATEWAYS = frozenset({"litellm"})
 
-#: Makers whose models have their price wherever a name of theirs is met; others' weights anyone may serve at any price.
+#: Makers whose models have the maker's price wherever they appear. Anyone may serve other makers' weights at any price.
 CLOSED_MAKERS = ("openai", "anthropic", "google", "x-ai")
 
-#: Beginnings of models that genai-prices lists under a maker who does not serve them, at the price of somebody else.
+#: Maker → prefix of models that it does not serve, and that genai-prices lists under it at another seller's price.
 NOT_SOLD_BY_MAKER = {"openai": "gpt-oss"}
 
 #: Providers that bill less than they count (`billed_units`).
 BILLS_LESS_THAN_TOKENS = frozenset({"cohere"})
 
-#: Models of OpenAI's that search the web at every request, and do not say so.
+#: What the names of OpenAI's models contain that search the web on every request and do not report it.
 #: https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat
 ALWAYS_SEARCH = ("-search-preview", "-search-api")
 
-#: Models whose searches are billed as one a prompt, however many there were; later ones bill each.
+#: Prefixes of models whose searches are billed once per prompt, however many there were; later models bill each search.
 #: https://ai.google.dev/gemini-api/docs/google-search#pricing
-SEARCH_ONCE_A_PROMPT = ("gemini-1", "gemini-2")
+ONE_SEARCH_PER_PROMPT = ("gemini-1", "gemini-2")
 
-#: Providers that do not bill the first searches of a day or a month; how many are left, no answer tells.
-SEARCHES_FREE_AT_FIRST = frozenset({"google"})
+#: Providers that do not bill the first searches of a day or a month. No response says how many of those are left.
+FIRST_SEARCHES_FREE = frozenset({"google"})
 
-#: Work that is billed by the time it takes, beyond what is free, and whose time no answer tells.
+#: Work that is billed by the time it takes, beyond a free allowance. No response says how long it took.
 BILLED_BY_THE_HOUR: Mapping[str, str] = {
     "code_execution": "its container is billed by the hour, beyond what is free, which is not in this cost",
 }
 
-#: Providers whose fee per request depends on the size of the search; the price book has that of the largest.
+#: Providers whose fee per request depends on the size of the search; the price book has the fee of the largest size.
 FEE_BY_SEARCH_SIZE = frozenset({"perplexity"})
 
-#: Makers whose models a seller sells at the maker's own price, where that is not all that the price book names. Azure sets
-#: its own prices for DeepSeek's, xAI's and Moonshot's.
+#: Seller → the makers whose models it sells at the maker's own price, where the price book names too many: Azure sets
+#: its own prices for the models of DeepSeek, xAI and Moonshot.
 #: https://azure.microsoft.com/pricing/details/cognitive-services/openai-service/,
 #: https://platform.claude.com/docs/en/build-with-claude/claude-in-microsoft-foundry#pricing
 SELLS_FOR: Mapping[str, tuple[str, ...]] = {"azure": ("openai", "anthropic")}
 
-#: Who serves models at prices of their own (or of nobody), beside those in the price book: servers of open models, clouds,
-#: gateways. A word that is neither here nor there is no provider; whoever wrote it, the model's name says more.
+#: Sellers beside those in the price book, with prices of their own or none: servers of open models, clouds, gateways. A
+#: word that is in neither is not taken for a provider: the model's name says more.
 KNOWN_SELLERS = frozenset(
     [
         "ai21",
@@ -232,32 +232,32 @@ KNOWN_SELLERS = frozenset(
     ]
 )
 
-#: Values of further terms at which the list price holds.
+#: Values of the other terms (`modifiers`) at which the list price applies.
 STANDARD_MODIFIERS = frozenset({"", "standard", "default", "none", "auto", "normal"})
 
-#: Models whose searches by OpenAI's present tool are billed as a fixed number of input tokens each, whatever was found.
+#: Models for which OpenAI bills each search by its current tool as a fixed number of input tokens, whatever it found.
 #: https://developers.openai.com/api/docs/pricing (footnote of the table of tools)
-SEARCHES_A_FIXED_INPUT: Mapping[str, int] = {"gpt-4o-mini": 8_000, "gpt-4.1-mini": 8_000}
+INPUT_TOKENS_PER_SEARCH: Mapping[str, int] = {"gpt-4o-mini": 8_000, "gpt-4.1-mini": 8_000}
 
-#: What the name of capacity looks like that is paid by the hour, whatever it is used for.
+#: Part of the name of provisioned capacity, which is paid by the hour, however much it is used.
 PAID_BY_THE_HOUR = ":provisioned-model/"
 
-#: Providers that answer with another model than the one asked for, at its price; nothing follows from what was asked for.
+#: Providers that choose the model that answers and bill its price. The requested model says nothing about the price.
 ROUTERS = frozenset({"openrouter"})
 
-#: How exactly providers state a cost, at least: what a binary float holds of it.
-STATED_TO_USD = Decimal("1e-8")
+#: Providers state a cost to at least this precision, in USD; some send it as a binary float.
+STATED_PRECISION_USD = Decimal("1e-8")
 
 #: Providers that state a cost of 0 only where the call was free.
 STATES_FREE = frozenset({"openrouter", "vercel"})
 
-#: APIs that bill nothing of what they answer.
-BILLS_INPUT_ALONE = frozenset({"openai-decisions"})
+#: APIs that bill only the input and nothing for the answer.
+BILLS_INPUT_ONLY = frozenset({"openai-decisions"})
 
-#: The least that is billed of a piece of sound, in seconds: https://console.groq.com/docs/speech-to-text
-LEAST_SECONDS: Mapping[str, int] = {"groq": 10}
+#: The shortest duration that is billed for a piece of audio, in seconds: https://console.groq.com/docs/speech-to-text
+MIN_BILLED_SECONDS: Mapping[str, int] = {"groq": 10}
 
-#: Providers whose list price holds for audio too unless they list one for it.
+#: Providers whose list price also applies to audio, unless they list a price for audio.
 AUDIO_AS_TEXT = frozenset({"google"})
 
 #: Providers whose OpenAI-compatible endpoint counts reasoning in `total_tokens` only.
@@ -278,6 +278,6 @@ def tier_of(service_tier: str | None) -> str | None:
 
 
 def provider_id_of(provider: str) -> str:
-    """genai-prices' id of a provider in LangChain's or another tool's words; a word it does not know stands as it is."""
+    """genai-prices' id of a provider that LangChain or another tool names; an unknown name is kept, in lower case."""
     word = provider.strip().lower()
     return _PROVIDER_IDS.get(word.replace("_", "-"), word)

@@ -1,7 +1,7 @@
 """`PriceBook`: what a call costs, the user's own prices before those of genai-prices.
 
-The way of a price, down and never back: call → `Sale` (who sold what on which terms) → `Rates` (of the user's file, else of
-genai-prices with its surcharges) → lines (usage × rates) → `Quote`.
+A price is computed in one direction: call → `Sale` (who sold what on which terms) → `Rates` (from the user's file, else
+from genai-prices, with surcharges) → lines (usage × rates) → `Quote`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from pytest_llm_usage.pricing.billing_rules import (
     ALWAYS_SEARCH,
     BILLED_BY_THE_HOUR,
     BILLS_LESS_THAN_TOKENS,
+    FIRST_SEARCHES_FREE,
+    INPUT_TOKENS_PER_SEARCH,
     KNOWN_SELLERS,
-    LEAST_SECONDS,
+    MIN_BILLED_SECONDS,
+    ONE_SEARCH_PER_PROMPT,
     PAID_BY_THE_HOUR,
-    SEARCH_ONCE_A_PROMPT,
-    SEARCHES_A_FIXED_INPUT,
-    SEARCHES_FREE_AT_FIRST,
-    STATED_TO_USD,
+    STATED_PRECISION_USD,
     STATES_FREE,
 )
 from pytest_llm_usage.pricing.genai_book import book_name, book_rates, look_up, shipped_providers
@@ -48,8 +48,8 @@ __all__ = ["PriceBook"]
 class PriceBook:
     """The user's own prices, then genai-prices. Immutable; may be shared between threads.
 
-    Among the user's prices an exact name wins over a pattern, then one for the region over one for all, then the earlier
-    source, then the earlier line.
+    Among the user's prices an exact name wins over a pattern, then a price for the region over one for all, then a
+    price for the terms over one for all, then the earlier source, then the earlier line.
     """
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
@@ -63,7 +63,7 @@ class PriceBook:
             sources: Paths of price files, mappings of the same form, or NVIDIA's `price_map`; the earlier wins.
 
         Raises:
-            ConfigurationError: A source that cannot be used as it is written: what, in which line, and what it takes.
+            ConfigurationError: A source is not valid. The message has the line, the mistake and what is allowed.
         """
         return cls(entry for source in sources for entry in PriceFile.read(source).entries())
 
@@ -79,17 +79,17 @@ class PriceBook:
         return ", ".join([*files, book_name()])
 
     def read_ahead(self) -> None:
-        """Read now what the first price needs: that may come within an event loop, which must not wait for a disk."""
+        """Reads what the first price needs now, as an event loop, where it may be needed, must not wait for a disk."""
         shipped_providers()
         book_name()
 
     def quote(self, call: Call) -> Quote:
-        """What `call` costs. Never raises, whatever the call says.
+        """The price of `call`. Never raises, whatever the call says.
 
         The price is that of `call.billing.priced_at` (else `started_at`, else now); `math.inf` means the newest price
-        known, for a recording that does not say when it was made. A cost that the provider stated is the cost. The usage
-        as billed is what is priced where there is one; what is billed by the piece, and the call's `parts`, each as its
-        own model, are added.
+        known, for a recording that does not say when it was made. If the provider stated a cost, that is the cost. Else
+        the usage as billed is priced, or the usage if they are the same; items and the call's `parts`, each as its own
+        model, are added.
         """
         if call.usage is None and call.billing.usage is None:
             return Quote(reason="its usage is not known")
@@ -102,7 +102,7 @@ class PriceBook:
         if stated_usd is None or not stated_usd.is_finite() or stated_usd < 0:
             return book
         if stated_usd == 0 and sale.seller not in STATES_FREE:
-            return book  # The field is there and not filled in, as in Azure's answers by xAI's models.
+            return book  # The field is there but not filled in, as in Azure's responses from xAI's models.
         cost_usd = normal(stated_usd)
         source = f"stated by {sale.named or 'the provider'}"
         stated = Quote(
@@ -111,23 +111,24 @@ class PriceBook:
             source=source,
             book_usd=book.cost_usd,
         )
-        if book.cost_usd is None or EXACT.subtract(cost_usd, book.cost_usd).copy_abs() <= STATED_TO_USD:
+        if book.cost_usd is None or EXACT.subtract(cost_usd, book.cost_usd).copy_abs() <= STATED_PRECISION_USD:
             return stated
         note = f"{plain(cost_usd)} USD {source}; {book.source}, has {plain(book.cost_usd)} for it"
         return replace(stated, notes=(note,))
 
     def describe(self, model: str, *, provider: str | None = None, at: float | None = None) -> str:
-        """What applies to `model` and from where, as text: its prices now (or at `at`, epoch seconds) by kind.
+        """The prices of `model` by kind and their source, as text.
 
-        Sellers at the same prices are listed together.
+        Sellers with the same prices are listed together.
 
         Args:
-            model: A model's name as a call would have it.
-            provider: LangChain's word for who sells it; None lists everyone who sells a model of that name.
+            model: The model's name, as in a call.
+            provider: The seller, as LangChain names it; None lists every seller of a model of that name.
             at: Seconds since the epoch; None is now.
 
         Raises:
-            PriceUnknownError: Nobody is known to sell it: why, and the line of the price file that settles it.
+            PriceUnknownError: No price is known. The message says why, and has the line of the price file that fixes
+                it.
         """
         now = time.time() if at is None else at
         sellers: list[str | None] = [provider]
@@ -141,7 +142,7 @@ class PriceBook:
             except NoPriceError as error:
                 reason = str(error)
             else:
-                # Where nobody was asked for, all who sell it are listed, which says more than how one was guessed.
+                # Without a provider all sellers are listed, which says more than a note on how one was guessed.
                 text = _rates_text(rates if seller else replace(rates, notes=()))
                 sources.setdefault(text, []).append(rates.source)
         if not sources:
@@ -157,7 +158,7 @@ class PriceBook:
         return "\n\n".join(["\n".join(head), *blocks])
 
     def _book_quote(self, call: Call, sale: Sale) -> Quote:
-        """What the books say: of the call's own work, and of its parts, each as its own model."""
+        """The price by the books: of the call's own work, and of its parts, each as its own model."""
         billing = call.billing
         inside = [part for part in call.parts if part.in_total]
         quotes = []
@@ -168,8 +169,8 @@ class PriceBook:
             call.usage is not None and (rest := call.usage.total_tokens - sum(p.usage.total_tokens for p in inside)) > 0
         ):
             return Quote(reason=f"contradictory usage: {rest:,} tokens are of none of its parts")
-        elif pieces := _not_in(inside, billing.items):
-            quotes.append(self._work_quote(sale, TokenUsage(), pieces, is_as_billed=True))
+        elif items := _items_of_no_part(inside, billing.items):
+            quotes.append(self._work_quote(sale, TokenUsage(), items, is_as_billed=True))
         quotes += [
             self._work_quote(
                 sale.of_part(part),
@@ -193,7 +194,7 @@ class PriceBook:
         )
 
     def _work_quote(self, sale: Sale, usage: TokenUsage, items: Mapping[str, int], *, is_as_billed: bool) -> Quote:
-        """What the work of one model costs: its tokens and its pieces."""
+        """The price of one model's work: its tokens and its items."""
         items = _items(sale, items)
         try:
             rates = self._rates(sale)
@@ -206,7 +207,7 @@ class PriceBook:
             remarks.add(
                 f"{sale.named} bills fewer tokens than it counts, and does not say here how many: at most", at_most=True
             )
-        if not items.keys().isdisjoint(("web_search", "map_search")) and sale.seller in SEARCHES_FREE_AT_FIRST:
+        if not items.keys().isdisjoint(("web_search", "map_search")) and sale.seller in FIRST_SEARCHES_FREE:
             remarks.add(
                 f"searches that {sale.named} does not bill, the first of a day or a month, are in it: at most",
                 at_most=True,
@@ -216,7 +217,7 @@ class PriceBook:
                 f"{sale.named} bills {tokens:,} input tokens for each search of this model; whether its usage holds them "
                 "is not known"
             )
-        # One token is counted of some answers without any content.
+        # Some answers without any content count one token.
         if sale.modifiers.get("stop_reason") == "refusal" and usage.output_tokens <= 1:
             remarks.add(f"{sale.named} does not bill every refusal that comes before any output: at most", at_most=True)
         if sale.modifiers.get("fallback_credit") == "redeemed":
@@ -233,7 +234,7 @@ class PriceBook:
         )
 
     def _rates(self, sale: Sale) -> Rates:
-        """The prices of the first of a sale's names that is known; the user's before genai-prices'."""
+        """The prices of a sale under the first of its names that is known, the user's before genai-prices'."""
         if not sale.names:
             raise NoPriceError("the response names no model")
         if self._entries:
@@ -281,8 +282,8 @@ class PriceBook:
             raise NoPriceError(f"{where}: same_as = {same_as!r}: {error}") from None
 
 
-def _not_in(parts: Iterable[Part], items: Mapping[str, int]) -> dict[str, int]:
-    """What is billed by the piece of the whole and is listed in none of its parts."""
+def _items_of_no_part(parts: Iterable[Part], items: Mapping[str, int]) -> dict[str, int]:
+    """The items of the whole call that none of its parts lists."""
     listed = Counter[str]()
     for part in parts:
         listed.update(part.billing.items)
@@ -290,22 +291,22 @@ def _not_in(parts: Iterable[Part], items: Mapping[str, int]) -> dict[str, int]:
 
 
 def _items(sale: Sale, items: Mapping[str, int]) -> dict[str, int]:
-    """What is billed by the piece, as the seller counts it."""
+    """The items as the seller counts them."""
     counted = dict(items)
     name = sale.names[0].rpartition("/")[2] if sale.names else ""
     if any(mark in name for mark in ALWAYS_SEARCH):
         counted.setdefault("web_search", 1)
-    if name.startswith(SEARCH_ONCE_A_PROMPT):
+    if name.startswith(ONE_SEARCH_PER_PROMPT):
         counted |= dict.fromkeys(counted.keys() & {"web_search", "map_search"}, 1)
     if "audio_second" in counted:
-        counted["audio_second"] = max(counted["audio_second"], LEAST_SECONDS.get(sale.seller or "", 0))
+        counted["audio_second"] = max(counted["audio_second"], MIN_BILLED_SECONDS.get(sale.seller or "", 0))
     return counted
 
 
 def _fixed_input(sale: Sale) -> int:
     if sale.seller != "openai" or any(mark in name for name in sale.names for mark in ALWAYS_SEARCH):
         return 0
-    of_models = SEARCHES_A_FIXED_INPUT.items()
+    of_models = INPUT_TOKENS_PER_SEARCH.items()
     return next((n for model, n in of_models if any(name.startswith(model) for name in sale.names)), 0)
 
 
@@ -343,7 +344,7 @@ def _line(name: str, values: tuple[tuple[str, str], ...]) -> str:
 
 
 def _shown(name: str) -> str:
-    """A model's name; of an ARN what follows the account's number, which is nobody's business."""
+    """A model's name for messages; an ARN without its account number, which is private."""
     return name.split(":", 5)[-1] if name.startswith("arn:") else name
 
 

@@ -1,6 +1,6 @@
 """The book that genai-prices ships: finding a model in it, and its prices at a moment.
 
-genai-prices is imported here alone, and not before the first price is read.
+Only this module imports genai-prices, and not before the first price is read.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pytest_llm_usage.import_hook import untraced
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.pricing.billing_rules import (
     AUDIO_AS_TEXT,
-    BILLS_INPUT_ALONE,
+    BILLS_INPUT_ONLY,
     CLOSED_MAKERS,
     FEE_BY_SEARCH_SIZE,
     GATEWAYS,
+    GENERIC_CLIENT,
     KNOWN_SELLERS,
     NOT_SOLD_BY_MAKER,
-    POINTED_ANYWHERE,
     REASONING_IN_TOTAL_ONLY,
     SELLS_FOR,
     provider_id_of,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["book_name", "book_rates", "look_up", "shipped_providers"]
 
-#: Our kinds → genai-prices' price keys; those are per million, but per thousand (`kcount`, `kpages`) for what is counted
-#: singly, and per hour for sound.
+#: Our kinds → genai-prices' price keys. Its prices are per million tokens, per thousand (`kcount`, `kpages`) of what is
+#: counted one by one, and per hour of audio.
 _PRICE_KEYS = {
     "input": "input_mtok",
     "output": "output_mtok",
@@ -73,10 +73,10 @@ _DOTTED_VERSION = re.compile(r"-(\d+\.\d+)$")
 
 @cache
 def shipped_providers() -> Mapping[str, Provider]:
-    """genai-prices' shipped book. Not its "current" one: an application may have that updated over the network.
+    """The book that genai-prices ships, not its "current" one, which an application may update over the network.
 
-    Importing it takes about 0.2 s where pydantic and httpx2 are loaded already, and 0.4 s where not: most of it builds
-    the 2,400 models, one object after the other; so it happens at the first read of a cost and not before.
+    Importing it takes about 0.2 s if pydantic and httpx2 are already loaded, else 0.4 s. Most of that time builds the
+    2,400 models, one object at a time, so the import waits until a cost is first read.
     """
     data = outside_event_loop(untraced()(lambda: import_module("genai_prices.data")))
     return {provider.id: provider for provider in data.providers}
@@ -126,7 +126,7 @@ def _find(provider: Provider, model: str) -> ModelInfo | None:
 
 
 def _is_named(info: ModelInfo, name: str) -> bool:
-    """Whether an entry names that very model, where its rules are laxer: in its id, or its title (Claude 2.0 / 2.1)."""
+    """Whether an entry whose rules are laxer names exactly this model, in its id or its title (Claude 2.0 / 2.1)."""
     version = _DOTTED_VERSION.search(name)
     return stem(name) == stem(info.id.lower()) or (version is not None and version[1] in (info.name or "").split())
 
@@ -138,10 +138,10 @@ def _is_sold_by_others(seller: Provider, info: ModelInfo) -> bool:
 
 @lru_cache(maxsize=4096)
 def look_up(seller_id: str | None, model: str) -> tuple[Provider, ModelInfo, tuple[str, ...]] | None:
-    """Who sells `model`, the book's entry for it, and notes on how it was found; None where it is not there.
+    """The seller of `model`, the book's entry for it, and notes on how it was found; None if it is not in the book.
 
     Args:
-        seller_id: As a `Sale` has it.
+        seller_id: The seller's id (`Sale.seller`).
         model: The model's name.
     """
     book = shipped_providers()
@@ -149,13 +149,13 @@ def look_up(seller_id: str | None, model: str) -> tuple[Provider, ModelInfo, tup
     if seller is not None and (info := _find(seller, model)):
         return seller, info, ()
     is_known = seller is not None or seller_id in KNOWN_SELLERS
-    if is_known and seller_id != POINTED_ANYWHERE and seller_id not in GATEWAYS:
+    if is_known and seller_id != GENERIC_CLIENT and seller_id not in GATEWAYS:
         return None
     maker_id, _, name = model.partition("/")
     maker = book.get(provider_id_of(maker_id))
     if maker is not None and (maker.id in CLOSED_MAKERS or seller_id in GATEWAYS) and (info := _find(maker, name)):
         return maker, info, (f"{model} on a gateway: priced as {maker.name}'s {info.id}",)
-    if seller_id == POINTED_ANYWHERE:
+    if seller_id == GENERIC_CLIENT:
         return None
     for maker in (book[each] for each in CLOSED_MAKERS):
         if info := _find(maker, model):
@@ -166,7 +166,7 @@ def look_up(seller_id: str | None, model: str) -> tuple[Provider, ModelInfo, tup
 
 def book_rates(sale: Sale) -> Rates | None:
     """genai-prices' prices of a sale under the first of its names; None where it does not know the model."""
-    # Every call of a suite has a moment of its own; its price is that of the day, but where it depends on the hour.
+    # Each call has its own moment. Unless the price depends on the hour, calls of one day share a cached result.
     return _rates_at(sale if _changes_within_days(sale.seller, sale.names[0]) else sale.on_its_day())
 
 
@@ -195,7 +195,7 @@ def _rates_at(sale: Sale) -> Rates | None:
     by_kind = _kinds(listed.prices)
     if not by_kind:
         raise NoPriceError(f"{source} has no price per token", {})
-    # A seller of another's models has tiers, and prices for them, of its own.
+    # A seller of another maker's models has its own tiers, at its own prices.
     variants = (info.price_variants or []) if any(info is own for own in seller.models) else []
     settled = set()
     if sale.tier is not None:
@@ -227,7 +227,7 @@ def _rates_at(sale: Sale) -> Rates | None:
         raise NoPriceError(
             f"{source} has no price for speed = {sale.modifiers['speed']}", {"speed": sale.modifiers["speed"]}
         )
-    if seller.id in BILLS_INPUT_ALONE:
+    if seller.id in BILLS_INPUT_ONLY:
         by_kind["output"] = Rate(Decimal(0))
     names = (model, info.id)
     by_kind |= {kind: Rate(per_million(kind, usd)) for kind, usd in own_prices(seller.id, names).items()}
@@ -251,7 +251,7 @@ def _rates_at(sale: Sale) -> Rates | None:
 
 @cache
 def _history_begins() -> date:
-    """The first day for which the book has a change of a price: what was billed before, it does not tell."""
+    """The first day on which the book records a price change. It does not say what was billed before."""
     starts: Iterator[date] = (
         start
         for provider in shipped_providers().values()
@@ -273,8 +273,7 @@ def _history_notes(info: ModelInfo, moment: datetime) -> tuple[str, ...]:
 def _listed(info: ModelInfo, moment: datetime) -> ConditionalPrice | None:
     """The list price at a moment: the last whose condition holds.
 
-    A price for hours of the day is taken to have begun with the dated one it follows, where genai-prices itself has
-    it hold on any day.
+    A price for hours of the day starts with the dated price that it follows; genai-prices itself applies it on any day.
     """
     from genai_prices.types import ConditionalPrice, StartDateConstraint  # noqa: PLC0415
 
@@ -293,10 +292,10 @@ def _listed(info: ModelInfo, moment: datetime) -> ConditionalPrice | None:
 def _variant_kinds(
     info: ModelInfo, variants: Iterable[PriceVariant], when: Mapping[str, str], moment: datetime
 ) -> tuple[dict[str, Rate], tuple[str, ...]]:
-    """The prices that a service tier (or another term) puts in the place of the list prices, and a note where inferred.
+    """The prices with which a service tier (or another term) replaces list prices, and a note if they are inferred.
 
-    Many tiers are in genai-prices only since the day it began to record tiers. Before that day its first price stands
-    in, if the list price is still the same.
+    genai-prices has many tiers only since the day it began to record them. Before that day the tier's first price is
+    used, if the list price has not changed since.
     """
     variants = [variant for variant in variants if variant.when == when]
     active = [variant for variant in variants if variant.constraint is None or variant.constraint.active(moment)]
@@ -327,7 +326,7 @@ def _constraint_text(constraint: Any) -> str:
 
 
 def _per_million_seconds(usd_per_hour: Decimal) -> Decimal:
-    """A price by the hour may have no end of digits by the second; `lines_of` rounds what it comes to."""
+    """USD per million seconds. The division may never end, so digits are cut here; `lines_of` rounds the amount."""
     return EXACT.divide(EXACT.multiply(usd_per_hour, 1_000_000), 3_600).quantize(_ENDLESS, context=EXACT)
 
 
@@ -335,7 +334,7 @@ _ENDLESS = Decimal(1).scaleb(-ENDLESS_DIGITS)
 
 
 def _kinds(prices: ModelPrice) -> dict[str, Rate]:
-    """genai-prices' prices of a model by our kinds. Those in characters are left out."""
+    """genai-prices' prices of a model by our kinds. Prices per character are left out."""
     by_kind = {}
     for kind, key in _PRICE_KEYS.items():
         price = getattr(prices, key)

@@ -1,4 +1,4 @@
-"""How a model's name is written: the spellings under which a book may know it, and when two names are one model's."""
+"""Model names: the spellings under which a book may know a model, and whether two names mean the same model."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def stem(name: str) -> str:
 
 
 def is_same(name: str, start: int, rule: str) -> bool:
-    """Whether `rule`, found in `name` at `start`, names that model and not one that only begins (or ends) alike."""
+    """Whether `rule`, found in `name` at `start`, names that model, not one that only begins (or ends) the same."""
     if start and name[start - 1] not in "/.:":
         return False
     found = name[start:]

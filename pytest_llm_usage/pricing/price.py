@@ -13,7 +13,7 @@ from pytest_llm_usage.text import columns, pointed, shortened
 
 __all__ = ["KINDS", "PER_ITEM", "explain", "per_million", "sum_lines"]
 
-#: What may have a price of its own: USD per million tokens, but for `PER_ITEM`.
+#: The kinds that may have a price of their own, in USD per million tokens except for `PER_ITEM`.
 KINDS = (
     "input",
     "output",
@@ -54,12 +54,12 @@ KINDS = (
     "rerank_unit",
     "retrieval",
 )
-#: Kinds that are counted one by one and that a price file gives in USD for one: all behind the tokens.
+#: The kinds that are counted one by one, which a price file gives in USD each: all that follow the kinds of tokens.
 PER_ITEM = frozenset(KINDS[KINDS.index("request") :])
 
 
 def per_million(kind: str, usd: Decimal) -> Decimal:
-    """USD per million of a kind whose price is given as price lists have it: for a million tokens, for one piece."""
+    """Converts a price as price lists state it (for a million tokens, or for one item) to USD per million."""
     return EXACT.multiply(usd, 1_000_000) if kind in PER_ITEM else usd
 
 
@@ -82,7 +82,7 @@ def sum_lines(lines: Iterable[PriceLine]) -> tuple[PriceLine, ...]:
 
 
 def explain(quotes: Iterable[Quote]) -> str:
-    """A table of tokens × price = amount by model and kind, its total, and where the prices are from."""
+    """A table of tokens × price = amount by model and kind, its total, and where the prices come from."""
     quotes = tuple(quotes)
     lines = sum_lines(line for quote in quotes for line in quote.lines)
     unit_prices = pointed(map(_unit_price, lines))
@@ -128,7 +128,7 @@ _WIDTH = 80
 
 
 def _unit_price(line: PriceLine) -> str:
-    """USD for a million, or for one of what is counted singly; nothing where the whole cost was stated."""
+    """USD per million, or each for `PER_ITEM`; empty if the provider stated the whole cost."""
     price = line.usd_per_million
     if price is None:
         return ""

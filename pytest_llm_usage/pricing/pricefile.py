@@ -47,7 +47,7 @@ class Entry:
     by_kind: Mapping[str, Rate] = field(default_factory=dict)
 
     def applies(self, sale: Sale, names: Iterable[str]) -> bool:
-        """Whether it prices a sale of a model that is known by `names`."""
+        """Whether the entry prices a sale of a model that is known by `names`."""
         at_any_terms = self.tier is None and not self.terms and bool(self.free or self.same_as)
         asked, mine = sale.modifiers, dict(self.terms)
         if not at_any_terms and (self.tier != sale.tier or ("speed" in asked and "speed" not in mine)):
@@ -65,13 +65,13 @@ class Entry:
 
     @property
     def rank(self) -> tuple[bool, bool, bool]:
-        """Ascending: names before patterns, then those of a region, then those of certain terms."""
+        """The sort key: names before patterns, then entries for a region, then entries for certain terms."""
         return (any(wildcard in self.pattern for wildcard in "*?["), self.region is None, not self.terms)
 
 
-#: The table that a key is in, as it stands before it, and what stands behind it.
+#: The table's name in front of a key in a table header, and what may follow a key.
 _TABLE_OF_KEY = re.compile(r"^\w+\.")
-_BEHIND_KEY = re.compile("[]=]")
+_AFTER_KEY = re.compile("[]=]")
 
 #: Terms of a sale that change its price, in the providers' words: Anthropic's `speed = "fast"`, Bedrock's `latency`.
 TERMS = ("latency", "speed")
@@ -88,7 +88,7 @@ def _number(text: str) -> Decimal:
 
 @dataclass(frozen=True)
 class PriceFile:
-    """A price file or mapping while it is read: turns its data into entries, and mistakes into one line."""
+    """A price file or mapping while it is read: turns its data into entries, and mistakes into one-line errors."""
 
     label: str
     text: str | None
@@ -221,7 +221,7 @@ class PriceFile:
 
     @cached_property
     def _lines_by_key(self) -> Mapping[str, list[int]]:
-        """The numbers of the lines that may begin with a key: a file has thousands of keys, each of which asks for its own."""
+        """The numbers of the lines that may begin with each key: an index, as a file may have thousands of keys."""
         found: dict[str, list[int]] = {}
         for number, line in enumerate(self._lines):
             plain = line.lstrip()
@@ -229,13 +229,13 @@ class PriceFile:
             if plain.startswith("["):
                 inner = plain.lstrip("[")
                 rests = [inner, _TABLE_OF_KEY.sub("", inner)]
-            keys = (rest[: end.start()].strip().strip("\"'") for rest in rests for end in _BEHIND_KEY.finditer(rest))
+            keys = (rest[: end.start()].strip().strip("\"'") for rest in rests for end in _AFTER_KEY.finditer(rest))
             for key in dict.fromkeys(keys):
                 found.setdefault(key, []).append(number)
         return found
 
     def _line(self, path: tuple[str, ...]) -> int | None:
-        """The line at which `path` (or the nearest above it) begins; None for data that has no lines."""
+        """The line at which `path` (or its nearest parent) begins; None for data without lines."""
         found: list[int] = []
         for key in path:
             if key.isdigit() and len(found) > int(key):
@@ -244,15 +244,15 @@ class PriceFile:
             start = found[0] if found else 0
             found = [number for number in self._lines_by_key.get(key, ()) if number >= start] or found
             if found and not self._lines[found[0]].lstrip().startswith("["):
-                break  # What is within this key stands in its line.
+                break  # Everything inside this key is on its line.
         return found[0] + 1 if found else None
 
 
 def _usd(kind: str, value: Any) -> Decimal:
-    """USD per million tokens, as written; USD for one (see `PER_ITEM`) becomes USD per million."""
+    """USD per million tokens, as written; USD each (see `PER_ITEM`) becomes USD per million."""
     try:
         usd = Decimal("NaN" if isinstance(value, bool) else str(value).strip().removeprefix("$"))
-    except (InvalidOperation, ValueError):  # Python writes no integer of more than 4,300 digits
+    except (InvalidOperation, ValueError):  # Python converts no integer of more than 4,300 digits to text
         usd = Decimal("NaN")
     if not usd.is_finite() or usd < 0:
         shown = value if isinstance(value, Decimal) else quoted(value)
@@ -261,7 +261,7 @@ def _usd(kind: str, value: Any) -> Decimal:
 
 
 def _steps(key: str, value: Any) -> Mapping[str, Steps]:
-    """Long-context prices by kind: `above = { input_tokens = 200_000, input = 5 }`, or a list of such."""
+    """Long-context prices by kind: `above = { input_tokens = 200_000, input = 5 }`, or a list of such tables."""
     steps: dict[str, Steps] = {}
     previous = 0
     for step in value if isinstance(value, list) else [value]:

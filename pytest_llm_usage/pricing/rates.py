@@ -1,4 +1,4 @@
-"""Prices per kind of tokens, whatever book they are from, and the arithmetic: usage × rates = lines."""
+"""Prices per kind of tokens, whichever book they come from, and the arithmetic: usage × rates = lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_llm_usage.usage import TokenUsage
 
 __all__ = ["ENDLESS_DIGITS", "Rate", "Rates", "Remarks", "Steps", "cut", "lines_of"]
 
-#: Keys of `TokenUsage`'s details → the kind under which a book may price them apart.
+#: Keys of `TokenUsage`'s details → the kind under which a book may price them separately.
 _CACHING_KINDS = {
     "cache_read": "cache_read",
     "cache_creation": "cache_write",
@@ -32,13 +32,13 @@ _OUTPUT_KINDS = {
 }
 
 
-#: The digits that are kept of a price without end (that of an hour, by the second), and of what it comes to.
+#: How many decimal places are kept of a price that never ends (one per hour, converted to seconds), and of its amounts.
 ENDLESS_DIGITS = 40
 _SHORT = Decimal("1e-12")
 
 
 def cut(usd: Decimal) -> Decimal:
-    """The amount itself, and of one without end a millionth of a millionth of a dollar."""
+    """The amount itself; one that never ends is rounded to a millionth of a millionth of a dollar."""
     return usd.quantize(_SHORT, context=EXACT) if usd.as_tuple().exponent <= -ENDLESS_DIGITS else usd  # type: ignore[operator]
 
 
@@ -47,18 +47,18 @@ Steps: TypeAlias = tuple[tuple[int, Decimal], ...]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """USD per million; with `steps` (more input tokens than this → USD per million of all tokens), ascending."""
+    """USD per million, with ascending `steps`: above this many input tokens → USD per million of all tokens."""
 
     base: Decimal
     steps: Steps = ()
 
     def times(self, factor: Decimal) -> Rate:
-        """The same with a surcharge."""
+        """The rate with a surcharge."""
         steps = tuple((above, EXACT.multiply(price, factor)) for above, price in self.steps)
         return Rate(EXACT.multiply(self.base, factor), steps)
 
     def above(self, input_tokens: int, factor: Decimal) -> Rate:
-        """The same with one step: with more input tokens than this, all tokens cost `factor` times as much."""
+        """The rate with one step: with more than `input_tokens`, all tokens cost `factor` times as much."""
         return Rate(self.base, ((input_tokens, EXACT.multiply(self.base, factor)),))
 
     def at(self, input_tokens: int) -> Decimal:
@@ -71,40 +71,40 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The prices that apply to a model at a moment, and where they are from."""
+    """The prices that apply to a model at a moment, and where they come from."""
 
     model: str
     source: str
     by_kind: Mapping[str, Rate]
     free: bool = False
     notes: tuple[str, ...] = ()
-    #: Whether that or less is billed; `notes` say why.
+    #: Whether the prices are upper bounds; `notes` say why.
     at_most: bool = False
-    #: Where in a price file they stand, if they do: `prices.toml:7`.
+    #: Their line if they come from a price file: `prices.toml:7`.
     where: str = ""
-    #: The tokens that only `total_tokens` counts are output (the provider's reasoning), not a contradiction.
+    #: Whether tokens that only `total_tokens` counts are output (the provider's reasoning), not a contradiction.
     total_has_reasoning: bool = False
-    #: Audio without a price of its own costs what text does; elsewhere its price is another, and not known.
+    #: Whether audio without a price of its own costs as much as text. Otherwise its price is unknown.
     audio_as_text: bool = False
 
 
 @dataclass(slots=True)
 class Remarks:
-    """What a reader of the bill should know, while it is written."""
+    """Notes for the reader of a quote, collected while it is computed."""
 
     notes: list[str] = field(default_factory=list)
     at_most: bool = False
 
     def add(self, note: str, *, at_most: bool = False) -> None:
-        """Notes something; `at_most`: for which that or less is billed."""
+        """Adds a note; `at_most` if it makes the cost an upper bound."""
         self.notes.append(note)
         self.at_most |= at_most
 
 
 def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple[list[PriceLine], Remarks]:
-    """The lines of one usage and of what is billed by the piece, and remarks.
+    """The lines of a usage and its items, and remarks.
 
-    Raises `NoPriceError` where a price or a count is missing: a search without a fee in the book is not free.
+    Raises `NoPriceError` if a price or a count is missing: a search without a fee in the book is not free.
     """
     if rates.free:
         quantity = usage.total_tokens
@@ -138,7 +138,7 @@ def lines_of(rates: Rates, usage: TokenUsage, items: Mapping[str, int]) -> tuple
 
 
 def _without_sound(usage: TokenUsage) -> TokenUsage:
-    """The usage without sound that is billed by the second: its tokens are in the total alone, and none of them is billed."""
+    """The usage without audio that is billed by the second: its tokens are only in the total, and none is billed."""
     details = {key: n for key, n in usage.input_token_details.items() if key != "audio"}
     return replace(usage, total_tokens=0, input_token_details=details)
 
@@ -165,7 +165,7 @@ def _input_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str, 
     counts = _priced_apart(rates, caching)
     apart = _priced_apart(rates, modalities)
     if caching["cache_read"] and "cache_read" not in counts:
-        # No provider charges more for what it reads from a cache than for what it is sent.
+        # No provider charges more for input that it reads from a cache.
         notes.add(f"{rates.source} has no price for cache_read: priced as input, at most", at_most=True)
     if caching["cache_write"] and "cache_write" not in counts:
         notes.add(f"{rates.source} has no price of its own for cache_write: priced as input")
@@ -176,7 +176,7 @@ def _input_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str, 
 
 
 def _both(rates: Rates, cached: dict[str, int], apart: dict[str, int], details: Mapping[str, int]) -> dict[str, int]:
-    """Takes the tokens that are cached and of a modality as well out of `apart`; those at a price of their own, too."""
+    """Takes tokens that are both cached and of a modality out of `apart`; returns those with a price of their own."""
     if cached.keys() != {"cache_read"} or not any(key.startswith("cache_read_") for key in details):
         raise NoPriceError(
             f"{' and '.join([*cached, *apart])} are priced apart, and the usage does not say how many tokens are both"
@@ -202,7 +202,7 @@ def _output_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str,
     counts = _priced_apart(rates, details)
     output_tokens = usage.output_tokens
     if (citations := usage.output_token_details.get("citation", 0)) and "output_citation" not in rates.by_kind:
-        # What a search put before the model, which the provider bills for some models alone.
+        # Text that a search gave to the model. The provider bills it only for some models.
         output_tokens -= citations
     only_in_total = usage.total_tokens - usage.input_tokens - usage.output_tokens
     if only_in_total > 0:

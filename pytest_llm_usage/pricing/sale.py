@@ -1,6 +1,6 @@
 """`Sale`: who sold what, when and on which terms, in one spelling.
 
-A call is read once, here; everything below asks the sale and never a provider's own words again.
+A call is read once, here. Everything below works on the sale and never on a provider's own words.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ __all__ = ["Sale", "moment_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sale:
-    """What every price book is asked for.
+    """Who sold what, when and on which terms: what a price book needs to find a price.
 
     Attributes:
-        seller: Who sells, by genai-prices' id, or the word itself where it is nobody's id; None where nobody is named.
-        named: The seller as the call names it, for texts.
-        names: The names under which the model may be billed, the likeliest first.
+        seller: genai-prices' id of the seller, or the seller's own name if it has no id; None if no seller is named.
+        named: The seller as the call names it, for messages.
+        names: The names under which the model may be billed, the most likely first.
         tier: The service tier; None is the standard one.
         region: Where it was sold, in lower case; None where that is not known.
-        terms: Further terms that are not the standard ones, by name.
+        terms: Other terms that are not the standard ones: pairs of name and value.
         moment: The moment that decides the price.
-        newest: Whether `moment` is not known, and the newest price is taken.
+        newest: Whether the moment is unknown, so that the newest price is used.
     """
 
     seller: str | None
@@ -102,8 +102,8 @@ class Sale:
         )
 
     def on_its_day(self) -> Sale:
-        """The same at the beginning of its day, which all sales of that day on the same terms have in common."""
-        # Written out: it is asked for every call, and `replace` takes longer than all else that is done for the price.
+        """The sale at the start of its day, so that all sales of a day on the same terms are equal."""
+        # Written out: this runs for every call, and `replace` takes longer than everything else that a price needs.
         return Sale(
             seller=self.seller,
             named=self.named,
@@ -116,11 +116,11 @@ class Sale:
         )
 
     def named_as(self, *names: str) -> Sale:
-        """The same of another model."""
+        """The sale of a model of other names."""
         return self if names == self.names else replace(self, names=names)
 
     def sold_by(self, seller: str) -> Sale:
-        """The same by another seller; texts still name the call's."""
+        """The sale by another seller; messages still name the call's own."""
         return replace(self, seller=provider_id_of(seller))
 
 
@@ -133,10 +133,10 @@ def _terms(modifiers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def moment_of(at: float) -> datetime:
-    """Seconds since the epoch as a moment; beyond what a date can hold, the first or last one.
+    """Seconds since the epoch as a moment; the first or last possible one if they are out of range.
 
     Raises:
-        NoPriceError: It is no number.
+        NoPriceError: `at` is not a number.
     """
     try:
         return datetime.fromtimestamp(at, UTC)

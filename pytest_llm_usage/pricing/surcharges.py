@@ -1,6 +1,5 @@
-"""What genai-prices has no price for and the sellers publish: factors on the list price, steps of it, and prices of single kinds.
-
-Each row has its source. Where a seller publishes no rule, the list price stands with a note.
+"""Prices that sellers publish and genai-prices lacks: surcharges, long-context steps, and prices of single kinds.
+Each row has its source. Where a seller publishes no rule, the list price applies, with a note.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ __all__ = [
 ]
 
 
-#: What the service tier is called among the terms of a sale that are settled.
+#: The name of the service tier among the settled terms of a sale.
 TIER = "service_tier"
 
 
@@ -39,10 +38,10 @@ class Surcharge(NamedTuple):
 
     Attributes:
         name: What it is for, in words.
-        seller: genai-prices' id of who takes it.
-        models: A pattern of the models, by the price book's ids, that it is taken for.
-        applies: Whether it is taken for a sale.
-        factor: The list price times this is paid.
+        seller: genai-prices' id of the seller.
+        models: A regular expression for the models, by the price book's ids.
+        applies: Whether a sale has the surcharge.
+        factor: What the list price is multiplied by.
         source: Where the seller publishes it.
         modifier: The term of the sale that it settles; `TIER` for the service tier, empty for a region.
     """
@@ -56,11 +55,11 @@ class Surcharge(NamedTuple):
     modifier: str = ""
 
     def covers(self, sale: Sale, seller: str, model: str) -> bool:
-        """Whether it is taken for this sale of this model."""
+        """Whether this sale of this model has the surcharge."""
         return seller == self.seller and re.match(self.models, model) is not None and self.applies(sale)
 
 
-#: A batch of embeddings, which genai-prices has for no model of these.
+#: Models whose embeddings cost half in a batch, which genai-prices does not have: by seller, a pattern and its source.
 _HALF_IN_A_BATCH = {
     "openai": (r"text-embedding-", "https://developers.openai.com/api/docs/guides/batch"),
     "google": (
@@ -119,14 +118,14 @@ SURCHARGES = (
 
 
 class LongContext(NamedTuple):
-    """What a seller takes for a request with a long input, where genai-prices has one price for all of its requests.
+    """What a seller charges for a request with a long input, where genai-prices has one price for all requests.
 
     Attributes:
         seller: genai-prices' id of the seller.
-        models: A pattern of the models, by the price book's ids.
+        models: A regular expression for the models, by the price book's ids.
         above: With more input tokens than this, all tokens of the request cost more.
         input: The factor on every price of the input.
-        output: The same of the output.
+        output: The factor on every price of the output.
         source: Where it is published.
     """
 
@@ -147,7 +146,7 @@ LONG_CONTEXTS = (
         output=Decimal("1.5"),
         source="https://claude.com/blog/1m-context",  # it names Amazon Bedrock and these prices
     ),
-    # The list price has these steps in the price book; a batch's and the flex tier's do not.
+    # In the price book the list price has these steps; the prices of a batch and of the flex tier do not.
     LongContext(
         seller="openai",
         models=r"gpt-5\.5-pro$",
@@ -172,14 +171,14 @@ def with_long_context(seller: str, model: str, by_kind: Mapping[str, Rate]) -> d
     }
 
 
-#: Regions (and other words in their place) at which a seller's list price is known to hold.
+#: Regions (and other values of that field) in which a seller's list price is known to apply.
 _LIST_PRICE_REGIONS: Mapping[str, frozenset[str]] = {
     "anthropic": frozenset({"global", "not_available"}),
     "aws": frozenset({"us", "us-east-1", "us-west-2"}),
     "google": frozenset({"global"}),
 }
-#: Models whose list price holds in all regions: OpenAI's that are older than its surcharge; on Vertex AI Claude before 4.5 and
-#: Gemini before 3. What Azure takes in a region, `genai_book` notes for all of its prices.
+#: Models whose list price applies in all regions: OpenAI's models before its surcharge; on Vertex AI, Claude before 4.5
+#: and Gemini before 3. All of Azure's are here because `genai_book` notes its regional prices on every price.
 _SAME_EVERYWHERE: Mapping[str, str] = {
     "openai": r"gpt-[34]|gpt-5(?![.-][4-9])|o\d|chatgpt|text-embedding|whisper|tts|davinci|babbage|omni-moderation",
     "google": r"claude-3|claude-(?:opus|sonnet)-4(?!-[5-9])|claude-4|gemini-(?:[12]\.|pro|flash-1|live-2|embedding)",
@@ -187,12 +186,12 @@ _SAME_EVERYWHERE: Mapping[str, str] = {
 }
 
 
-#: Terms that have no price of their own; `PriceBook` knows what they do.
+#: Terms that have no price of their own; `PriceBook` handles them.
 _NO_PRICES = frozenset({"stop_reason", "fallback_credit"})
 
 
 def terms_notes(sale: Sale, seller: str, model: str, settled: frozenset[str]) -> tuple[str, ...]:
-    """What is not known of the price of a sale on its terms; `settled` are the terms that have a price."""
+    """Notes on the terms of a sale whose effect on the price is unknown; `settled` are the terms that have a price."""
     notes = [
         f"price of {name} = {value} not known: list price"
         for name, value in sale.terms
@@ -208,19 +207,19 @@ def _holds_in(region: str, seller: str, model: str) -> bool:
     if region in _LIST_PRICE_REGIONS.get(seller, ()):
         return True
     if seller == "aws":
-        # Claude and GPT cost the same in all of AWS's geographies but the government's.
+        # Claude and GPT cost the same in all of AWS's geographies except the government's.
         return re.match(r"global\.|regional\.(?:anthropic|openai)\.", model) is not None and "us-gov" not in region
     same = _SAME_EVERYWHERE.get(seller)
     return same is not None and re.match(same, model) is not None
 
 
 class OwnPrice(NamedTuple):
-    """Prices of single kinds that a seller publishes and genai-prices leaves out, or has otherwise.
+    """Prices of single kinds that a seller publishes and genai-prices lacks or has differently.
 
     Attributes:
         seller: genai-prices' id of the seller.
-        models: A pattern of the models, by the name they are billed under.
-        usd: USD by kind: for a million tokens, for one of what is billed by the piece.
+        models: A regular expression for the models, by the name they are billed under.
+        usd: USD by kind: for a million tokens, or for one item.
         source: Where the seller publishes them.
     """
 
@@ -231,7 +230,7 @@ class OwnPrice(NamedTuple):
 
 
 _OPENAI_PRICING = "https://developers.openai.com/api/docs/pricing"
-#: Models of OpenAI's that reason: a search by the older tool costs them less, and the tokens that it found more.
+#: OpenAI's reasoning models: for them a search by the older tool costs less, and the tokens that it found cost more.
 _REASONING = r"(?:o\d|gpt-5(?!-chat)|gpt-(?:[6-9]|\d\d))"
 
 OWN_PRICES = (
@@ -241,14 +240,14 @@ OWN_PRICES = (
         usd={"input_image": Decimal("0.47")},
         source="https://cohere.com/pricing",
     ),
-    # Searches by Bing. Azure's own list of prices shows no number without an account.
+    # Searches by Bing. Azure's own price list shows no numbers without an account.
     OwnPrice(
         seller="azure",
         models=r"gpt-|o\d",
         usd={"web_search": Decimal("0.014"), "web_search_preview": Decimal("0.014")},
         source="https://github.com/microsoft/Foundry-Agent-Solution-Templates/blob/main/enterprise-knowledge-agent/docs/cost.md",
     ),
-    # A prompt that was answered with places on a map; later models are billed by the query, whose number no answer tells.
+    # A prompt that was answered with Google Maps. Later models are billed per query, whose number no response states.
     OwnPrice(
         seller="google",
         models=r"gemini-2\.5",
@@ -286,17 +285,18 @@ OWN_PRICES = (
 )
 
 
-#: Since this day what DeepSeek takes in the dearer hours of the day is not taken on Saturdays and Sundays, which
-#: genai-prices leaves out: https://api-docs.deepseek.com/quick_start/pricing
+#: Since this day DeepSeek does not charge its peak prices on Saturdays and Sundays, which genai-prices leaves out:
+#: https://api-docs.deepseek.com/quick_start/pricing
 _CHEAP_WEEKENDS_SINCE = date(2026, 8, 23)
-_DEAR_HOURS = (1, 6)
+#: The hours, in UTC, at which peak prices begin.
+_PEAK_START_HOURS = (1, 6)
 
 
 def holds(constraint: Any, moment: datetime) -> bool:
     """Whether the condition of a price holds at a moment."""
     begin = getattr(constraint, "start_time", None)
     is_weekend = moment.weekday() >= _SATURDAY and moment.date() >= _CHEAP_WEEKENDS_SINCE
-    if begin is not None and begin.hour in _DEAR_HOURS and is_weekend:
+    if begin is not None and begin.hour in _PEAK_START_HOURS and is_weekend:
         return False
     return bool(constraint.active(moment))
 
@@ -305,7 +305,7 @@ _SATURDAY = 5
 
 
 def own_prices(seller: str, names: tuple[str, ...]) -> Mapping[str, Decimal]:
-    """The prices by kind that stand in `OWN_PRICES`; the earlier row wins."""
+    """The prices by kind from `OWN_PRICES`; the earlier row wins."""
     prices: dict[str, Decimal] = {}
     for row in reversed(OWN_PRICES):
         if row.seller == seller and any(re.match(row.models, name.strip().lower()) for name in names):
