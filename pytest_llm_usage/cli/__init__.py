@@ -47,17 +47,17 @@ __all__ = ["main"]
 _MOST_NAMED = 20
 
 _JSON = next(report for report in FORMATS if report.option == "json")
-#: What `compare` and `merge` write besides.
+#: The reports that `compare` and `merge` also write.
 _FORMATS = [report for report in FORMATS if report.of_command]
 
 _T = TypeVar("_T")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; gives the exit status."""
+    """Runs the command and returns its exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # What a terminal cannot show costs no output.
+            # A character that the terminal cannot show must not stop the output.
             stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     # argparse forgets where the `--` stood.
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pytest-llm-usage: internal error: {type(error).__name__}: {error}; please report it", file=sys.stderr)
         return UNUSABLE
     except BrokenPipeError:
-        # Whoever read the output has seen enough; what Python still flushes on its way out goes nowhere.
+        # The reader of the output has closed the pipe; what Python still flushes at its end goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:
@@ -117,14 +117,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument(
         "--fail-on",
-        type=_of(parse_gates),
+        type=_argument_type(parse_gates),
         default=(),
         metavar="GATES",
         help="how much usage may rise, of a test and of all together: tokens:+5%%,cost:+$0.01,calls:+0",
     )
     compare.add_argument(
         "--floor",
-        type=_of(_tokens),
+        type=_argument_type(_tokens),
         default=0,
         metavar="N",
         help="call a change of at most N tokens noise (default: 0)",
@@ -157,7 +157,11 @@ def _parser() -> argparse.ArgumentParser:
     history_.add_argument("--model", metavar="PATTERN", help="what these models used (gpt-4o*)")
     history_.add_argument("--branch", metavar="NAME", help="the runs of this branch alone")
     history_.add_argument(
-        "--last", type=_of(_runs), default=LAST, metavar="N", help=f"the latest N runs (default: {LAST}; 0: all)"
+        "--last",
+        type=_argument_type(_runs),
+        default=LAST,
+        metavar="N",
+        help=f"the latest N runs (default: {LAST}; 0: all)",
     )
 
     blame_ = command(
@@ -197,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     prices.add_argument("--provider", metavar="NAME", help="who sells it (openai, azure, amazon_bedrock, ...)")
     prices.add_argument("--prices", type=Path, metavar="PATH", help="your own prices (TOML), asked first")
     prices.add_argument(
-        "--on", type=_of(_day), metavar="DAY", help="the price of a day (2026-01-31) instead of today's"
+        "--on", type=_argument_type(_day), metavar="DAY", help="the price of a day (2026-01-31) instead of today's"
     )
 
     why = command(
@@ -230,7 +234,7 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("audit", "redact"):
             action.add_argument(
                 "--rule",
-                type=_of(_redaction_rule),
+                type=_argument_type(_redaction_rule),
                 action="append",
                 default=[],
                 metavar="RULE",
@@ -266,13 +270,13 @@ def _add_reports(parser: argparse.ArgumentParser) -> None:
 
 
 def _wanted(options: argparse.Namespace) -> dict[ReportFormat, Path]:
-    """The formats that are asked for, and where to."""
+    """The reports that were requested, and the path of each."""
     paths = {report: getattr(options, report.option) for report in _FORMATS}
     return {report: path for report, path in paths.items() if path is not None}
 
 
-def _of(parse: Callable[[str], _T]) -> Callable[[str], _T]:
-    """`parse` for argparse, which shows the message of no other error."""
+def _argument_type(parse: Callable[[str], _T]) -> Callable[[str], _T]:
+    """`parse` as a type for argparse, which shows no other error's message than `ArgumentTypeError`'s."""
 
     def parsed(text: str) -> _T:
         try:
@@ -368,7 +372,7 @@ def _differ(record: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> b
 
 
 def _write_reports(options: argparse.Namespace, data: RunData, comparison: RunComparison | None) -> None:
-    # Where a report goes to the standard output, it is alone there.
+    # If a report goes to the standard output, nothing else does.
     wanted = _wanted(options)
     messages = sys.stderr if STDOUT in wanted.values() else sys.stdout
     extras = page_extras(options, data, comparison.base[-1] if comparison is not None else None)

@@ -1,4 +1,4 @@
-"""What the parts of the command have in common: exit statuses, and messages beside the output."""
+"""What the parts of the command share: exit statuses, the width of the output, and messages beside it."""
 
 # ruff: noqa: T201 -- a command prints
 
@@ -12,12 +12,12 @@ __all__ = ["FAILED", "OK", "UNUSABLE", "say", "screen_columns"]
 OK, FAILED, UNUSABLE = 0, 1, 2
 
 
-#: Narrower terminals wrap what is made for this width.
+#: No output is made narrower; narrower terminals wrap it.
 _NARROWEST = 60
 
 
 def screen_columns() -> int:
-    """How wide tables and sentences may be: as the terminal is, and 80 where the output goes elsewhere."""
+    """How wide tables and sentences may be: as wide as the terminal, or 80 if the output goes elsewhere."""
     is_screen = sys.stdout is not None and sys.stdout.isatty()  # None where the command was started without (`>&-`)
     return max(_NARROWEST, shutil.get_terminal_size().columns) if is_screen else 80
 

@@ -45,10 +45,10 @@ def add_page_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_page_options(options: argparse.Namespace) -> None:
-    """Refuses options of a page that is not written.
+    """Refuses options for the page if no page is written.
 
     Raises:
-        ConfigurationError: There is no page.
+        ConfigurationError: There is such an option.
     """
     for name, is_given in (("--html-bodies", options.html_bodies), ("--history", options.history is not None)):
         if is_given and options.html is None:
@@ -64,7 +64,7 @@ def page_extras(options: argparse.Namespace, data: RunData, base: RunData | None
     trend = read_trend(options.history, MOST_PAST_RUNS) if options.history is not None else None
     if not options.html_bodies:
         return PageExtras(trend=trend)
-    recordings = _OfRun(options.root, data)
+    recordings = _RunCassettes(options.root, data)
     bodies = call_bodies(data, Recordings(now=recordings.now, then=recordings.then), base)
     if recordings.missing:
         names = ", ".join(recordings.missing[:_MOST_NAMED])
@@ -76,8 +76,8 @@ def page_extras(options: argparse.Namespace, data: RunData, base: RunData | None
     return PageExtras(trend=trend, bodies=bodies)
 
 
-class _OfRun:
-    """The cassettes of a run as it replayed them, wherever the working tree stands now."""
+class _RunCassettes:
+    """The cassettes of a run as it replayed them, whatever the working tree has now."""
 
     def __init__(self, root: Path, data: RunData) -> None:
         self.missing: list[str] = []

@@ -1,4 +1,4 @@
-"""`cassettes`: what is in them, and the secrets that should not be."""
+"""The command `cassettes`: lists and shows recordings, finds and removes secrets."""
 
 # ruff: noqa: T201 -- a command prints
 
@@ -65,7 +65,7 @@ def show(options: argparse.Namespace) -> int:
     for path in _cassettes(options):
         try:
             print(f"{shown_path(path)}\n\n{inventory.show(path)}")
-        except CassetteError as error:  # the others can be shown all the same
+        except CassetteError as error:  # the others can still be shown
             say(str(error))
             status = UNUSABLE
     return status
@@ -73,15 +73,17 @@ def show(options: argparse.Namespace) -> int:
 
 def audit(options: argparse.Namespace) -> int:
     """Prints the secrets in cassettes."""
-    return _leaks(options, inventory.audit, "none holds a secret")
+    return _report_secrets(options, inventory.audit, "none holds a secret")
 
 
 def redact(options: argparse.Namespace) -> int:
     """Removes the secrets in cassettes."""
-    return _leaks(options, inventory.redact, "none holds a secret any more")
+    return _report_secrets(options, inventory.redact, "none holds a secret any more")
 
 
-def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[Finding]], all_is_well: str) -> int:
+def _report_secrets(
+    options: argparse.Namespace, look: Callable[[Path, Redaction], list[Finding]], all_is_well: str
+) -> int:
     from pytest_llm_usage.settings.project import project_settings  # noqa: PLC0415 -- imports pytest
 
     paths = _cassettes(options)
@@ -90,7 +92,7 @@ def _leaks(options: argparse.Namespace, look: Callable[[Path, Redaction], list[F
     for path in paths:
         try:
             findings = look(path, rules)
-        except CassetteError as error:  # what the others hold is found all the same
+        except CassetteError as error:  # the others can still be checked
             say(str(error))
             unusable += 1
             continue

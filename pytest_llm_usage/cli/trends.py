@@ -22,14 +22,14 @@ from pytest_llm_usage.text import columns, dollars, percent, plural, tokens
 
 __all__ = ["LAST", "blame", "history"]
 
-#: How many runs are shown where nobody says otherwise.
+#: How many runs are shown by default.
 LAST = 30
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*%#"
 _SHORT_COMMIT = 10
 
 
 def history(options: argparse.Namespace) -> int:
-    """Prints the runs of a history, with a line that draws their tokens."""
+    """Prints the runs of a history, and a sparkline of their tokens."""
     runs = past_runs(options.file, test=options.test, branch=options.branch, last=options.last)
     if options.model is not None:
         runs = [_of_model(run, options.model) for run in runs]
@@ -97,7 +97,7 @@ class _State:
 
 
 def blame(options: argparse.Namespace) -> int:
-    """Prints who moved the usage of a test: commit, day, author, and what it was."""
+    """Prints what moved the usage of a test: the commit, its day and author, and what changed."""
     root = Path(_git(Path.cwd(), "rev-parse", "--show-toplevel") or ".")
     if options.history is not None:
         runs = past_runs(options.history, test=options.test)
@@ -182,7 +182,7 @@ def _snapshots(root: Path, test: str) -> Iterator[_State]:
 
 
 def _of_test(entries: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
-    """The sum of a test's snapshots: the one of its name, and numbered ones behind it."""
+    """The sum of a test's snapshots: the one with its name, and the numbered ones after it."""
     from pytest_llm_usage.compare import added_usage  # noqa: PLC0415
 
     found: dict[str, Mapping[str, Any]] = {}

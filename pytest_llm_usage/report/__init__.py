@@ -1,1 +1,1 @@
-"""The run as people and programs read it: `run` gathers what the tests spent, `terminal` prints it, `write` writes it."""
+"""Reports of a run: `run` collects what the tests spent, `terminal` prints it, `write` writes it to files."""

@@ -10,7 +10,7 @@ from pytest_llm_usage.text import percent, printable, tokens, usd
 
 __all__ = ["github_lines"]
 
-#: GitHub shows no more of a step.
+#: GitHub shows no more annotations for each step.
 _MOST = 10
 
 
@@ -21,7 +21,7 @@ def github_lines(
     *,
     level: str,
 ) -> Iterator[str]:
-    """A line that GitHub Actions reads for each test that is over its budget or does not pass a gate.
+    """A line that GitHub Actions reads for each test that is over its budget or exceeds a gate.
 
     Args:
         run: What was spent.

@@ -1,6 +1,6 @@
 """The recorded prompt and answer of each call, for the page: read from the cassettes, and never more than these hold.
 
-Who reads cassettes, now and in git's history, is given: this package knows none.
+The caller passes the functions that read cassettes, now and in git's history: this package does not import them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pytest_llm_usage.wire.framing import header
 
 __all__ = ["MOST_CHARACTERS", "MOST_OF_ALL", "Recordings", "call_bodies"]
 
-#: What is longer is cut: a text, and all texts of a page.
+#: The most characters of one text, and of all texts of a page; the rest is cut.
 MOST_CHARACTERS, MOST_OF_ALL = 20_000, 8_000_000
 _CONTEXT_LINES = 2
 _LONGEST_KEY = 4_000
@@ -30,11 +30,11 @@ _LONGEST_KEY = 4_000
 
 @dataclass(frozen=True)
 class Recordings:
-    """Who reads cassettes.
+    """The functions that read cassettes.
 
     Attributes:
-        now: The exchanges in the cassette of that path, relative to pytest's root directory; none where it cannot be read.
-        then: The same at a commit, where the file had that digest (`sha256:…`); None where it is not at hand.
+        now: The exchanges in the cassette of that path, relative to pytest's root directory; none if it cannot be read.
+        then: The same at a commit, where the file had that digest (`sha256:…`); None if it cannot be found.
     """
 
     now: Callable[[str], Sequence[Exchange]]
@@ -56,7 +56,7 @@ def call_bodies(data: RunData, recordings: Recordings, base: RunData | None = No
 
     Args:
         data: The run.
-        recordings: Who reads cassettes.
+        recordings: The functions that read cassettes.
         base: The run that it is compared with.
     """
     left = MOST_OF_ALL
@@ -95,7 +95,7 @@ def _calls_of(name: str, exchanges: Sequence[Exchange]) -> Iterator[_Recorded]:
 
 
 def _matched(calls: Sequence[Call], recorded: Sequence[_Recorded]) -> Iterator[_Recorded | None]:
-    """What was recorded of each call: by the response's id, else the next of the same model and usage."""
+    """The recording of each call, found by the response's id, else the next one with the same model and usage."""
     left = list(recorded)
     for call in calls:
         same = [
@@ -125,13 +125,13 @@ def _body(recorded: _Recorded) -> dict[str, Any]:
 
 def _cut(text: str) -> tuple[list[str], bool]:
     """The lines of a text that are shown, and whether there are more. Another recorder's cassette may hold a key."""
-    # Masked before it is cut: the start of a key no longer says what it is.
+    # Masked before it is cut: the start of a key would not be recognised.
     shown = mask_text(text[: MOST_CHARACTERS + _LONGEST_KEY])[:MOST_CHARACTERS]
     return shown.split("\n"), len(text) > MOST_CHARACTERS
 
 
 def _prompt(recorded: _Recorded) -> str:
-    """What was sent, each text behind the JSON path at which it stands; the whole body where that cannot be read."""
+    """What was sent: each text after its JSON path, or the whole body if that cannot be read."""
     from pytest_llm_usage.anatomy.request import UnreadableRequestError, read_prompt  # noqa: PLC0415 -- when asked for
 
     exchange = recorded.exchange
@@ -154,7 +154,7 @@ def _text(content: bytes, encoding: str) -> str:
 def _diffs(
     cassettes: Mapping[str, str], now: Sequence[_Recorded], recordings: Recordings, test: str, base: RunData | None
 ) -> tuple[dict[int, list[str]], str]:
-    """What changed in the prompt of each recorded call since the run before, and why that is not known."""
+    """What changed in the prompt of each recorded call since the earlier run, and why, if that is not known."""
     before: Mapping[str, Any] = base["tests"].get(test, {}) if base is not None else {}
     diffs: dict[int, list[str]] = {}
     for name, digest in before.get("cassettes", {}).items():

@@ -1,4 +1,4 @@
-"""What reports say of calls, cell by cell: counts and amounts as people read them, and what is not known."""
+"""The cells of the reports' tables of calls: counts and amounts as people read them, and what is not known."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ def model_rows(calls: Sequence[Call]) -> Iterator[tuple[str, ...]]:
 
 
 def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
-    """Calls, input, cached, output, reasoning, USD, told apart: `0`, unknown (`?`), failed, and none that could be (`-`).
+    """The cells: calls, input, cached, output, reasoning, USD. They tell `0` from unknown (`?`), failed and absent
+    (`-`).
 
-    `>=` stands before a sum of which a part is not known, `<=` before a cost that can only be bounded.
+    `>=` comes before a sum of which a part is not known, `<=` before a cost that is an upper bound.
     """
     billed = [call for call in calls if call.is_billed]
     usage = TokenUsage.summed(call.usage for call in billed if call.usage is not None)
@@ -43,7 +44,7 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
     price = "-" if not costs else usd(total(priced)) if priced else "?" if unknown else "unpriced"
     is_bounded = any(call.quote.at_most for call in billed)
     if priced and len(priced) < len(costs) and is_bounded:
-        price = f"~{price.removeprefix('<')}"  # more by what has no price, less by what is a bound
+        price = f"~{price.removeprefix('<')}"  # unpriced calls may make it more, an upper bound may make it less
     elif priced and len(priced) < len(costs):
         price = f">={price}" if price[0] != "<" else ">0"
     elif priced and is_bounded:
@@ -59,7 +60,7 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
 
 
 def notes(calls: Sequence[Call]) -> Iterable[str]:
-    """What the numbers of these calls do not contain, and by whose prices they are."""
+    """What the numbers of these calls do not contain, and where their prices come from."""
     unpriced = _unpriced(calls)
     unknown = [call for call in calls if call.is_unknown]
     cached = [call for call in calls if call.status == "cached"]
@@ -84,7 +85,7 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
         sign = cost[: len(cost) - len(cost.lstrip("<>=~"))]
         amount = "an unknown amount" if cost in ("?", "unpriced") else f"{sign}${cost.removeprefix(sign)}"
         yield f"spent in this run: {amount} in {plural(len(live), 'live call')}"
-    # Agreement within what a provider rounds to is nothing to note.
+    # A difference within a provider's rounding is no reason for a note.
     checked = [(call.quote.cost_usd, call.quote.book_usd) for call in calls if call.quote.notes]
     differing = [(stated, book) for stated, book in checked if stated is not None and book is not None]
     if differing:
@@ -99,7 +100,7 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
 
 
 def unpriced_reasons(calls: Sequence[Call]) -> Iterable[tuple[str, str]]:
-    """Why calls have no price, each reason once, and the line of the price file that settles it; empty where none does."""
+    """Why calls have no price, each reason once, with the line of the price file that fixes it; empty if none does."""
     return dict.fromkeys((call.quote.reason, call.quote.fix) for call in _unpriced(calls) if call.quote.reason)
 
 

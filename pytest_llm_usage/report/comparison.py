@@ -1,4 +1,4 @@
-"""A run beside an earlier one: what every report of a comparison shows, and the verdict of its gates."""
+"""A run compared with an earlier one: what every report of a comparison shows, and the verdict of its gates."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ NO_BASELINE = "no-baseline"
 
 @dataclass(frozen=True, slots=True)
 class FailOn:
-    """What `--llm-usage-fail-on` says.
+    """The value of `--llm-usage-fail-on`.
 
     Attributes:
-        gates: What must not rise by more.
-        no_baseline: Whether the run also fails where there is nothing to compare it with.
+        gates: How much usage may rise.
+        no_baseline: Whether the run also fails if there is nothing to compare it with.
     """
 
     gates: tuple[Gate, ...] = ()
@@ -55,12 +55,12 @@ class FailOn:
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """A gate that a test, or all together, did not pass.
+    """A gate that a test, or all tests together, exceeded.
 
     Attributes:
-        gate: As it was written.
-        amounts: Before and now, where these are not the tokens that every row shows; may be empty.
-        is_known: Whether both are known; otherwise it cannot be verified.
+        gate: The gate as it was written.
+        amounts: The amounts before and now, unless they are the tokens that every row shows; may be empty.
+        is_known: Whether both amounts are known; otherwise the gate cannot be verified.
     """
 
     gate: str
@@ -68,25 +68,25 @@ class Exceeded:
     is_known: bool
 
     def text(self, quoted: Callable[[str], str] = str) -> str:
-        """In words. `quoted` makes of the gate's text what the report shows."""
+        """The gate in words; `quoted` formats its text for the report."""
         what = f"over {quoted(self.gate)}" if self.is_known else f"{quoted(self.gate)} cannot be verified"
         return f"{what} ({self.amounts})" if self.amounts else what
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One test, or all together, as a report shows it.
+    """One test, or all tests together, as a report shows it.
 
     Attributes:
         name: The test's node id.
-        was: Tokens before; `-` where it was not there.
-        now: Tokens now; `-` where it is not there.
+        was: Tokens before; `-` if it was not there.
+        now: Tokens now; `-` if it is not there.
         by: The difference in per cent, with its sign; empty if there is none.
-        over: The gates it does not pass.
+        over: The gates it exceeds.
         notes: What happened, a sentence or two.
-        renamed_from: The name it had.
-        was_tokens: What is known of the tokens before, for pictures; 0 where it was not there.
-        now_tokens: Likewise now.
+        renamed_from: Its earlier name.
+        was_tokens: The known tokens before, for charts; 0 if it was not there.
+        now_tokens: The known tokens now, likewise.
     """
 
     name: str
@@ -101,19 +101,19 @@ class Row:
 
     @property
     def tokens(self) -> int:
-        """The larger of both."""
+        """The larger of `was_tokens` and `now_tokens`."""
         return max(self.was_tokens, self.now_tokens)
 
 
 @dataclass(frozen=True)
 class RunComparison:
-    """The runs of `head` beside those of `base`.
+    """The runs of `head` compared with those of `base`.
 
     Attributes:
         base: Earlier runs.
         head: Later runs.
-        base_name: What the earlier ones are called.
-        gates: What must not rise by more.
+        base_name: What reports call the earlier runs.
+        gates: How much usage may rise.
         floor_tokens: A change of no more tokens, and no more calls, is called noise.
     """
 
@@ -134,10 +134,10 @@ class RunComparison:
         return self.result.failed
 
     def verdict(self, quoted: Callable[[str], str] = str) -> str:
-        """What the gates say, in a line; empty if there is none.
+        """What the gates say, in a line; empty if there is no gate.
 
         Args:
-            quoted: Makes of a gate's text what the report shows.
+            quoted: Formats a gate's text for the report.
         """
         if not self.gates:
             return ""
@@ -179,7 +179,7 @@ class RunComparison:
 
     @cached_property
     def noise(self) -> int:
-        """How many tests moved no further than several runs of them do by themselves, or less than the floor."""
+        """How many tests changed no more than several runs of them differ anyway, or by no more than the floor."""
         return sum(change.status == "noise" and change.was != change.now for change in self.result.changes)
 
     @property
@@ -189,7 +189,7 @@ class RunComparison:
         return self.result.unchanged + steady
 
     def rows(self, most: int) -> tuple[list[Row], int]:
-        """At most so many of the tests that changed beyond noise, and how many more there are.
+        """At most `most` of the tests that changed beyond noise, and how many more there are.
 
         Those over a gate come first, then the largest changes.
         """
@@ -204,7 +204,7 @@ class RunComparison:
         cost, cost_now = _cost(was), _cost(now)
         note = cost if was == now or cost == cost_now else f"{cost} -> {cost_now}"
         over = tuple(_exceeded(gate, was, now) for gate in self.result.over)
-        # What a gate says of the cost is not said again.
+        # If a gate already shows the cost, it is not repeated.
         notes = () if any(note in item.text() for item in over) else (note,)
         row = ("all", _tokens(was), _tokens(now), _share(was, now), over, notes)
         return Row(*row, was_tokens=was.total_tokens, now_tokens=now.total_tokens)
@@ -235,7 +235,7 @@ class RunComparison:
         )
 
     def _failures(self, change: TestChange) -> Iterator[str]:
-        """A test that fails may not have come to its later calls."""
+        """Notes that a test failed, now or before: it may not have reached its later calls."""
         if self.head[0]["tests"][change.test].get("outcome") in _FAILED:
             yield "the test failed"
         if self.base[0]["tests"][change.renamed_from or change.test].get("outcome") in _FAILED:
@@ -246,7 +246,7 @@ _FAILED = ("failed", "error")
 
 
 def _where(record: Mapping[str, Any], model: str, which: str) -> str:
-    """Where the last call of a model was made, or that with the largest count of a name."""
+    """Where a model's last call was made, or the one with the most tokens of a kind."""
     calls = [call for call in record["calls"] if call.get("model", "unknown") == model]
     if which != "last":
         calls.sort(key=lambda call: call.get("usage", {}).get(which, 0))
@@ -298,17 +298,17 @@ def _amount(gate: Gate, spent: Spending) -> str:
 
 _USUAL_WIDTH, _NARROWEST, _WIDEST_TEXT = 80, 60, 120
 _MOST_ROWS = 20
-#: In the usual width; all that a terminal has more is a name's.
+#: In the usual width. In a wider terminal, names get the additional columns.
 _LONGEST_NAME = 44
 _SHORTEST_NAME = 12
 
 
 def comparison_lines(comparison: RunComparison, columns_most: int = _USUAL_WIDTH) -> list[str]:
-    """The comparison for a terminal: what it is with, the tests that changed, all together, and the verdict.
+    """The comparison for a terminal: the baseline, the tests that changed, all tests together, and the verdict.
 
     Args:
         comparison: The runs.
-        columns_most: How wide the terminal is; no less than 60 is taken.
+        columns_most: How wide the terminal is; at least 60 is assumed.
     """
     wide = max(columns_most, _NARROWEST)
     text = min(wide, _WIDEST_TEXT)

@@ -36,13 +36,13 @@ __all__ = [
     "run_data",
 ]
 
-#: The version of the form. A reader refuses newer ones; what is added without a new version, older readers pass over.
+#: The version of the format. A reader refuses newer versions, and ignores what was added without a new version.
 #: 1: tests, duplicates, shared, totals, environment, shards, exit_status; later also outcome of tests, model of budgets,
 #:    billed_usage, billed_items and price of calls, billed_items of sums; seller, region, modifiers and live of calls,
 #:    all that is billed of their parts, at_most of prices; input_by_part of calls, prefix_notes of tests
 FORMAT = 1
 
-#: Names no file of the user's: what is typed after a hint must not replace anything.
+#: Names no file of the user's: a command copied from a hint must not replace anything.
 _HOW = "pytest --llm-usage-json=NEW-FILE.json writes one"
 
 #: Plain JSON-able data of the form that the schema describes.
@@ -51,8 +51,8 @@ RunData: TypeAlias = Mapping[str, Any]
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pauses Python's search for cycles: a large run is a million objects, none of them in a cycle, and looking at them
-    again and again takes a third of the time.
+    """Pauses Python's cyclic garbage collector. A large run is a million objects, none of them in a cycle, and scanning
+    them again and again takes a third of the time.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -80,7 +80,7 @@ def run_data(
         shard: Which part of a sharded run this is: its number, from 1, and of how many.
         root: The folder to which the paths of cassettes are relative.
     """
-    # Where every worker ran every test (xdist's `--dist=each`), their records stand beside each other.
+    # If every worker ran every test (xdist's `--dist=each`), each has its own record of it.
     by_worker: dict[str, dict[str, Any]] = {}
     for (_, worker), test in run.tests.items():
         by_worker.setdefault(worker, {})[test.nodeid] = _test_data(test, root or Path.cwd())
@@ -89,7 +89,7 @@ def run_data(
 
 
 def merged_data(runs: Sequence[RunData]) -> tuple[dict[str, Any], MergedRun]:
-    """Several runs as one, whatever their order, and what there is to say about it."""
+    """Several runs as one, whatever their order, and what the merge found: duplicates and missing shards."""
     merged = merge_runs(runs)
     shared = sorted((call for run in runs for call in calls_in(run["shared"])), key=_moment)
     environment = {
@@ -97,7 +97,7 @@ def merged_data(runs: Sequence[RunData]) -> tuple[dict[str, Any], MergedRun]:
         for name in sorted({name for run in runs for name in run["environment"]})
     }
     exit_status = max((run["exit_status"] for run in runs), default=0)
-    # Numbered anew, in this order.
+    # The calls are numbered anew, in this order.
     ledger = Ledger() + Ledger(tuple(shared))
     return _data(merged, merged.shards, ledger, environment, exit_status), merged
 
@@ -112,7 +112,7 @@ def calls_of(data: RunData, by_test: Mapping[str, Sequence[Call]] | None = None)
 
     Args:
         data: The run.
-        by_test: Its `calls_by_test`, where they were read already.
+        by_test: Its `calls_by_test`, if they were already read.
     """
     tests = calls_by_test(data) if by_test is None else by_test
     others = [*(record for records in data["duplicates"].values() for record in records), data["shared"]]
@@ -126,7 +126,7 @@ def calls_in(record: Mapping[str, Any]) -> list[Call]:
     """All calls of a test, those of earlier attempts first.
 
     Raises:
-        RunFileError: A call is not what the schema says.
+        RunFileError: A call does not fit the schema.
     """
     try:
         return [Call.from_dict(call) for name in ("earlier_calls", "calls") for call in record.get(name, ())]
@@ -135,7 +135,7 @@ def calls_in(record: Mapping[str, Any]) -> list[Call]:
 
 
 def rendered(data: RunData, comparison: object = None) -> str:
-    """The file: JSON with a line for each test, for diffs and for reading."""
+    """The text of the file: JSON with a line for each test, easy to diff and to read."""
     del comparison  # another run is not in it
     lines = []
     for name, value in data.items():
@@ -153,7 +153,7 @@ def read_runs(path: Path) -> list[dict[str, Any]]:
     """A run from its file, or all runs of a folder (`*.json`), in the order of their names.
 
     Raises:
-        RunFileError: As `read_run`; a folder without a run as well.
+        RunFileError: As `read_run`, or a folder has no run.
     """
     try:
         if not path.is_dir():
@@ -167,7 +167,7 @@ def read_runs(path: Path) -> list[dict[str, Any]]:
 
 
 def read_content(path: Path) -> bytes:
-    """What is in a run's file.
+    """The content of a run's file.
 
     Raises:
         RunFileError: It cannot be read.
@@ -183,10 +183,10 @@ def read_run(path: Path, content: bytes | None = None) -> dict[str, Any]:
 
     Args:
         path: The file.
-        content: What is in it, where that was read already: a pipe can be read once.
+        content: Its content, if that was already read: a pipe can be read only once.
 
     Raises:
-        RunFileError: The file is not there, is no run, or was written by a later version: one line.
+        RunFileError: The file is not there, is not a run, or was written by a later version. The message is one line.
     """
     content = read_content(path) if content is None else content
     try:
@@ -227,10 +227,10 @@ def _data(
     Args:
         merged: Its tests.
         shards: Which parts of a sharded run it is.
-        shared: Calls that are no test's.
+        shared: Calls that belong to no test.
         environment: See `report.environment`.
         exit_status: pytest's.
-        calls: All its calls, where these are at hand.
+        calls: All its calls, if the caller has them.
     """
     data: dict[str, Any] = {
         "format": FORMAT,
@@ -266,9 +266,9 @@ def _test_data(test: TestRecord, root: Path) -> dict[str, Any]:
 
 
 def _digest(cassette: Path) -> str | None:
-    """What a test is known by when both it and its cassette have a new name; None where nothing was recorded."""
+    """The cassette's digest, by which a test is known if both are renamed; None if nothing was recorded."""
     for path in (cassette, cassette.with_name(f"{cassette.name}.gz")):
-        with suppress(OSError):  # it may not be readable any more, and no file has a name that is too long
+        with suppress(OSError):  # it may not be readable any more, or its name may be too long for a file
             if path.is_file():
                 return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
     return None
@@ -279,7 +279,7 @@ def _moment(call: Call) -> tuple[float, str]:
 
 
 def _one_or_all(values: Iterable[Any]) -> Any:
-    """What runs agree on, or all that they say."""
+    """The value that runs agree on, or a list of all their values."""
     said: set[str] = set()
     for value in values:
         said.update(value if isinstance(value, list) else [] if value is None else [value])

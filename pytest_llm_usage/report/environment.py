@@ -1,4 +1,4 @@
-"""What a run ran on: versions, the price book, the commit, the CI job. Found without importing a package."""
+"""The environment of a run: versions, the price book, the commit, the CI job. Found without importing a package."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["commit_of", "environment"]
 
 #: What token counts and costs can depend on beside the code under test.
 _PACKAGES = ("pytest-llm-usage", "pytest", "langchain-core", "genai-prices")
-#: The branch, as CI systems tell it: they check out a commit, so git knows of none.
+#: Where CI systems name the branch: they check out a commit, so git knows of no branch.
 _BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BUILDKITE_BRANCH", "CIRCLE_BRANCH")
-#: The commit, for jobs that have the files without the repository.
+#: Where they name the commit, for jobs that have the files without the repository.
 _COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "CIRCLE_SHA1")
 _JOBS = ("CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -26,7 +26,7 @@ _GIT_SECONDS = 10
 
 
 def environment(root: Path, prices: str) -> dict[str, str]:
-    """Versions by name, the commit that is checked out, whether files that it has were changed since (`uncommitted`), and the
+    """Versions by name, the commit that is checked out, whether its files were changed since (`uncommitted`), and the
     price books in the order in which they are asked.
 
     Args:
@@ -50,7 +50,7 @@ def environment(root: Path, prices: str) -> dict[str, str]:
 
 
 def commit_of(folder: Path) -> str | None:
-    """The commit that is checked out around `folder`, or None where that cannot be told."""
+    """The commit that is checked out around `folder`, or None if that is not known."""
     commit = _git(folder, "rev-parse", "-q", "--verify", "HEAD") or _first(_COMMITS)
     return commit if _COMMIT.fullmatch(commit) else None
 
@@ -79,6 +79,6 @@ def _first(variables: tuple[str, ...]) -> str:
 
 
 def _job(variables: Mapping[str, str]) -> str:
-    """Where the CI job can be seen."""
+    """The URL of the CI job."""
     server, repository, run = (variables.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
     return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else _first(_JOBS)

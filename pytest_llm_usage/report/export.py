@@ -16,17 +16,17 @@ from pytest_llm_usage.report.data import RunData, calls_in
 
 __all__ = ["EXPORTS", "export"]
 
-#: Of a sum → what the tools call it, and its unit.
+#: The sums that are exported, each with its unit.
 _METRICS = (("total_tokens", "tokens"), ("calls", "calls"), ("cost_usd", "USD"))
 
 
 def export(name: str, runs: Sequence[RunData]) -> str:
-    """The runs in a format of `EXPORTS`. Of several, the median of each number, with the least and the largest."""
+    """The runs in a format of `EXPORTS`. Of several runs, the median of each number, with the least and the largest."""
     return EXPORTS[name](runs)
 
 
 def _amounts(runs: Sequence[RunData]) -> Iterator[tuple[str, str, str, list[Decimal]]]:
-    """Test (empty: all of them), number and unit, and what the runs have of it; nothing where one does not know it."""
+    """Test (empty for all of them), name and unit of each sum, and its value in each run, if every run has one."""
     sums = [("", [run["totals"] for run in runs])]
     sums += [
         (test, [_sum(run["tests"][test]["usage"]) for run in runs if test in run["tests"]])
@@ -79,7 +79,7 @@ _LONGEST_BENCHMARK = 1024
 
 
 def _benchmark(test: str) -> str:
-    """A test's name as Bencher takes it; one that is too long keeps its ends, and a digest that tells it from others."""
+    """A test's name as Bencher takes it; one that is too long keeps its ends around a digest that makes it unique."""
     name = test.encode()
     if len(name) <= _LONGEST_BENCHMARK:
         return test

@@ -12,15 +12,15 @@ from pytest_llm_usage.text import shown_path
 
 __all__ = ["append_report", "check_replaceable", "write_report"]
 
-#: How far into a file its format shows.
+#: How many bytes from its start show the format of a file.
 _HEAD_BYTES = 2000
 
 
 def check_replaceable(report: ReportFormat, path: Path) -> None:
-    """Refuses to replace a file that is no report of this format: it may be anything.
+    """Refuses to replace a file that is not a report of this format: it may be anything.
 
     Raises:
-        ReportError: It is such a file.
+        ReportError: `path` is such a file.
     """
     try:
         if path == STDOUT or not path.is_file():
@@ -28,7 +28,7 @@ def check_replaceable(report: ReportFormat, path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except (OSError, ValueError):
-        return  # What cannot be read says so when it is written.
+        return  # A file that cannot be read raises an error when it is written.
     if head.strip() and report.signature.encode() not in head:
         raise ReportError(
             f"{report.name} report not written: {shown_path(path)} is there already and is not such a report; "
@@ -39,18 +39,18 @@ def check_replaceable(report: ReportFormat, path: Path) -> None:
 def write_report(
     report: ReportFormat, path: Path, text: str, print_text: Callable[[str], object] = print
 ) -> str | None:
-    """Writes a report, and gives the line that says so; None where it was printed.
+    """Writes a report, and returns the line that says so; None if it was printed.
 
     A reader sees the old file or the new one, never half of one.
 
     Args:
-        report: What it is.
+        report: Its format.
         path: The file, or `STDOUT`.
         text: Its content.
         print_text: Prints what goes to the standard output.
 
     Raises:
-        ReportError: It cannot be written; what was there is as it was.
+        ReportError: It cannot be written. An existing file is left as it was.
     """
     if path == STDOUT:
         print_text(text.removesuffix("\n"))
@@ -61,7 +61,7 @@ def write_report(
     try:
         target = path.resolve()
         if target.exists() and not target.is_file():
-            # A device or a pipe cannot be replaced, only written to; a folder says itself that it is one.
+            # A device or a pipe cannot be replaced, only written to. For a folder the error says that it is one.
             target.write_bytes(content)
         else:
             replace_file(target, content)

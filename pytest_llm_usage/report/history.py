@@ -22,7 +22,7 @@ from pytest_llm_usage.text import shown_path
 __all__ = ["FORMAT", "MOST_PAST_RUNS", "PastRun", "Trend", "add_run", "past_runs", "read_trend"]
 
 FORMAT = 1
-#: So many of them are in a page.
+#: How many past runs a page shows.
 MOST_PAST_RUNS = 60
 #: How long a writer waits for others.
 _WAIT_S = 60
@@ -78,7 +78,7 @@ def add_run(path: Path, data: RunData, finished_at: float) -> None:
     """Adds a run in one transaction; others that write at the same time wait.
 
     Raises:
-        ReportError: The file is no history, or cannot be written.
+        ReportError: The file is not a history, or cannot be written.
     """
     environment = data["environment"]
     commit, branch = (environment.get(name) if isinstance(environment.get(name), str) else None for name in _WHERE)
@@ -114,11 +114,11 @@ def past_runs(path: Path, *, test: str | None = None, branch: str | None = None,
     Args:
         path: The file.
         test: What this test spent; runs without it are left out. None for all that was spent.
-        branch: Runs of this branch alone.
-        last: So many of the latest; 0 for all.
+        branch: Only runs of this branch.
+        last: How many of the latest runs; 0 for all.
 
     Raises:
-        RunFileError: It is no history.
+        RunFileError: The file is not a history.
     """
     if not path.is_file():
         raise RunFileError(f"{path}: no such file; pytest --llm-usage-history=NEW-FILE.db writes one")
@@ -219,5 +219,5 @@ def _why(error: Exception) -> str:
 
 
 def _text(name: str) -> str:
-    """A lone surrogate, which SQLite takes none of, is no reason to lose a run."""
+    """A name without lone surrogates, which SQLite refuses: they are no reason to lose a run."""
     return name.encode(errors="backslashreplace").decode()

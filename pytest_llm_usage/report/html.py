@@ -26,17 +26,17 @@ from pytest_llm_usage.usage import TokenUsage
 
 __all__ = ["page", "table_cells"]
 
-#: The run as data has all of them.
+#: The page shows no more; the run's data has all of them.
 _MOST_CHANGES = 200
 
 
 def page(data: RunData, comparison: RunComparison | None = None, extras: PageExtras | None = None) -> str:
-    """The page, whole.
+    """The whole page.
 
     Args:
-        data: The run; of several compared ones the last.
+        data: The run; the last one if several are compared.
         comparison: With earlier runs.
-        extras: What else is asked for.
+        extras: What else the page shows.
     """
     by_test = calls_by_test(data)
     calls = calls_of(data, by_test)
@@ -54,7 +54,7 @@ def page(data: RunData, comparison: RunComparison | None = None, extras: PageExt
         "</main>",
     ]
     parts = {"style": _part("page.css"), "body": "\n".join(body), "data": _json(tests), "script": _part("page.js")}
-    # One pass, so that no part is looked for in another.
+    # One pass, so that no placeholder is replaced inside a part.
     return re.sub(r"\{(style|body|data|script)\}", lambda match: parts[match[1]], _part("page.html"))
 
 
@@ -64,16 +64,16 @@ def _part(name: str) -> str:
 
 
 def _json(data: object) -> str:
-    """JSON that ends no script, whatever stands in it."""
-    return json.dumps(_as_it_looks(data), separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+    """JSON that cannot end the script element, whatever is in it."""
+    return json.dumps(_printable_values(data), separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
 
 
-def _as_it_looks(value: Any) -> Any:
+def _printable_values(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, dict):
-        return {printable(str(key)): _as_it_looks(part) for key, part in value.items()}
-    return [_as_it_looks(part) for part in value] if isinstance(value, list | tuple) else value
+        return {printable(str(key)): _printable_values(part) for key, part in value.items()}
+    return [_printable_values(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def table_cells(test: TestRecord | None) -> tuple[str, str]:
@@ -118,7 +118,7 @@ def _tiles(calls: Sequence[Call], tests: int) -> str:
     number, sent, cached, received, reasoning, cost = usage_cells(calls)
     total = summed(calls).total_tokens
     is_least = sent.startswith(">=") or received.startswith(">=")
-    # The whole of the notes is below the models.
+    # The notes in full are below the models.
     missing = [note.partition(":")[0] for note in notes(calls) if note.startswith("and ") and "failed call" not in note]
     spent = [note for note in notes(calls) if note.startswith("spent in this run")]
     tiles = (
@@ -204,7 +204,7 @@ def _models(calls: Sequence[Call]) -> Iterator[str]:
             for head, cell in zip(heads, cells, strict=True)
         )
         if source := "; ".join(dict.fromkeys(call.quote.source for call in groups.get(name, ()) if call.quote.source)):
-            # By whose price, on the last cell.
+            # Where the price comes from, on the last cell.
             numbers = f' title="{escape(source)}" data-label="USD"'.join(numbers.rsplit(' data-label="USD"', 1))
         yield f'<tr class="{kind}"><td class="name"><code>{escape(name)}</code><td class="chart">{bar}{numbers}</tr>'
     yield "</tbody></table></div>"
@@ -216,13 +216,13 @@ def _models(calls: Sequence[Call]) -> Iterator[str]:
 
 
 def _why(data: RunData, by_test: Mapping[str, Sequence[Call]]) -> Iterator[str]:
-    """What the cost is made of, where the run says what its calls sent."""
+    """What the cost is made of, if the run says what its calls sent."""
     tests = explained_tests(data, by_test)
     if any(call.input_by_part is not None for test in tests for call in test.calls):
         yield from icicle(causes(tests))
 
 
-#: Heading → what the script sorts by.
+#: Heading, and what the script sorts by.
 _COLUMNS = (
     ("test", "test"),
     ("status", "status"),
@@ -234,7 +234,7 @@ _COLUMNS = (
 
 
 def _test_table() -> Iterator[str]:
-    """The table that the script fills: thousands of rows would make a page slow that nobody reads whole."""
+    """The table that the script fills: with thousands of rows in it the page would be slow."""
     yield '<section><h2>By test</h2><div class="tools"><label for="filter">Search</label>'
     yield '<input type="search" id="filter" placeholder="test, model, status, file or note">'
     yield '<span class="quiet" id="found" role="status"></span></div>'
@@ -265,7 +265,7 @@ def _disagreements(data: RunData) -> Iterator[str]:
 
 
 def _name(test: str) -> str:
-    """A test's name, which may be broken where its parts end."""
+    """A test's name, which the browser may wrap where its parts end."""
     return f"<code>{'<wbr>'.join(map(escape, re.split(_ENDS_OF_PARTS, test)))}</code>"
 
 

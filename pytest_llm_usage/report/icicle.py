@@ -1,5 +1,6 @@
-"""What a run's cost is made of as an icicle: run → test → node → part, each box as high as its share of the one before it.
-The parts stand beside each other instead, each as wide as its share, because they would be too low to be read.
+"""A run's cost as an icicle chart: run → test → node → part, each box as high as its share of the one before it.
+
+The parts stand side by side instead, each as wide as its share, because they would be too low to read.
 
 Boxes are laid out by CSS alone, so they are there without a script and on paper. To assistive technology they are a tree.
 """
@@ -18,24 +19,24 @@ from pytest_llm_usage.text import percent, plural
 
 __all__ = ["icicle"]
 
-#: So many tests at most have a box of their own, where it is high enough to be read; the others have one for each file.
+#: At most so many tests have a box of their own, if it is high enough to read; the others share one for each file.
 _MOST_TESTS, _MOST_FILES = 12, 8
 _READABLE_SHARE = Decimal("0.04")
-#: What is less than this share of the run is in no picture.
+#: Less than this share of the run is not drawn.
 _LEAST_SHARE = Decimal("0.0005")
 
 
 @dataclass(slots=True)
 class _Box:
-    """A box of the picture.
+    """A box of the chart.
 
     Attributes:
-        label: What it says.
-        amount: USD, or tokens where a price is not known.
-        short: The same as the box shows it; empty where that is all.
-        kind: The class of a part; empty for all else.
-        note: What more there is to say.
-        inside: What it is made of.
+        label: Its full text.
+        amount: USD, or tokens if a price is not known.
+        short: A shorter text to show in the box; empty to show `label`.
+        kind: The CSS class of a part; empty for other boxes.
+        note: Further text.
+        inside: The boxes that it is made of.
     """
 
     label: str
@@ -47,12 +48,12 @@ class _Box:
 
 
 def icicle(causes: Sequence[Cause]) -> Iterator[str]:
-    """The section of the page; nothing where there is nothing that costs.
+    """The section of the page; nothing if nothing costs anything.
 
     Args:
-        causes: All that took tokens in the run.
+        causes: Everything that took tokens in the run.
     """
-    # A cause adds up its costs whenever it is asked.
+    # A cause adds up its costs at every access.
     costs_usd = {id(cause): cause.cost_usd for cause in causes}
     is_priced = None not in costs_usd.values()
 
@@ -99,7 +100,7 @@ def _tests(causes: Sequence[Cause], amount: Callable[[Cause], Decimal]) -> list[
     for label, tests in shown:
         found = [cause for test in tests for cause in by_test[test]]
         inside = _nodes(found, amount) if has_nodes else _parts(found, amount)
-        # Without its folders, which the item's name has.
+        # Without its folders, which `label` has.
         short = re.sub(r"^[^:\[]*/", "", label)
         boxes.append(_Box(label, total(map(amount, found)), short=short, inside=inside))
     return boxes
@@ -143,7 +144,7 @@ def _tree(box: _Box, whole: Decimal, shown: Callable[[Decimal], str], level: int
     """A box with all that is in it, as an item of the tree."""
     share = percent(box.amount, whole)
     short = box.short or box.label
-    # What is shown comes first.
+    # The text that is shown comes first.
     facts = [f"{short} {share}", shown(box.amount), box.label if box.label != short else "", box.note]
     told = escape("; ".join(filter(None, facts)))
     inside = [each for each in box.inside if each.amount and EXACT.divide(each.amount, whole) >= _LEAST_SHARE]
@@ -151,7 +152,7 @@ def _tree(box: _Box, whole: Decimal, shown: Callable[[Decimal], str], level: int
     is_last = not any(each.inside for each in inside)
     expanded = ' aria-expanded="true"' if inside else ""
     return (
-        # Thousandths: what grows by less than 1 in all does not fill its place.
+        # In thousandths: factors of `flex-grow` that add up to less than 1 do not fill the space.
         f'<div role="none" style="flex-grow:{float(EXACT.divide(box.amount, whole)) * 1000:.3f}">'
         f'<div class="box {box.kind}" role="treeitem" tabindex="{-1 if level > 1 else 0}" aria-level="{level}"{expanded}'
         f' aria-label="{told}" title="{told}"><span><b>{escape(short)}</b> {share}</span></div>'

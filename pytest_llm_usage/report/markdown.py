@@ -17,21 +17,21 @@ from pytest_llm_usage.text import inert, percent, plural
 
 __all__ = ["MARK", "markdown"]
 
-#: The first line, by which a script finds the comment that it is to replace.
+#: The first line, by which a script finds the comment to replace.
 MARK = "<!-- pytest-llm-usage -->"
 
-#: What is open at once; the rest is folded.
+#: How many rows are open; the rest is folded.
 _OPEN_ROWS = 10
-#: GitHub takes comments of 65,536 characters.
+#: GitHub takes comments of up to 65,536 characters.
 _MOST_ROWS = 50
 _MOST_CHARACTERS_OF_A_NAME = 300
 
 
 def markdown(data: RunData, comparison: RunComparison | None = None) -> str:
-    """The run, and what changed where there is something to compare it with: totals first, details folded.
+    """The run, and what changed if there is something to compare it with: totals first, details folded.
 
     Args:
-        data: The run; of several compared ones the last.
+        data: The run; the last one if several are compared.
         comparison: With earlier runs.
     """
     by_test = calls_by_test(data)
@@ -75,7 +75,7 @@ def _sign(cost: str) -> str:
 
 
 def _over_budget(data: RunData) -> Iterator[str]:
-    """The tests that spent more than they may."""
+    """The tests that spent more than their budget allows."""
     rows = []
     for test, record in data["tests"].items():
         for item in record.get("budget", ()):
@@ -176,7 +176,7 @@ def _tests(by_test: Mapping[str, Sequence[Call]]) -> Iterator[str]:
 
 
 def _why(data: RunData, by_test: Mapping[str, Sequence[Call]]) -> Iterator[str]:
-    """The largest causes of the cost, folded, where the run says what its calls sent."""
+    """The largest causes of the cost, folded, if the run says what its calls sent."""
     tests = explained_tests(data, by_test)
     if not any(call.input_by_part is not None for test in tests for call in test.calls):
         return
@@ -203,14 +203,14 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
 
 def _text(text: str) -> str:
-    """`text` with nothing in it that Markdown reads otherwise."""
+    """`text` with everything escaped that means something in Markdown."""
     escaped = _SPECIAL.sub(r"\\\1", " ".join(inert(text).split())).replace("-\\>", "→")
-    # Nobody is mentioned, and nothing becomes a link. GitHub looks for names once entities are characters again.
+    # No one is mentioned, and nothing becomes a link. GitHub looks for names after it has decoded entities.
     return escaped.replace("@", "@<!-- -->").replace("://", "&#58;//").replace("www.", "www&#46;")
 
 
 def _code(text: str) -> str:
-    """`text` as code that may stand in a table."""
+    """`text` as inline code that may be in a table."""
     text = " ".join(inert(text).split())
     if len(text) > _MOST_CHARACTERS_OF_A_NAME:
         half = _MOST_CHARACTERS_OF_A_NAME // 2

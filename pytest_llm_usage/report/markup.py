@@ -10,5 +10,5 @@ __all__ = ["escape"]
 
 
 def escape(text: str) -> str:
-    """The text as it looks, for a page: names, notes and errors are made by others."""
+    """The text as it looks, escaped for a page: names, notes and errors may contain anything."""
     return html.escape(printable(text))

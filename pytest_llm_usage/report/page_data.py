@@ -1,4 +1,4 @@
-"""What the page's script is given: tests and their calls, as lists of what it shows."""
+"""The data for the page's script: tests and their calls, as lists of what it shows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PageExtras:
 def page_data(data: RunData, by_test: Mapping[str, Sequence[Call]], extras: PageExtras | None = None) -> dict[str, Any]:
     """The tests, those that used most first, and the models, price sources and texts that their calls refer to by number.
 
-    A text stands once however many calls have it, so the page is small and a search reads each text once.
+    Each text is stored once, however many calls have it, so the page is small and a search reads each text once.
 
     Args:
         data: The run.
@@ -69,7 +69,7 @@ def pieces(usage: TokenUsage) -> tuple[int, int, int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """What calls refer to by its number, each in the order in which it came first."""
+    """What calls refer to by number, each in the order of its first appearance."""
 
     models: dict[str, int] = field(default_factory=dict)
     sources: dict[str, int] = field(default_factory=dict)
@@ -96,14 +96,14 @@ def _test(name: str, record: Mapping[str, Any], calls: Sequence[Call], named: _N
 
 
 def as_shown(cell: str) -> str:
-    """A number as the page has it."""
+    """A number as the page shows it."""
     return cell.replace(">=", "≥ ").replace("<=", "≤ ")
 
 
 def _budget(limits: Sequence[Mapping[str, Any]], calls: Sequence[Call]) -> tuple[float, str, bool] | None:
-    """The limit of which most was used: which share, in words, and whether more may have been; None without a limit.
+    """The limit of which most was used: its share, in words, and whether more may have been used; None without a limit.
 
-    One of which more may have been used comes before those that are kept, and behind those that are exceeded.
+    An exceeded limit comes first, then one of which more may have been used, then one that was kept.
     """
     shares = []
     for item in limits:

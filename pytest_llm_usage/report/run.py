@@ -1,6 +1,6 @@
 """`Run`: what every test of a run spent, collected from the plain data that pytest's reports carry.
 
-The same path with and without xdist: a worker attaches data, the process that prints adds it up.
+The path is the same with and without xdist: a worker attaches data, and the process that prints adds it up.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Spent:
 
     Attributes:
         name: The limit's keyword (`max_tokens` …).
-        limit: What was allowed, tokens, calls or USD.
-        spent: What is known to have been spent; of calls, with the one that was stopped before it was sent.
+        limit: What was allowed, in tokens, calls or USD.
+        spent: What is known to have been spent; for calls, including the one that was stopped before it was sent.
         origin: Where the limit was set.
-        model: The pattern of the models that it holds for; None for all.
+        model: The pattern of the models that the limit covers; None for all.
     """
 
     name: str
@@ -58,14 +58,14 @@ class TestRecord:
     """What one test spent.
 
     Attributes:
-        nodeid: pytest's name of the test, credentials among its parameters masked.
+        nodeid: pytest's node id of the test, with credentials in its parameters masked.
         ledger: The calls of its last attempt.
         earlier: The calls of attempts before it (reruns); spent all the same.
         budget: How much of its limits the last attempt used.
         discrepancies: What LangChain and the provider disagree on in the last attempt.
         cassettes: The paths of the recordings that its last attempt replayed or made, relative to pytest's root directory.
         prefix_notes: What kept its calls from repeating the start of earlier ones (`CachePrefix.notes`), where that was read.
-        outcome: What became of it: `passed`, `failed`, `error`, `skipped`, `xfailed` or `xpassed`; None where nobody says.
+        outcome: `passed`, `failed`, `error`, `skipped`, `xfailed` or `xpassed`; None if it is not known.
     """
 
     __test__ = False  # not a test class, whatever its name
@@ -81,7 +81,7 @@ class TestRecord:
 
     @property
     def total_tokens(self) -> int:
-        """Tokens of the last attempt that are known."""
+        """The known tokens of the last attempt."""
         return sum(call.usage.total_tokens for call in self.ledger.calls if call.is_billed and call.usage is not None)
 
 
@@ -92,15 +92,15 @@ def record(
     earlier: Iterable[list[dict[str, Any]]] = (),
     with_parts: bool = False,
 ) -> dict[str, Any]:
-    """A test as plain JSON-able data: the calls of each of its attempts, what the last used of its limits, what became of it.
+    """A test as plain JSON-able data: the calls of each attempt, how much of its limits the last one used, its outcome.
 
     Args:
-        last: Who gathered the calls of its last attempt.
-        outcome: What became of that.
+        last: The tracker of its last attempt.
+        outcome: The outcome of that attempt.
         earlier: The calls of the attempts before it, as such data.
         with_parts: Whether to read what the calls' input is made of, and what breaks its prefix.
     """
-    # What the call that was stopped would have spent is known of limits on calls.
+    # For a limit on calls, the call that was stopped counts as well.
     beyond = {(breach.name, breach.limit, breach.model): breach.spent for breach in last.stopped_by}
     budget = [
         {
@@ -135,14 +135,14 @@ class Run:
 
     Attributes:
         tests: By nodeid (and worker, where several run the same tests).
-        shared: Calls of fixtures of wider scope and of whatever else was no test's.
+        shared: Calls of fixtures of wider scope, and other calls that belong to no test.
     """
 
     tests: dict[tuple[str, str], TestRecord] = field(default_factory=dict)
     shared: Ledger = field(default_factory=Ledger)
 
     def add(self, nodeid: str, worker: str, data: Mapping[str, Any]) -> None:
-        """Takes in what rode on a test's report."""
+        """Adds the data that a test's report carried."""
         if "attempts" in data:
             *earlier, last = (Ledger.from_list(attempt) for attempt in data["attempts"])
             budget = tuple(
@@ -163,7 +163,7 @@ class Run:
             self.shared += Ledger.from_list(data["shared"])
 
     def _shown_name(self, nodeid: str) -> str:
-        """A test's name without a credential among its parameters; two that then have one name are numbered."""
+        """A test's name with credentials in its parameters masked; tests that then have the same name are numbered."""
         name = mask_name(nodeid)
         if name == nodeid:
             return name
@@ -185,9 +185,9 @@ class Run:
         ]
 
     def breached(self, limits: Limits) -> str | None:
-        """The verdict where the run spent more than `limits`, else None."""
+        """The verdict if the run spent more than `limits`, else None."""
         return next((breach.verdict for breach in breaches(limits, self.calls) if breach.spent > breach.limit), None)
 
     def unproven(self, limits: Limits) -> str | None:
-        """The verdict where `limits` cannot be verified because usage or a price is not known, else None."""
+        """The verdict if `limits` cannot be verified because usage or a price is not known, else None."""
         return next((breach.verdict for breach in breaches(limits, self.calls) if breach.unknown), None)

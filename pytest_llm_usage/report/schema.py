@@ -1,7 +1,8 @@
-"""Reading by a JSON Schema: what does not fit, and where. Of JSON Schema what `run.schema.json` uses, and no more.
+"""Validation by a JSON Schema: what does not fit, and where. Only the keywords that `run.schema.json` uses are
+supported.
 
-The `jsonschema` package would come with four others into every environment that runs tests. The suite holds this module
-against it.
+The `jsonschema` package would bring four others into every environment that runs tests. The suite compares this module
+with it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pytest_llm_usage.report.schema_accepts import Accepts, compile_accepts
 
 __all__ = ["compile_schema", "run_fault"]
 
-#: Value → what does not fit: the path to it, from the inside out, and what is wrong; None where all fits.
+#: Value → what does not fit: the path to it, from the inside out, and what is wrong; None if everything fits.
 Check: TypeAlias = Callable[[Any], "tuple[list[str], str] | None"]
 
 _TYPES: Mapping[str, Callable[[Any], bool]] = {
@@ -29,12 +30,12 @@ _TYPES: Mapping[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
 }
-#: What says nothing about values.
+#: Keywords that say nothing about values.
 _ANNOTATIONS = frozenset({"$schema", "$defs", "title", "description"})
 
 
 def run_fault(data: Any) -> str | None:
-    """Why `data` is not a run, with the path to what is wrong; None where it is one."""
+    """Why `data` is not a run, with the path to what is wrong; None if it is one."""
     accepts, check = _run_checks()
     if accepts(data):
         return None
@@ -52,7 +53,7 @@ def _run_checks() -> tuple[Accepts, Check]:
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Check:
-    """What checks values against a schema.
+    """A function that checks values against a schema.
 
     Raises:
         ValueError: The schema has a keyword that this module does not know.
@@ -91,7 +92,7 @@ class _Compiler:
     def _ref(self, name: str) -> Check:
         definition = name.removeprefix("#/$defs/")
         if definition not in self._defined:
-            # Found when it is called: a definition may be part of itself.
+            # Looked up when it is called: a definition may contain itself.
             self._defined[definition] = lambda value: self._defined[definition](value)  # noqa: PLW0108
             self._defined[definition] = self.check(self._root["$defs"][definition])
         return self._defined[definition]
@@ -114,11 +115,11 @@ class _Compiler:
 
     def _minimum(self, least: float) -> Check:
         number = _TYPES["number"]
-        # NaN is less than nothing and not more either.
+        # NaN is neither less nor more, so it is refused.
         return lambda value: None if not number(value) or value >= least else ([], f"{value} is less than {least}")
 
     def _pattern(self, pattern: str) -> Check:
-        # JSON Schema's `$` is the end, Python's takes a newline before it.
+        # JSON Schema's `$` is the end; Python's also matches before a newline at the end.
         found = re.compile(pattern.removesuffix("$") + r"\Z" * pattern.endswith("$"), re.ASCII)
         return lambda value: (
             None
@@ -171,7 +172,7 @@ class _Compiler:
 
         def check(value: Any) -> tuple[list[str], str] | None:
             faults = [check(value) for check in checks]
-            # The one that came furthest tells most.
+            # The fault with the longest path says most.
             return None if None in faults else max(filter(None, faults), key=lambda fault: len(fault[0]))
 
         return check

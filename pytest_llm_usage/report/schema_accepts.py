@@ -1,7 +1,7 @@
-"""Whether a value fits a JSON Schema, and nothing more: `schema` says what does not fit, at four times the price.
+"""Whether a value fits a JSON Schema, and nothing more: `schema` says what does not fit, and takes four times as long.
 
-A run of 20,000 tests is a million values, and nearly every run that is read is one. What this module accepts, `schema` must;
-what it refuses is checked again there. It looks at exact types, of which JSON has seven.
+A run of 20,000 tests is a million values, and nearly every file that is read is a run. `schema` must accept what this
+module accepts, and it checks again what this module refuses. Types are compared exactly; JSON has seven.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _TYPES: Mapping[str, frozenset[type]] = {
     "null": frozenset({type(None)}),
 }
 _NUMBERS = (int, float)
-#: So few properties are looked up one by one, rather than all that an object has.
+#: A schema with at most so many properties looks each of them up, instead of going through all that an object has.
 _FEW = 4
 
 
 def compile_accepts(schema: Mapping[str, Any]) -> Accepts:
-    """What accepts the values that fit a schema; its keywords are those that `schema` knows."""
+    """A function that accepts the values that fit a schema; it knows the keywords that `schema` knows."""
     return _as_function(_Compiler(schema).rule(schema))
 
 
@@ -73,7 +73,7 @@ class _Compiler:
     def _ref(self, name: str) -> _Rule:
         definition = name.removeprefix("#/$defs/") if name != "#" else ""
         if definition not in self._defined:
-            # Found when it is called: a definition may be part of itself.
+            # Looked up when it is called: a definition may contain itself.
             self._defined[definition] = None, lambda value: _as_function(self._defined[definition])(value)  # noqa: PLW0108
             self._defined[definition] = self.rule(self._root["$defs"][definition] if definition else self._root)
         return self._defined[definition]
@@ -147,7 +147,7 @@ def _at_least(least: float) -> Accepts:
 
 
 def _of_form(pattern: str) -> Accepts:
-    # JSON Schema's `$` is the end, Python's takes a newline before it.
+    # JSON Schema's `$` is the end; Python's also matches before a newline at the end.
     search = re.compile(pattern.removesuffix("$") + r"\Z" * pattern.endswith("$"), re.ASCII).search
     return lambda value: type(value) is not str or search(value) is not None
 

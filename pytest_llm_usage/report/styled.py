@@ -45,20 +45,20 @@ class Line:
 
     @property
     def text(self) -> str:
-        """Without its styles."""
+        """The line without styles."""
         return "".join(self.parts)
 
     def styled(self) -> Sequence[tuple[str, Mapping[str, bool]]]:
         """Its parts as they may be printed, each with the markup for pytest's terminal writer."""
         shown = [(printable(part), MARKUP[getattr(part, "style", "")]) for part in self.parts]
-        # A name may be a command of the CI that reads the log; it may be in several parts.
+        # A name may contain a command for the CI that reads the log, and it may be split over several parts.
         if inert(self.text) != printable(self.text):
             return [(inert(self.text), {})]
         return shown
 
 
 def judged(texts: Iterable[str]) -> list[Line]:
-    """Lines of a comparison, with a colour for what fails the run: the verdict, however long, and what is over in each row."""
+    """Lines of a comparison, in colour if they fail the run: the verdict, however long, and each exceeded gate."""
     lines, is_verdict = [], False
     for text in texts:
         is_verdict = text.startswith("FAILED:") or (is_verdict and text.startswith("  "))

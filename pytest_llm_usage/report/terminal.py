@@ -1,6 +1,6 @@
 """The section `LLM usage` at the end of a run, from 60 columns up.
 
-Numbers are never cut. Where there is little room names are, then the details of tokens are left out; where there is much,
+Numbers are never cut. In a narrow terminal names are cut, then the details of tokens are left out; in a wide one,
 nothing is.
 """
 
@@ -22,9 +22,9 @@ from pytest_llm_usage.text import percent, plural, shortened, tokens, told_apart
 
 __all__ = ["NARROWEST", "Screen", "section_lines"]
 
-#: Narrower terminals wrap what is made for this width.
+#: No output is made narrower; narrower terminals wrap it.
 NARROWEST = 60
-#: Sentences are not stretched further, however wide the terminal is.
+#: Sentences are no wider, however wide the terminal is.
 _WIDEST_TEXT = 120
 #: Tests above this share of a limit are listed beside those over it.
 _NEAR = Decimal("0.8")
@@ -68,7 +68,7 @@ class Screen:
     def wrapped(self, text: str, indent: str = "", style: str = "") -> list[Line]:
         """A sentence in lines."""
         lines = wrapped(text, self.text_width, indent=indent)
-        # Wide characters take more room than they are.
+        # A line of wide characters takes more columns than it has characters.
         return [Line((Styled(shortened(line, self.width), style),)) for line in lines]
 
     def first(self, count: int, most: int) -> int:
@@ -83,7 +83,7 @@ def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) 
         run: What was spent.
         detail: `models`, `tests`, `calls` (each with the lines of those before it), `why` (beneath the models) or `off`.
         screen: Where they are printed.
-        audit: Whether to tell what LangChain and the providers disagree on.
+        audit: Whether to show what LangChain and the providers disagree on.
     """
     calls = run.calls
     if not calls or detail == "off":
@@ -104,7 +104,7 @@ def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) 
 
 
 def _why(run: Run, columns_most: int) -> Iterable[str]:
-    # With it come the run's data and the comparison of runs.
+    # It imports the run's data and the comparison of runs.
     from pytest_llm_usage.report.why import SHARED, ExplainedTest, why_lines  # noqa: PLC0415 -- only for this detail
 
     tests = [
@@ -114,14 +114,14 @@ def _why(run: Run, columns_most: int) -> Iterable[str]:
 
 
 def _styled(cell: str) -> str:
-    """What is not known, or has no price, is seen at once."""
+    """The cell, highlighted if it failed, is not known or has no price."""
     if cell == "failed":
         return Styled(cell, "bad")
     return Styled(cell, "warn") if cell in ("?", "unpriced") or cell[:1] in ("≥", "≤", "~", ">") else cell
 
 
 def _fitting(rows: list[list[str]], screen: Screen, dispensable: Sequence[int] = ()) -> tuple[list[list[str]], str]:
-    """Rows in the width of the screen, and how they are aligned: names are cut, then columns left out, never a number."""
+    """Rows that fit the screen, and their alignment: names are cut, then columns left out, never a number."""
     dropped: list[int] = []
     for column in (None, *dispensable):
         dropped += [] if column is None else [column]
@@ -138,7 +138,7 @@ def _fitting(rows: list[list[str]], screen: Screen, dispensable: Sequence[int] =
 # -- by model --------------------------------------------------------------------------------------------------
 
 _HEAD = ["model", "calls", "input", "cached", "output", "reason.", "USD"]
-#: Left out first where there is little room: details of what stands beside them.
+#: The columns that a narrow screen leaves out first: details of the columns beside them.
 _DETAILS = (5, 3)
 
 
@@ -167,13 +167,13 @@ def _models(calls: Sequence[Call], screen: Screen) -> list[Line]:
 
 
 def _size(cell: str) -> Decimal:
-    """A number as it is shown, for sorting; what is not known may be anything and comes last."""
+    """The value of a shown number, for sorting; one that is not known may be anything and comes last."""
     digits = "".join(char for char in cell if char.isdigit() or char == ".")
     return Decimal(digits) if digits and cell[:1] != "<" else Decimal(0) if cell in "-0" or digits else Decimal("inf")
 
 
 def _unpriced(calls: Sequence[Call], screen: Screen) -> list[Line]:
-    """Why calls have no price, and the line of the price file that settles it, whole: half of it helps nobody."""
+    """Why calls have no price, and the line of the price file that fixes it, never wrapped so that it can be copied."""
     reasons = list(unpriced_reasons(calls))
     shown = screen.first(len(reasons), _MOST_REASONS)
     lines = []
@@ -222,7 +222,7 @@ def _lines(texts: Iterable[str]) -> list[Line]:
     return [Line((text,)) for text in texts]
 
 
-# -- the two books ---------------------------------------------------------------------------------------------
+# -- discrepancies ---------------------------------------------------------------------------------------------
 
 
 def _discrepancies(records: Sequence[TestRecord], screen: Screen) -> list[Line]:
@@ -249,7 +249,7 @@ def _budgets(records: Sequence[TestRecord], screen: Screen) -> list[Line]:
             groups.setdefault((spent.origin, spent.name, spent.limit, spent.model), []).append((test, spent))
     lines: list[Line] = []
     for (origin, name, limit, model), members in groups.items():
-        # All of the calls that may be made is what most tests are meant to make.
+        # Most tests are meant to make all the calls that they may.
         near = _NEAR if name != "max_calls" else Decimal(1)
         listed = sorted((m for m in members if m[1].share > near), key=lambda member: -member[1].share)
         if not listed:
@@ -282,7 +282,7 @@ def _budgets(records: Sequence[TestRecord], screen: Screen) -> list[Line]:
 
 
 def _idle_limits(records: Sequence[TestRecord], screen: Screen) -> list[Line]:
-    """Limits on models of which no test that has them called one: misspelt, or of another time."""
+    """Limits on models that none of their tests called: the pattern is misspelt, or no longer needed."""
     tests: dict[tuple[str, str], list[str]] = {}
     used: set[tuple[str, str]] = set()
     for test in records:

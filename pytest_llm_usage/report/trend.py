@@ -1,4 +1,4 @@
-"""The history in the page: how usage moved from run to run, in all and by test, as small lines."""
+"""The history in the page: how usage moved from run to run, in total and by test, as small line charts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT, _EDGE = 600, 60, 5
 
 
 def trend_section(trend: Trend) -> Iterator[str]:
-    """The section of the page; nothing where there is no earlier run."""
+    """The section of the page; nothing if there is no earlier run."""
     if len(trend.runs) < 2:
         return
     spent = [Spending.from_usage(run.usage) for run in trend.runs]
@@ -42,7 +42,7 @@ def trend_section(trend: Trend) -> Iterator[str]:
 
 
 def _by_test(trend: Trend) -> Iterator[str]:
-    """The tests that used most in the last run in which they were."""
+    """The tests that used most in the last run that has them."""
     ranked = sorted(
         ((name, counts) for name, counts in trend.tests.items() if sum(count is not None for count in counts) > 1),
         key=lambda item: -_known(item[1])[-1],
@@ -82,7 +82,7 @@ def _name(run: PastRun) -> str:
 
 
 def _moved(values: Sequence[Decimal | None], shown: Sequence[str]) -> str:
-    """The first and the last that are known, and by how much they differ."""
+    """The first and the last known value, and by how much they differ."""
     known = [(value, text) for value, text in zip(values, shown, strict=True) if value is not None]
     (first, first_shown), (last, last_shown) = known[0], known[-1]
     by = _by(first, last)
@@ -97,12 +97,12 @@ def _by(first: Decimal, last: Decimal) -> str:
 
 
 def _line(values: Sequence[Decimal | None], label: str, points: Sequence[str]) -> str:
-    """Values from 0 up as a line, broken where one is not known.
+    """Values as a line from 0 up, broken where one is not known.
 
     Args:
-        values: In order.
-        label: What is told of the line.
-        points: What is told of each value; none are drawn where this is empty.
+        values: The values, in order.
+        label: The text that describes the line.
+        points: The text of each value; no points are drawn if this is empty.
     """
     most = max((value for value in values if value is not None), default=Decimal(0)) or Decimal(1)
     step = (_WIDTH - 2 * _EDGE) / max(len(values) - 1, 1)

@@ -29,8 +29,8 @@ def what_if_lines(
     Args:
         data: The run.
         model: The other model.
-        provider: Who sells it; None for the provider that each call had.
-        prices: Who knows its price.
+        provider: Who sells it; None for the provider of each call.
+        prices: The price book.
         at: The day of the price, in seconds since the epoch.
         columns_most: How long a line may be.
 

@@ -19,7 +19,7 @@ from pytest_llm_usage.text import percent, plural, usd
 __all__ = ["SHARED", "Cause", "ExplainedTest", "about_usd", "causes", "explained_tests", "why_lines", "why_words"]
 
 _MOST_CAUSES = 5
-#: What is called the test of calls that no test made.
+#: The name in place of a test's, for calls that no test made.
 SHARED = "shared fixtures"
 
 #: Part → what the calls do, and what would change it.
@@ -45,10 +45,10 @@ _BEFORE_WORDS = re.compile(r"\d+\. | +")
 
 @dataclass(frozen=True, slots=True)
 class ExplainedTest:
-    """A test as far as it explains a cost.
+    """What explains the cost of a test.
 
     Attributes:
-        nodeid: pytest's name of it; `shared fixtures` for what no test called.
+        nodeid: pytest's node id; `shared fixtures` for calls that no test made.
         calls: All its calls.
         prefix_notes: See `CachePrefix.notes`.
     """
@@ -111,11 +111,11 @@ class Cause:
 
 
 def explained_tests(data: RunData, by_test: Mapping[str, Sequence[Call]] | None = None) -> list[ExplainedTest]:
-    """The tests of a run and, last, what no test called.
+    """The tests of a run and, last, the calls that no test made.
 
     Args:
         data: The run.
-        by_test: Its `calls_by_test`, where they were read already.
+        by_test: Its `calls_by_test`, if they were already read.
     """
     tests = [
         ExplainedTest(nodeid, calls, data["tests"][nodeid].get("prefix_notes", ()))
@@ -125,7 +125,7 @@ def explained_tests(data: RunData, by_test: Mapping[str, Sequence[Call]] | None 
 
 
 def causes(tests: Iterable[ExplainedTest]) -> list[Cause]:
-    """Everything that took tokens, the dearest first; by tokens where a price is not known."""
+    """Everything that took tokens, the most expensive first; by tokens if a price is not known."""
     found: dict[tuple[str, str | None, str], Cause] = {}
     for test in tests:
         for call in test.calls:
@@ -145,7 +145,7 @@ def causes(tests: Iterable[ExplainedTest]) -> list[Cause]:
 
 
 def why_words(part: str) -> tuple[str, str]:
-    """What calls do that take tokens for a part, and what would change it."""
+    """What calls do to take tokens for a part, and what would change it."""
     return _WORDS[part]
 
 
@@ -189,7 +189,7 @@ def why_lines(tests: Sequence[ExplainedTest], columns_most: int) -> list[str]:
 
 
 def _wrapped(text: str, columns_most: int) -> list[str]:
-    """A text in lines, those after the first below the words that its number or blanks stand before."""
+    """A text in lines; those after the first are indented to where its words start, after a number or blanks."""
     start = _BEFORE_WORDS.match(text)
     indent = " " * (start.end() if start else 2)
     return wrap(text, columns_most, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]

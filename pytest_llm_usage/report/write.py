@@ -1,4 +1,4 @@
-"""The reports of a run beside the terminal's section: compared with earlier runs, written, and told of."""
+"""The reports of a run beside the terminal's section: compared with earlier runs, and written to files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Baseline", "WrittenReports", "check_paths", "write_reports"]
 
 @dataclass
 class WrittenReports:
-    """What became of the reports.
+    """The outcome of writing the reports.
 
     Attributes:
         lines: For the terminal: the comparison, and what was written where.
@@ -64,7 +64,7 @@ class Baseline:
         """Reads the runs before the tests run, so that a file that is no run fails early.
 
         Raises:
-            ConfigurationError: It is no run, or was written by a later version.
+            ConfigurationError: A file is not a run, or was written by a later version.
         """
         runs: Sequence[RunData] = ()
         try:
@@ -95,10 +95,10 @@ class Baseline:
 
 
 def check_paths(reports: Mapping[str, Path]) -> None:
-    """Refuses, before the tests run, paths at which something stands that is no report.
+    """Refuses, before the tests run, to replace a file that is not such a report.
 
     Raises:
-        ConfigurationError: One is such a path.
+        ConfigurationError: There is such a file at one of the paths.
     """
     for report in FORMATS:
         if report.option in reports:
@@ -124,32 +124,32 @@ def write_reports(
     print_text: Callable[[str], object] = print,
     columns: int = 80,
 ) -> WrittenReports:
-    """Compares and writes. A report that cannot be written is one of the failures; the others are written.
+    """Compares the run and writes its reports. One that cannot be written is a failure; the others are still written.
 
     Args:
         run: What was spent.
-        reports: Where to, by the option of the format: absolute, or `STDOUT`.
+        reports: The path of each report, by the option of its format: absolute, or `STDOUT`.
         baseline: What it is compared with.
         step_summary: The file to which GitHub wants Markdown to be added.
         history: The SQLite file to which the run is added.
-        recordings: Who reads the recorded prompts and answers, where a report is to show them.
+        recordings: The functions that read recorded prompts and answers, if a report shows them.
         shard: Which shard of a run this is, from 1, and of how many.
         root: pytest's root directory.
         exit_status: pytest's, before any gate.
-        prices: Tells which price books were asked.
-        print_text: Prints what is to go to the standard output.
+        prices: Returns which price books were asked.
+        print_text: Prints what goes to the standard output.
         columns: How wide the terminal is.
     """
     data = run_data(run, environment=environment(root, prices()), exit_status=exit_status, shard=shard, root=root)
     written = WrittenReports()
     comparison = written.comparison = None if baseline is None else baseline.compare(data)
     if baseline is not None:
-        _tell(baseline, comparison, written, columns, makes_one=baseline.is_in(reports.get("json")))
+        _report_comparison(baseline, comparison, written, columns, makes_one=baseline.is_in(reports.get("json")))
     trend: Trend | None = None
     if history is not None:
         try:
             add_run(history, data, time.time())
-            # With this run in it.
+            # It includes this run.
             trend = read_trend(history, MOST_PAST_RUNS) if "html" in reports else None
         except LLMUsageError as error:
             written.fail(str(error))
@@ -166,7 +166,7 @@ def write_reports(
             and baseline.is_in(path)
             and (written.failures or exit_status)
         ):
-            # What runs are compared with must not become what was just refused, or half of it.
+            # A run that was just refused, or half a run, must not become the baseline.
             written.lines.append(f"Kept {shown_path(baseline.path)} as it was, because the run failed")
             continue
         try:
@@ -183,10 +183,10 @@ def write_reports(
     return written
 
 
-def _tell(
+def _report_comparison(
     baseline: Baseline, comparison: RunComparison | None, written: WrittenReports, columns: int, *, makes_one: bool
 ) -> None:
-    """Says what the comparison gives, or that there is nothing to compare with."""
+    """Adds the lines of the comparison, or that there is nothing to compare with."""
     if comparison is not None:
         written.lines += comparison_lines(comparison, columns)
         written.failures += comparison.failures

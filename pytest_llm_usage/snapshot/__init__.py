@@ -1,7 +1,7 @@
 """`usage_snapshot`: syrupy snapshots of usage, in one readable YAML file per test module.
 
-`file` is the YAML file, `assertion` the syrupy adapter, `explain` what a mismatch says, `syrupy_session` what is done to
-syrupy from outside.
+`file` reads and edits the YAML file, `assertion` is the syrupy adapter, `explain` describes a mismatch, and
+`syrupy_session` changes syrupy from outside.
 """
 
 from pytest_llm_usage.snapshot.assertion import (

@@ -1,8 +1,8 @@
 """The syrupy adapter: the extension that keeps usage in its file, and the assertion with tolerances.
 
-syrupy (4.9 to 7) relates a file to its test module by the file's stem: towards syrupy a file goes by its name without
-`.yaml` (`test_agent.usage`, whose stem is the module's), and `syrupy_session` keeps the file itself out of the sight of
-syrupy's other extensions.
+syrupy (4.9 to 7) finds a file's test module by the file's stem. So syrupy gets a file's name without `.yaml`
+(`test_agent.usage`, whose stem is the module's), and `syrupy_session` hides the file itself from syrupy's other
+extensions.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
     tolerances: Tolerances = NO_TOLERANCE
     #: Pattern → the one name under which snapshots list all models that match it.
     model_names: Mapping[str, str] = MappingProxyType({})
-    #: Whether the next comparison has the parts of the input.
+    #: Whether the next comparison includes the parts of the input.
     input_by_part: bool = False
 
     @staticmethod
@@ -59,7 +59,7 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: PyTestLocation, index: Any = 0) -> str:
-        """The name of a snapshot; a key among a test's parameters, or given as the name, is not in the file."""
+        """The name of a snapshot. A key in it, from a test's parameters or from `name`, does not get into the file."""
         return mask_name(super().get_snapshot_name(test_location=test_location, index=index))
 
     def serialize(self, data: Any, *, exclude: Any = None, include: Any = None, matcher: Any = None) -> str:
@@ -76,7 +76,7 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
         return dump(_filtered(told, (), exclude, include, matcher))
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
-        """Whether the usage is the snapshot's, within the tolerances."""
+        """Whether the usage matches the snapshot, within the tolerances."""
         return serialized_data == snapshot_data or is_within(
             compare_usage(parsed(snapshot_data), parsed(serialized_data), self.tolerances)
         )
@@ -84,7 +84,7 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
     def discover_snapshots(
         self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
     ) -> SnapshotCollections:
-        """The snapshot files beside a test module. One that cannot be read is left alone: the tests that use it say so."""
+        """The snapshot files beside a test module. One that cannot be read is skipped: the tests that use it say so."""
         del ignore_extensions
         discovered = SnapshotCollections()
         for path in sorted(Path(self.dirname(test_location=test_location)).glob("*.usage.yaml")):
@@ -94,7 +94,7 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
         return discovered
 
     def read_snapshot_collection(self, *, snapshot_location: str) -> SnapshotCollection:
-        """The names of the snapshots in a file, none where it cannot be read."""
+        """The names of the snapshots in a file; none if it cannot be read."""
         collection = SnapshotCollection(location=snapshot_location)
         with suppress(ConfigurationError):
             for name in UsageFile.load(self.path_of(snapshot_location)).entries:
@@ -113,13 +113,13 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
     def write_snapshot_collection(
         cls, *, snapshot_collection: SnapshotCollection, name_order: dict[str, int] | None = None
     ) -> None:
-        """Puts snapshots into their file; the others in it stay as they are. Safe among xdist workers."""
+        """Writes snapshots into their file; the others in it stay as they are. Safe with several xdist workers."""
         del name_order
         usages = {snapshot.name: parsed(snapshot.data) for snapshot in snapshot_collection}
         edit_file(cls.path_of(snapshot_collection.location), lambda file: file.updated(usages))
 
     def delete_snapshots(self, *, snapshot_location: str, snapshot_names: set[str]) -> None:
-        """Takes snapshots out of their file, and the file away with the last of them."""
+        """Deletes snapshots from their file, and the file with the last of them."""
 
         def edit(file: UsageFile) -> str | None:
             return file.without(snapshot_names) if file.entries.keys() - snapshot_names else None
@@ -134,7 +134,7 @@ class UsageSnapshotExtension(AbstractSyrupyExtension):
 
 
 def _parts(calls: Iterable[Call], model_names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """By model, the tokens of the parts of the input that are not 0, the tools' schemas by name, and what estimated them."""
+    """By model: the tokens of each part of the input that is not 0, each tool's schema by name, what estimated them."""
     sums: dict[str, InputByPart] = {}
     for call in calls:
         if call.is_billed and call.input_by_part is not None:
@@ -153,7 +153,7 @@ def _parts(calls: Iterable[Call], model_names: Mapping[str, str]) -> dict[str, d
 
 
 def _filtered(value: Any, path: tuple[Any, ...], exclude: Any, include: Any, matcher: Any) -> Any:
-    """`value` as syrupy's filters and matchers leave it, in the terms they are called with."""
+    """`value` as syrupy's filters and matchers leave it; they get the arguments that syrupy would pass."""
     if matcher is not None:
         value = matcher(data=value, path=path)
     if not isinstance(value, Mapping):
@@ -166,24 +166,24 @@ def _filtered(value: Any, path: tuple[Any, ...], exclude: Any, include: Any, mat
 
 
 class UsageSnapshotAssertion(SnapshotAssertion):
-    """What the fixture `usage_snapshot` is: a syrupy snapshot that knows tolerances.
+    """The type of the fixture `usage_snapshot`: a syrupy snapshot with tolerances.
 
-    With `--snapshot-update` the comparison is exact, so that the file always gets the new numbers, also those that a
-    tolerance or a ratchet would have let pass.
+    With `--snapshot-update` the comparison is exact, so that the file always gets the new numbers, even those that a
+    tolerance or a ratchet would have allowed.
 
     Attributes:
         default_tolerances: For comparisons that state none of their own (`llm_usage_tolerance`).
         compared_with: What the latest comparison allowed.
         model_names: Names for models, by pattern (`llm_usage_model_names`).
-        comparisons: One entry for each time it was compared, also by those that `with_defaults` made of it.
+        comparisons: One entry for each comparison, including those of snapshots that `with_defaults` made of it.
     """
 
-    __hash__ = None  # type: ignore[assignment]  # as of any syrupy assertion
+    __hash__ = None  # type: ignore[assignment]  # as for any syrupy assertion
 
     default_tolerances: Tolerances = NO_TOLERANCE
     compared_with: Tolerances = NO_TOLERANCE
     model_names: Mapping[str, str] = MappingProxyType({})
-    #: One list for all that `with_defaults` makes of one.
+    #: One list, shared with all snapshots that `with_defaults` makes of it.
     comparisons: list[None]
     _once: Tolerances | None = None
     _parts_once: bool = False
@@ -200,22 +200,22 @@ class UsageSnapshotAssertion(SnapshotAssertion):
         include: Any = None,
         matcher: Any = None,
     ) -> UsageSnapshotAssertion:
-        """Options for the next comparison.
+        """Sets options for the next comparison.
 
         Args:
             rel: A share that each number may move by (0.05 is 5 %), or a mapping by name (`input`, `output`, `total`,
                 `tokens`, `calls`, `cost`, or a detail such as `cache_read`).
             abs: Tokens that each count may move by, or such a mapping (USD for `cost`).
-            ratchet: Numbers may fall, not rise (but by what `rel` or `abs` allow).
-            input_by_part: Whether the snapshot has the parts of the input as well, each tool's schema by name; estimates
-                (see `LLMUsage.input_by_part`).
+            ratchet: Numbers may fall, and may not rise by more than `rel` or `abs` allow.
+            input_by_part: Whether the snapshot also has the parts of the input, with each tool's schema by name. They
+                are estimates (see `LLMUsage.input_by_part`).
             name: As in syrupy.
             exclude: As in syrupy.
             include: As in syrupy.
             matcher: As in syrupy.
 
         Raises:
-            ConfigurationError: `rel` or `abs` is no tolerance.
+            ConfigurationError: `rel` or `abs` is not a tolerance.
         """
         __tracebackhide__ = hides_frames
         if (rel, abs, ratchet) != (None, None, None):
@@ -240,12 +240,12 @@ class UsageSnapshotAssertion(SnapshotAssertion):
         return UsageSnapshotExtension.path_of(location)
 
     def __eq__(self, other: object) -> bool:
-        """Whether a usage is the snapshot's, within the tolerance.
+        """Whether a usage matches the snapshot, within the tolerance.
 
         Raises:
             ConfigurationError: The file cannot be read.
-            TypeError: `other` is no usage.
-            UsageUnknownError: The parts of the input are asked for, and are not known of a call.
+            TypeError: `other` is not a usage.
+            UsageUnknownError: The parts of the input are compared, and they are not known for a call.
         """
         __tracebackhide__ = True
         self.comparisons.append(None)
@@ -266,7 +266,7 @@ class UsageSnapshotAssertion(SnapshotAssertion):
 
 
 def _check_usage(data: object, *, with_parts: bool) -> None:
-    """Refuses what is no usage, and, where they are asked for, parts of the input that nobody knows."""
+    """Refuses what is not a usage and, if the parts of the input are compared, a usage whose parts are not known."""
     __tracebackhide__ = True
     if not hasattr(data, "to_dict") and not isinstance(data, Mapping):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""What a snapshot that does not match says: the verdict, a table a model, what changed, and what accepts it."""
+"""The explanation of a mismatch: the verdict, a table for each model, what changed, and the command that accepts it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pytest_llm_usage.text import shell_quoted, shown_path, wrapped
 
 __all__ = ["explain_mismatch"]
 
-#: What pytest shows of an explanation without -vv (lines, characters), with the room that it allows itself.
+#: How much of an explanation pytest shows without -vv (lines, characters), its own tolerance included.
 _PYTEST_SHOWS = (10, 690)
 
 
 def explain_mismatch(config: Any, op: str, left: object, right: object) -> list[str] | None:
-    """The explanation of `assert llm_usage == usage_snapshot`, or None where it is something else that failed.
+    """The explanation of a failed `assert llm_usage == usage_snapshot`, or None if something else failed.
 
-    The verdict first, then a table a model, what changed, and the command that accepts it. Where pytest would cut the
-    text short, the table comes last.
+    The verdict comes first, then a table for each model, what changed, and the command that accepts it. If pytest would
+    cut the text short, the tables come last.
     """
     snapshot, usage = (right, left) if isinstance(right, UsageSnapshotAssertion) else (left, right)
     if op != "==" or not isinstance(snapshot, UsageSnapshotAssertion) or not snapshot.executions:
@@ -60,7 +60,7 @@ def _arranged(verdict: list[str], table: list[str], rest: list[str]) -> list[str
 
 
 def _nodeid(config: Any, test_location: PyTestLocation) -> str:
-    """The test as the command line takes it where pytest was started."""
+    """The test's id, relative to the folder where pytest was started, as the command line takes it."""
     path = os.path.relpath(test_location.filepath, config.invocation_params.dir)
     return "::".join((Path(path).as_posix(), *test_location.nodeid.split("::")[1:]))
 
@@ -80,7 +80,7 @@ def _where(usage: object, model_names: Mapping[str, str]) -> Callable[[str, str]
 
 
 def _prices(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> Callable[[str], tuple[str, str]]:
-    """By whose prices a model was and is: as the snapshot says, else by the book that it was last written with."""
+    """Where a model's price came from then and now: as the snapshots say, else the version of genai-prices."""
     book = UsageFile.load(path).prices_version
     books = (f"genai-prices {book}" if book else "", f"genai-prices {version('genai-prices')}")
 

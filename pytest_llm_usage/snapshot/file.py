@@ -1,6 +1,6 @@
 """The snapshot file: one readable YAML file per test module, edited entry by entry.
 
-Whatever else stands in the file (other tests' entries, comments between them) stays as it is, byte for byte.
+Everything else in the file (other tests' entries, comments between them) stays as it is, byte for byte.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ __all__ = ["FORMAT", "UsageFile", "dump", "edit_file", "parsed", "unwritten_file
 #: pytest shows the user's line alone.
 __tracebackhide__ = hides_frames
 
-#: 1: by snapshot name, by model, the fields of `LLMUsage.to_dict()`, and by whose price the cost is (`price_from`); where it
-#:    is asked for also `input_by_part`: tokens by part, `tools_by_name`, and `estimated_by`.
+#: 1: by snapshot name, by model, the fields of `LLMUsage.to_dict()`, and where the price comes from (`price_from`); if
+#: the    test wants them, also `input_by_part`: tokens by part, `tools_by_name`, and `estimated_by`.
 FORMAT = 1
 
 _HEADER = re.compile(r"# LLM usage, format (\d+)\b(?:.*\(genai-prices ([^)\s]+)\))?")
-#: PyYAML reads no longer key than this without the explicit `? key`.
+#: PyYAML reads a longer key only in the explicit form `? key`.
 _LONGEST_SIMPLE_KEY = 1000
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One snapshot in a file: its name, its usage, and the lines it takes (`start` to before `stop`)."""
+    """One snapshot in a file: its name, its usage, and its lines (from `start` up to, not including, `stop`)."""
 
     name: str
     usage: dict[str, dict[str, Any]]
@@ -51,7 +51,7 @@ class UsageFile:
     """A snapshot file as it was read: lines, kept as they are, and the entries they hold.
 
     Attributes:
-        lines: All lines with their ends.
+        lines: All lines with their line endings.
         entries: By name, in the order of the file.
         prices_version: The genai-prices that it was last written with, or None where it does not say.
     """
@@ -65,7 +65,7 @@ class UsageFile:
         """The file at `path`; empty if there is none.
 
         Raises:
-            ConfigurationError: It is not in a form that this version can read. It is left as it is.
+            ConfigurationError: This version cannot read the file. The file is left as it is.
         """
         try:
             stamp = path.stat()
@@ -96,7 +96,7 @@ class UsageFile:
         return cls(lines, entries, header[2] if header is not None else None)
 
     def updated(self, usages: Mapping[str, Mapping[str, Any]]) -> str:
-        """The text with these entries replaced, or put where they belong by name; all else as it is."""
+        """The text with these entries replaced, or inserted in the order of names; all else as it is."""
         newline = "\r\n" if self.lines and self.lines[0].endswith("\r\n") else "\n"
         edits = [(0, 1 if self._has_header else 0, _header() + newline)]
         unended = bool(self.lines) and not self.lines[-1].endswith("\n")
@@ -118,7 +118,7 @@ class UsageFile:
         return bool(self.lines) and _HEADER.match(self.lines[0]) is not None
 
     def _place_of(self, name: str) -> int:
-        """The line before which a new entry goes: behind the last of those that come before it by name."""
+        """The line before which a new entry goes: after the entries that sort before it by name."""
         place = 1 if self._has_header else 0
         for entry in self.entries.values():
             if entry.name > name:
@@ -128,7 +128,7 @@ class UsageFile:
 
     def _edited(self, edits: Sequence[tuple[int, int, str]]) -> str:
         lines = list(self.lines)
-        # From the last to the first, so that line numbers hold; what goes to one place keeps its order.
+        # From the last to the first, so that line numbers stay valid; edits at the same line keep their order.
         for start, stop, text in sorted(edits, key=lambda edit: edit[:2])[::-1]:
             lines[start:stop] = [text]
         return "".join(lines)
@@ -136,7 +136,7 @@ class UsageFile:
 
 @lru_cache(maxsize=64)
 def _loaded(path: Path, _stamp: tuple[int, int, int]) -> UsageFile:
-    """The file, parsed once for all the tests of a module: `_stamp` tells one state of it from another."""
+    """The file, parsed once for all the tests of a module; `_stamp` identifies the state of the file."""
     shown = shown_path(path)
     try:
         text = path.read_bytes().decode()
@@ -216,7 +216,7 @@ def parsed(text: Any) -> dict[str, Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Escapes what PyYAML would write as it is and read back as something else (NEL, for one)."""
+    """Escapes characters that PyYAML would write as they are and read back differently (NEL, for one)."""
 
 
 _Dumper.add_representer(
@@ -235,9 +235,10 @@ def dump(usage: Mapping[str, Any]) -> str:
 
 
 def edit_file(path: Path, edit: Callable[[UsageFile], str | None]) -> None:
-    """Rewrites a file in one step, alone among the workers of a run; None deletes it.
+    """Rewrites a file in one step, one worker at a time; deletes it if `edit` returns None.
 
-    Where it cannot be written, the end of the run says so (`unwritten_files`): syrupy writes when no test can fail any more.
+    If it cannot be written, the end of the run says so (`unwritten_files`): when syrupy writes, no test can fail any
+    more.
     """
     try:
         with alone_with(path):
@@ -256,7 +257,7 @@ _unwritten: list[str] = []
 
 
 def unwritten_files() -> list[str]:
-    """What could not be written since the last time, a line each."""
+    """What could not be written since this was last called, a line each."""
     told = [line.replace("\n", "  ") for line in _unwritten]
     _unwritten.clear()
     return told

@@ -1,8 +1,8 @@
-"""What is done to syrupy's session from outside: all that goes beyond its documented extension points.
+"""Changes to syrupy's session from outside: everything that goes beyond its documented extension points.
 
-Why: syrupy takes every file in `__snapshots__` that no extension claims for a leftover to be deleted, and every
-snapshot that a test which failed or was not run did not come to. The names were looked up in syrupy 4.9, 5.0, 5.5 and
-7.0; where a release moved one, `syrupy_session` says so.
+Why: syrupy considers unused, and deletes, every file in `__snapshots__` that no extension claims, and every snapshot
+that a test that failed or was not run did not reach. The names used here were looked up in syrupy 4.9, 5.0, 5.5 and
+7.0; if a release moves one, `syrupy_session` says so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def syrupy_session(config: Any) -> Any:
     """Syrupy's session, where its own fixture finds it.
 
     Raises:
-        ConfigurationError: syrupy is switched off, or a release that keeps it elsewhere.
+        ConfigurationError: syrupy is switched off, or this release of it keeps the session elsewhere.
     """
     session = getattr(config, "_syrupy", None)
     if session is None:
@@ -42,7 +42,7 @@ def syrupy_session(config: Any) -> Any:
 def hide_from_other_extensions(config: Any) -> None:
     """Keeps syrupy's other extensions from taking usage files for unused snapshots, and deleting them.
 
-    The same as `--snapshot-ignore-file-extensions=yaml`; what is unused in usage files is still found, by ours.
+    The same as `--snapshot-ignore-file-extensions=yaml`; our own extension still finds unused snapshots in usage files.
     """
     session = syrupy_session(config)
     ignored = list(config.option.ignore_file_extensions or ())
@@ -51,14 +51,14 @@ def hide_from_other_extensions(config: Any) -> None:
 
 
 def keep_snapshots_of(config: Any, nodeid: str) -> None:
-    """Keeps syrupy from taking for unused, and deleting, what a failing test may not have come to."""
+    """Keeps syrupy from deleting, as unused, snapshots that a failing test may not have reached."""
     syrupy_session(config).ran_item(nodeid, "skipped")
 
 
 def keep_snapshots_of_unrun(config: Any) -> None:
-    """The same for tests that were not run, since the run ended before them or a worker died."""
+    """Keeps the snapshots of tests that were not run, because the run ended before them or a worker died."""
     session = syrupy_session(config)
-    # What syrupy's finish goes by; in xdist's controller, as the workers told it.
+    # What syrupy decides by when it finishes; in xdist's controller, what the workers reported.
     reports = [report["selected"] for report in getattr(session, "_worker_reports", ())]
     for nodeid, status in session._selected_items.items():  # noqa: SLF001
         if not status.value:
