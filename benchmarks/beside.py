@@ -1,10 +1,10 @@
-"""The package as it is beside that of another commit, in one run: `python -m benchmarks.beside HEAD~1`.
+"""Compares the package with that of another commit, in one run: `python -m benchmarks.beside HEAD~1`.
 
-Start, single calls and replays are measured by the benchmarks as they are now, with one package and with the other in
-turn. What compares two runs knows the package from inside, so it is measured by the benchmark of each commit.
+The benchmarks of this commit measure starts, single calls and replays, with one package and the other in turn. The
+comparison of two runs depends on the package's internals, so the benchmark of each commit measures its own.
 
-On a machine that does other work, or whose speed varies, the same commit beside itself may differ by more than the bound:
-`--instructions` counts what the processor is told to do instead.
+On a machine that does other work, or whose speed varies, a commit compared with itself may exceed the bound. Use
+`--instructions` there, which counts the processor's instructions instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks import calls, instructions, replay, startup
 from benchmarks.measure import Comparison, Figure, Seconds, alternate
 
 ROOT = Path(__file__).parents[1]
-#: What another commit may be slower by, before it is more than the machine's noise.
+#: How much slower this commit may be than the other, before it is more than the machine's noise.
 MOST_RATIO = 1.03
 
 _COMPARE_RUNS = """
@@ -92,7 +92,7 @@ def _comparisons(before: Path, rounds: int) -> Iterator[Comparison]:
         )
         return {"share": float(done.stdout)}
 
-    # The median: of shares the least is that of the slowest reading.
+    # The median: the least share would be that of the slowest reading.
     sides = alternate({"now": lambda: measured(ROOT), "before": lambda: measured(before)}, max(1, rounds // 3))
     yield Comparison(
         "two runs compared, as a share of json.load", sides["now"]["share"], sides["before"]["share"], MOST_RATIO
@@ -118,7 +118,7 @@ def _sides(before: Path, run: Callable[[], Seconds], rounds: int) -> dict[str, d
 
 @contextmanager
 def _package_of(tree: Path) -> Iterator[None]:
-    """Every Python that is started has the package of a tree."""
+    """Lets every Python that is started meanwhile import the package of `tree`."""
     inherited = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(tree)
     try:

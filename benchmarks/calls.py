@@ -1,7 +1,7 @@
 """One tracked call of a fake model, against `get_usage_metadata_callback` around the same call.
 
-That callback registers one more hook for the process at every use, and every later call asks all of them; so both sides are
-measured in the first tests of a suite and again after many.
+That callback registers one more hook for the process at every use, and every later call goes through all of them. So
+both sides are measured in the first tests of a suite and again after many.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.measure import SUITES, Comparison, Seconds, alternate, run_pytes
 
 def compare(tests: int, rounds: int) -> list[Comparison]:
     """Comparisons of `invoke` and `ainvoke`, in the first tests and after `tests` tests."""
-    # Where the memory of a process happens to lie moves such short times by more than the sides differ: many processes.
+    # The memory layout of a process changes such short times by more than the sides differ: so many processes are run.
     first, last = _sides(0, 5 * rounds), _sides(tests, rounds)
     lines = []
     for call, most_ratio in (("invoke", 1.0), ("ainvoke", 0.7)):
@@ -39,7 +39,7 @@ def _sides(tests: int, rounds: int) -> Mapping[str, Seconds]:
 
 
 def run(side: str, tests: int) -> Seconds:
-    """What one run of the suite of one side took."""
+    """The times of one run of the suite, on one side."""
     with tempfile.TemporaryDirectory() as directory:
         result = Path(directory) / "seconds.json"
         environment = {"BENCHMARK_SIDE": side, "BENCHMARK_TESTS": str(tests), "BENCHMARK_RESULT": str(result)}

@@ -1,4 +1,4 @@
-"""Two runs of 20,000 tests compared, against reading their files.
+"""The comparison of two runs of 20,000 tests, against reading their files.
 
 The other side is `json.load` of both files; ours is `pytest-llm-usage compare`'s work: reading, checking, comparing and the
 terminal's lines.
@@ -19,7 +19,7 @@ TESTS = 20_000
 
 
 def compare(*, rounds: int) -> list[Comparison]:
-    """Comparisons of two runs of which every tenth test changed, and of the comparison alone without reading."""
+    """Comparisons for two runs in which every tenth test changed: with reading their files, and without."""
     with tempfile.TemporaryDirectory() as directory:
         base, head = Path(directory) / "base.json", Path(directory) / "head.json"
         _write(base, grown=False)

@@ -19,7 +19,7 @@ def compare(tests: int, rounds: int) -> list[Comparison]:
         for module in range(_MODULES):
             functions = (f"def test_{number}():\n    pass\n" for number in range(tests // _MODULES))
             (suite / f"test_module_{module}.py").write_text("\n\n".join(functions))
-        # The least, as of starts: whatever else the machine does only adds to the time of a side.
+        # The least, as for starts: other work on the machine only adds to the time of a side.
         sides = alternate(
             {
                 "ours": lambda: _run(suite, "syrupy", "llm_usage"),

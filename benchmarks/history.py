@@ -1,4 +1,4 @@
-"""A history of 10,000 runs: what `pytest-llm-usage history` and the page of the next run wait for it."""
+"""A history of 10,000 runs: how long `pytest-llm-usage history` and the page of the next run wait for it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def _write(path: Path) -> None:
     from pytest_llm_usage.report.history import add_run
     from pytest_llm_usage.report.run import Run
 
-    # The tables are made by the first run; thousands by hand, for a disk would have to see each.
+    # The first run makes the tables. The others are inserted directly, since `add_run` would wait for the disk each
+    # time.
     add_run(path, run_data(Run(), environment={}), 1.7e9)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(

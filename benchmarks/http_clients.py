@@ -1,4 +1,4 @@
-"""Requests of httpx to a server on loopback, with and without observation, in blocks that alternate within one process."""
+"""httpx requests to a server on loopback, with and without observation, in blocks that alternate within one process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from statistics import median
 from benchmarks.measure import Comparison
 
 CHUNKS = 64
-#: Requests in a block: short, so that what else the machine does meets both sides alike.
+#: Requests in a block: few, so that other work on the machine affects both sides alike.
 BLOCK = 50
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -76,7 +76,7 @@ def _observe(closers: ExitStack) -> None:
             pass
 
         def observe(self, *_: object) -> None:
-            """Kept, and read when the test asks for its calls: `wire_reading` measures that."""
+            """Nothing: exchanges are read when the test asks for its calls, which `wire_reading` measures."""
 
         def unanswered(self, ticket: object) -> None:
             pass

@@ -1,7 +1,7 @@
-"""Instructions that the processor is told to carry out, as valgrind counts them: the same on a busy machine as on an idle one.
+"""Instructions that the processor executes, as valgrind counts them: the same on a busy machine as on an idle one.
 
-They are no seconds: what waits for memory or a disk is not in them. Each figure is of a process of its own; what one test
-takes is what a suite with more tests takes more.
+They are not seconds: waiting for memory or a disk is not in them. Each figure comes from a process of its own; that of
+one test is the difference between two suites of different length.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import replay, startup
 from benchmarks.measure import SUITES, Figure, only, run_pytest
 
-#: Tests of the shorter suite of two, and how many more the longer has.
+#: The tests of the shorter of two suites, and how many more the longer one has.
 _CALLS = (20, 100)
 _REPLAYS = (5, 20)
 
@@ -54,7 +54,7 @@ def _of_test(arguments: Sequence[str], directory: Path, environment: Mapping[str
 
 
 def _of(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> int:
-    # Once without: what Python compiles is compiled then.
+    # Once without valgrind, so that Python has compiled the modules.
     run_pytest(arguments, directory, environment)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "valgrind.log"

@@ -1,7 +1,7 @@
 """A run of 20,000 tests that make five calls each, under xdist: what its controller holds in memory, and how long each report takes.
 
-The calls are a fake model's with the name and the usage of a real one, so that they are priced. Of the memory is taken off
-what the same run takes without the plugin; times are the controller's processor time.
+The calls are a fake model's, with the name and the usage of a real one, so that they are priced. The memory is what the
+run takes more than without the plugin; times are the controller's processor time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.measure import SUITES, Figure, duration, run_pytest
 
 CALLS = 5
-#: Reports that are read while a job runs.
+#: The most seconds for the reports that are read while a job runs.
 MOST_S = {"terminal": 5.0, "JSON": 5.0}
 #: Bytes of a call in a large run, against those in a small one.
 MOST_GROWTH = 1.2

@@ -1,7 +1,7 @@
-"""Runs of two sides in turn, and what is said about them.
+"""Runs two sides in turn, and formats what was measured.
 
 Both sides of a comparison run in one session of the benchmarks, alternately and in processes of their own, so that a busy
-machine slows both. A figure is the median over the runs (of starts the least, which other work on the machine touches
+machine slows both. A figure is the median over the runs (for starts the least, which other work on the machine affects
 least): of wall time for single calls, of processor time for suites and starts.
 """
 
@@ -101,9 +101,9 @@ def duration(seconds: float) -> str:
 def alternate(
     sides: Mapping[str, Callable[[], Seconds]], rounds: int, figure: Callable[[list[float]], float] = median
 ) -> dict[str, dict[str, float]]:
-    """Each side `rounds` times in turn, after a first round that is thrown away; the figure by side and by measurement.
+    """Runs each side `rounds` times in turn, after a first round that is thrown away; returns figures by side and name.
 
-    Every second round begins with the last side, so that none always comes behind the same other.
+    Every second round begins with the last side, so that no side always follows the same other one.
     """
     runs: dict[str, list[Seconds]] = {side: [] for side in sides}
     for number in range(rounds + 1):
@@ -117,21 +117,22 @@ def alternate(
 
 
 def _environment() -> dict[str, str]:
-    """This process's, with compiled modules kept from one start to the next, as they are everywhere else."""
+    """This process's environment, in which Python keeps compiled modules from one start to the next, as usual."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def only(*plugins: str) -> list[str]:
-    """Arguments with which pytest loads no other installed plugin than `plugins`.
+    """Arguments with which pytest loads no installed plugins but `plugins`.
 
-    Not `-p` with autoloading off, which looks through every installed package once for each name: a start looks once.
+    Not `-p` with autoloading off: that searches every installed package once for each name, and a usual start only
+    once.
     """
     others = {each.name for each in entry_points(group="pytest11")} - set(plugins)
     return [argument for name in sorted(others) for argument in ("-p", f"no:{name}")]
 
 
 def processor_time_s(run: Callable[[], object]) -> float:
-    """Seconds that the processes take that `run` starts and waits for."""
+    """The processor time, in seconds, of the processes that `run` starts and waits for."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -141,13 +142,13 @@ def processor_time_s(run: Callable[[], object]) -> float:
 def run_pytest(
     arguments: Sequence[str], directory: Path, environment: Mapping[str, str], under: Sequence[str] = ()
 ) -> str:
-    """What pytest prints, in a process of its own and without the settings of this repository.
+    """Runs pytest in a process of its own, without the settings of this repository; returns what it prints.
 
     Args:
         arguments: For pytest.
         directory: Where it runs.
         environment: Variables beside those of this process.
-        under: The command that runs it, where something else is to.
+        under: The command to run it under, if any.
 
     Raises:
         SystemExit: It failed; what it printed is shown.
@@ -168,7 +169,7 @@ def run_pytest(
     done = subprocess.run(
         command, cwd=directory, env=_environment() | environment, capture_output=True, text=True, check=False
     )
-    # 5: no tests, which is what an empty suite is about.
+    # 5: no tests, as in an empty suite.
     if done.returncode not in (0, 5):
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
     return done.stdout

@@ -1,9 +1,9 @@
-"""The page of a large run in a browser: how large it is, how long it loads, and what a key of a search, a sort and a drill-down take.
+"""The page of a large run in a browser: its size, and how long a load, a search key, a sort and a drill-down take.
 
-`make bench-page` runs it. It needs playwright and a Chromium, which the other benchmarks do not, so it is not among them.
-The times are those of the browser's own trace: what its main thread worked for (processor time, so that other work on the
-machine does not count) until all that an input caused was painted. Beside them stands what its Event Timing says from the input
-to the next frame, waiting included.
+`make bench-page` runs it. It needs playwright and a Chromium, which the other benchmarks do not, so it is not among
+them. The times come from the browser's own trace: the processor time of its main thread (so that other work on the
+machine does not count) until everything that an input caused is painted. Beside them is the time from the input to the
+next frame, waiting included, by the browser's Event Timing.
 """
 
 from __future__ import annotations
@@ -87,13 +87,13 @@ def large_run(tests: int = TESTS, calls: int = CALLS) -> dict[str, Any]:
 
 
 def chromium() -> str | None:
-    """Where a Chromium is; None where there is none in PATH."""
+    """The path of a Chromium; None if there is none in PATH."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @contextmanager
 def open_page(**context: Any) -> Iterator[Page]:
-    """A page of a browser without a window.
+    """Opens a page in a headless browser.
 
     Args:
         context: What `new_context` of playwright takes.
@@ -142,7 +142,7 @@ def _seconds(what: str, seconds: float, most_s: float | None = None) -> Figure:
     return Figure(what, seconds, most_s, duration)
 
 
-#: What Event Timing says of each input.
+#: Collects what Event Timing says of each input.
 _EVENTS = """
   window.inputs = [];
   new PerformanceObserver((list) => inputs.push(...list.getEntries().map((entry) => entry.duration)))
@@ -151,19 +151,19 @@ _EVENTS = """
 
 
 def _input(page: Page, act: Callable[[], object]) -> tuple[float, float]:
-    """Seconds that the main thread worked for an input, and those from the input to the frame that shows it."""
+    """The main thread's processor time for an input, and the time to the frame that shows it, in seconds."""
     page.evaluate("inputs.length = 0")
     work = _work(page, act)
     return work, page.evaluate("Math.max(0, ...inputs)") / 1000
 
 
 def _work(page: Page, act: Callable[[], object]) -> float:
-    """Seconds of processor time that the page's main thread worked while something was done, by the browser's trace."""
+    """The processor time of the page's main thread for `act`, in seconds, by the browser's trace."""
     browser = page.context.browser
     assert browser is not None
     browser.start_tracing(page=page, categories=["toplevel", "disabled-by-default-devtools.timeline", "__metadata"])
     act()
-    # Two frames: what was caused is painted.
+    # After two frames everything that `act` caused is painted.
     page.evaluate("new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen)))")
     return _main_thread_s(json.loads(browser.stop_tracing())["traceEvents"])
 

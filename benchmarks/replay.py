@@ -43,7 +43,7 @@ def suite() -> Iterator[Path]:
 
 
 def run(folder: Path, tests: int, *arguments: str) -> Seconds:
-    """What one run of the suite of one side took."""
+    """The times of one run of the suite, on one side."""
     result = folder / "seconds.json"
     environment = {"BENCHMARK_TESTS": str(tests), "BENCHMARK_RESULT": str(result), "OPENAI_API_KEY": "none"}
     run_pytest([*arguments], folder, environment)

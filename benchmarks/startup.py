@@ -15,7 +15,7 @@ OTHERS = {"": ("syrupy",), " beside langsmith": ("syrupy", "langsmith_plugin")}
 
 
 def compare(rounds: int) -> list[Comparison]:
-    """Comparisons of a start beside `OTHERS`: more plugins would take seconds, in which some milliseconds do not show."""
+    """Comparisons of a start beside `OTHERS`: with more plugins it takes seconds, in which milliseconds do not show."""
     lines = []
     for what, others in OTHERS.items():
         sides = alternate(

@@ -1,12 +1,13 @@
 # ruff: noqa: T201 -- a command prints
 """Walks a contributor's first day in a fresh clone (`make contributor`): python scripts/contributor.py [--full]
 
-* Clones the repository's last commit into a folder of its own; nothing of this environment leads back.
-* Types the commands that CONTRIBUTING.md has for a start. `--full` types all of its block, and takes an hour.
-* Makes a change that docs/architecture.md works out, a kind of budget, in the order of CONTRIBUTING.md: the test first, which fails;
-  the change; the test alone; `make lint`; `make reference`; a line in the changelog. Then the tests of what was touched pass.
+* Clones the repository's last commit into a folder of its own, and leaves out variables of this environment.
+* Runs the commands that CONTRIBUTING.md has for a start. `--full` runs the whole block, and takes an hour.
+* Makes a change that docs/architecture.md describes, a kind of budget, in the order of CONTRIBUTING.md: the test, which
+  fails; the change; the test alone; `make lint`; `make reference`; a line in the changelog. Then the tests of what was
+  touched pass.
 
-Ends with the first command that does not do what the page says.
+Stops at the first command that does not do what the page says.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Clone:
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
     def types(self, line: str, *, fails: bool = False) -> str:
-        """What a command prints; ends the script where it passes or fails against expectation."""
+        """Runs a command and returns what it prints; ends the script if it passes or fails unexpectedly."""
         print(f"$ {line}", flush=True)
         began = time.monotonic()
         done = subprocess.run(  # noqa: S603
@@ -65,7 +66,7 @@ class Clone:
         return done.stdout
 
     def insert(self, path: str, before: str, text: str) -> None:
-        """Write a text before another one, which stands there once."""
+        """Writes a text before another one, which must be in the file exactly once."""
         file = self.folder / path
         content = file.read_text(encoding="utf-8")
         if content.count(before) != 1:
@@ -90,7 +91,7 @@ def worked_field(test: str) -> str:
 
 
 def change(clone: Clone) -> None:
-    """A kind of budget, in the order of CONTRIBUTING.md."""
+    """Adds a kind of budget, in the order of CONTRIBUTING.md."""
     worked = worked_field((clone.folder / "tests" / "test_worked_changes.py").read_text(encoding="utf-8"))
     (clone.folder / TEST).write_text(TEXT, encoding="utf-8")
     clone.types(f".venv/bin/python -m pytest {TEST}", fails=True)
@@ -107,7 +108,7 @@ def change(clone: Clone) -> None:
 
 
 def main() -> None:
-    """Clones, types, changes, checks."""
+    """Clones the repository, runs the commands, makes the change and checks it."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--full", action="store_true", help="type every command of CONTRIBUTING.md's block")
     wanted = parser.parse_args()

@@ -1,8 +1,8 @@
 # ruff: noqa: T201 -- a command prints
-"""Holds each package's coverage against its floor (`make coverage`): python scripts/coverage_floors.py coverage.json
+"""Compares each package's coverage with its floor (`make coverage`): python scripts/coverage_floors.py coverage.json
 
-The floors are what was measured, rounded down: lines and branches, without the recordings beside the repository. A package that is new
-has no floor and fails; a floor is only ever raised.
+The floors are the measured coverage of lines and branches, rounded down, without the recordings beside the repository.
+A new package fails until it has a floor. A floor is only ever raised.
 """
 
 from __future__ import annotations

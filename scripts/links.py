@@ -1,8 +1,8 @@
 # ruff: noqa: T201 -- a command prints
-"""Asks every address outside that the pages link to, once each (`make links`): python scripts/links.py
+"""Requests every external address that the pages link to, once each (`make links`): python scripts/links.py
 
-It needs the network, so no test and no other target runs it; CI has a job for it that is started by hand. Ends with 1 where an
-address is gone. An address that asks who is there, or for fewer questions, is there.
+It needs the network, so no test and no other target runs it; CI has a job for it that is started by hand. Ends with 1
+if an address is gone. An address that wants a login, or fewer requests, is there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ THERE = {401, 403, 405, 429}
 
 
 def pages() -> list[Path]:
-    """The Markdown pages of the repository, and no other tree's that lies in it."""
+    """The Markdown pages of the repository, without those of other trees inside it."""
     found = [*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")]
     return sorted(found)
 
@@ -43,7 +43,7 @@ def fault(address: str) -> str | None:
 
 
 def main() -> int:
-    """Asks, and says what is gone."""
+    """Requests the addresses, and prints those that are gone."""
     links: dict[str, str] = {}
     for page in pages():
         for link in links_of(page):

@@ -118,7 +118,7 @@ class Mutant:
 
 
 class _Visitor(MutationVisitor):
-    """mutmut's, that also goes into decorated functions: their code is replaced where they are, so no copy is needed."""
+    """mutmut's visitor, which here enters decorated functions too: code is replaced in place, so no copy is needed."""
 
     def _skip_node_and_children(self, node: libcst.CSTNode) -> bool:
         if isinstance(node, libcst.FunctionDef):
@@ -127,7 +127,7 @@ class _Visitor(MutationVisitor):
 
 
 def mutants(file: Path) -> Iterator[Mutant]:
-    """The mutants of what stands in functions of `file`."""
+    """The mutants of the functions in `file`."""
     source = file.read_text(encoding="utf-8")
     original = compile(source, str(file), "exec", dont_inherit=True)
     wrapper = MetadataWrapper(libcst.parse_module(source))
@@ -165,7 +165,7 @@ def _changed_functions(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType,
         if _plain(before) == _plain(after):
             continue
         if before.co_name in _COMPREHENSIONS:
-            # Directly in a module or a class it runs at import.
+            # A comprehension directly in a module or a class runs at import.
             continue
         # A class's body has no local variables of its own optimised (CO_OPTIMIZED).
         if before.co_flags & 1:
@@ -175,7 +175,7 @@ def _changed_functions(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType,
 
 
 def _with_inner(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
-    """A changed function, and the changed ones that it makes: some of those were made at import, and are called now."""
+    """A changed function, and the changed ones inside it: some of those were made at import, and are called now."""
     yield old, new
     olds, news = _inner(old), _inner(new)
     if [each.co_name for each in olds] == [each.co_name for each in news]:
@@ -189,7 +189,7 @@ def _inner(code: CodeType) -> list[CodeType]:
 
 
 def _plain(code: CodeType) -> tuple[Any, ...]:
-    """What a code does, without the lines that it stands on."""
+    """What a code object does, without its line numbers."""
     constants = tuple(
         _plain(each) if isinstance(each, CodeType) else (type(each), repr(each)) for each in code.co_consts
     )
@@ -198,7 +198,7 @@ def _plain(code: CodeType) -> tuple[Any, ...]:
 
 @dataclass(eq=False)
 class Runner:
-    """A plugin of pytest that replaces the run of the tests: one run that sees what each executes, then one per mutant."""
+    """A pytest plugin that replaces the test run: one run to see which lines a test executes, then one per mutant."""
 
     group: Group
     every: int
@@ -255,7 +255,7 @@ def _functions(files: list[Path]) -> dict[tuple[str, str, int], list[FunctionTyp
     """Every function object that was made from these files, wherever it is held: in a class, under a decorator, in a table."""
     names = {str(file) for file in files}
     found = defaultdict(list)
-    gc.unfreeze()  # what tests/conftest.py has frozen behind the collection, `get_objects` does not give
+    gc.unfreeze()  # `get_objects` leaves out what tests/conftest.py has frozen after the collection
     for each in gc.get_objects():
         if type(each) is FunctionType and each.__code__.co_filename in names:
             found[_key(each.__code__)].append(each)
@@ -265,7 +265,7 @@ def _functions(files: list[Path]) -> dict[tuple[str, str, int], list[FunctionTyp
 def _executed_lines(
     items: list[pytest.Item], files: list[Path]
 ) -> tuple[dict[tuple[str, int], set[str]], dict[str, float], list[str]]:
-    """Which tests execute which line, how long each takes, and which fail as the code stands."""
+    """Which tests execute which line, how long each takes, and which fail with the code unchanged."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "lines.json")
         child = os.fork()
@@ -325,7 +325,7 @@ def _try(items: list[pytest.Item], live: list[tuple[FunctionType, CodeType]], du
 
 @contextlib.contextmanager
 def _dying(*, tell: bool) -> Iterator[None]:
-    """A fork ends here, whatever happens in it; `tell`: what happened is printed."""
+    """Ends the fork after the block, whatever happens in it; with `tell`, an exception is printed."""
     terminal = os.dup(2)
     try:
         yield
@@ -343,7 +343,7 @@ def _quiet() -> None:
 
 
 def run(name: str, *, every: int, show: bool) -> tuple[int, int]:
-    """Test the mutants of one group; how many there are, and how many of them a test found."""
+    """Test the mutants of one group; return how many there are, and how many of them were killed."""
     group = GROUPS[name]
     runner = Runner(group, every, show)
     hypothesis.settings.register_profile(
@@ -352,7 +352,7 @@ def run(name: str, *, every: int, show: bool) -> tuple[int, int]:
         derandomize=True,
         database=None,
         max_examples=30,
-        # Slow is what a busy machine is, and what each of these tests is while its lines are noted.
+        # Tests are slow on a busy machine, and while the lines that they execute are recorded.
         suppress_health_check=[*hypothesis.HealthCheck],
     )
     tests = [str(ROOT / "tests" / test) for test in group.tests]

@@ -1,14 +1,18 @@
 # ruff: noqa: T201 -- a command prints
 """Runs another project's suite with and without the plugin, and prints what differs: python scripts/other_suite.py FOLDER
 
-The suite is not changed. It runs `--runs` times with `-p no:llm_usage` and as often with the plugin, in turns, and once more to count
-calls. Printed are the tests whose outcome differs, the ratio of the processor time (the least of each kind), and the tests of which
-the report has fewer or more calls than can be. For that this file, loaded as a plugin (`-p other_suite`), counts by itself: the
-answers with a status below 400 that HTTP clients give to POST requests, and the runs of LangChain's models. An answer that one client
-hands on from another (httpx with a transport that asks aiohttp) is one answer, of the client below. A run that asks a model over HTTP is one call, one that asks a mock or fails is one as well; so the calls of a test are at least as many as the larger of the
-two numbers, and at most as many as both together. A POST may ask no model: `--not-a-model` leaves out addresses.
+The suite is not changed. It runs `--runs` times with `-p no:llm_usage` and as often with the plugin, in turns, and once
+more to count calls. The script prints the tests whose outcome differs, the ratio of the processor time (the least of
+each kind), and the tests for which the report has fewer or more calls than possible.
 
-A test whose outcome changes from run to run without the plugin is the suite's own matter; give `--runs 2` or more to see those.
+To know that, this file, loaded as a plugin (`-p other_suite`), counts for itself: the answers with a status below 400
+that HTTP clients get to POST requests, and the runs of LangChain's models. An answer that one client passes on from
+another (httpx with a transport that uses aiohttp) is one answer, of the client below. A run that calls a model over
+HTTP is one call, and so is one that calls a mock or fails. So a test has at least as many calls as the larger of the
+two numbers, and at most as many as both together. Not every POST goes to a model: `--not-a-model` leaves out addresses.
+
+A test whose outcome changes from run to run even without the plugin is the suite's own problem; `--runs 2` or more
+shows those.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-#: Where this file notes what it sees, as a plugin; and whether it counts requests.
+#: The variables that tell this file, as a plugin, where to write what it sees, and whether to count requests.
 NOTES, COUNTS = "OTHER_SUITE_NOTES", "OTHER_SUITE_COUNTS"
 
 #: By kind: the options, and whether requests are counted.
@@ -46,12 +50,12 @@ _requests: list[tuple[str, str, str]] = []
 _runs: list[str] = []
 _running: list[str] = [""]
 
-#: The addresses that clients below the one that is asking have had answers from.
+#: The addresses from which clients below the current one have had answers.
 _below: ContextVar[list[str] | None] = ContextVar("_below", default=None)
 
 
 def pytest_configure(config: Any) -> None:
-    """Counts from now on, where asked to."""
+    """Starts to count, if the environment says so."""
     del config
     if os.environ.get(COUNTS):
         for name in ("httpx", "httpx2"):
@@ -64,8 +68,8 @@ def pytest_configure(config: Any) -> None:
         with suppress(ImportError):
             session = importlib.import_module("aiohttp").ClientSession
             count("aiohttp", session, "_request", lambda method, url: (method, str(url)))
-            # vcrpy puts a method of its own in that one's place: what it replays passes here, what it records is asked for
-            # with the method that it found when it was imported.
+            # vcrpy replaces that method by one of its own. What it replays passes through here; what it records it
+            # requests with the method that it found when it was imported.
             count("aiohttp", importlib.import_module("vcr.cassette").Cassette, "play_response", played_for_aiohttp)
             importlib.import_module("vcr.patch")._AiohttpClientSessionRequest = session._request  # noqa: SLF001
         with suppress(ImportError):
@@ -122,12 +126,12 @@ def count(client: str, owner: type, name: str, asked: Callable[..., tuple[str, s
 
 
 def of_request(request: Any) -> tuple[str, str]:
-    """What httpx, requests and botocore are asked for."""
+    """The method and the URL of a request of httpx, requests or botocore."""
     return request.method, str(request.url)
 
 
 def played_for_aiohttp(request: Any) -> tuple[str, str]:
-    """What is replayed, where vcrpy's part for aiohttp asks for it."""
+    """The method and the URL of what is replayed; no method unless vcrpy's part for aiohttp requested it."""
     frame, callers = sys._getframe(), []  # noqa: SLF001
     while frame.f_back is not None and len(callers) < 5:
         frame = frame.f_back
@@ -153,12 +157,12 @@ def pytest_runtest_logstart(nodeid: str) -> None:
 
 
 def pytest_runtest_logfinish() -> None:
-    """What comes now is no test's."""
+    """From here on, nothing belongs to a test."""
     _running.append("")
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Notes what became of a phase of a test."""
+    """Notes the outcome of a phase of a test."""
     if report.when == "call" or report.outcome != "passed":
         outcome = f"x{report.outcome}" if hasattr(report, "wasxfail") else report.outcome
         _outcomes.setdefault(report.nodeid, []).append(
@@ -173,7 +177,7 @@ def pytest_collectreport(report: Any) -> None:
 
 
 def pytest_unconfigure(config: Any) -> None:
-    """Writes what was noted; each process of xdist's has a file of its own."""
+    """Writes the notes; each process of xdist has its own file."""
     name = "worker" if hasattr(config, "workerinput") else "main"
     notes = {"outcomes": _outcomes, "requests": _requests, "runs": _runs}
     Path(os.environ[NOTES], f"{name}-{os.getpid()}.json").write_text(json.dumps(notes), encoding="utf-8")
@@ -186,7 +190,7 @@ class Run:
     """One run of a suite.
 
     Attributes:
-        kind: Whether the plugin is there.
+        kind: `WITHOUT` the plugin, `WITH` it, or `COUNTED`: with it, and with requests counted.
         outcomes: By test id.
         requests: Answered POST requests, by test id and by address.
         clients: How many of them each HTTP client answered.
@@ -247,7 +251,7 @@ def calls_by_test(data: Mapping[str, Any]) -> Counter[str]:
 
 
 def differences(runs: list[Run]) -> Iterator[str]:
-    """Tests with other outcomes with the plugin than without it, and those that differ without it already."""
+    """Tests whose outcome with the plugin differs from that without; a note if it varies even without the plugin."""
     without, with_plugin = (
         [run for run in runs if (run.kind == WITHOUT) is is_without] for is_without in (True, False)
     )
@@ -260,7 +264,7 @@ def differences(runs: list[Run]) -> Iterator[str]:
 
 
 def uncounted(run: Run) -> Iterator[str]:
-    """Tests of which the report has fewer or more calls than was counted here."""
+    """Tests for which the report has fewer or more calls than were counted here."""
     for test in sorted({*run.requests, *run.langchain_runs, *run.calls}):
         requests, runs = run.requests.get(test, Counter()), run.langchain_runs[test]
         if not max(requests.total(), runs) <= run.calls[test] <= requests.total() + runs:
@@ -269,7 +273,7 @@ def uncounted(run: Run) -> Iterator[str]:
 
 
 def main() -> None:
-    """Runs a suite and prints what differs; fails where an outcome does."""
+    """Runs a suite and prints what differs; fails if an outcome does."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,6 +1,7 @@
 """`[project.urls]`, as the builder fills them in (hatchling's metadata hook): the repository in which a release is built.
 
-Only the workflow that publishes a release knows where that is, a fork's its own. What is built elsewhere has no addresses.
+Only the workflow that publishes a release knows its repository; a fork's workflow knows the fork. A package that is
+built elsewhere has no addresses.
 """
 
 from __future__ import annotations
@@ -30,5 +31,5 @@ class ProjectUrls(MetadataHookInterface):
     """Sets `urls`, which pyproject.toml names as dynamic."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Called by hatchling; not where an sdist is built from, which holds what it was given."""
+        """Called by hatchling, but not for a build from an sdist, which has its addresses already."""
         metadata["urls"] = urls(os.environ)

@@ -1,7 +1,7 @@
 # ruff: noqa: T201 -- a command prints
-"""Reads the pages for clichés, hedges and words that mislead, with proselint (`make text`): python scripts/prose.py
+"""Checks the pages for clichés, hedges and words that mislead, with proselint (`make text`): python scripts/prose.py
 
-The project's own words are the part of tests/test_prose.py. Ends with 1 where there is a remark.
+tests/test_prose.py checks the project's own words. Ends with 1 if there is a remark.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from pathlib import Path
 
 from links import ROOT, pages
 
-#: What proselint is not asked, by its names.
-NOT_ASKED = {
+#: The checks of proselint that are switched off, and why.
+SWITCHED_OFF = {
     "typography": "pages are plain text, with straight quotes",
     "lexical_illusions": "a heading and its first word, `as false as False`, an array of arrays",
 }
 
 
 def prose(page: Path) -> str:
-    """A page without its code, each line where it was."""
+    """A page without its code; every line keeps its number."""
     text = page.read_text(encoding="utf-8")
     text = re.sub(r"^ *```.*?^ *```$", lambda code: "\n" * code[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"`[^`\n]+`", "code", text)
 
 
 def main() -> int:
-    """Reads them all, and prints the remarks."""
+    """Checks all pages, and prints the remarks."""
     with tempfile.TemporaryDirectory() as directory:
         copies = Path(directory)
         for page in pages():
@@ -38,7 +38,7 @@ def main() -> int:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text(prose(page), encoding="utf-8")
         config = copies / "proselint.json"
-        config.write_text(json.dumps({"checks": dict.fromkeys(NOT_ASKED, False)}))
+        config.write_text(json.dumps({"checks": dict.fromkeys(SWITCHED_OFF, False)}))
         files = sorted(str(copy) for copy in copies.rglob("*.md"))
         command = [str(Path(sys.executable).with_name("proselint")), "check", "--config", str(config), *files]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- ours

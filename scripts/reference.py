@@ -44,7 +44,7 @@ VARIABLES = {
 
 
 def cell(text: str) -> str:
-    """Text that stands in one cell of a table."""
+    """Text for one cell of a table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
@@ -239,7 +239,7 @@ def error_page() -> str:
 
 
 def messages() -> dict[str, set[str]]:
-    """What each error says, as far as it stands where the error is raised; by the error's name."""
+    """The messages of each error by its name, as far as they are written where the error is raised."""
     found: dict[str, set[str]] = {}
     for file in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

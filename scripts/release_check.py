@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def faults(tag: str, pyproject: str, changelog: str, citation: str) -> list[str]:
-    """What speaks against releasing `tag`, a sentence each."""
+    """The reasons not to release `tag`, a sentence each."""
     version = tomllib.loads(pyproject)["project"]["version"]
     found = []
     if tag != f"v{version}":

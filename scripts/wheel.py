@@ -1,15 +1,15 @@
 # ruff: noqa: T201 -- a command prints
-"""Builds the package as a release does, checks it, and tries it where this repository is out of reach (`make wheel`).
+"""Builds the package as a release does, checks it, and tries it without this repository's package (`make wheel`).
 
 * The wheel is built from the sdist, and holds every file of the package.
 * Built again elsewhere, from copies with other dates, both files have the same bytes.
-* Its description links to nothing beside it, for a package index shows the description alone. Built by a workflow, it has the
-  addresses of that workflow's repository.
-* In an environment of its own, what a newcomer types passes against the wheel, line by line: README, the tutorial, the first
+* Its description has no links to files beside it, because a package index shows only the description. If a workflow
+  builds it, it has the addresses of that workflow's repository.
+* In an environment of its own, what a newcomer types works with the wheel, line by line: README, the tutorial, the first
   page of the documentation, and the first day with a project of one's own. So do the type checks of users' code.
 
-What passed is copied to new folders where they are named: `make wheel DIST=dist SBOM=sbom`. The second one gets a bill of materials
-(CycloneDX): what an environment of its own holds into which nothing but the wheel was installed.
+If folders are named, what passed is copied there: `make wheel DIST=dist SBOM=sbom`. The second one gets a bill of
+materials (CycloneDX): what is in an environment in which only the wheel was installed.
 """
 
 import argparse
@@ -39,7 +39,7 @@ BESIDE = [
     "pytest-asyncio",
     "pytest-recording",
 ]
-#: 2020-01-01; `SOURCE_DATE_EPOCH` from outside comes first.
+#: 2020-01-01; a `SOURCE_DATE_EPOCH` from outside takes precedence.
 EPOCH = "1577836800"
 
 
@@ -52,13 +52,13 @@ def run(*command: object, cwd: Path | None = None, env: Mapping[str, str] | None
 
 
 def tracked_files() -> list[str]:
-    """What git tracks of the repository, and is there."""
+    """The files that git tracks and that exist."""
     names = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)  # noqa: S607
     return [name for name in names.split("\0") if name and (ROOT / name).is_file()]
 
 
 def copy_of_the_tree(folder: Path) -> Path:
-    """What git tracks, with the dates of now."""
+    """Copies what git tracks into `folder`, with today's dates."""
     for name in tracked_files():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
@@ -73,7 +73,7 @@ def built(folder: Path, into: Path) -> list[Path]:
 
 
 def check_contents(wheel: Path) -> None:
-    """Ends the script where the wheel does not hold the package."""
+    """Ends the script if the wheel does not hold the package."""
     package = {name for name in tracked_files() if name.startswith("pytest_llm_usage/")}
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     if held != package:
@@ -83,21 +83,21 @@ def check_contents(wheel: Path) -> None:
 
 
 def metadata_of(wheel: Path) -> Message:
-    """What a wheel says of itself."""
+    """A wheel's metadata."""
     with zipfile.ZipFile(wheel) as file:
         (name,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
         return message_from_string(file.read(name).decode())
 
 
 def check_urls(wheel: Path) -> None:
-    """Ends the script where the wheel does not lead to the repository of the workflow that builds it (`project_urls.py`)."""
+    """Ends the script if the wheel does not link to the repository of the workflow that builds it."""
     urls = metadata_of(wheel).get_all("Project-URL", [])
     if bool(urls) != bool(os.environ.get("GITHUB_REPOSITORY")):
         sys.exit(f"{wheel.name}: its project's URLs are {urls}, built for {os.environ.get('GITHUB_REPOSITORY')}")
 
 
 def check_description(wheel: Path) -> None:
-    """Ends the script where the description has a link that a package index cannot follow, or lacks README's text."""
+    """Ends the script if the description has a link that a package index cannot follow, or lacks README's text."""
     description = metadata_of(wheel).get_payload()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     if not isinstance(description, str) or re.findall("^#.*$", description, re.MULTILINE) != re.findall(
@@ -109,7 +109,7 @@ def check_description(wheel: Path) -> None:
 
 
 def try_out(wheel: Path, folder: Path) -> None:
-    """Runs what a newcomer types, and the type checks, with what is installed from the wheel."""
+    """Runs what a newcomer types, and the type checks, with the installed wheel."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, folder)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -122,14 +122,14 @@ def try_out(wheel: Path, folder: Path) -> None:
         f"import pytest_llm_usage as p; assert p.__file__.startswith({str(folder)!r}), p.__file__",
         env=environment,
     )
-    # The tests' own files are read from the repository; what they start knows nothing of it.
+    # The tests' own files are read from the repository; the processes that they start do not see it.
     tests = ("tests/test_readme.py", "tests/test_types.py", "tests/test_docs.py")
     options = ("-q", "-p", "no:cacheprovider", "-k", "section_does or right or tutorial.md or index.md or first-day.md")
     run(python, "-P", "-m", "pytest", *options, *tests, cwd=ROOT, env=environment)
 
 
 def bill_of_materials(wheel: Path, folder: Path) -> Path:
-    """What comes with the wheel, as CycloneDX has it; `folder` is for an environment that holds nothing else."""
+    """The wheel's bill of materials, in CycloneDX's format; `folder` is for an environment with only the wheel."""
     run(sys.executable, "-m", "uv", "venv", "--quiet", "--python", sys.executable, folder)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     run(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--system-certs", "--python", python, wheel)
@@ -154,7 +154,7 @@ def bill_of_materials(wheel: Path, folder: Path) -> Path:
 
 
 def main() -> None:
-    """Builds, checks and tries."""
+    """Builds the package, checks it and tries it."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--dist", type=Path, help="a new folder for the wheel and the sdist")
     parser.add_argument("--sbom", type=Path, help="a new folder for the bill of materials")

@@ -1,4 +1,4 @@
-"""What the process that prints holds in memory, before its first report and after its last, and how long each report takes."""
+"""Measures the memory of the printing process, before its first report and after its last, and each report's time."""
 
 import gc
 import json

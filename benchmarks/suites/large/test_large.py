@@ -1,4 +1,4 @@
-"""Tests that ask a fake model so often each; see `benchmarks/large_run.py`."""
+"""Tests that each call a fake model several times; see `benchmarks/large_run.py`."""
 
 import itertools
 import os
