@@ -48,7 +48,7 @@ class Comparison:
 
     @property
     def is_met(self) -> bool:
-        """Whether the targets are met, where there are any."""
+        """Whether the targets are met, if there are any."""
         return (self.most_ratio is None or self.ratio <= self.most_ratio) and (
             self.most_extra_s is None or self.ours_s - self.other_s <= self.most_extra_s
         )
@@ -81,7 +81,7 @@ class Figure:
 
     @property
     def is_met(self) -> bool:
-        """Whether the target is met, where there is one."""
+        """Whether the target is met, if there is one."""
         return self.most is None or self.value <= self.most
 
     def __str__(self) -> str:

@@ -33,7 +33,7 @@ _MODELS = ("gpt-4o-2024-08-06", "claude-sonnet-4-5-20250929", "gemini-2.5-flash"
 
 
 def large_run(tests: int = TESTS, calls: int = CALLS) -> dict[str, Any]:
-    """A run of so many tests with so many calls each, as `--llm-usage-json` writes it; always the same."""
+    """A run of `tests` tests with `calls` calls each, as `--llm-usage-json` writes it; always the same."""
     from pytest_llm_usage.billing import Quote
     from pytest_llm_usage.input_by_part import InputByPart
     from pytest_llm_usage.ledger import Call, Ledger

@@ -5,8 +5,8 @@
 * Built again elsewhere, from copies with other dates, both files have the same bytes.
 * Its description has no links to files beside it, because a package index shows only the description. If a workflow
   builds it, it has the addresses of that workflow's repository.
-* In an environment of its own, what a newcomer types works with the wheel, line by line: README, the tutorial, the first
-  page of the documentation, and the first day with a project of one's own. So do the type checks of users' code.
+* In an environment of its own, what a newcomer types works with the wheel, line by line: README, the tutorial, the
+  first page of the documentation, and the first day with a project of one's own. So do the type checks of users' code.
 
 If folders are named, what passed is copied there: `make wheel DIST=dist SBOM=sbom`. The second one gets a bill of
 materials (CycloneDX): what is in an environment in which only the wheel was installed.

@@ -1,7 +1,7 @@
 """Models that stand for a provider: they answer at once, charge for every answer, and keep the bill.
 
-The bill is what tests hold any other book against. Where in the answer the usage stands is the model's `form`: the
-integrations of LangChain differ in it.
+Tests compare everything else that counts usage with this bill. The model's `form` says where in the answer the usage
+is: LangChain's integrations differ in that.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def answering_model(requested: str = REQUESTED_MODEL) -> str:
     return f"{requested}-2024-07-18"
 
 
-#: Where the usage of an answer stands: on the message, there but without the model's name, in `response_metadata` in
+#: Where the usage of an answer is: on the message, there but without the model's name, in `response_metadata` in
 #: OpenAI's words, as the object of OpenAI's SDK, in Anthropic's words or in LangChain's, in `llm_output`, or nowhere.
 Form = Literal[
     "usage_metadata",
@@ -76,7 +76,7 @@ class Bill:
 
 
 def openai_words(usage: TokenUsage) -> dict[str, Any]:
-    """`usage` as OpenAI's chat completions tell it."""
+    """`usage` as OpenAI's chat completions report it."""
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
@@ -92,7 +92,7 @@ def openai_object(usage: TokenUsage) -> SimpleNamespace:
 
 
 def anthropic_words(usage: TokenUsage) -> dict[str, Any]:
-    """`usage` as Anthropic's messages tell it: cached tokens are no part of the input."""
+    """`usage` as Anthropic's messages report it: cached tokens are not part of the input."""
     cached = usage.input_token_details["cache_read"]
     return {
         "input_tokens": usage.input_tokens - cached,

@@ -1,4 +1,4 @@
-"""What all tests share: throw-away projects to run pytest in, and how hypothesis looks for examples."""
+"""What all tests share: throw-away projects to run pytest in, and hypothesis's settings."""
 
 import atexit
 import gc
@@ -17,17 +17,17 @@ from hypothesis import settings
 
 from pytest_llm_usage.credentials import recognised
 
-# A run of `pytester` forgets what it imported: what is loaded once here is not loaded again in every one of them.
+# A run of `pytester` forgets what it imported. What is imported here is not imported again in each run.
 for name in ("fakes", "pytest_llm_usage.langchain", *warm.OF_THE_PLUGIN):
     importlib.import_module(name)
-# Where it is loaded again while a cassette is open, vcrpy's stub of it is built on what is patched.
+# If httplib2 were imported again while a cassette is open, vcrpy's stub of it would be built on patched classes.
 if importlib.util.find_spec("httplib2"):
     importlib.import_module("vcr.stubs.httplib2_stubs")
 
 pytest_plugins = ["pytester"]
 
-# Each client of each test loads the certificates that it trusts, of which there are hundreds; no test has a need of more than one.
-# Workers and what tests start inherit the name.
+# Each client of each test loads the certificates that it trusts: hundreds, of which no test needs more than one.
+# Workers and processes that tests start inherit the variable.
 if "PYTEST_XDIST_WORKER" not in os.environ and importlib.util.find_spec("certifi"):
     handle, name = tempfile.mkstemp(suffix=".pem")
     certificates = Path(importlib.import_module("certifi").where()).read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ settings.load_profile("suite")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """What is imported and collected stays: the garbage collector, which would walk it hundreds of times, leaves it alone."""
+    """Freezes what was imported and collected, so that the garbage collector does not scan it hundreds of times."""
     gc.disable()
     try:
         return (yield)
@@ -83,7 +83,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(autouse=True)
 def nothing_recognised(monkeypatch):
-    """What one test planted as a credential is none in the next: a run of users' tests remembers, and each of ours is such a run."""
+    """Forgets the credentials that earlier tests planted: the plugin remembers them for a run, and each test is one."""
     monkeypatch.setattr(recognised, "_remembered", OrderedDict())
 
 
@@ -93,17 +93,18 @@ PLUGINS = ("llm_usage", "xdist", "rerunfailures", "pytest_asyncio.plugin", "anyi
 
 @pytest.fixture
 def pytester(pytester, monkeypatch):
-    """pytest's own, in a project that can import the fakes in every process, and whose settings are its own."""
+    """pytest's own `pytester`, whose project can import the fakes in every process and has only its own settings."""
     # With CI, pytest repeats whole failure messages in its summary.
     of_ci = ("CI", "BUILD_NUMBER", "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS")
     for name in [*os.environ]:
         if name.startswith("PYTEST_LLM_USAGE_") or name in of_ci:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    # A file that a test writes twice within a second may be as long as before: Python would run what it compiled first.
+    # A file that a test writes twice within a second may be as long as before: Python would run the first one's
+    # bytecode.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    # pytest-asyncio warns where nobody chooses a scope, and warnings are errors here.
+    # pytest-asyncio warns if no scope is chosen, and warnings are errors here.
     settings = {"pythonpath": Path(__file__).parent, "asyncio_default_fixture_loop_scope": "function"}
     monkeypatch.setenv(
         "PYTEST_ADDOPTS",
@@ -117,7 +118,7 @@ def pytester(pytester, monkeypatch):
 
 @pytest.fixture
 def forked(pytester, monkeypatch):
-    """Lets `pytester.runpytest_subprocess` fork a process that has the libraries imported: not where a test is of their import."""
+    """Lets `pytester.runpytest_subprocess` fork a process that has imported the libraries. Not for tests of imports."""
     monkeypatch.setattr(pytester, "_getpytestargs", lambda: (*warm.SERVER.command(), "-mpytest"))
 
 

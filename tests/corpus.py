@@ -29,7 +29,7 @@ needs_corpus = pytest.mark.skipif(
 
 @lru_cache(maxsize=1)
 def rows() -> list[dict[str, Any]]:
-    """The lines of the index; none where there is no corpus."""
+    """The lines of the index; none if there is no corpus."""
     index = ROOT / "index.jsonl"
     if not index.is_file():
         return []
@@ -42,7 +42,7 @@ def row_id(row: Mapping[str, Any]) -> str:
 
 
 def exchange(row: Mapping[str, Any]) -> Exchange:
-    """The interaction that a line of the index speaks of."""
+    """The interaction that a line of the index refers to."""
     return exchanges(row["file"])[row["interaction_index"]]
 
 

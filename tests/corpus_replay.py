@@ -1,7 +1,7 @@
 """Real recordings, replayed by plain vcrpy through the LangChain client that speaks their format.
 
-A client never sends the recorded request again (the prompt is another), so a cassette is matched on where the request
-goes, and on the one interaction that is up.
+A client never sends the recorded request again (the prompt is another), so a request matches by where it goes, and only
+the one interaction that was selected.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MARKS = [
     corpus.needs_corpus,
     # Older clients report some details otherwise, or not at all.
     pytest.mark.skipif(
-        Version(langchain_core.__version__) < Version("1.7"), reason="the index tells of langchain-core 1.7's clients"
+        Version(langchain_core.__version__) < Version("1.7"), reason="the index is about langchain-core 1.7's clients"
     ),
     # Not the plugin's own recorder: what is replayed here is matched in a way of its own.
     pytest.mark.llm_cassette(record="live"),
@@ -49,8 +49,8 @@ def cassettes() -> list[Any]:
 
 
 def make_call(replaying: Replayed, row: Mapping[str, Any], *, asynchronous: bool) -> str:
-    """Makes the call of a line of the index; the model it asked for."""
-    endpoint = replaying.put_up(row)
+    """Makes the call of a line of the index, and returns the requested model."""
+    endpoint = replaying.select(row)
     model = chat_model(endpoint)
     # The recording may hold a refusal, or an answer that its client cannot read: the index says so.
     with suppress(Exception):
@@ -76,18 +76,18 @@ class Replayed:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self._up: Request | None = None
+        self._selected: Request | None = None
         self._endpoint: Endpoint | None = None
 
-    def put_up(self, row: Mapping[str, Any]) -> Endpoint:
+    def select(self, row: Mapping[str, Any]) -> Endpoint:
         """Makes the interaction of a line of the index the one that may be played."""
-        self._up = self.requests[row["interaction_index"]]
-        self._endpoint = _endpoint(row, self._up.uri)
+        self._selected = self.requests[row["interaction_index"]]
+        self._endpoint = _endpoint(row, self._selected.uri)
         return self._endpoint
 
     def matches(self, request: Request, recorded: Request) -> None:
-        """vcrpy's matcher: what the recording still says of where the request went must be where this one goes."""
-        assert recorded is self._up, "not the interaction that is up"
+        """vcrpy's matcher: the request must go where the recording says, as far as its URL was not redacted."""
+        assert recorded is self._selected, "not the selected interaction"
         assert request.method.upper() == recorded.method.upper()
         if self._endpoint.has_host:
             assert urlsplit(request.uri).netloc == urlsplit(recorded.uri).netloc.removesuffix(":443")
@@ -97,7 +97,7 @@ class Replayed:
 
 @contextmanager
 def replayed(file: str) -> Iterator[Replayed]:
-    """A cassette, open."""
+    """Opens a cassette."""
     replaying = Replayed()
     # aiohttp's stub hands compressed bodies on as they are.
     player = VCR(record_mode="none", match_on=["interaction"], decode_compressed_response=True)

@@ -1,8 +1,8 @@
 """Model providers on loopback that count as they are told: `fastest bird? [812 64]` is answered with that usage.
 
-Anthropic, Bedrock, Cohere, Gemini, Groq, Mistral, Ollama and OpenAI's chat completions, streamed and not, embeddings and
-reranking, each stating its usage where its provider does. Whoever asks for it to `break off` gets half an answer. `Provider.asked` is what was sent, so that a test
-can tell a replayed call from one that reached the server.
+Anthropic, Bedrock, Cohere, Gemini, Groq, Mistral, Ollama and OpenAI's chat completions, streamed and not, embeddings
+and reranking, each stating its usage where its provider does. A request that says `break off` gets half an answer.
+`Provider.asked` is what was sent, so that a test can tell a replayed call from one that reached the server.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Provider(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that leave without a word are none."""
+        """Ignores clients that disconnect without a word."""
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class Way:
     """One way of asking.
 
     Attributes:
-        source: Who tells of the call: `langchain`, or `http` where only the wire does.
+        source: What reports the call: `langchain`, or `http` if only the wire does.
         name: The client and how it is asked.
         ask: Asks the question it is given.
     """
@@ -218,7 +218,7 @@ def _ollama_generate(url: str) -> _Client:
     }
 
 
-# -- what no callback of LangChain's tells of: embeddings and reranking ------------------------------------------
+# -- what no callback of LangChain's reports: embeddings and reranking -------------------------------------------
 
 
 def _by_langchain(embeddings: Any) -> Ways:
@@ -334,5 +334,5 @@ _SILENT_CLIENTS: dict[str, Callable[[str], Ways]] = {
     "openai-embeddings": _openai_embeddings,
 }
 
-#: The formats in which answers come in pieces on demand, and of which LangChain tells.
+#: The formats in which answers can be streamed, and whose calls LangChain reports.
 STREAMED = frozenset(_CLIENTS)

@@ -1,7 +1,7 @@
-"""Chat models that answer in this process with the usage they are told to report, and count what they were asked.
+"""Chat models that answer in this process, report the usage that a test gives them, and keep the requests.
 
-For tests of what a given number leads to: budgets, reports, sections. (`billed_models` puts usage wherever integrations
-put it, and charges what it likes.) Nothing here knows the plugin.
+For tests of what a given number leads to: budgets, reports, sections. (The models of `billed_models` choose the usage
+themselves, and report it wherever integrations do.) Nothing here knows the plugin.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class FakeChatModel(BaseChatModel):
     """A chat model.
 
     Attributes:
-        usage: The usage of every answer: `(input, output)`, a whole `UsageMetadata`, or None where none is told.
-        usages: The usages of the first answers, one each; `usage` is that of those behind.
-        model: The name that is asked for, and that the answer tells.
-        provider: The provider's name as LangChain tells it to callbacks.
-        answers: The first answers, one each; a text is given behind them.
+        usage: The usage of every answer: `(input, output)`, a whole `UsageMetadata`, or None to report none.
+        usages: The usages of the first answers, one each; later answers have `usage`.
+        model: The name that is requested, and that the answer reports.
+        provider: The provider's name as LangChain passes it to callbacks.
+        answers: The first answers, one each; later answers are a text.
         error: Raised instead of an answer.
         delay_s: How long an answer, or a piece of one, takes.
-        pieces: Pieces of text in a streamed answer; its usage comes behind them.
+        pieces: Pieces of text in a streamed answer; its usage comes after them.
         requests: The messages of every request that was sent, in order.
     """
 
@@ -57,7 +57,7 @@ class FakeChatModel(BaseChatModel):
         return self.bind(tools=list(tools))
 
     def _send(self, messages: list[BaseMessage]) -> AIMessage:
-        """Notes the request, and gives the answer to it."""
+        """Keeps the request, and returns the answer to it."""
         index = len(self.requests)
         self.requests.append(messages)
         if self.error is not None:

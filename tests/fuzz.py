@@ -1,7 +1,7 @@
 """Whatever comes in, nothing but our own errors comes out: no crash, no hang, no memory beyond the limit.
 
 Not a part of the suite: `make fuzz` runs it for ten minutes, the CI for one. Each target takes a good input, breaks it in
-a few places, and says what must hold all the same. A failure prints the input that is smallest, and ends with status 1.
+a few places, and checks what must still hold. A failure prints the smallest input that fails, and ends with status 1.
 
     python tests/fuzz.py [SECONDS]
 """
@@ -47,7 +47,7 @@ from pytest_llm_usage.report.terminal import Screen, section_lines
 from pytest_llm_usage.settings import parsers
 from pytest_llm_usage.usage import TokenUsage
 
-#: What the process may take, and an example: generous beside a second for each megabyte, as the machine has other work.
+#: What the process may take, and one example: far more than a second for each megabyte, as the machine has other work.
 _MAX_MEMORY_BYTES = 4 * 2**30
 _MAX_SECONDS = 20
 
@@ -141,7 +141,7 @@ def fuzz_usage(data: st.DataObject) -> None:
 
 
 def fuzz_cassette(data: st.DataObject) -> None:
-    """Files of cassettes; what can be read is read, redacted and looked through."""
+    """Cassette files; one that can be read is redacted, and its calls are read."""
     interactions = reader.parse(data.draw(broken(CASSETTE)))
     try:
         clean = sanitize(interactions, Redaction(), shown_path="c.yaml")
@@ -153,7 +153,7 @@ def fuzz_cassette(data: st.DataObject) -> None:
 
 
 def fuzz_run_file(data: st.DataObject) -> None:
-    """Files of runs; what is one can be shown."""
+    """Run files; one that is a run can be shown."""
     path = FOLDER / "run.json"
     path.write_bytes(data.draw(broken(RUN_FILE)))
     run = read_run(path)
@@ -163,7 +163,7 @@ def fuzz_run_file(data: st.DataObject) -> None:
 
 
 def fuzz_prices(data: st.DataObject) -> None:
-    """Files of prices."""
+    """Price files."""
     path = FOLDER / "prices.toml"
     path.write_bytes(data.draw(broken(PRICES)))
     PriceBook.from_sources(path)

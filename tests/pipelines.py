@@ -1,7 +1,7 @@
-"""Runs workflow files as GitHub Actions and GitLab CI do: every command as it stands there, in a shell, job by job.
+"""Runs workflow files as GitHub Actions and GitLab CI do: every command as it is written, in a shell, job by job.
 
-Only what such a service adds is played here: a fresh checkout for each job, artefacts, contexts and conditions, and what
-`gh` and GitLab's API answer. What is not known here is a KeyError, so that no condition and no action goes untested.
+Only what such a service adds is simulated: a fresh checkout for each job, artefacts, contexts and conditions, and what
+`gh` and GitLab's API answer. Anything unknown raises a KeyError, so that no condition and no action goes untested.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class GitHub(Service):
             if not _holds(job.get("if", "${{ !cancelled() }}"), self._contexts):
                 continue
             matrix = job.get("strategy", {}).get("matrix", {}).get("include", [{}])
-            # A job that may not do what it does is none that is tested.
+            # Other permissions are not simulated.
             assert set(job["permissions"]) <= {"actions", "contents", "pull-requests"}
             for combination in matrix:
                 if not self._job(content["name"], job, {f"matrix.{key}": value for key, value in combination.items()}):
@@ -248,7 +248,7 @@ class GitLab(Service):
     """GitLab CI, with as much of its API as the jobs ask for.
 
     Attributes:
-        notes: What was noted on the merge request.
+        notes: The notes on the merge request.
     """
 
     notes: list[str] = field(default_factory=list)

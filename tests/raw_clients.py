@@ -25,9 +25,9 @@ class Client(NamedTuple):
     """A client.
 
     Attributes:
-        module: What it needs.
-        ways: Gives all its ways, by name; made for the URL of a provider.
-        styles: What the names of its ways are, behind its own.
+        module: The module that it needs.
+        ways: Returns all its ways by name, for the URL of a provider.
+        styles: The names of its ways, without the client's name in front.
     """
 
     module: str

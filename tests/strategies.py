@@ -1,4 +1,4 @@
-"""What hypothesis makes of the package's values: usages, calls, and limits as people write them."""
+"""Hypothesis strategies for the package's values: usages, calls, and limits as people write them."""
 
 from decimal import Decimal
 
@@ -62,7 +62,7 @@ billings = st.builds(
 
 @st.composite
 def calls(draw, index=0, models=names):
-    """A call that says nothing it could not: only one that went well, was cached or broke off half-way has usage."""
+    """A call that is possible: only one that succeeded, was cached or broke off half-way has usage."""
     status = draw(st.sampled_from(STATUSES))
     is_partial = status == "aborted" and draw(st.booleans())
     quote = draw(quotes) if status == "ok" else Quote()
@@ -100,7 +100,7 @@ def ledgers(draw, models=names, max_size=3):
 
 @st.composite
 def written_counts(draw):
-    """A number as people write it, and what it is."""
+    """A number as people write it, and its value."""
     value = draw(st.integers(0, 10**9))
     form = draw(st.sampled_from(["plain", "grouped", "scaled"]))
     if form == "plain":
@@ -113,7 +113,7 @@ def written_counts(draw):
 
 @st.composite
 def written_amounts(draw):
-    """An amount in USD as people write it, and what it is."""
+    """An amount in USD as people write it, and its value."""
     amount = draw(usd)
     text = draw(st.sampled_from(["{}", "${}", "$ {}", "{} USD", " {} "]))
     return text.format(f"{amount:f}"), amount

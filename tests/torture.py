@@ -53,7 +53,7 @@ KILLS_IN_A_ROUND = 25
 #: Steps of a save: `fsync`, `chmod`, `replace` and `fsync` of the folder, for the note and for the cassette.
 _STEPS_OF_A_SAVE = 8
 _STEPS = ("fsync", "chmod", "replace")
-#: What is too slow even on a busy machine: the lock is held by nobody who is alive.
+#: Too slow even for a busy machine: then the lock is held by a process that is dead.
 _STUCK_AFTER_S = 60
 #: Older than any write (`pytest_llm_usage.atomic`).
 _ABANDONED_S = 3600
@@ -61,7 +61,7 @@ OLD = ("old 1", "old 2")
 
 
 def recording(ask: str) -> Interaction:
-    """What a test recorded, told by its question."""
+    """What a test recorded, identified by its question."""
     body = json.dumps({"ask": ask}).encode()
     return Interaction(Request("POST", "https://x.test/chat", {}, body), Response(200, "OK", {}, b"x" * 500))
 
@@ -85,7 +85,7 @@ class Round:
             storage.save(self.path, [recording(ask) for ask in OLD])
 
     def run(self, kills: int, full: int) -> None:
-        """Kills writers until there were so many kills and full disks."""
+        """Kills writers until there were enough kills and full disks."""
         try:
             self._start_missing()
             while self.killed < kills or self.counts["full"] < full:
@@ -248,7 +248,7 @@ def _temporary(folder: Path) -> list[Path]:
 
 
 def torture(kills: int, full: int, seed: int) -> str:
-    """Runs rounds until there were so many kills and full disks; says what was done."""
+    """Runs rounds until there were enough kills and full disks; says what was done."""
     chance = random.Random(seed)
     counts: Counter[str] = Counter()
     rounds = max(2, kills // KILLS_IN_A_ROUND)

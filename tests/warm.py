@@ -247,7 +247,7 @@ def _import():
 
 
 def _asked(client):
-    """What a client wants to be run; None where it has to be a process from scratch."""
+    """What a client wants to be run; None if it has to be a process from scratch."""
     import marshal
 
     with contextlib.suppress(OSError, EOFError, ValueError):

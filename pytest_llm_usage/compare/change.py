@@ -59,7 +59,7 @@ class FieldChange:
 
     @property
     def by(self) -> Number | None:
-        """How far it moved, or None where that is not known."""
+        """How far it moved, or None if that is not known."""
         if isinstance(self.was, int) and isinstance(self.now, int):
             return self.now - self.was
         if isinstance(self.was, int | Decimal) and isinstance(self.now, int | Decimal):

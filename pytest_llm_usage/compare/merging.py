@@ -46,8 +46,8 @@ def merge_runs(runs: Iterable[Mapping[str, Any]]) -> MergedRun:
     """Several runs as one.
 
     Args:
-        runs: Of each, `tests` is read (node id → record with `usage`), `duplicates` where it was merged before, and
-            `shards` (`[index, total]`, from 1) where it says which it is.
+        runs: From each, `tests` is read (node id → record with `usage`), `duplicates` if it was merged before, and
+            `shards` (`[index, total]`, from 1) if it says which it is.
     """
     gathered: dict[str, dict[str, Mapping[str, Any]]] = {}
     shards: set[tuple[int, int]] = set()

@@ -92,7 +92,7 @@ def _shown(item: FieldChange, value: Value) -> str:
 
 
 def _signed(item: FieldChange) -> tuple[str, str]:
-    """By how much a number moved, and how many per cent that is: `+678`, `+48 %`; empty where it did not."""
+    """By how much a number moved, and how many per cent that is: `+678`, `+48 %`; empty if it did not."""
     by = item.by
     if not by or not isinstance(item.was, int | Decimal):
         return "", ""
@@ -113,8 +113,8 @@ def causes(
     Args:
         changes: What `compare_usage` found.
         where: Model and which call (`last`, or that with the largest `input_tokens` or `output_tokens`) → where in the
-            user's code it was made; empty where that is not known.
-        prices: Model → where its price came from then and comes from now; empty where that is not known.
+            user's code it was made; empty if that is not known.
+        prices: Model → where its price came from then and comes from now; empty if that is not known.
     """
     moved = [change for change in changes if change.status != "same"]
     new = [change.model for change in moved if change.status == "new"]

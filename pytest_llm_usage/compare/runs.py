@@ -79,7 +79,7 @@ class Spending:
         )
 
     def amount(self, metric: str) -> Number | None:
-        """The number that a gate's metric stands for, or None where it is not known."""
+        """The number that a gate's metric stands for, or None if it is not known."""
         if metric == "calls":
             return self.calls
         if self.is_unpriced if metric == "cost" else self.is_unknown:
@@ -155,8 +155,8 @@ class TestChange:
         test: Its node id (in the later run).
         status: `changed`, `noise` (within the spread of several runs, or below the floor), `added`, `removed` or
             `renamed`.
-        was: What it spent before (with several runs: the medians); None where it was not there.
-        now: What it spends now; None where it is no longer there.
+        was: What it spent before (with several runs: the medians); None if it was not there.
+        now: What it spends now; None if it is no longer there.
         over: The gates it exceeds.
         renamed_from: Its node id in the earlier run, where that was another.
     """

@@ -60,7 +60,7 @@ class Tolerances:
         named: By `input`, `output`, `total`, `tokens` (all three), `calls`, `cost` or the name of a detail
             (`cache_read`, `reasoning` …).
         tokens: For token counts that are not named.
-        other: For calls and cost where they are not named.
+        other: For calls and cost if they are not named.
 
     `total_tokens` and `cost_usd` follow from the other counts: if those moved within their tolerance, these may move
     too unless they are named. If nothing else moved they are compared, so that a new price does not go unnoticed. A

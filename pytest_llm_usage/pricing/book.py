@@ -79,7 +79,7 @@ class PriceBook:
         return ", ".join([*files, book_name()])
 
     def read_ahead(self) -> None:
-        """Reads what the first price needs now, as an event loop, where it may be needed, must not wait for a disk."""
+        """Reads now what the first price needs, so that no event loop has to wait for the disk later."""
         shipped_providers()
         book_name()
 

@@ -165,7 +165,7 @@ def look_up(seller_id: str | None, model: str) -> tuple[Provider, ModelInfo, tup
 
 
 def book_rates(sale: Sale) -> Rates | None:
-    """genai-prices' prices of a sale under the first of its names; None where it does not know the model."""
+    """genai-prices' prices of a sale under the first of its names; None if it does not know the model."""
     # Each call has its own moment. Unless the price depends on the hour, calls of one day share a cached result.
     return _rates_at(sale if _changes_within_days(sale.seller, sale.names[0]) else sale.on_its_day())
 

@@ -35,7 +35,7 @@ class Sale:
         named: The seller as the call names it, for messages.
         names: The names under which the model may be billed, the most likely first.
         tier: The service tier; None is the standard one.
-        region: Where it was sold, in lower case; None where that is not known.
+        region: Where it was sold, in lower case; None if that is not known.
         terms: Other terms that are not the standard ones: pairs of name and value.
         moment: The moment that decides the price.
         newest: Whether the moment is unknown, so that the newest price is used.

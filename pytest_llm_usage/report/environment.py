@@ -56,7 +56,7 @@ def commit_of(folder: Path) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git prints; empty where it is not installed, or `folder` is in no repository of this user."""
+    """What git prints; empty if it is not installed, or `folder` is not in a repository of this user."""
     import subprocess  # noqa: PLC0415 -- only for runs that are written down
 
     try:

@@ -48,7 +48,7 @@ class PastRun:
 
     Attributes:
         finished_at: Seconds since the epoch.
-        commit: What was checked out; None where that is not known.
+        commit: What was checked out; None if that is not known.
         branch: Likewise.
         usage: By model, in the form of `LLMUsage.to_dict()`, without details.
         is_uncommitted: Whether files were changed since the commit.
@@ -67,7 +67,7 @@ class Trend:
 
     Attributes:
         runs: The earliest first.
-        tests: By test, its tokens in each of those runs; None where it was not in one, or where they are not known.
+        tests: By test, its tokens in each of those runs; None if it was not in the run, or if they are not known.
     """
 
     runs: Sequence[PastRun]

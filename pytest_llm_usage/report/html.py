@@ -77,7 +77,7 @@ def _printable_values(value: Any) -> Any:
 
 
 def table_cells(test: TestRecord | None) -> tuple[str, str]:
-    """Tokens and USD of the last attempt at a test, as cells for the table of pytest-html; empty where it made no call."""
+    """Tokens and USD of the last attempt at a test, as cells for the table of pytest-html; empty if it made no call."""
     if test is None or not test.ledger.calls:
         return "<td></td>", "<td></td>"
     spent = summed_usage(test.ledger.calls)

@@ -19,7 +19,7 @@ from pytest_llm_usage.text import percent, plural
 
 __all__ = ["icicle"]
 
-#: At most so many tests have a box of their own, if it is high enough to read; the others share one for each file.
+#: At most this many tests have a box of their own, if it is high enough to read; the others share one for each file.
 _MOST_TESTS, _MOST_FILES = 12, 8
 _READABLE_SHARE = Decimal("0.04")
 #: Less than this share of the run is not drawn.

@@ -26,7 +26,7 @@ class PageExtras:
     """What the page shows that is not in the run's data.
 
     Attributes:
-        trend: The last runs of the history; None where none is kept.
+        trend: The last runs of the history; None if none is kept.
         bodies: By test, what was recorded of each of its calls, see `bodies.call_bodies`.
     """
 

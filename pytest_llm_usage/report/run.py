@@ -97,7 +97,7 @@ def record(
     Args:
         last: The tracker of its last attempt.
         outcome: The outcome of that attempt.
-        earlier: The calls of the attempts before it, as such data.
+        earlier: The calls of the attempts before it, in the same form.
         with_parts: Whether to read what the calls' input is made of, and what breaks its prefix.
     """
     # For a limit on calls, the call that was stopped counts as well.

@@ -27,7 +27,7 @@ _TYPES: Mapping[str, frozenset[type]] = {
     "null": frozenset({type(None)}),
 }
 _NUMBERS = (int, float)
-#: A schema with at most so many properties looks each of them up, instead of going through all that an object has.
+#: A schema with at most this many properties looks each of them up, instead of going through all that an object has.
 _FEW = 4
 
 

@@ -77,7 +77,7 @@ class Screen:
 
 
 def section_lines(run: Run, detail: str, screen: Screen, *, audit: bool = True) -> list[Line]:
-    """The lines of the section; none where no model was called.
+    """The lines of the section; none if no model was called.
 
     Args:
         run: What was spent.

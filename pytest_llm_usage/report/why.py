@@ -82,7 +82,7 @@ class Cause:
 
     @property
     def cost_usd(self) -> Decimal | None:
-        """What it cost; None where that is not known of a call."""
+        """What it cost; None if that is not known for a call."""
         known = [cost for cost in self.costs_usd if cost is not None]
         return total(known) if len(known) == len(self.costs_usd) else None
 

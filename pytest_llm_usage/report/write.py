@@ -61,7 +61,7 @@ class Baseline:
 
     @classmethod
     def read(cls, path: Path, fail_on: FailOn | None, floor_tokens: int) -> Baseline:
-        """Reads the runs before the tests run, so that a file that is no run fails early.
+        """Reads the runs before the tests run, so that a file that is not a run fails early.
 
         Raises:
             ConfigurationError: A file is not a run, or was written by a later version.
@@ -77,7 +77,7 @@ class Baseline:
         return cls(path=path, runs=runs, fail_on=fail_on or FailOn(), floor_tokens=floor_tokens)
 
     def compare(self, data: RunData) -> RunComparison | None:
-        """The comparison with a run; None where there is nothing to compare it with."""
+        """The comparison with a run; None if there is nothing to compare it with."""
         if not self.runs:
             return None
         name = shown_path(self.path)

@@ -53,7 +53,7 @@ class UsageFile:
     Attributes:
         lines: All lines with their line endings.
         entries: By name, in the order of the file.
-        prices_version: The genai-prices that it was last written with, or None where it does not say.
+        prices_version: The genai-prices that it was last written with, or None if it does not say.
     """
 
     lines: tuple[str, ...] = ()

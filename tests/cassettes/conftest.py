@@ -1,4 +1,4 @@
-"""Cassettes to record a provider's answers with, and names that lead to the provider."""
+"""Cassettes to record a provider's answers with, and host names that resolve to the provider."""
 
 import socket
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
 
 @pytest.fixture(autouse=True)
 def provider_names(monkeypatch):
-    """Names under `.test` lead to loopback, in this process, for every way to look a name up."""
+    """Resolves names under `.test` to loopback, in this process, however they are looked up."""
     lookup = socket.getaddrinfo
 
     def getaddrinfo(host, *args, **kwargs):

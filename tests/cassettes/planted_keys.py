@@ -1,4 +1,4 @@
-"""One made-up key of each shape that is known, by what it begins with; and texts that only look like one. None was ever a key."""
+"""One made-up key of each known shape, by its prefix, and texts that only look like one. None was ever a key."""
 
 import base64
 import json
@@ -50,7 +50,7 @@ JWT = f"{jwt_part(json.dumps({'alg': 'HS256'}))}.{jwt_part(json.dumps({'sub': 'u
 JWE = f"{jwt_part(json.dumps({'alg': 'RSA-OAEP', 'enc': 'A256GCM'}))}.{words(80)}.{words(16)}.{words(40)}.{words(22)}"
 UUID = f"{hexa(8)}-{hexa(4)}-{hexa(4)}-{hexa(4)}-{hexa(12)}"
 
-#: By the first text that keys of a shape begin with, and the rule: what follows, and (in a pair) what stands before.
+#: By the first prefix of a shape, and its rule: what follows the prefix, or a pair of what comes before and after it.
 TAILS = {
     ("sk-ant-", "anthropic-api-key"): "api03-" + words(93) + "AA",
     ("sk-or-v", "own-openrouter"): "1-" + hexa(64),
@@ -229,7 +229,7 @@ def keys():
             yield shape, before + start + tail
 
 
-#: What is no key, and must be neither touched nor refused.
+#: Texts that are not keys, and must be neither touched nor refused.
 ALIKE = [
     # What documentation shows.
     "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "postgres://user:password@localhost:5432/db",

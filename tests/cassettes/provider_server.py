@@ -1,10 +1,10 @@
-"""A server on loopback that answers for a provider, and what becomes of requests that must not be answered."""
+"""A server on loopback that answers for a provider, and `refuse`, which stands for `pytest.fail`."""
 
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-#: A host that is no loopback by name, and is by address: what it answers is recorded like a provider's.
+#: A host that is loopback by address but not by name, so that its answers are recorded like a provider's.
 HOST = "api.provider.test"
 
 

@@ -1,4 +1,4 @@
-"""A scripted server, and a sink that every library's requests are told to."""
+"""A scripted server, and a sink that receives every library's requests."""
 
 import contextlib
 
@@ -11,7 +11,7 @@ from pytest_llm_usage.http_clients.patches import Patches
 
 @pytest.fixture(scope="session")
 def replaced():
-    """The functions of others that observation replaces: who has each, and its name."""
+    """The functions of other packages that observation replaces: the owner and the name of each."""
     places = []
     with pytest.MonkeyPatch.context() as monkeypatch:
         replace = Patches.replace
@@ -29,7 +29,7 @@ def replaced():
 
 @pytest.fixture(autouse=True)
 def unobserved(replaced):
-    """The libraries as they are without the plugin, which observes this suite as any other."""
+    """The libraries as they are without the plugin, which observes this suite like any other."""
     with contextlib.ExitStack() as stack:
         for owner, name in replaced:
             function = current = vars(owner)[name]
@@ -49,7 +49,7 @@ def server():
 
 @pytest.fixture
 def sink(unobserved):
-    """A sink to which all that the test asks is told; nothing of it may go wrong."""
+    """A sink that receives all requests of the test; observation may not fail."""
     sink = KeptSink()
     with observing(sink) as sink.observation:
         yield sink

@@ -92,7 +92,7 @@ def seen_of(run: Callable[[str, bytes, Plan], None], url: str, body: bytes, plan
         run(url, body, plan)
     except BaseException as error:
         plan.seen.append(shown(error))
-        # As a test's error would be, it is gone.
+        # The traceback goes, as it would with a test's error.
         error.__traceback__ = None
     return plan.seen
 

@@ -4,7 +4,7 @@ import re
 
 
 def section(result):
-    """The lines of the section `LLM usage`, without its title; None where it was not printed."""
+    """The lines of the section `LLM usage`, without its title; None if it was not printed."""
     lines = result.stdout.lines
     titles = [number for number, line in enumerate(lines) if re.fullmatch(r"=+ LLM usage =+", line)]
     if not titles:

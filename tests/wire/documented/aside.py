@@ -1,4 +1,4 @@
-"""What an answer tells beside its usage: tools that were run, the model behind a router, the request it was asked for by."""
+"""What a response reports beside its usage: tools that ran, the model behind a router, the id of its request."""
 
 from bodies import aws_stream, sse
 
@@ -101,7 +101,7 @@ ROWS = (
         parts=(("model", "llama-3.3-70b-versatile", 60, 4), ("model", "openai/gpt-oss-120b", 40, 6)),
         cost="unpriced",
     ),
-    # A tool is told of as it begins and as it ends.
+    # A tool is reported when it begins and when it ends.
     groq("m", source="the langchain-groq package's recordings")(
         "a stream of a system that searched twice",
         sse(
@@ -484,7 +484,7 @@ ROWS = (
         },
         cost="300*3 + 200*0.3 + 400*3.75 + 600*6 + 10*15",
     ),
-    # Its own estimate of the cost is no bill: the price is the seller's.
+    # Its own estimate of the cost is not a bill: the seller's price applies.
     api(
         url="https://gateway-us.pydantic.dev/proxy/groq/openai/v1/chat/completions",
         source="https://pydantic.dev/docs/ai/overview/gateway/",

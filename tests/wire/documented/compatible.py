@@ -658,7 +658,7 @@ HOSTS = (
         PLAIN,
         {},
     ),
-    # Gateways: who sells is behind them.
+    # Gateways: the seller is behind them.
     (
         "portkey",
         "https://api.portkey.ai/v1/chat/completions",
@@ -878,7 +878,7 @@ EMBEDDINGS = (
     ("ollama", "http://localhost:11434/v1/embeddings", "all-minilm", {"prompt_tokens": 15, "total_tokens": 15}, {}),
 )
 
-#: Who streams with usage in another place than the last chunk without choices.
+#: Providers that stream usage elsewhere than in the last chunk without choices.
 STREAMS = (
     (
         "groq",

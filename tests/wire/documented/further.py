@@ -1,4 +1,4 @@
-"""What has rows in the other modules, in further forms: pictures without details, sound by the second, pages, gateways, hosts."""
+"""More forms of what other modules have: pictures without details, sound by the second, pages, gateways, hosts."""
 
 import json
 
@@ -487,7 +487,7 @@ GATEWAYS = (
         stated="0.00045",
         cost="stated",
     ),
-    # Of Gemini's thoughts the gateway's usage and its total know nothing; what Google counted does, and they are billed.
+    # The gateway's usage and its total leave out Gemini's thoughts. Google's own count has them, and they are billed.
     vercel(
         "what Google counted behind the gateway",
         {

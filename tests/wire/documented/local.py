@@ -115,7 +115,7 @@ ROWS = (
         model="gpt-oss:120b",
     )("cloud", {"model": "gpt-oss:120b", "message": {}, **DONE}, (26, 290), cost="unpriced"),
     tgi("details", {"generated_text": "Hi", "details": TGI_DETAILS}, (3, 2)),
-    # The tokens of the prompt are listed where `decoder_input_details` asks for them.
+    # The tokens of the prompt are listed if `decoder_input_details` requests them.
     tgi(
         "details without the prompt",
         {"generated_text": "Hi", "details": TGI_DETAILS | {"prefill": []}},

@@ -19,15 +19,15 @@ class Row:
         url: Where the request went.
         response: The body: bytes, or a value that becomes JSON.
         flavour, provider, model …: What must be read.
-        usage: Input and output, and the total where it is stated otherwise; None where no usage is known.
+        usage: Input and output, and the total if it is not their sum; None if no usage is known.
         sent, received: The details of the input and of the output.
-        billed: The tokens as billed, in the same form with both details, where that is not `usage`.
+        billed: The tokens as billed, in the same form with both details, if they differ from `usage`.
         parts: Kind, model, input, output of each part.
         stated: The cost that the provider states, in USD.
-        note: Words of the note; empty where there must be none.
+        note: Words of the note; empty if there must be none.
         cost: The bill: tokens times USD per million (or, for a piece, USD times a million), added up: millionths of a USD.
-            `stated` where it is the stated cost; `unpriced` where nobody publishes a price; None where the row is about
-            counts alone.
+            `stated` if it is the stated cost; `unpriced` if nobody publishes a price; None if the row is only about
+            counts.
     """
 
     name: str
@@ -91,7 +91,7 @@ def counts(sent, received, total=None, *, details):
 
 
 def api(**common):
-    """A maker of rows that have `common` in common: called with a name, a response and what differs."""
+    """A function that makes rows with the fields `common`; it takes a name, a response, a usage and what differs."""
 
     def row(name, response, usage, **more):
         return partial(Row, **common)(name=name, response=response, usage=usage, **more)
