@@ -37,8 +37,7 @@ def _write(path: Path) -> None:
     from pytest_llm_usage.report.history import add_run
     from pytest_llm_usage.report.run import Run
 
-    # The first run makes the tables. The others are inserted directly, since `add_run` would wait for the disk each
-    # time.
+    # The first run makes the tables. The others are inserted directly: `add_run` would wait for the disk each time.
     add_run(path, run_data(Run(), environment={}), 1.7e9)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(

@@ -124,8 +124,7 @@ def _environment() -> dict[str, str]:
 def only(*plugins: str) -> list[str]:
     """Arguments with which pytest loads no installed plugins but `plugins`.
 
-    Not `-p` with autoloading off: that searches every installed package once for each name, and a usual start only
-    once.
+    Not `-p` with autoloading off: that searches all installed packages once for each name, a usual start only once.
     """
     others = {each.name for each in entry_points(group="pytest11")} - set(plugins)
     return [argument for name in sorted(others) for argument in ("-p", f"no:{name}")]

@@ -64,8 +64,7 @@ class Tolerances:
 
     `total_tokens` and `cost_usd` follow from the other counts: if those moved within their tolerance, these may move
     too unless they are named. If nothing else moved they are compared, so that a new price does not go unnoticed. A
-    ratchet always applies to them, and not to details, which the cost covers: more tokens read from a cache are no
-    loss.
+    ratchet always applies to them, and leaves the details to the cost: more tokens read from a cache are no loss.
     """
 
     named: Mapping[str, Tolerance] = field(default_factory=dict)

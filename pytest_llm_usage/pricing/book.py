@@ -127,8 +127,7 @@ class PriceBook:
             at: Seconds since the epoch; None is now.
 
         Raises:
-            PriceUnknownError: No price is known. The message says why, and has the line of the price file that fixes
-                it.
+            PriceUnknownError: No price is known. The message says why, and how a line of a price file fixes it.
         """
         now = time.time() if at is None else at
         sellers: list[str | None] = [provider]

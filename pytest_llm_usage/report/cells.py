@@ -24,8 +24,7 @@ def model_rows(calls: Sequence[Call]) -> Iterator[tuple[str, ...]]:
 
 
 def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
-    """The cells: calls, input, cached, output, reasoning, USD. They tell `0` from unknown (`?`), failed and absent
-    (`-`).
+    """The cells calls, input, cached, output, reasoning, USD. They tell `0` from unknown (`?`), failed and none (`-`).
 
     `>=` comes before a sum of which a part is not known, `<=` before a cost that is an upper bound.
     """

@@ -18,7 +18,7 @@ __all__ = ["commit_of", "environment"]
 _PACKAGES = ("pytest-llm-usage", "pytest", "langchain-core", "genai-prices")
 #: Where CI systems name the branch: they check out a commit, so git knows of no branch.
 _BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BUILDKITE_BRANCH", "CIRCLE_BRANCH")
-#: Where they name the commit, for jobs that have the files without the repository.
+#: Where CI systems name the commit, for jobs that have the files without the repository.
 _COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "CIRCLE_SHA1")
 _JOBS = ("CI_JOB_URL", "BUILDKITE_BUILD_URL", "CIRCLE_BUILD_URL")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

@@ -1,5 +1,4 @@
-"""Validation by a JSON Schema: what does not fit, and where. Only the keywords that `run.schema.json` uses are
-supported.
+"""Validation by a JSON Schema: what does not fit, and where. It knows only the keywords that `run.schema.json` uses.
 
 The `jsonschema` package would bring four others into every environment that runs tests. The suite compares this module
 with it.

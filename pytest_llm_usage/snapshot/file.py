@@ -26,8 +26,8 @@ __all__ = ["FORMAT", "UsageFile", "dump", "edit_file", "parsed", "unwritten_file
 #: pytest shows the user's line alone.
 __tracebackhide__ = hides_frames
 
-#: 1: by snapshot name, by model, the fields of `LLMUsage.to_dict()`, and where the price comes from (`price_from`); if
-#: the    test wants them, also `input_by_part`: tokens by part, `tools_by_name`, and `estimated_by`.
+#: 1: by snapshot name, by model, the fields of `LLMUsage.to_dict()`, and where the price comes from (`price_from`);
+#:    if the test compares it, also `input_by_part`: tokens by part, `tools_by_name`, and `estimated_by`.
 FORMAT = 1
 
 _HEADER = re.compile(r"# LLM usage, format (\d+)\b(?:.*\(genai-prices ([^)\s]+)\))?")
