@@ -75,9 +75,10 @@ IMPORTS = (
     "pytest_llm_usage.http_clients.requests",
     "pytest_llm_usage.http_clients.urllib3",
 )
-#: What makes another interpreter: a fork that is asked for with another value of these would not have it.
-OF_THE_INTERPRETER = ("LANG", "LANGUAGE", "LC_", "TZ", "PYTHON", "MALLOC", "LD_", "COV")
-OF_EACH = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+#: Variables that Python reads when it starts, by prefix: a fork cannot get other values of them.
+INTERPRETER_VARIABLES = ("LANG", "LANGUAGE", "LC_", "TZ", "PYTHON", "MALLOC", "LD_", "COV")
+#: Those of them that a fork can get nevertheless.
+PER_PROCESS = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 
 #: Imports as little as it can: it is started for every process.
 CLIENT = """
@@ -260,7 +261,7 @@ def _asked(client):
             return {
                 name: value
                 for name, value in variables.items()
-                if name.startswith(OF_THE_INTERPRETER) and name not in OF_EACH
+                if name.startswith(INTERPRETER_VARIABLES) and name not in PER_PROCESS
             }
 
         plain = [argument for argument in arguments if argument != "-u"]

@@ -170,12 +170,14 @@ def _input_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str, 
     if caching["cache_write"] and "cache_write" not in counts:
         notes.add(f"{rates.source} has no price of its own for cache_write: priced as input")
     if counts and apart:
-        counts |= _both(rates, counts, apart, details)
+        counts |= _cached_modalities(rates, counts, apart, details)
     counts |= apart
     return {"input": _remainder("input", usage.input_tokens, counts), **counts}
 
 
-def _both(rates: Rates, cached: dict[str, int], apart: dict[str, int], details: Mapping[str, int]) -> dict[str, int]:
+def _cached_modalities(
+    rates: Rates, cached: dict[str, int], apart: dict[str, int], details: Mapping[str, int]
+) -> dict[str, int]:
     """Takes tokens that are both cached and of a modality out of `apart`; returns those with a price of their own."""
     if cached.keys() != {"cache_read"} or not any(key.startswith("cache_read_") for key in details):
         raise NoPriceError(

@@ -41,7 +41,9 @@ def what_if_lines(
     for test, record in data["tests"].items():
         calls = [call for call in calls_in(record) if call.is_billed and call.usage is not None and not call.is_partial]
         if calls:
-            rows.append((test, _cost(calls), _cost([_moved(call, model, provider, prices, at) for call in calls])))
+            rows.append(
+                (test, _cost(calls), _cost([_on_other_model(call, model, provider, prices, at) for call in calls]))
+            )
     if not rows:
         return ["no test called a model with known usage"]
     rows.sort(key=lambda row: -(row[2] or 0))
@@ -62,7 +64,7 @@ def what_if_lines(
     ]
 
 
-def _moved(call: Call, model: str, provider: str | None, prices: Quotes, at: float) -> Call:
+def _on_other_model(call: Call, model: str, provider: str | None, prices: Quotes, at: float) -> Call:
     moved = replace(
         call,
         model=model,
