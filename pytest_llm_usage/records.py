@@ -18,7 +18,7 @@ __all__ = ["Record"]
 class Record(SimpleNamespace):
     """The fields are the annotations of the class; what they are set to there is their default.
 
-    Compared and shown as a `SimpleNamespace` is. A field cannot be set again.
+    A record is compared and shown as a `SimpleNamespace` is. Its fields cannot be set again.
     """
 
     field_names: ClassVar[tuple[str, ...]]

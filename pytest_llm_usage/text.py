@@ -1,4 +1,4 @@
-"""Numbers, tables, paths and names as people read them: grouped, aligned, and never a 0 that is not one.
+"""Numbers, tables, paths and names as people read them: grouped, aligned, and never 0 for something that is not 0.
 
 Unknown tokens print as `?`, an unknown price as `unpriced`, a paid amount too small to show as `<0.00001`.
 """
@@ -43,12 +43,12 @@ _MOST_QUOTED = 80
 
 
 def tokens(count: int | None) -> str:
-    """A number of tokens, grouped by thousands; `?` where nobody knows it."""
+    """A number of tokens, grouped by thousands; `?` if it is not known."""
     return "?" if count is None else f"{count:,}"
 
 
 def usd(amount: Decimal | None) -> str:
-    """An amount in USD to a thousandth of a cent; `unpriced` where there is no price, never 0 for a paid one."""
+    """An amount in USD to a thousandth of a cent; `unpriced` if there is no price, and never 0 for an amount that is not 0."""
     if amount is None:
         return "unpriced"
     if 0 < amount < _SMALLEST_USD:
@@ -57,7 +57,7 @@ def usd(amount: Decimal | None) -> str:
 
 
 def dollars(amount: Decimal, *, at_least: bool = False) -> str:
-    """An amount with its currency and, before it, what bounds it: `$0.00045`, `<$0.00001`; with `at_least` `>=$0.00045`."""
+    """An amount with its currency and its bound: `$0.00045`, `<$0.00001`; with `at_least`, `>=$0.00045`."""
     shown = usd(amount)
     if shown[0] == "<":
         return ">$0" if at_least else f"<${shown[1:]}"
@@ -65,7 +65,7 @@ def dollars(amount: Decimal, *, at_least: bool = False) -> str:
 
 
 def percent(part: int | Decimal, whole: int | Decimal) -> str:
-    """`part` of `whole` in whole per cent; 100 only where it is exactly that, and never 0 for something."""
+    """`part` of `whole` in whole per cent; 100 only if it is exactly that, and 0 only for nothing."""
     if not whole:
         return "over 0" if part else "0 %"
     exact = EXACT.divide(EXACT.multiply(Decimal(part), 100), Decimal(whole))
@@ -81,7 +81,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def columns(rows: Iterable[Sequence[str]], align: str) -> list[str]:
-    """Rows as lines of aligned columns, two spaces apart. `align` has `<` or `>` for each column."""
+    """The rows as lines of aligned columns, two spaces apart. `align` has `<` or `>` for each column."""
     table = [list(map(printable, row)) for row in rows]
     widths = [max(map(width, column)) for column in zip(*table, strict=True)]
     return [
@@ -94,22 +94,22 @@ def columns(rows: Iterable[Sequence[str]], align: str) -> list[str]:
 
 
 def fitted(rows: Sequence[Sequence[str]], column: int) -> list[tuple[str, ...]]:
-    """Rows of a table within a failure, the names in one column shortened in their middle as far as its lines must be.
+    """The rows of a table for a failure message. Names in one column are cut in their middle so that the lines fit.
 
-    No name is cut below what most models' names take, and nothing else is cut.
+    No name is cut below the length of most models' names, and nothing else is cut.
     """
     others = sum(2 + max(map(width, cells)) for i, cells in enumerate(zip(*rows, strict=True)) if i != column)
     names = told_apart([row[column] for row in rows], max(_FAILURE_COLUMNS - others, _LEAST_NAME))
     return [(*row[:column], name, *row[column + 1 :]) for row, name in zip(rows, names, strict=True)]
 
 
-#: The columns of a table in a failure: those of a terminal, but for what pytest and the message put before each line.
+#: The columns of a table in a failure: those of a terminal, less the margin that pytest and the message add.
 _FAILURE_COLUMNS = 74
 _LEAST_NAME = 28
 
 
 def pointed(numbers: Iterable[str]) -> list[str]:
-    """Numbers in one width, their decimal points below each other."""
+    """The numbers padded to one width, with their decimal points aligned."""
     parts = [number.partition(".") for number in numbers]
     whole = max((len(before) for before, _, _ in parts), default=0)
     rest = max((len(point + after) for _, point, after in parts), default=0)
@@ -117,7 +117,7 @@ def pointed(numbers: Iterable[str]) -> list[str]:
 
 
 def width(text: str) -> int:
-    """The columns that `text` takes where it is shown (`printable`): two for a wide character, none for one that combines."""
+    """The columns that `text` takes when `printable`: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     return sum(
@@ -131,7 +131,7 @@ def width(text: str) -> int:
 
 
 def shortened(text: str, columns: int) -> str:
-    """`text` in `columns` columns, without its middle where it is longer: both ends tell names apart."""
+    """`text` in `columns` columns; a longer one loses its middle, because the ends distinguish names."""
     if width(text) <= columns:
         return text
     tail = (columns - 1) // 2
@@ -145,7 +145,10 @@ def shortened(text: str, columns: int) -> str:
 
 
 def told_apart(names: Sequence[str], columns: int) -> list[str]:
-    """Names in `columns` columns each, no two that differ alike: without folder, middle, else start, else numbered."""
+    """The names in `columns` columns each. Different names stay different.
+
+    A name that is too long loses its folder or its middle, else its start; else it gets a number.
+    """
     whole = list(dict.fromkeys(names))
     short = [shortened(_own_part(name, columns), columns) for name in whole]
     count = Counter(short)
@@ -162,7 +165,7 @@ def told_apart(names: Sequence[str], columns: int) -> list[str]:
 
 
 def _own_part(name: str, columns: int) -> str:
-    """A test's name; where that is longer, without the folder of its file or without its file, which others have as well."""
+    """A test's name. One that is too long loses the folder of its file, or the file, which other tests share."""
     file, separator, rest = name.partition("::")
     if not separator:
         return name
@@ -183,7 +186,7 @@ def _ending(text: str, columns: int) -> str:
 
 
 def wrapped(text: str, columns: int, *, indent: str = "") -> list[str]:
-    """`text` in lines of `columns` columns, those after the first two further in; no name or path is broken."""
+    """`text` in lines of `columns` columns. All but the first are indented by two; no name or path is broken."""
     return wrap(
         text,
         columns,
@@ -195,7 +198,7 @@ def wrapped(text: str, columns: int, *, indent: str = "") -> list[str]:
 
 
 def shown_path(path: Path) -> str:
-    """The path as it is typed where the process was started."""
+    """The path relative to the current folder, or in full if it is not below it."""
     try:
         return path.relative_to(Path.cwd()).as_posix()
     except (OSError, ValueError):
@@ -203,7 +206,7 @@ def shown_path(path: Path) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value that somebody set, as a message quotes it: what Python writes, cut where it is long."""
+    """A value as a message quotes it: its `repr`, cut in the middle if it is long."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits
@@ -213,25 +216,25 @@ def quoted(value: object) -> str:
 
 
 def shell_quoted(word: str) -> str:
-    """`word` as a shell takes it, in the double quotes that people type around test names where these do."""
+    """`word` quoted for a shell, in double quotes if these suffice, as people type them around test names."""
     return shlex.quote(word) if re.search(r'["$`\\!\n]', word) else f'"{word}"'
 
 
-#: Characters of no width that names are made of: the parts of an emoji, and letters that do not join.
+#: Characters without width that occur in names: they join the parts of an emoji, or keep letters apart.
 _JOINERS = "\u200c\u200d"
 _HIDDEN = ("Cc", "Cf", "Cs", "Cn", "Co")
-#: What a CI takes for a command: GitHub's at the start of a line, those of Azure and TeamCity (and GitHub's old) anywhere.
+#: What a CI system reads as a command: GitHub's at the start of a line, those of Azure and TeamCity (and GitHub's old) anywhere.
 #: Compiled when they are first used, not at every start of pytest.
 _COMMAND_AT_START = r"\s*:(?=:)"
 _COMMAND = r"#(?=#(?:\[|vso\[|teamcity\[))"
 
 
 def sendable(value: Any) -> Any:
-    """Plain data without halves of surrogate pairs, spelt out instead: one in a text ends a whole run of xdist.
+    """Plain data in which lone surrogates are spelt out as escapes: a single one in a text would end a whole run of xdist.
 
-    They stand in names of files that are not UTF-8, and in whatever a provider's JSON escapes.
+    They occur in file names that are not UTF-8, and in what a provider's JSON escapes.
     """
-    # Nearly nothing has one, and Python spells out each: looking for that is a tenth of looking at every text.
+    # Nearly no data has one, and `repr` shows each as an escape: this search takes a tenth of looking at every text.
     return _without_surrogates(value) if "\\ud" in repr(value) else value
 
 
@@ -244,9 +247,9 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def printable(text: str) -> str:
-    """`text` on one line, as it looks: names, notes and errors are made by others.
+    """`text` on one line, safe to show: names, notes and errors come from other people's code.
 
-    White space is a space; a control character, a lone surrogate or one that turns the direction of the text is `�`.
+    White space becomes a space; a control character, a lone surrogate or one that changes the text's direction becomes `�`.
     """
     return text if text.isascii() and text.isprintable() else "".join(map(_shown, text))
 
@@ -259,7 +262,7 @@ def _shown(char: str) -> str:
 
 
 def inert(line: str) -> str:
-    """A line of a log, printable, and nothing that a CI takes for a command."""
+    """A line of a log, printable, and changed where a CI system would read a command."""
     line = re.sub(_COMMAND, "# ", printable(line))
     found = re.match(_COMMAND_AT_START, line)
     return line if found is None else f"{found[0]} {line[found.end() :]}"

@@ -1,4 +1,4 @@
-"""`Limits`, and `BudgetKind`: everything there is to know about something that can be limited."""
+"""`Limits`, and `BudgetKind`: the definition of each thing that can be limited."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -23,22 +23,22 @@ __tracebackhide__ = hides_frames
 
 
 class BudgetKind(Record):
-    """Something that can be limited: a field of `Limits`, and everything else there is to know about it.
+    """The definition of something that can be limited; each belongs to a field of `Limits`.
 
     Attributes:
         noun: What is counted, in the singular (`input token`); `USD` for money.
-        spent: What is known that a call spent of it.
-        is_unknown: Whether a call may have spent more of it than is known.
-        is_at_most: Whether a call may have spent less of it than is known.
-        why_unknown: Why it is not known of a call that may have spent more; empty where the table of calls says enough.
-        is_estimate: Whether what a call spent is an estimate.
-        whole: What `spent` is a share of; the limit is then the least share, from 0 to 1, that is wanted of all calls.
-        every_call_takes: Whether every call takes some of it, so that a limit of 0 allows none.
-        what: What is not known of a call that may have spent more.
+        spent: How much of it a call is known to have spent.
+        is_unknown: Whether a call may have spent more than that.
+        is_at_most: Whether a call may have spent less than that.
+        why_unknown: Why it is not known how much more a call spent; empty if the table of calls says enough.
+        is_estimate: Whether `spent` is an estimate.
+        whole: What `spent` is a share of. The limit is then the smallest share, from 0 to 1, that all calls together must reach.
+        every_call_takes: Whether every call spends some of it, so that a limit of 0 allows no call.
+        what: What is unknown about a call that may have spent more (`usage`, `price`).
         option: The option without its prefix (`max-tokens`): `--llm-usage-max-tokens`, shorter `--max-tokens`, with an
-            ini key and an environment variable; empty where only the marker has it.
-        help: For `pytest --help`: what `{most}` of it does to a test.
-        session_help: The same of an option (`session-max-tokens`) that limits the whole run; empty if there is none.
+            ini key and an environment variable; empty if only the marker has it.
+        help: The text for `pytest --help`.
+        session_help: The same for the option that limits the whole run (`session-max-tokens`); empty if there is none.
     """
 
     noun: str
@@ -56,11 +56,11 @@ class BudgetKind(Record):
 
     @property
     def metavar(self) -> str:
-        """What stands for the value in the help."""
+        """The placeholder of the value in the help."""
         return "USD" if self.noun == "USD" else "N"
 
     def parse(self, value: object) -> int | Decimal:
-        """A limit as people write it. Raises ConfigurationError as `parse_count`, `parse_share` and `parse_usd` do."""
+        """Reads a limit as people write it. Raises ConfigurationError as `parse_count`, `parse_share` and `parse_usd` do."""
         if self.whole is not None:
             return parse_share(value)
         return parse_usd(value) if self.noun == "USD" else parse_count(value, f"{self.noun}s")
@@ -72,17 +72,17 @@ class BudgetKind(Record):
         return f"{'~' if self.is_estimate and amount else ''}{plural(int(amount), self.noun)}"
 
     def shown_limit(self, amount: int | Decimal) -> str:
-        """An amount whose unit has been said: `5,000`, `$0.02`."""
+        """An amount without its unit, which the text has named before: `5,000`, `$0.02`."""
         return f"${shown_usd(amount)}" if self.noun == "USD" else f"{amount:,}"
 
 
 def _tokens(count: "Callable[[TokenUsage], int]") -> "Callable[[Call], int]":
-    """Counts tokens of a call: as the provider counts them or as it bills them, whichever is more."""
+    """A function that counts tokens of a call, as the provider counts or bills them, whichever is more."""
     return lambda call: max((count(usage) for usage in (call.usage, call.billed_usage) if usage is not None), default=0)
 
 
 def _part(part: "InputPart", noun: str) -> BudgetKind:
-    """A limit on a part of the input."""
+    """The definition of a limit on a part of the input."""
     return BudgetKind(
         noun,
         lambda call: call.input_by_part[part] if call.input_by_part is not None else 0,
@@ -111,9 +111,10 @@ def _why_no_reasoning(call: "Call") -> str:
 
 
 class Limits(Record):
-    """What may be spent; None is no limit. The fields are the keywords of the marker `llm_budget`, each with its `BudgetKind`.
+    """How much may be spent; None is no limit. The fields are the keywords of the marker `llm_budget`.
 
-    Tokens are those that the provider counts or those that it bills, whichever are more; work that it lists apart is billed.
+    Tokens are those that the provider counts or those that it bills, whichever are more. Work that it lists separately is
+    billed.
 
     Attributes:
         max_tokens: Input and output tokens.
@@ -123,13 +124,13 @@ class Limits(Record):
         max_tool_schema_tokens: Input tokens of the tools' schemas, estimated.
         max_history_tokens: Input tokens of earlier messages that are sent again, estimated.
         max_reasoning_tokens: Output tokens of reasoning.
-        min_cache_read: The least share of the input that is read from a cache, as the providers report it.
+        min_cache_read: The smallest share of the input that must be read from a cache, as the providers report it.
         max_cost: USD.
-        max_calls: Requests to models; 0 means none at all. Answers of LangChain's own cache are none.
-        max_growth: How the input of a conversation of four calls or more may grow from call to call, at most: one of
-            `GROWTH_LIMITS`. It is no number of a call's: `anatomy.growth_limit` compares it.
+        max_calls: Requests to models; 0 allows none. Answers from LangChain's cache do not count.
+        max_growth: How fast the input of a conversation of at least four calls may grow from call to call: one of
+            `GROWTH_LIMITS`. It is not a number of single calls: `anatomy.growth_limit` checks it.
         model: A pattern (`gpt-4o*`); only calls of models that match it count.
-        origins: Where each limit was set (`--max-tokens`, `@pytest.mark.llm_budget`), for the failure text.
+        origins: Where each limit was set (`--max-tokens`, `@pytest.mark.llm_budget`), for the message of a failure.
     """
 
     max_tokens: Annotated[
@@ -200,10 +201,10 @@ class Limits(Record):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, origin: str) -> "Limits":
-        """Limits from the keywords of a marker or of `assert_within`.
+        """Reads limits from the keywords of a marker or of `assert_within`.
 
         Raises:
-            ConfigurationError: An unknown keyword (with the nearest known one), or a value that cannot be read.
+            ConfigurationError: A keyword is unknown (the message has the nearest known one), or a value cannot be read.
         """
         parsed: dict[str, Any] = {}
         for name, value in values.items():
@@ -218,7 +219,7 @@ class Limits(Record):
         return cls(**parsed, origins=dict.fromkeys(parsed, origin))
 
     def over(self, other: "Limits") -> "Limits":
-        """These limits, and those of `other` where these set none: the nearest wins, limit by limit."""
+        """These limits, completed by those of `other` that are not set here."""
         merged: dict[str, Any] = {}
         origins: dict[str, str] = {}
         for name in _LIMITS:
@@ -232,15 +233,15 @@ class Limits(Record):
         return any(getattr(self, name) is not None for name in _LIMITS)
 
     def covers(self, call: "Call") -> bool:
-        """Whether a call counts towards these limits."""
+        """Whether a call counts toward these limits."""
         return call.is_billed and self.names(call.model)
 
     def names(self, model: str) -> bool:
-        """Whether calls of a model count towards these limits."""
+        """Whether calls to a model count toward these limits."""
         return self.model is None or fnmatchcase(model, self.model)
 
 
-#: Everything that is counted or summed and can be limited, by the keyword of the marker.
+#: The definition of every limit on a count or a sum, by the keyword of the marker.
 BUDGET_KINDS: Mapping[str, BudgetKind] = {
     name: hint.__metadata__[0] for name, hint in Limits.__annotations__.items() if hasattr(hint, "__metadata__")
 }
@@ -248,7 +249,7 @@ BUDGET_KINDS: Mapping[str, BudgetKind] = {
 _LIMITS = (*BUDGET_KINDS, "max_growth")
 #: The keywords of the marker.
 LIMIT_KEYWORDS = (*_LIMITS, "model")
-#: What `max_growth` takes: a conversation may grow so, or less.
+#: The values of `max_growth`: the input may grow in this way, or more slowly.
 GROWTH_LIMITS = ("constant", "linear")
 
 

@@ -1,4 +1,4 @@
-"""Guards that guard nothing say so: a marker without effect, a limit that no call is held to, a snapshot never compared."""
+"""Warns of guards that guard nothing: a marker without effect, or a snapshot that is never compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FailingTests", "warn_of_idle_markers", "warn_of_idle_snapshot"]
 
 
 def warn_of_idle_markers(session: pytest.Session) -> None:
-    """Warns of markers that have no effect on the test that carries them; where warnings are errors, that test fails."""
+    """Warns of markers that have no effect on their test; if warnings are errors, that test fails."""
     settings = session.config.stash[SETTINGS]
     failing = FailingTests()
     unmarked: set[pytest.Item | pytest.Collector | None] = set()
@@ -37,7 +37,7 @@ def warn_of_idle_markers(session: pytest.Session) -> None:
 
 
 class FailingTests:
-    """Fails tests before their set-up; registered only where there are any."""
+    """Fails tests before their set-up; registered only if there are any."""
 
     def __init__(self) -> None:
         self.texts: dict[pytest.Item, str] = {}
@@ -61,7 +61,7 @@ def _idle_markers(item: pytest.Item, markers: set[str], settings: Settings) -> I
 
 
 def warn_of_idle_snapshot(item: pytest.Item) -> None:
-    """Warns of a test that requests `usage_snapshot` and compares nothing with it; where warnings are errors, it fails."""
+    """Warns of a test that requests `usage_snapshot` and compares nothing with it; if warnings are errors, the test fails."""
     try:
         _warn(item, "usage_snapshot was requested and never compared:  assert llm_usage == usage_snapshot")
     except Warning as error:

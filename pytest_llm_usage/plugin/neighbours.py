@@ -1,4 +1,4 @@
-"""What the options of other plugins say, where these are installed."""
+"""Options of other plugins that concern this one, if those plugins are installed."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import pytest
 
 __all__ = ["record_mode_of_neighbours", "refuse_two_snapshot_updates"]
 
-#: Options that choose a record mode, by the names that their plugins keep them under: pytest-recording's, and
-#: pytest-vcr's, the later of its two names first.
+#: Options that choose a record mode, by their `dest`: that of pytest-recording, then those of pytest-vcr, the newer of its
+#: two names first.
 _MODES = ("record_mode", "vcr_record", "deprecated_vcr_record")
-#: Options that switch cassettes off: nothing is replayed, nothing is recorded.
+#: Options that switch cassettes off: nothing is replayed or recorded.
 _SWITCHES = ("disable_recording", "disable_vcr")
 
 
 def record_mode_of_neighbours(config: pytest.Config) -> str | None:
-    """The record mode that somebody gave another plugin; None where nobody did."""
+    """The record mode that was set for another plugin; None if none was set."""
     if any(config.getoption(name, False) for name in _SWITCHES):
         return "live"
     return next((mode for name in _MODES if (mode := config.getoption(name, None))), None)
 
 
 def refuse_two_snapshot_updates(manager: pytest.PytestPluginManager) -> None:
-    """Says what to do about pytest-snapshot beside syrupy, before pytest shows where argparse failed.
+    """Explains what to do about pytest-snapshot beside syrupy, before pytest shows a traceback of argparse.
 
     Args:
-        manager: pytest's. Both plugins may be loaded behind this one.
+        manager: pytest's plugin manager. Both plugins may be loaded after this one.
     """
     options = getattr(manager.get_plugin("pytestconfig"), "known_args_namespace", None)
     is_automatic = not (

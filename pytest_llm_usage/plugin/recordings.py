@@ -1,4 +1,4 @@
-"""What the processes of a run tell each other of cassettes, and what tests call theirs."""
+"""How the processes of a run share what they record, and how the cassettes of tests are named."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ if TYPE_CHECKING:
 
 __all__ = ["name_recordings_folder", "note_names", "own_name", "run_recordings", "told_apart", "unclaimed"]
 
-#: What this run has recorded.
+#: The recordings of this run.
 _RECORDINGS: pytest.StashKey[RunRecordings] = pytest.StashKey()
-#: The folder in which xdist's workers note it.
+#: The folder in which xdist's workers note their recordings.
 _FOLDER: pytest.StashKey[str] = pytest.StashKey()
-#: Kept with a module or class: the names of its tests that pytest-recording's naming would give the cassette of another.
+#: Kept with a module or class: its tests that would get the same cassette as another test by pytest-recording's naming.
 _AMBIGUOUS: pytest.StashKey[frozenset[str]] = pytest.StashKey()
 
-#: Kept with a module: what its tests call their cassettes, and its classes, each with whether its tests are known.
+#: Kept with a module: the names of its tests' cassettes, and its classes, each with whether its tests are known.
 _KNOWN: pytest.StashKey[set[str]] = pytest.StashKey()
 _CLASSES: pytest.StashKey[dict[str, bool]] = pytest.StashKey()
-#: Kept with a module: the names of cassettes that markers give in it.
+#: Kept with a module: the names of cassettes that its markers give.
 _NAMED: pytest.StashKey[set[str]] = pytest.StashKey()
 _NAMING = frozenset(("llm_cassette", "vcr", "default_cassette"))
-#: Kept with a module: its classes of tests by their names, each as often as there are places at which it is found.
+#: Kept with a module: its test classes by name, each once for every place in which pytest finds it.
 _PLACES: pytest.StashKey[dict[str, list[type]]] = pytest.StashKey()
 _NOT_IN_FILE_NAMES = frozenset("<>?%*:|\"'/\\\0")
-#: What ends the name of a cassette that is told apart from another one.
+#: The end of a cassette's name that distinguishes it from another test's cassette.
 _APART = r"-[0-9a-f]{8}\.yaml$"
 
-#: A folder with more cassettes than this is not searched whole for the one of a test that was renamed.
+#: In a larger folder only so many cassettes are searched for the one of a test that was renamed.
 _MAX_LOOKED_INTO = 200
 
 
 def run_recordings(config: pytest.Config) -> RunRecordings:
-    """Which recordings in cassettes are this run's."""
+    """The recordings in cassettes that this run made."""
     if _RECORDINGS not in config.stash:
         from pytest_llm_usage.cassettes.run_recordings import RunRecordings  # noqa: PLC0415 -- only where one is opened
 
         folder = Path(getattr(config, "workerinput", {}).get("llm_usage_recordings", ""))
-        # A worker on another machine has no such folder, and the cassettes there are others.
+        # A worker on another machine has no such folder, and has its own cassettes.
         config.stash[_RECORDINGS] = RunRecordings(folder if folder.name and folder.is_dir() else None)
     return config.stash[_RECORDINGS]
 
 
 def name_recordings_folder(node: Any) -> None:
-    """Tells a worker of xdist where the workers note what they record."""
+    """Tells an xdist worker where the workers note what they record."""
     stash = node.config.stash
     if _FOLDER not in stash:
         folder = tempfile.TemporaryDirectory(prefix="llm-usage-", ignore_cleanup_errors=True)
@@ -64,15 +64,15 @@ def name_recordings_folder(node: Any) -> None:
 
 
 def own_name(item: pytest.Item) -> str:
-    """What a test calls its cassette, and pytest-recording as well."""
+    """The name of a test's cassette, which is that of pytest-recording."""
     cls = getattr(item, "cls", None)
     return item.name if cls is None else f"{cls.__name__}.{item.name}"
 
 
 def note_names(report: pytest.CollectReport, collector: pytest.Collector) -> None:
-    """Notes the tests of a module or class of which the names differ in nothing but what file names cannot hold.
+    """Notes the tests of a module or class whose names differ only in characters that file names cannot have.
 
-    Of all its tests, whichever of them are run: their cassettes have the same names in every run.
+    All its tests count, whether they run or not: their cassettes have the same names in every run.
     """
     items = [node for node in report.result if isinstance(node, pytest.Item)]
     names = [item.name for item in items]
@@ -106,7 +106,7 @@ def note_names(report: pytest.CollectReport, collector: pytest.Collector) -> Non
 
 
 def told_apart(item: pytest.Item) -> str | None:
-    """What tells a test from another one to which pytest-recording's naming gives the same cassette; None if there is none."""
+    """What distinguishes a test from another that gets the same cassette by pytest-recording's naming; None if there is none."""
     if getattr(item, "cls", None) is not None and _stands_twice(item):
         return item.nodeid.partition("::")[2]
     if item.parent is not None and item.name in item.parent.stash.get(_AMBIGUOUS, frozenset()):
@@ -115,7 +115,7 @@ def told_apart(item: pytest.Item) -> str | None:
 
 
 def _stands_twice(item: Any) -> bool:
-    """Whether classes of one name have a test of this name in several places of its module, such as in two other classes."""
+    """Whether several classes of this name in the module have a test of this name, such as within two other classes."""
     module = item.getparent(pytest.Module)
     if module is None:
         return False
@@ -130,7 +130,7 @@ def _stands_twice(item: Any) -> bool:
 
 
 def _classes_in(module: pytest.Module, names: Mapping[str, Any], within: tuple[type, ...]) -> Iterator[type]:
-    """The classes of tests, once for each place at which pytest finds them: a base's class within it is in all that inherit."""
+    """The test classes, once for each place in which pytest finds them: a class within a base class is in every subclass."""
     for name, value in [*names.items()]:
         if isinstance(value, type) and value not in within and module.istestclass(value, name):
             yield value
@@ -139,7 +139,7 @@ def _classes_in(module: pytest.Module, names: Mapping[str, Any], within: tuple[t
 
 
 def unclaimed(item: pytest.Item, folder: Path) -> list[Path]:
-    """The cassettes in a module's folder that no test of the module calls its own: those of tests that were renamed."""
+    """The cassettes in a module's folder that belong to none of its tests: those of tests that were renamed."""
     module = item.getparent(pytest.Module)
     if module is None or folder.name != item.path.stem or not folder.is_dir():
         return []

@@ -1,4 +1,4 @@
-"""What the parts of the plugin have in common: what is kept with pytest's objects."""
+"""State that the plugin's modules share, kept in the stashes of pytest's configuration and of tests; and how a test fails."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
 # Kept with pytest's configuration.
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
-#: What is undone when pytest ends.
+#: Closed when pytest ends: it undoes what the plugin has patched and started.
 CLOSERS: pytest.StashKey[ExitStack] = pytest.StashKey()
-#: The price books, by the identity of what they were made of.
+#: The price books, by the id of their source.
 PRICES: pytest.StashKey[dict[int, tuple[PriceSource | None, PriceBook]]] = pytest.StashKey()
-#: What fails the run beside its tests; in the process that prints.
+#: Failures of the run that belong to no test; only in the process that prints.
 RUN_FAILURES: pytest.StashKey[RunFailures] = pytest.StashKey()
-#: What the processes of this run have spent together, where that is limited.
+#: What all processes of this run have spent together; only if that is limited.
 SESSION_BUDGET: pytest.StashKey[SessionBudget] = pytest.StashKey()
-#: The cassettes that were opened.
+#: The paths of the cassettes that were opened.
 OPENED: pytest.StashKey[set[str]] = pytest.StashKey()
 #: Which cassettes belong to which tests.
 OWNERSHIP: pytest.StashKey[Ownership] = pytest.StashKey()
-#: Whether stale tests are not recorded yet, but kept until it is known what that costs.
+#: Whether stale tests are replayed first, and recorded only when the cost of recording them is known.
 REPLAYS_FIRST: pytest.StashKey[bool] = pytest.StashKey()
 
 # Kept with a test.
-#: The open cassette of its own.
+#: Its own open cassette.
 CASSETTE: pytest.StashKey[OpenCassette | None] = pytest.StashKey()
 
 
 def settings_of(config: pytest.Config) -> Settings:
-    """The settings of the run; fails the test that asks where there are none.
+    """The settings of the run; fails the test that asks for them if there are none.
 
-    They could not be read (a mistake of ours), or the plugin was switched off behind being loaded: pytest keeps the
-    fixtures of a plugin that it has loaded, whatever becomes of that.
+    Either an internal error kept them from being read, or the plugin was switched off after it was loaded: pytest keeps the
+    fixtures of a plugin that it has loaded.
     """
     if SETTINGS not in config.stash and FAULTS in config.stash:
         fail("pytest-llm-usage could not be set up, so nothing of this test can be checked: see the end of the run")
@@ -55,7 +55,7 @@ def settings_of(config: pytest.Config) -> Settings:
 
 
 def marker_names(item: pytest.Item) -> set[str]:
-    """The names of all markers that a test has, of its class and module too."""
+    """The names of all markers of a test, those of its class and module included."""
     names = set()
     node: Any = item
     while node is not None:
@@ -81,11 +81,11 @@ def is_tracked(item: pytest.Item, settings: Settings) -> bool:
 
 
 def price_book(config: pytest.Config, source: PriceSource | None) -> PriceBook:
-    """The price book over the user's own prices, made once for each source of them."""
+    """The price book with the user's own prices, made once for each source."""
     from pytest_llm_usage.event_loop import outside_event_loop  # noqa: PLC0415 -- at the first price
     from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415
 
-    # Kept with its source, so that no other can take its id.
+    # Kept with its source, so that no other object can get the same id.
     books = config.stash.setdefault(PRICES, {})
     if id(source) not in books:
         books[id(source)] = (
@@ -95,17 +95,17 @@ def price_book(config: pytest.Config, source: PriceSource | None) -> PriceBook:
     return books[id(source)][1]
 
 
-#: Whether this process was forked by a test.
+#: Whether a test forked this process.
 _is_child = [False]
 
 
 def fail_in_child() -> None:
-    """Makes `fail` raise an exception: a test has forked this process, and its parent fails the test."""
+    """Makes `fail` raise an ordinary exception: a test has forked this process, and the parent process fails the test."""
     _is_child[0] = True
 
 
 def shown_failure(text: str) -> str:
-    """Why a test fails, as it may be shown."""
+    """The reason of a failure without credentials or control characters."""
     from pytest_llm_usage.credentials.mask import mask_text  # noqa: PLC0415 -- at the first failure
 
     return "\n".join(map(inert, mask_text(text).split("\n")))
@@ -114,18 +114,18 @@ def shown_failure(text: str) -> str:
 def fail(text: str) -> NoReturn:
     """Fails the test with nothing but `text`.
 
-    By an outcome exception: no `except Exception` of an agent loop or of a provider's SDK swallows or retries it.
+    It raises an outcome exception, which no `except Exception` of an agent loop or of a provider's SDK swallows or retries.
     """
     shown = shown_failure(text)
     if _is_child[0]:
-        # A pool of processes waits for ever for a worker that ends by anything but an `Exception`.
+        # A pool of processes waits forever for a worker that ends with anything but an `Exception`.
         raise StoppedInChildError(shown) from None
-    # The error that it tells of would be printed before it.
+    # `from None`: pytest would print the error that caused it first.
     raise pytest.fail.Exception(shown, pytrace=False) from None
 
 
 def warn(item: pytest.Item, text: str) -> None:
-    """Warns of something about a test; where warnings are errors, the test fails with just that."""
+    """Warns about a test; if warnings are errors, the test fails with just that text."""
     import warnings  # noqa: PLC0415 -- only where there is something to say
 
     from pytest_llm_usage.tracker import LLMUsageWarning  # noqa: PLC0415

@@ -1,6 +1,6 @@
-"""The formats in which a run can be written: a new one is a row here and a module that renders it.
+"""The formats in which a run can be written. A new one is a row here and a module that renders it.
 
-The settings make an option and an ini key of each row, the command an option; `write` writes what is asked for.
+The settings make an option and an ini key of each row, the command line tool makes an option; `write` writes the files.
 """
 
 from collections.abc import Callable
@@ -25,13 +25,14 @@ class ReportFormat(Record):
     """One format.
 
     Attributes:
-        name: What messages call it.
+        name: Its name in messages.
         option: `--llm-usage-…`, the ini key `llm_usage_…`, and the option of the command.
-        help: For `pytest --help` and the command's.
-        renderer: `module:function`, imported when it is needed: a run, and a comparison where there is one → text.
-        signature: What stands in the first lines of every such file. Any other file is never replaced.
-        has_extras: Whether it shows what a `PageExtras` holds.
-        of_command: Whether `pytest-llm-usage compare` and `merge` write it as well.
+        help: The text for `pytest --help` and for the help of the command line tool.
+        renderer: `module:function`, imported when it is needed. The function takes a run, and a comparison or None, and returns
+            the text.
+        signature: A text in the first lines of every such file. A file without it is never replaced.
+        has_extras: Whether the renderer also takes a `PageExtras`.
+        of_command: Whether `pytest-llm-usage compare` and `merge` can write it.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""What can be configured: `options` declares it, `config` reads it, `markers` has what a test says of itself.
+"""What can be configured: `options` declares the options, `config` reads them, `markers` reads the markers of a test.
 
-Nothing below this package sees pytest. A value that cannot be read is one line that names where it was set and what is
-taken.
+No layer below this package imports pytest. A value that cannot be read is a message of one line: where it was set, and what
+is allowed.
 """
 
 from pytest_llm_usage.settings.config import Settings, is_asked_for_something

@@ -1,4 +1,4 @@
-"""`Settings`: what the command line, the environment and the ini file say of a run."""
+"""`Settings`: the settings of a run, read from the command line, the environment and the ini file."""
 
 import os
 from collections.abc import Mapping
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 
 class Settings(Record):
-    """What the command line, the environment and the ini file say; see the help of each option.
+    """The settings of a run; see the help of each option.
 
     Attributes:
         limits: What one test may spend where no marker says otherwise.
         session_limits: What the whole run may spend.
-        record: The record mode, or None where nobody chose one.
-        plan: Whether the run only tells what recording stale tests again will cost.
-        prices: The file of the user's own prices, absolute.
-        redact: The user's rules of redaction, each as `Redaction.parse` reads it.
+        record: The record mode, or None if none was chosen.
+        plan: Whether the run only reports what recording stale tests again will cost.
+        prices: The absolute path of the user's price file.
+        redact: The user's redaction rules, each as `Redaction.parse` reads it.
         max_age: How old a cassette may be, in days; None for any age.
         root: pytest's root directory.
-        reports: Where reports are written to, by the option of their format: absolute, or `-`.
+        reports: Where reports are written to, by the option of their format: an absolute path, or `-`.
         html_bodies: Whether the page shows the recorded prompts and answers.
-        history: The SQLite file to which the run is added, absolute.
-        compare: The file of the run to compare with, or a folder of several, absolute.
-        floor: How many tokens a test may move in that comparison without being named.
+        history: The absolute path of the SQLite file that the run is added to.
+        compare: The absolute path of the run to compare with, or of a folder of several.
+        floor: By how many tokens a test may change in that comparison without being listed.
         fail_on: What fails the run in that comparison.
         shard: Which part of a sharded run this is, from 1, and of how many.
-        step_summary: The file to which GitHub Actions wants Markdown to be added.
+        step_summary: The file that GitHub Actions shows on the page of the run, to which Markdown is added.
     """
 
     limits: Limits
@@ -78,12 +78,12 @@ class Settings(Record):
 
     @property
     def general_limits(self) -> tuple[Limits, ...]:
-        """What a test without a marker may spend: one set, or none."""
+        """The limits of a test without a marker: one set, or none."""
         return (self.limits,) if self.limits else ()
 
     @property
     def explains(self) -> bool:
-        """Whether what the calls' input is made of is asked for: by the section `why`, or by a report that shows it."""
+        """Whether the run needs the parts of the calls' input: for the section `why`, or for a report that shows them."""
         return self.report == "why" or bool(self.reports)
 
     @classmethod
@@ -91,8 +91,8 @@ class Settings(Record):
         """The settings of a run: command line before environment before ini file before default.
 
         Raises:
-            ConfigurationError: A value that cannot be read: one line with the option and what it takes. Or an earlier name:
-                one line with the new one.
+            ConfigurationError: A value cannot be read (one line with the option and what it takes), or a setting has an
+                earlier name (one line with the new one).
         """
         for old in RENAMED:
             _refuse(config, old)
@@ -110,7 +110,7 @@ class Settings(Record):
             if values[name] == STDOUT and name not in formats:
                 raise ConfigurationError(f"{origins[name]}: - stands for the standard output, and no file")
             if values[name] not in (None, STDOUT):
-                # Relative to where it was written down.
+                # Relative to the ini file if it was set there, else to where pytest was started.
                 is_ini = origins[name] == f"{PREFIX}{name}"
                 values[name] = (config.rootpath if is_ini else config.invocation_params.dir) / values[name]
         reports = {name: values.pop(name) for name in formats}
@@ -141,7 +141,7 @@ class Settings(Record):
 
 
 def is_asked_for_something(config: pytest.Config) -> bool:
-    """Whether a setting was set, whatever it says: on the command line, in the environment or in pytest's configuration."""
+    """Whether any setting was set, to whatever value: on the command line, in the environment or in pytest's configuration."""
     for setting in SETTINGS:
         if config.getoption(setting.key, None) is not None or os.environ.get(setting.variable):
             return True
@@ -152,7 +152,7 @@ def is_asked_for_something(config: pytest.Config) -> bool:
 
 
 def _refuse_unknown_variables() -> None:
-    """Raises an error where a variable of ours is misspelt: a limit that is not read guards nothing."""
+    """Raises an error if one of our variables is misspelt: a limit that is not read guards nothing."""
     known = {*(setting.variable for setting in SETTINGS), "PYTEST_LLM_USAGE_SHORT_OPTIONS"}
     for name in sorted(os.environ.keys() - known):
         if name.startswith("PYTEST_LLM_USAGE_") and os.environ[name]:
@@ -165,7 +165,7 @@ def _refuse_unknown_variables() -> None:
 
 
 def _refuse(config: pytest.Config, old: Renamed) -> None:
-    """Raises an error where an earlier name is used."""
+    """Raises an error if an earlier name is used."""
     new = next(setting for setting in SETTINGS if setting.name == old.new_name)
     value = config.getoption(old.dest, None)
     if value is not None:
@@ -187,10 +187,10 @@ def _ini_text(config: pytest.Config, setting: Setting) -> str | None:
 
 
 def _value(config: pytest.Config, setting: Setting) -> tuple[Any, str]:
-    """The value of a setting and where it was set."""
+    """The value of a setting, and where it was set."""
     sources = (
         (config.getoption(setting.key, None) if setting.flag is not None else None, setting.spellings[0]),
-        # Set to nothing is not set: how CI systems pass on a variable they do not have.
+        # An empty variable is not set: CI systems pass on a variable that they do not have as an empty one.
         (os.environ.get(setting.variable) or None, setting.variable),
         (_ini_text(config, setting), setting.key),
     )

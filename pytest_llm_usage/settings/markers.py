@@ -1,4 +1,4 @@
-"""The markers `llm_budget` and `llm_cassette`: what they take, and what they say of a test."""
+"""The markers `llm_budget` and `llm_cassette`: their keywords, and their values for a test."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -24,7 +24,7 @@ MARKERS = (_BUDGET_MARKER, _CASSETTE_MARKER)
 
 
 def _marks(item: pytest.Item, name: str) -> Iterator[pytest.Mark]:
-    """The markers of a name, the nearest first: a parameter's before its function's, which pytest has behind it."""
+    """The markers with a name, the nearest first: those of a parameter before those of its function, unlike in pytest."""
     callspec = getattr(item, "callspec", None)
     of_parameter = [mark for mark in getattr(callspec, "marks", ()) if mark.name == name]
     yield from (getattr(mark, "mark", mark) for mark in of_parameter)
@@ -34,12 +34,12 @@ def _marks(item: pytest.Item, name: str) -> Iterator[pytest.Mark]:
 
 
 def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
-    """What a test may spend: one set for all models, and one for each marker with a `model`.
+    """The limits of a test: one set for all models, and one for each marker with a `model`.
 
-    The nearest marker wins, limit by limit, before what `settings` says; markers with a model add up.
+    The nearest marker wins, limit by limit, over the settings; all markers with a model apply.
 
     Raises:
-        ConfigurationError: A marker with a keyword or value that cannot be read.
+        ConfigurationError: A keyword or value of a marker cannot be read.
     """
     general = Limits()
     of_models = []
@@ -66,7 +66,7 @@ class CassetteMark(Record):
 
     @classmethod
     def from_marker(cls, name: object, keywords: Mapping[str, Any]) -> "CassetteMark":
-        """The keywords, checked.
+        """Checks the keywords.
 
         Raises:
             ConfigurationError: A keyword or value that cannot be read.
@@ -95,10 +95,10 @@ class CassetteMark(Record):
 
 
 def _texts(key: str, value: object) -> tuple[str, ...]:
-    """One text, or several.
+    """The value as a tuple of texts.
 
     Raises:
-        ConfigurationError: Something in it is no text, or no path that can be left out of the comparison.
+        ConfigurationError: The value is not one text or several, or a text is not a path of a member that can be ignored.
     """
     texts = (value,) if isinstance(value, str) else value
     if not isinstance(texts, Iterable) or isinstance(texts, (bytes, Mapping)):
@@ -118,7 +118,7 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
 
 
 def cassette_mark(item: pytest.Item) -> CassetteMark:
-    """What the nearest `llm_cassette` marker says.
+    """The keywords of the nearest `llm_cassette` marker.
 
     Raises:
         ConfigurationError: A keyword or value that cannot be read.

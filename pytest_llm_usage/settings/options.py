@@ -1,6 +1,6 @@
 """Every option, ini key and environment variable, declared once.
 
-Command-line defaults are None, so that the environment and the ini file can win.
+The options' own defaults are None, so that the environment and the ini file apply when an option is not given.
 """
 
 import argparse
@@ -23,14 +23,14 @@ class Setting(Record):
     """One thing that can be configured.
 
     Attributes:
-        name: The field of `Settings`; with the prefix `llm_usage_` the ini key and the option's `dest`.
-        parse: Text → value; raises `ConfigurationError`.
+        name: The field of `Settings`; with the prefix `llm_usage_` it is the ini key and the option's `dest`.
+        parse: Reads the text of a value; raises `ConfigurationError`.
         help: For `pytest --help`.
-        default: The value where nobody sets one.
-        flag: The option with the prefix `--llm-usage-`, or None where there is only the ini key.
+        default: The value if none is set.
+        flag: The option without its prefix `--llm-usage-`, or None if there is only the ini key.
         short: A second, shorter spelling of the option.
-        metavar: What stands for the value in the help.
-        ini_type: What pytest takes it for in the ini file; lines are a list in TOML.
+        metavar: The placeholder of the value in the help.
+        ini_type: pytest's type of the ini key; lines are a list in TOML.
         is_switch: Whether the option takes no value and stands for `on`.
     """
 
@@ -51,7 +51,7 @@ class Setting(Record):
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The option, as it is best typed first."""
+        """The spellings of the option, the best one first."""
         spellings = (f"--llm-usage-{self.flag}",)
         if self.short is None or os.environ.get("PYTEST_LLM_USAGE_SHORT_OPTIONS") == "0":
             return spellings
@@ -64,11 +64,11 @@ class Setting(Record):
 
 
 class Renamed(Record):
-    """An earlier name of a setting: an error that gives the new one, so that no suite runs without what it asked for.
+    """An earlier name of a setting. Using it is an error that gives the new name, so that no suite runs without the setting.
 
     Attributes:
         option: The option as it was.
-        name: What the ini key and the environment variable had behind their prefixes; None where these did not change.
+        name: The earlier name of the ini key and the variable, without their prefixes; None if these did not change.
         new_name: The setting's name.
     """
 
@@ -78,7 +78,7 @@ class Renamed(Record):
 
     @property
     def dest(self) -> str:
-        """Where pytest keeps the option's value."""
+        """The `dest` of the option."""
         return f"renamed{self.option.replace('-', '_')}"
 
 
@@ -324,7 +324,7 @@ SETTINGS = (
 def add_options(parser: pytest.Parser) -> None:
     """Registers the options and ini keys with pytest.
 
-    `PYTEST_LLM_USAGE_SHORT_OPTIONS=0` leaves out the short spellings, for suites that declare `--max-tokens` themselves.
+    `PYTEST_LLM_USAGE_SHORT_OPTIONS=0` omits the short spellings, for suites that declare `--max-tokens` themselves.
     """
     group = parser.getgroup("llm-usage", "token usage and cost of model calls")
     for setting in SETTINGS:
@@ -343,6 +343,6 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def is_taken(error: argparse.ArgumentError) -> bool:
-    """Whether an option could not be declared because one of ours has its name already."""
+    """Whether the error means that an option has the same name as one of ours."""
     ours = {spelling for setting in SETTINGS if setting.flag is not None for spelling in setting.spellings}
     return not ours.isdisjoint((error.argument_name or "").split("/"))
