@@ -8,17 +8,16 @@ of what the first call of a run imports. Where that does not matter, a dataclass
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any, ClassVar, Self, dataclass_transform
 
 __all__ = ["Record"]
 
 
 @dataclass_transform(frozen_default=True)
-class Record(SimpleNamespace):
+class Record:
     """The fields are the annotations of the class; what they are set to there is their default.
 
-    A record is compared and shown as a `SimpleNamespace` is. Its fields cannot be set again.
+    Records of one class are equal if their fields are. A field cannot be set again.
     """
 
     field_names: ClassVar[tuple[str, ...]]
@@ -37,14 +36,26 @@ class Record(SimpleNamespace):
         names = self.field_names
         if len(args) > len(names):
             raise TypeError(f"{type(self).__name__} takes {len(names)} values, not {len(args)}")
-        super().__init__(**{**self._defaults, **dict(zip(names, args, strict=False)), **values})
+        vars(self).update({**self._defaults, **dict(zip(names, args, strict=False)), **values})
         if vars(self).keys() != set(names):
             wrong = sorted(vars(self).keys() ^ set(names))
             raise TypeError(f"{type(self).__name__}: missing or not a field: {', '.join(wrong)}")
 
     def replace(self, **values: Any) -> Self:
         """The same with other values in some fields."""
-        return type(self)(**{**vars(self), **values})
+        return type(self)(**{**self._values(), **values})
+
+    def _values(self) -> dict[str, Any]:
+        # Not all of `vars`: a cached property keeps its value there too.
+        return {name: vars(self)[name] for name in self.field_names}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and type(self) is type(other) and self._values() == other._values()
+
+    __hash__ = None  # type: ignore[assignment] # fields may be mappings
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__}.{name} cannot be set")

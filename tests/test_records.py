@@ -1,5 +1,7 @@
 """`Record`: what a start of pytest declares in the place of dataclasses."""
 
+from functools import cached_property
+
 import pytest
 
 from pytest_llm_usage.records import Record
@@ -15,6 +17,7 @@ def test_fields_are_taken_in_their_order_or_by_name():
     assert Price("gpt", 3) == Price(model="gpt", per_token=3)
     assert Price("gpt") != Price("gpt", 3)
     assert Price("gpt").per_token == 2
+    assert repr(Price(rounded=None, model="gpt")) == "Price(model='gpt', per_token=2, rounded=None)"
 
 
 def test_a_function_as_a_default_is_a_value_and_no_method():
@@ -56,3 +59,28 @@ def test_replace_leaves_the_record_as_it_was():
 
     assert price.replace(per_token=5) == Price("gpt", 5)
     assert price.per_token == 2
+
+
+def test_a_cached_property_is_no_field():
+    class Named(Record):
+        name: str
+
+        @cached_property
+        def short(self):
+            return self.name[:1]
+
+    asked = Named("gpt")
+
+    assert asked.short == "g"
+    assert asked == Named("gpt")
+    assert asked.replace(name="opus").short == "o"
+
+
+def test_records_of_two_classes_differ():
+    class Other(Record):
+        model: str
+        per_token: int = 2
+        rounded: object = round
+
+    assert Price("gpt") != Other("gpt")
+    assert Price("gpt") != "gpt"
