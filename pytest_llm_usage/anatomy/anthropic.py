@@ -1,4 +1,4 @@
-"""Anthropic's messages, of its own API, of Bedrock's invoke and of Vertex; and its old completions."""
+"""Anthropic's messages, as its own API, Bedrock's invoke and Vertex take them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _tools(tools: Any) -> Iterator[Piece]:
         marked = "cache_control" in tool
         if "input_schema" in tool:
             if tool.get("defer_loading") is True:
-                # Not in the prompt before a search has found it:
+                # A deferred tool is not in the prompt until a search finds it:
                 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-search-tool
                 continue
             shown = {key: tool[key] for key in ("name", "description", "input_schema") if key in tool}

@@ -1,4 +1,4 @@
-"""Bedrock's Converse; and what its invoke takes of models that are not Anthropic's."""
+"""Bedrock's Converse, and its invoke, which takes the form of each model's maker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def converse(body: Mapping[str, Any]) -> Prompt:
 
 
 def invoke(body: Mapping[str, Any]) -> Prompt:
-    """`/model/…/invoke`: whatever the model's maker takes."""
+    """`/model/…/invoke`: the body has the form of the model's maker."""
     if "messages" not in body:
         return openai.plain(body)
     if "anthropic_version" in body:
@@ -40,12 +40,12 @@ def invoke(body: Mapping[str, Any]) -> Prompt:
     return converse(body) if "schemaVersion" in body or "inferenceConfig" in body else openai.chat(body)
 
 
-#: A cache point stands behind the prefix that it ends.
+#: Stands for a cache point, which comes after the prefix that it ends.
 _CACHE_POINT = Piece("other", "", "")
 
 
 def _marked(pieces: Iterator[Piece]) -> list[Piece]:
-    """The pieces without cache points; the piece before each is marked."""
+    """The pieces without the cache points; the piece before each cache point is marked."""
     found: list[Piece] = []
     for piece in pieces:
         if piece is not _CACHE_POINT:

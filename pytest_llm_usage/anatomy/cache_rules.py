@@ -13,13 +13,13 @@ class CacheRule:
     """How a provider caches the prompts of some models.
 
     Attributes:
-        providers: A pattern of the provider, in LangChain's words.
-        models: A pattern of the model.
+        providers: A pattern for the provider, in LangChain's words.
+        models: A pattern for the model.
         min_tokens: A shorter prefix is not cached.
-        block_tokens: What is read is a multiple of this.
-        lifetime_s: Seconds for which a prefix that nobody reads is kept, at least.
-        is_marked: Whether only prefixes that end at a mark of the request (`cache_control`, `cachePoint`) are cached.
-        source: Where that is published.
+        block_tokens: The tokens that are read are a multiple of this.
+        lifetime_s: Seconds for which a prefix is kept at least while no call reads it.
+        is_marked: Whether only prefixes that the request marks (`cache_control`, `cachePoint`) are cached.
+        source: The page that publishes the rule.
     """
 
     providers: str

@@ -1,4 +1,4 @@
-"""Cohere's first chat API; its second takes OpenAI's messages."""
+"""Cohere's chat API, version 1; version 2 takes OpenAI's messages."""
 
 from __future__ import annotations
 

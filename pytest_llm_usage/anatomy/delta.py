@@ -26,7 +26,7 @@ from pytest_llm_usage.wire.recognition import Request, by_path
 
 __all__ = ["InputDelta", "delta_of_bodies", "input_delta"]
 
-#: What a changed schema takes may be off by this share of it, measured on recordings of OpenAI's models with tools.
+#: The estimate for a changed schema may be off by this much, as measured on recordings of OpenAI's models with tools.
 _SCHEMA_ERROR_PERCENT = 15
 
 
@@ -35,11 +35,11 @@ class InputDelta:
     """The tokens by which an input changed; negative where it takes fewer.
 
     Attributes:
-        least: The smallest change that is to be expected of the texts and schemas.
+        least: The smallest change to expect from the texts and schemas.
         most: The largest; the same as `least` where only texts changed.
         counted_with: The tokenizer's encoding, or `characters`.
         is_exact: Whether it is the provider's own tokenizer and only texts changed.
-        uncounted: Where images, files and a provider's own tools changed; their tokens are not estimable.
+        uncounted: The paths of changed images, files and provider's own tools, whose tokens cannot be estimated.
         hint: What to install for a better count; empty where nothing would help.
     """
 
@@ -51,7 +51,7 @@ class InputDelta:
     hint: str = ""
 
     def lines(self, usd_per_million: Decimal | None = None) -> list[str]:
-        """In words, a line each; none where nothing changed that takes tokens.
+        """The change in words, line by line; no lines where nothing that takes tokens changed.
 
         Args:
             usd_per_million: The price of input tokens; None where it is not known.
@@ -89,7 +89,7 @@ class InputDelta:
 
 
 def delta_of_bodies(method: str, path: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> InputDelta | None:
-    """By how many tokens the input of one request differs from that of another; None where they ask no model.
+    """The difference in input tokens between two requests; None where they are not calls to a model.
 
     Args:
         method: The HTTP method of both.
@@ -111,13 +111,13 @@ def delta_of_bodies(method: str, path: str, was: Mapping[str, Any], now: Mapping
 
 
 def input_delta(was: Prompt, now: Prompt, model: str, tokenizer: Tokenizer) -> InputDelta:
-    """By how many tokens `now` differs from `was`, as far as that can be told.
+    """The difference in tokens between `was` and `now`, as far as it can be estimated.
 
     Args:
         was: What the recorded request sends.
         now: What the new request sends.
-        model: The model; whether its provider counts with `tokenizer` is told in the answer.
-        tokenizer: What counts the texts.
+        model: The model; the result says whether its provider counts with `tokenizer`.
+        tokenizer: Counts the texts.
     """
     texts = count_text(_without_tools(now), tokenizer) - count_text(_without_tools(was), tokenizer)
     is_tool_change = _schemas(was) != _schemas(now)
@@ -145,6 +145,6 @@ def _schemas(prompt: Prompt) -> list[str]:
 
 
 def _uncounted(prompt: Prompt) -> Counter[tuple[str, str]]:
-    """What no tokenizer counts: where it stands, and what it is."""
+    """The pieces that no tokenizer counts, by path and content."""
     pieces: list[Piece] = [piece for piece in prompt.pieces if not piece.is_text]
     return Counter((piece.path, piece.content) for piece in pieces)

@@ -1,4 +1,4 @@
-"""Gemini's `generateContent`, of the Gemini API and of Vertex, in both spellings of its keys."""
+"""Gemini's `generateContent`, as the Gemini API and Vertex take it, with keys in camel case or snake case."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def generate_content(body: Mapping[str, Any]) -> Prompt:
     pieces += by_turn(
         pair for index, content in enumerate(given) for pair in _content("user", f"contents[{index}]", content)
     )
-    # `responseSchema` is no input: Gemini counts none for it.
+    # `responseSchema` is not input: Gemini counts no tokens for it.
     return Prompt(tuple(pieces), unseen=("other",) if _of(body, "cachedContent", "cached_content") else ())
 
 

@@ -16,16 +16,17 @@ from pytest_llm_usage.text import usd
 
 __all__ = ["FEWEST_CALLS", "Growth", "GrowthKind", "conversations", "growths"]
 
-#: ``constant``: each call sends as much. ``linear``: each sends about as much more than the one before.
-#: ``quadratic``: what each sends more grows as well.
+#: ``constant``: each call sends about as many tokens. ``linear``: each call adds about as many as the one before.
+#: ``quadratic``: the number that a call adds grows as well.
 GrowthKind: TypeAlias = Literal["constant", "linear", "quadratic"]
 
-#: Fewer calls say nothing about how it goes on.
+#: Fewer calls do not show how the input grows.
 FEWEST_CALLS = 4
-#: What is added grows where a line through it explains this share of its spread, and the last is so many times the first.
+#: What the calls add grows if a line fitted to it explains this share of its spread, and ends this many times as high
+#: as it begins.
 _EXPLAINED = Fraction(9, 10)
 _TIMES = 2
-#: The input grows where the last call sends this share more than the first.
+#: The input grows if the last call exceeds the first by more than this share.
 _GROWS = Fraction(1, 20)
 
 
@@ -34,8 +35,8 @@ class Growth:
     """How the input of one conversation grows.
 
     Attributes:
-        kind: `constant` (each call sends as much), `linear` (each sends about as much more than the one before) or
-            `quadratic` (what each sends more grows as well).
+        kind: `constant` (each call sends about as many tokens), `linear` (each call adds about as many as the one
+            before) or `quadratic` (the number that a call adds grows as well).
         calls: Its calls, in order.
     """
 
@@ -54,12 +55,12 @@ class Growth:
         return text if ten is None or fifty is None else f"{text}; 10 turns: ~${usd(ten)}, 50 turns: ~${usd(fifty)}"
 
     def input_at(self, turn: int) -> int:
-        """The input of a turn, the first is 1, as the curve through those that were made has it; an estimate."""
+        """The input tokens of a turn (the first is 1), estimated from a curve through the calls that were made."""
         degree = {"constant": 0, "linear": 1, "quadratic": 2}[self.kind]
         return max(0, round(_value(_fit(self.input_tokens, degree), turn)))
 
     def cost_usd(self, turns: int) -> Decimal | None:
-        """What that many turns would cost at these calls' prices; an estimate, None where a price is not known."""
+        """The estimated cost of that many turns at these calls' prices; None where a price is not known."""
         if any(call.cost_usd is None or not call.quote.lines for call in self.calls):
             return None
         whole = total(call.cost_usd for call in self.calls if call.cost_usd is not None)
@@ -79,7 +80,9 @@ class Growth:
 
 
 def growths(calls: Iterable[Call], prompt_of: Callable[[Call], Prompt | None]) -> tuple[Growth, ...]:
-    """How each conversation of four calls or more grows: calls of one model and node that begin with the same message.
+    """How each conversation of four calls or more grows.
+
+    A conversation is the calls of one model and node that begin with the same message.
 
     Args:
         calls: In the order in which they started.
@@ -95,7 +98,7 @@ def growths(calls: Iterable[Call], prompt_of: Callable[[Call], Prompt | None]) -
 def conversations(
     calls: Iterable[Call], prompt_of: Callable[[Call], Prompt | None]
 ) -> dict[tuple[str, str | None, str], list[Call]]:
-    """The calls of each conversation, by model, node and first message; those that cannot be read are left out."""
+    """The calls of each conversation, by model, node and first message; calls that cannot be read are left out."""
     found: dict[tuple[str, str | None, str], list[Call]] = {}
     for call in calls:
         prompt = prompt_of(call) if call.is_billed and call.usage is not None else None
@@ -124,7 +127,7 @@ def _kind(inputs: Sequence[int]) -> GrowthKind:
 
 
 def _fit(values: Sequence[int], degree: int) -> list[Fraction]:
-    """The coefficients, the constant first, of the polynomial with the least squared distance from `values` at 1, 2, 3 and so on."""
+    """The coefficients of the least-squares polynomial through `values` at 1, 2, 3 and so on, the constant first."""
     size = degree + 1
     rows = [
         [

@@ -1,4 +1,4 @@
-"""`growth_failure`: what a test says whose conversation grows faster than its budget's `max_growth` allows."""
+"""`growth_failure`: the message for a test whose conversation grows faster than its budget's `max_growth` allows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_llm_usage.text import columns, inert, plural, tokens, usd
 
 __all__ = ["growth_failure"]
 
-#: The numbers of turns whose cost is told.
+#: The numbers of turns whose cost is shown.
 _TURNS = (10, 50)
 _ADVERBS = {"linear": "linearly", "quadratic": "quadratically"}
 
@@ -21,11 +21,11 @@ _ADVERBS = {"linear": "linearly", "quadratic": "quadratically"}
 def growth_failure(limits: Limits, calls: Iterable[Call], prompt_of: Callable[[Call], Prompt | None]) -> str | None:
     """Why `max_growth` is exceeded or cannot be verified, with a table of turns; None where it holds.
 
-    A conversation of fewer than four calls says nothing, so it exceeds nothing.
+    Fewer than four calls do not show how a conversation grows, so they exceed nothing.
 
     Args:
         limits: What may be spent.
-        calls: What was, in the order in which the calls started.
+        calls: The calls that were made, in the order in which they started.
         prompt_of: What a call sent; None where that cannot be read.
     """
     if limits.max_growth is None:
@@ -46,7 +46,7 @@ def growth_failure(limits: Limits, calls: Iterable[Call], prompt_of: Callable[[C
 
 
 def _incomplete(spent: Sequence[Call], prompt_of: Callable[[Call], Prompt | None]) -> Iterator[list[Call]]:
-    """The calls of one model and node that cannot be read, where they may belong to a conversation of four."""
+    """Yields the unreadable calls of each model and node that could be part of a conversation of four."""
     missing: dict[tuple[str, str | None], list[Call]] = {}
     for call in spent:
         if prompt_of(call) is None:
@@ -83,7 +83,7 @@ def _exceeded(growth: Growth, limits: Limits) -> str:
 
 
 def _projected(growth: Growth, turns: int) -> str:
-    """What that many turns would take and cost."""
+    """The tokens and the cost of that many turns, in words."""
     sent = sum(growth.input_at(turn) for turn in range(1, turns + 1))
     cost_usd = growth.cost_usd(turns)
     cost = "a cost that is not known: a call has no price" if cost_usd is None else f"~${usd(cost_usd)}"
@@ -91,7 +91,7 @@ def _projected(growth: Growth, turns: int) -> str:
 
 
 def _unverified(missing: Sequence[Call], limits: Limits) -> str:
-    """What the calls say of which nobody knows what they sent: the reasons, each with its calls."""
+    """The message for calls whose input is not known: each reason with its calls."""
     verdict = (
         f"LLM budget cannot be verified{_scope(limits)}: how the input of {missing[0].model} grows is not known of "
         f"{plural(len(missing), 'call')}, {_limit(limits)}"

@@ -1,4 +1,4 @@
-"""OpenAI's request bodies: chat completions (and whoever speaks them), responses, completions and embeddings."""
+"""OpenAI's request bodies: chat completions (also of compatible APIs), responses, completions and embeddings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["chat", "function_tools", "plain", "responses"]
 #: Tokens around each message, its role included:
 #: https://developers.openai.com/cookbook/examples/how_to_count_tokens_with_tiktoken
 _AROUND_MESSAGE = 4
-#: Tokens around a call of a tool in the model's answer: the tool's channel and its end.
+#: Tokens around a tool call in the model's answer: the tool's channel and its end.
 _AROUND_TOOL_CALL = 4
 _SYSTEM = ("system", "developer")
 
 
 def chat(body: Mapping[str, Any]) -> Prompt:
-    """`/chat/completions`, as OpenAI and everyone compatible take it; Cohere's v2, Mistral's and Ollama's chat too."""
+    """`/chat/completions` of OpenAI and compatible APIs; also Cohere's v2, Mistral's and Ollama's chat."""
     pieces = [*function_tools(body.get("tools"), "tools")]
     for index, function in enumerate(listed(body.get("functions"))):
         pieces += _function(function, f"functions[{index}]")
@@ -36,7 +36,7 @@ def chat(body: Mapping[str, Any]) -> Prompt:
     pieces += by_turn(messages)
     wanted = body.get("response_format")
     pieces += _response_format("response_format", wanted.get("json_schema") if isinstance(wanted, Mapping) else None)
-    # Ollama's, and Cohere's.
+    # `format` is Ollama's, `documents` is Cohere's.
     pieces += text_piece("other", "format", body.get("format") if isinstance(body.get("format"), Mapping) else None)
     pieces += text_piece("files", "documents", body.get("documents"))
     return Prompt(tuple(pieces), api="openai")
@@ -83,7 +83,7 @@ def _tool_call(part: Any, path: str, call: Mapping[str, Any], framing: int) -> I
 
 
 def function_tools(tools: Any, path: str) -> Iterator[Piece]:
-    """The pieces of a list of tools: functions as their declaration, a provider's own as what is not known."""
+    """The pieces of a list of tools: functions as declarations, the provider's own tools as uncounted content."""
     for index, tool in enumerate(listed(tools)):
         here = f"{path}[{index}]"
         if not isinstance(tool, Mapping):
@@ -95,7 +95,7 @@ def function_tools(tools: Any, path: str) -> Iterator[Piece]:
         elif tool.get("type") == "namespace":
             yield from function_tools(tool.get("tools"), f"{here}.tools")
         else:
-            # What the provider's own tools are to the model is not public.
+            # How the model is shown the provider's own tools is not public.
             yield media_piece("tools", here, tool, name=str(tool.get("type")))
 
 
@@ -109,7 +109,10 @@ def _function(function: Any, path: str) -> Iterator[Piece]:
 
 
 def _response_format(path: str, wanted: Any) -> Iterator[Piece]:
-    """The schema of a structured answer: https://developers.openai.com/cookbook/articles/openai-harmony#structured-output."""
+    """The schema of a structured answer.
+
+    https://developers.openai.com/cookbook/articles/openai-harmony#structured-output
+    """
     if isinstance(wanted, Mapping) and wanted.get("schema"):
         yield Piece("other", path, response_format(wanted.get("name"), wanted.get("description"), wanted["schema"]))
 
@@ -135,7 +138,7 @@ def responses(body: Mapping[str, Any]) -> Prompt:
     return Prompt(tuple(pieces), tuple(unseen), api="openai")
 
 
-#: Items that show tools, which are counted where the tools are.
+#: Items that bring tools; they are counted with the other tools.
 _TOOL_ITEMS = ("additional_tools", "tool_search_output")
 
 
@@ -158,7 +161,7 @@ def _item(item: Any, path: str) -> Iterator[tuple[str, Piece]]:
         call = {"name": item.get("name"), "arguments": item.get("arguments") or item.get("input")}
         yield from (("assistant", piece) for piece in _tool_call("history", path, call, _AROUND_MESSAGE))
     elif kind == "reasoning":
-        # Sealed or left out; what the model reads of it cannot be counted here.
+        # Encrypted or left out, so what the model reads of it cannot be counted here.
         yield "assistant", media_piece("history", path, {key: item[key] for key in item if key != "id"})
     elif kind in ("input_text", "input_image", "input_file"):
         yield from (("user", piece) for piece in content_pieces("user", path, [item]))
@@ -168,7 +171,7 @@ def _item(item: Any, path: str) -> Iterator[tuple[str, Piece]]:
 
 
 def plain(body: Mapping[str, Any]) -> Prompt:
-    """One text, or several: completions, embeddings, and the small APIs that have little more."""
+    """One text or several: completions, embeddings, and small APIs that take little more."""
     pieces = [*text_piece("system", "system", body.get("system"))]
     for key in ("prompt", "inputText", "input", "texts", "query", "message", "inputs"):
         value = body.get(key)

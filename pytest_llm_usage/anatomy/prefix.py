@@ -1,7 +1,7 @@
 """`cache_prefix`: how much of each call's input repeats an earlier call from its start, and what ends the repetition.
 
-Providers cache prefixes of prompts. An input that starts as an earlier one did can be read from the cache; from the first
-change on everything is sent anew.
+Providers cache prefixes of prompts. An input can be read from the cache up to its first difference from an earlier one;
+everything after that is sent anew.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = ["CachePrefix", "PrefixBreak", "RepeatedPrefix", "cache_prefix"]
 
 @dataclass(frozen=True, slots=True)
 class PrefixBreak:
-    """Where an input differs from the earlier one that it repeats.
+    """The first difference of an input from the earlier one that it repeats.
 
     Attributes:
-        path: Where in the request body.
-        was: What the earlier call had there, from the difference on, shortened.
-        now: What this one has.
-        cause: What differs, in words (`a timestamp`, `an id`, `the tools in another order` …).
-        is_volatile: Whether it looks like something that is different in every call, or is without need.
+        path: Its place in the request body.
+        was: What the earlier call had there, from shortly before the difference, shortened.
+        now: What this call has there.
+        cause: What differs, in words (`a timestamp`, `an id`, `another order of the tools` …).
+        is_volatile: Whether it looks like something that changes with every call, or changes without need.
     """
 
     path: str
@@ -45,18 +45,18 @@ class PrefixBreak:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedPrefix:
-    """One call beside the earlier call of its model whose input it repeats furthest. Tokens are estimates.
+    """A call, and the earlier call of the same model with which it shares the longest prefix. Tokens are estimates.
 
     Attributes:
-        call_index: The call.
-        earlier_index: The call that it repeats.
+        call_index: The index of the call.
+        earlier_index: The index of the call that it repeats.
         input_tokens: Its input.
-        tokens: How many of them, from the start, are those of the earlier call.
-        readable_tokens: How many of those its provider can read from a cache, by its published rules; None where none are
-            published.
+        tokens: How many of them repeat the earlier call from the start.
+        readable_tokens: How many of those its provider can read from a cache, by its published rules; None where none
+            are published.
         cache_read: How many were read, as the provider reports; None where it does not say.
-        difference: Where the repetition ends before the earlier input does; None where this one only goes on.
-        sent_anew: Tokens behind `difference` that the earlier call had sent as well.
+        difference: What ends the repetition before the earlier input ends; None where this input only continues it.
+        sent_anew: Tokens after `difference` that the earlier call had sent as well.
         saving_usd: What reading them from the cache as well would have saved, at this call's price; None where that is
             not known.
     """
@@ -77,20 +77,20 @@ class CachePrefix:
     """How far calls repeat earlier ones.
 
     Attributes:
-        calls: The calls that have an earlier one of their model whose request can be read.
+        calls: The calls that follow a call of the same model whose request can be read.
     """
 
     calls: tuple[RepeatedPrefix, ...] = ()
 
     @property
     def share(self) -> float:
-        """The share of their input that repeats an earlier call from the start, 0 to 1; 0 where no call has one before it."""
+        """The share of their input that repeats an earlier call from the start, from 0 to 1; 0 where there are none."""
         sent = sum(call.input_tokens for call in self.calls)
         return sum(call.tokens for call in self.calls) / sent if sent else 0.0
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What breaks the prefix although the rest of it is sent again, a line for each place, the dearest first."""
+        """What breaks the prefix although the rest is sent again: a line for each place, the most tokens first."""
         places: dict[tuple[str, str], list[RepeatedPrefix]] = {}
         for call in self.calls:
             if call.difference is not None and call.difference.is_volatile and call.sent_anew:
@@ -122,7 +122,7 @@ def cache_prefix(calls: Iterable[Call], prompt_of: Callable[[Call], Prompt | Non
             continue
         before = earlier.setdefault((call.provider, call.model), [])
         if before:
-            # Of calls that it repeats as far, the one before is meant.
+            # Of several calls that it repeats equally far, the latest counts.
             best = max(reversed(before), key=lambda each: _common(each[1].pieces, prompt.pieces))
             found.append(_repeated(best, (call, prompt)))
         before.append((call, prompt))
@@ -206,7 +206,7 @@ def _readable(
 
 
 def _sent_anew(was: Sequence[Piece], now: Sequence[Piece], same: int, tokens: Sequence[int]) -> int:
-    """The tokens behind the difference that the earlier call had sent as well."""
+    """The tokens after the difference that the earlier call had sent as well."""
     known = Counter(map(_key, was[same:]))
     anew = 0
     for piece, share in zip(now[same:], tokens[same:], strict=False):
@@ -221,7 +221,7 @@ def _sent_anew(was: Sequence[Piece], now: Sequence[Piece], same: int, tokens: Se
 
 
 def _saving(call: Call, tokens: int, rule: CacheRule | None) -> Decimal | None:
-    """What the call would have cost less, had that many tokens been read from the cache."""
+    """How much less the call would have cost, had that many tokens been read from the cache."""
     usage = call.usage
     if rule is None or usage is None or call.billing.usage is not None or call.billing.stated_cost_usd is not None:
         return None

