@@ -1,7 +1,7 @@
-"""`mask_text`: a text as it may be printed, reported or written to a file, without any credential that can be told.
+"""`mask_text`: makes a text safe to print, report or write to a file, without any credential that can be recognised.
 
-Four things are masked: values of this process's environment that are credentials, values that were recognised as one
-anywhere in this run (`remember`), text of the shape of a known key, and parameters of URLs that are a credential's.
+Four things are masked: credentials in this process's environment, values that were recognised as credentials anywhere
+in this run (`remember`), text of the shape of a known key, and the values of URL parameters that hold credentials.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pytest_llm_usage.credentials.values import core, credentials_now, longest_f
 
 __all__ = ["MASK", "mask_id", "mask_name", "mask_text", "mask_values"]
 
-#: What stands in the place of a credential in a text for people.
+#: Replaces a credential in a text for people.
 MASK = "***"
 
 #: A part of a path, or a value of a query.
 _PART_OF_URL = re.compile(r"[^\s\"'<>&?=/]+")
-#: How often one is looked for in the other.
+#: How many layers of percent escapes are resolved.
 _MOST_ENCODED = 3
 #: A byte that no text has in UTF-8.
 _BETWEEN = b"\xff"
@@ -42,22 +42,23 @@ def mask_text(text: str) -> str:
     from pytest_llm_usage.credentials.shapes import without_shapes  # noqa: PLC0415 -- a long table
 
     text = without_shapes(text, lambda _: MASK)
-    # A key whose marks are written for a URL: `user%3Apassword%40host`.
+    # A key may have its punctuation escaped for a URL: `user%3Apassword%40host`.
     return _without_encoded(text, values) if "%" in text else text
 
 
 def mask_name(name: str) -> str:
     """The name of a model, a test or a file without a credential that somebody passed in its place.
 
-    Nearly every name is as it is: only what looks random is looked at, so that no word of it is masked.
+    Nearly every name is returned as it is: only names that look random are masked, so that no ordinary word is.
     """
     return mask_text(name) if looks_random(name) else name
 
 
 def mask_id(text: str) -> str:
-    """An id, which always looks random, without the values that were recognised as credentials; `***` where a key is the id.
+    """An id without the values that were recognised as credentials; `***` if it is a key.
 
-    Not without those of the environment: to read that for every call would take longer than all else that is done with it.
+    Ids always look random, so `mask_name` would read the environment for every call. That takes longer than everything
+    else that is done with a call, so credentials of the environment are not masked here.
     """
     from pytest_llm_usage.credentials.shapes import starts_like_a_key, without_shapes  # noqa: PLC0415
 
@@ -68,7 +69,7 @@ def mask_id(text: str) -> str:
 
 
 def mask_values(text: str, values: Iterable[str], mask: str = MASK) -> str:
-    """The text without these values, however JSON or a URL spell them."""
+    """The text without these values, in whatever way JSON or a URL spells them."""
     for value in longest_first(values):
         if core(value) not in text:
             continue
@@ -84,11 +85,11 @@ def _masked_parameter(match: re.Match[str]) -> str:
 
 
 def _without_encoded(text: str, values: Sequence[str]) -> str:
-    """The text without the parts of URLs that are a key, or one of the values, once their percent escapes are resolved."""
+    """The text without the parts of URLs that hold a key or one of the values once percent escapes are resolved."""
     from pytest_llm_usage.credentials.shapes import shapes_in  # noqa: PLC0415
 
     parts = [match.span() for match in _PART_OF_URL.finditer(text) if "%" in match[0]]
-    # Looked through together: there may be a hundred thousand of them. No text holds the byte that is between them.
+    # Searched together: there may be a hundred thousand parts. No text holds the byte that separates them.
     together = _BETWEEN.join(text[begin:end].encode("utf-8", "replace") for begin, end in parts)
     masked: set[int] = set()
     for _ in range(_MOST_ENCODED):

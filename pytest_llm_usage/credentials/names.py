@@ -1,4 +1,4 @@
-"""Which names are a credential's: of headers, of parameters in queries and forms, of fields in bodies, of variables."""
+"""Recognises the names of credentials: headers, parameters in queries and forms, fields in bodies, variables."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ __all__ = [
     "snake_case",
 ]
 
-#: A field in a body holds a credential always, unless a model made it up (`password`), or if it looks so (`token`).
+#: A field in a body holds a credential always, unless a model made it up (`password`), if it looks like one (`token`),
+#: or never.
 FieldKind: TypeAlias = Literal["always", "password", "token", "never"]
 
-#: Few runs ask for all of these patterns: compiled at once, they would take as long as all else that the first call imports.
+#: Few runs need all of these patterns; compiling them all would take as long as everything else that the first call
+#: imports.
 _compiled = functools.cache(re.compile)
 
-#: Before `token`, what makes it none of a credential: what a page, a stream or a text is cut into.
+#: Words before `token` that make it something else: a position in pages or in a stream, or a piece of a text.
 _UNLESS_AFTER_PAGE = "".join(
     f"(?<!{word}_)" for word in ("next", "page", "continuation", "sync", "stop", "eos", "bos", "pad")
 )
-#: Keys that are no credential: what a row, an object or a request is found by.
+#: Words before `key` that make it something else: the key of a row, an object or a request.
 _OTHER_KEY_BEFORE = (
     r"(?<!idempotency_)(?<!cache_)(?<!primary_)(?<!foreign_)(?<!partition_)(?<!sort_)(?<!row_)(?<!object_)(?<!public_)"
     r"(?<!routing_)(?<!surrogate_)(?<!websocket_)(?<!storage_)(?<!request_)(?<!dedup_)(?<!index_)"
 )
-#: What tells one of several from the others: `api_key_2`, `x-api-key-v2`, `password1`.
+#: A number that distinguishes one of several: `api_key_2`, `x-api-key-v2`, `password1`.
 _NUMBER = r"(?:_?v?[0-9]{1,3})?"
-#: A password that is given once more, as forms have it.
+#: A password that a form asks for a second time.
 _GIVEN_AGAIN = r"(?:_?(?:confirm(?:ation|ed)?|repeat(?:ed)?|again))?"
-#: Ends of names (in snake case) that are a credential's wherever they stand.
+#: Endings of names (in snake case) that mean a credential everywhere.
 _CREDENTIAL = (
     r"(?:^|_)(?:api_?keys?|(?:access|secret|secret_access|private|subscription|account|shared_access|auth|app|application"
     r"|master|service|virtual|functions|license|encryption|signing|webhook|client|hmac|deploy|admin|openai|anthropic"
@@ -49,8 +51,8 @@ _CREDENTIAL = (
     r"|subscription|metadata|vault|github|gitlab|user|device|deploy|secret|app|service|admin|slack|hf)_?tokens?)"
     rf"{_NUMBER}$"
 )
-#: Ends that are a credential's in a header or a query. In bodies they are ordinary words (log probabilities have a
-#: `token`, an answer is signed), so there a token must look like one.
+#: Endings that mean a credential in a header or a query. In bodies they are ordinary words (log probabilities have a
+#: `token`, an answer is signed), so a token there must also look like a credential.
 _CREDENTIAL_OUTSIDE_BODIES = (
     rf"(?:^|_)(?:{_UNLESS_AFTER_PAGE}token|cookie2?|credentials?|bearer|auth|signature|sig|jwt_assertion"
     rf"|authorization_auxiliary|(?:user|auth|db|login)_pass(?:code)?){_NUMBER}$"
@@ -59,25 +61,25 @@ _KEY_HEADER = rf"(?:^|_){_OTHER_KEY_BEFORE}key$"
 _TOKEN_IN_BODY = rf"(?:^|_)(?:{_UNLESS_AFTER_PAGE}token|bearer|auth)$"
 _PASSWORD = rf"(?:^|_)(?:passw(?:or)?d{_GIVEN_AGAIN}|pwd|pass_?phrase){_NUMBER}$|^secret$"
 _PARAMETERS = frozenset({"key", "appid", "app_id", "googleaccessid", "assertion", "client_assertion", "code_verifier"})
-#: Parameters that are a credential's where their value is long and no word: what a session, a login or a signature is found by.
+#: Parameters of sessions, logins and signatures, which hold a credential if their value is long and not a word.
 _PARAMETERS_IF_OPAQUE = frozenset(
     {"sid", "sessid", "sessionid", "phpsessid", "jsessionid", "pass", "passcode", "pw", "hmac", "sign"}
 )
-#: Headers that say whose account it is.
+#: Headers that name the account.
 _ACCOUNT_HEADER = (
     r"(?:^|_)(?:organi[sz]ation|org_id|account|account_id|tenant_id|workspace_id|customer_id|user_project"
     r"|openai_project|project_id|organi[sz]ation_id|client_principal(?:_id|_name)?|access_client_(?:id|secret))$"
 )
 _SNAKE = r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+"
 
-#: Variables, in capitals. The end of a name may stand without a mark before it: `PGPASSWORD`, `SECRETKEY`.
+#: Variables, in capitals. The end of a name may follow without an underscore: `PGPASSWORD`, `SECRETKEY`.
 _CREDENTIAL_VARIABLE = (
     r"(?:^|_)(?:(?:API_?|APP_?|ACCESS_?|SECRET_?|AUTH_?|PRIVATE_?|ENCRYPTION_?|SIGNING_?)?KEYS?|CREDENTIALS?|CREDS?|AUTH"
     r"|PATS?|PASS|JWT|DSN|BEARER)(?:_|$)"
     r"|(?:^|_)[A-Z0-9]*(?:PASSWORDS?|PASSWD|PWD|PASS_?PHRASE|SECRETS?|TOKEN|APIKEYS?)(?:_|$)"
     r"|(?:API|ACCESS|AUTH|BEARER|REFRESH|SESSION|SECRET)_?TOKENS?(?:_|$)"
 )
-#: Variables that are named like a credential and hold none.
+#: Variables that are named like a credential but do not hold one.
 _INNOCENT_VARIABLE = (
     r"(?:^|_)(?:FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|NAME|SOCK|TYPE|MODE|ENABLED|EXPIR\w*|TTL|ID|KEYRING|PROVIDER)$"
     r"|(?:^|_)(?:PUBLIC|CACHE|PRIMARY|FOREIGN|PARTITION|SORT|IDEMPOTENCY|PAGE|NEXT|CONTINUATION|SYNC|MODEL|ROUTING|INDEX)_"
@@ -95,7 +97,7 @@ def snake_case(name: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def field_kind(name: str) -> FieldKind:
-    """Whether a field of this name in a body holds a credential."""
+    """Whether a field of this name in a body holds a credential: see `FieldKind`."""
     snake = snake_case(name)
     if _compiled(_PASSWORD).search(snake):
         return "password"
@@ -105,7 +107,7 @@ def field_kind(name: str) -> FieldKind:
 
 
 def is_credential_name(name: str) -> bool:
-    """Whether a name is a credential's wherever it stands."""
+    """Whether a name means a credential everywhere."""
     return field_kind(name) in ("always", "password")
 
 
@@ -118,7 +120,7 @@ def is_credential_header(name: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def is_account_header(name: str) -> bool:
-    """Whether a header says whose account it is."""
+    """Whether a header names the account."""
     return _compiled(_ACCOUNT_HEADER).search(snake_case(name)) is not None
 
 
@@ -133,7 +135,7 @@ def is_credential_parameter(name: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def may_be_credential_parameter(name: str) -> bool:
-    """Whether a parameter holds a credential where its value looks like one."""
+    """Whether a parameter holds a credential if its value looks like one."""
     return snake_case(unquote_plus(name)) in _PARAMETERS_IF_OPAQUE
 
 

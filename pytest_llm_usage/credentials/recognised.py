@@ -1,4 +1,4 @@
-"""Credentials that were recognised by their place, such as a header: told again, so that no text of the run shows them."""
+"""Remembers credentials that were recognised by their place, such as a header, so that no text of the run shows one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["bare_credential", "header_credentials", "remember", "remembered", "r
 _SCHEME = re.compile(r"^(?:bearer|basic|token|apikey|api-key|key)\s+", re.IGNORECASE)
 _NOT_IN_COOKIES = re.compile(r"[;=\s]+")
 
-#: Credentials that are remembered. Runs with more of them, such as a token for each request, forget the oldest.
+#: How many credentials are remembered. Runs with more of them, such as a token for each request, forget the oldest.
 _MAX_REMEMBERED = 500
 _remembered: OrderedDict[str, None] = OrderedDict()
 _lock = threading.Lock()
@@ -25,8 +25,8 @@ _lock = threading.Lock()
 def remember(values: Iterable[str]) -> None:
     """Note values that were recognised as credentials, so that no text of this run shows them.
 
-    What a server that wants no key is given (`lm-studio`, `test-key`, `your-key-here`) is left out: it may be a part of the
-    name of a model or of a test, which would be masked with it.
+    Values for a server that needs no key (`lm-studio`, `test-key`, `your-key-here`) are left out: they may be part of
+    the name of a model or of a test, which would be masked with them.
     """
     with _lock:
         for value in values:
@@ -38,17 +38,17 @@ def remember(values: Iterable[str]) -> None:
 
 
 def remembered() -> tuple[str, ...]:
-    """The values that were recognised so far, those of the environment aside."""
+    """The values that were recognised so far, without those of the environment."""
     return tuple(_remembered)
 
 
 def remembered_for_sure() -> list[str]:
-    """Those of them that are taken out of every recording of this run as well: what looks random, or is long."""
+    """The remembered values that are also removed from every recording of this run: they look random, or are long."""
     return [value for value in remembered() if len(value) >= LONG_WORDS or looks_random(value)]
 
 
 def bare_credential(value: str) -> str:
-    """The value of a header without the name of its scheme: of `Bearer abc`, `abc`."""
+    """The value of a header without the name of its scheme: `abc` for `Bearer abc`."""
     return _SCHEME.sub("", value.strip())
 
 

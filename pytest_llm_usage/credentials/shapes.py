@@ -1,13 +1,13 @@
-"""The shapes of keys that can be told from other text, wherever they stand: a table, and the search for what it lists.
+"""A table of the shapes of keys that can be recognised in any text, and the search for them.
 
-The table is our own. The rule sets that are kept elsewhere are made for source code: of the 222 rules of gitleaks 8 about
-a hundred look for a service's name beside a value that has no shape, which in recorded traffic blocks ordinary prose,
-and its expressions are written for an engine that never backtracks. detect-secrets knows fewer providers of models than
+The table is our own, because the existing rule sets are made for source code. Of the 222 rules of gitleaks 8, about a
+hundred look for a service's name beside a value without a shape; in recorded traffic that blocks ordinary prose. Its
+expressions are also written for an engine that never backtracks. detect-secrets knows fewer providers of models than
 this table and would have to be installed with the plugin. So each row names the rule of gitleaks that it follows
-(https://github.com/gitleaks/gitleaks, config/gitleaks.toml), or has a name of its own where gitleaks has none.
+(https://github.com/gitleaks/gitleaks, config/gitleaks.toml), or has a name of its own if gitleaks has no such rule.
 
-A row is looked for by a text that its keys always begin with, and every repetition is bounded, so that the time grows
-with the text alone. What documentation shows as an example is no key: see `is_example`.
+A row is searched for by a text that its keys always begin with, and every repetition is bounded, so that the time grows
+only with the length of the text. An example from documentation does not count as a key: see `is_example`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Shape:
     Attributes:
         rule: The id of gitleaks' rule, or one of our own that starts with `own-`.
         what: What it is, in words: `an Anthropic key`.
-        starts: The texts that it begins with, one of them.
-        rest: What follows one of them, a regular expression: it is compiled where a text has such a beginning. A group
-            named `value` is the part that is secret.
+        starts: Texts that keys of this kind begin with; a key begins with one of them.
+        rest: A regular expression for what follows; it is compiled when a text has such a beginning. A group named
+            `value` is the secret part.
         is_inside_words: Whether it may follow a letter or digit.
-        is_long: Whether keys of this kind can be so long that a run of letters is tried once.
-        check: Whether what `rest` matched is a key, where its shape alone does not tell.
-        before: How many characters of a key stand before the text that it is looked for by.
+        is_long: Whether keys of this kind can be so long that a run of letters is tried only once.
+        check: Whether a match of `rest` is a key, if the shape alone does not decide.
+        before: How many characters of the key come before the text that it is searched for by.
     """
 
     rule: str
@@ -54,7 +54,7 @@ class Shape:
 
 
 _looks_random = functools.lru_cache(maxsize=256)(looks_random)
-#: Most rows are never asked: compiled at once, they would take as long as the rest of the first replay.
+#: Most rows are never needed; compiling them all would take as long as the rest of the first replay.
 _compiled = functools.cache(re.compile)
 
 
@@ -75,7 +75,7 @@ _FIRST_CHARACTERS = 10
 
 
 def _is_assigned(found: re.Match[str]) -> bool:
-    """Whether the name before the value is a credential's, and the value no word, path or expression."""
+    """Whether the name before the value is that of a credential, and the value is no word, path or expression."""
     if not looks_random(found["value"]):
         return False
     before = found.string[max(0, found.start() - _MAX_NAME_CHARACTERS) : found.start("quote")]
@@ -84,7 +84,7 @@ def _is_assigned(found: re.Match[str]) -> bool:
     name = (first[0] if first else "") + before[len(rest) :]
     sign = found["sign"].strip()
     if not sign and not name.startswith("--") and not (name.isupper() and "_" in name):
-        return False  # Words of a sentence; an option of a command and a variable of a Dockerfile have no sign.
+        return False  # Words of a sentence. Only command options and variables in Dockerfiles have no sign either.
     if sign == "," and not found["quote"]:
         return False
     return field_kind(name) != "never" or (name.isupper() and is_credential_variable(name))
@@ -126,11 +126,11 @@ def _is_user_and_password(found: re.Match[str]) -> bool:
 
 
 def _is_whole_run(found: re.Match[str]) -> bool:
-    """Whether no more of it, and nothing of base64, follows. An expression would try each shorter run as well."""
+    """Whether the run ends here and no base64 follows. An expression for this would try each shorter run as well."""
     return re.match("[A-Za-z0-9+=]", found.string[found.end() : found.end() + 1]) is None
 
 
-#: Characters from which on a kind of key is long.
+#: A kind of key is long if it can have more characters than this.
 _LONG = 400
 
 
@@ -394,7 +394,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _shape("own-webhook-secret", "a webhook secret", "whsec_", "[A-Za-z0-9+/]{24,100}={0,2}"),
     _shape("square-access-token", "a Square token", "sq0atp- sq0csp-", _WORD + "{22,70}", random=True),
-    # As base64 begins, too, which goes on; in a URL a key may be followed by the next part of the path.
+    # Base64 may begin alike, but it goes on; in a URL, the next part of the path may follow a key.
     _shape(
         "square-access-token",
         "a Square token",
@@ -473,7 +473,7 @@ SHAPES: tuple[Shape, ...] = (
         check=_is_password_of_url,
     ),
     # An assignment in a settings file, a shell, source code or XML, an option of a command, a header's line, and a
-    # sentence that tells a key.
+    # sentence with a key.
     _shape(
         "generic-api-key",
         "a key with its name",
@@ -489,7 +489,7 @@ SHAPES: tuple[Shape, ...] = (
 
 
 def _starts(shapes: Sequence[Shape]) -> list[tuple[str, int]]:
-    """What keys begin with, each with the number of its shape, in the order of the shapes."""
+    """The beginnings of keys, each with the number of its shape, in the order of the shapes."""
     return [(start, number) for number, shape in enumerate(shapes) for start in shape.starts]
 
 
@@ -498,29 +498,31 @@ _ANY_START = tuple(dict.fromkeys(start for start, _ in _STARTS))
 
 _RUN = re.compile(r"[A-Za-z0-9_-]*")
 _LONG_TEXT = 10_000
-#: Characters before a key that are looked at.
+#: How many characters before a key are looked at.
 _BEFORE = 48
-#: An escape of JSON or of source code, whose letters are no part of a word.
+#: The letters of escapes of JSON or of source code; they are not part of a word.
 _ESCAPE_LETTERS = "abfnrtv0"
 _ESCAPE_BEFORE = re.compile(
     r"\\(?:[abfnrtv0]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})$|%[0-9a-fA-F]{2}$"
-    # What colours a terminal: as it is, as source code and JSON write it, and as a log keeps it that drops control characters.
+    # Codes for a terminal's colours: as they are, as source code and JSON write them, and as a log without control
+    # characters keeps them.
     r"|(?:\x1b|\x9b|\\(?:e|033|x1b|u001b|x9b)|\[)\[?[0-9;]{0,16}m$",
     re.IGNORECASE,
 )
 _ESCAPE_MARK = re.compile(r"[\\%\x1b\x9b\[]")
-#: The longest of them.
+#: The length of the longest of them.
 _ESCAPE_CHARACTERS = 24
 
 
 def shapes_in(text: str, shapes: Sequence[Shape] = SHAPES) -> list[tuple[Shape, int, int]]:
-    """The keys in a text: of which shape, and from where to where the secret part stands. The first shape counts."""
+    """The keys in a text: the shape of each, and start and end of its secret part. The first shape that fits counts."""
     found: list[tuple[Shape, int, int]] = []
     taken: list[tuple[int, int]] = []
-    # Asked for each line of a body: most have the start of no key.
+    # This runs for each line of a body, and most lines have no beginning of a key.
     starts = _STARTS if shapes is SHAPES else _starts(shapes)
     if len(text) > _LONG_TEXT:
-        # Each start that is looked for in vain takes as long as the text; what repeats itself has characters of few.
+        # Each search in vain reads the whole text. A repetitive text has few different characters, so that most starts
+        # can be ruled out.
         characters = set(text)
         starts = [(start, number) for start, number in starts if characters.issuperset(start)]
     for number in dict.fromkeys(number for start, number in starts if start in text):
@@ -534,7 +536,7 @@ def shapes_in(text: str, shapes: Sequence[Shape] = SHAPES) -> list[tuple[Shape, 
 
 
 def starts_like_a_key(text: str) -> bool:
-    """Whether a text starts as a key of some shape does; it may be none for all that."""
+    """Whether a text starts like a key of some shape; it need not be one."""
     return text.startswith(_ANY_START)
 
 
@@ -557,7 +559,7 @@ def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
         if position >= 0 and not behind_anything and len(text) > _LONG_TEXT:
             position = _next_beginning(start, text, position)
         while position >= 0:
-            # Nearly all that begins like a key goes on unlike one: a text may do so a million times.
+            # Most texts that begin like a key do not go on like one, and a text may have a million such beginnings.
             found = match(text, position + length)
             if found is not None and not behind_anything and not _may_begin(text, position):
                 found = None
@@ -577,9 +579,9 @@ def _places(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
 
 
 def _next_beginning(start: str, text: str, position: int) -> int:
-    """The next place where a start stands that may begin a key (see `_may_begin`), -1 for none.
+    """The next position of a start that may begin a key (see `_may_begin`), -1 for none.
 
-    Of a long text, whose words may hold it a million times.
+    This is for long texts, whose words may hold the start a million times.
     """
     found = _beginning(start).search(text, position)
     return -1 if found is None else found.start()
@@ -587,7 +589,7 @@ def _next_beginning(start: str, text: str, position: int) -> int:
 
 @functools.lru_cache(maxsize=1024)
 def _beginning(start: str) -> re.Pattern[str]:
-    """The start, behind nothing of a word, or behind what an escape ends with. What stands before is looked at last."""
+    """The start, not within a word, or after the end of an escape. What comes before it is checked last."""
     text = re.escape(start)
     before = (
         "[^A-Za-z0-9]",
@@ -602,21 +604,21 @@ def _beginning(start: str) -> re.Pattern[str]:
 
 
 def _may_begin(text: str, position: int) -> bool:
-    """Whether a key may begin there: not in a word, unless what stands before it is an escape."""
+    """Whether a key may begin at this position: not within a word, unless an escape comes right before it."""
     before = text[position - 1] if position else " "
     if before == "\\":
         return text[position] not in _ESCAPE_LETTERS
     if not (before.isascii() and before.isalnum()):
         return True
     window = text[max(0, position - _ESCAPE_CHARACTERS) : position]
-    # All escapes begin with one of these. The expression takes longer to find that there is none.
+    # All escapes begin with one of these marks. The full expression takes longer to find that there is no escape.
     return _ESCAPE_MARK.search(window) is not None and _ESCAPE_BEFORE.search(window) is not None
 
 
 def _place(shape: Shape, found: re.Match[str], position: int) -> tuple[int, int] | None:
-    """Where the secret part of a key stands that starts at `position`; None where it is none."""
+    """The start and end of the secret part of a key that starts at `position`; None if it is not a key."""
     text = found.string
-    # In the middle of base64 for URLs, three letters and a mark are there by accident.
+    # In the middle of URL-safe base64, three letters and a mark occur by accident.
     if (
         position
         and not shape.is_inside_words

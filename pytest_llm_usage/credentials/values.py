@@ -1,4 +1,4 @@
-"""Credentials by value: those of the environment, those that were recognised once, and how a text spells them."""
+"""Credentials by value: those in the environment, which values can be searched for, and how a text spells them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 _MIN_CHARACTERS = 8
-#: From here on a single word is no longer one of a language.
+#: A single word with this many characters is not a word of a language.
 _LONGEST_WORD = 20
-#: A path: from the root, in words. `/` and 39 random characters are what an AWS secret key can be.
+#: A path: from the root, in words. An AWS secret key can be `/` and 39 random characters.
 _PATH = re.compile(
     r"(?:\./|~|/(?:[a-z0-9._ -]+/)*[a-z0-9_-]+\.[A-Za-z0-9]{1,5}$|(?:/[a-z0-9._-]+){2,}/?$|/[a-z._-]+/?$)"
 )
@@ -39,9 +39,9 @@ _SCHEME = re.compile(r"(?:bearer|basic|token|apikey|api-key|key)\s+", re.IGNOREC
 def credentials_in(environment: Mapping[str, str]) -> dict[str, str]:
     """The values of the variables that hold credentials, each with the name of its variable.
 
-    Names decide (`…_API_KEY`, `…_TOKEN`, `…_SECRET`, `PGPASSWORD`), and passwords in URLs. Of several keys in one variable
-    and of credentials in JSON each counts. Short values, paths, numbers, single words and placeholders are left out: they
-    would be found everywhere.
+    A variable is recognised by its name (`…_API_KEY`, `…_TOKEN`, `…_SECRET`, `PGPASSWORD`), or by a URL with a
+    password. Each of several keys in one variable counts, and each credential in JSON. Short values, paths, numbers,
+    single words and placeholders are left out: they would be found everywhere.
     """
     return {
         value: name
@@ -52,7 +52,7 @@ def credentials_in(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def credentials_now() -> Mapping[str, str]:
-    """The same of this process's environment, which is read again where it has changed."""
+    """`credentials_in` this process's environment, computed again only after a change of it."""
     return _credentials_of(tuple(os.environ.items()))
 
 
@@ -62,7 +62,7 @@ def _credentials_of(environment: tuple[tuple[str, str], ...]) -> Mapping[str, st
 
 
 def _parts(value: str) -> Iterable[str]:
-    """A value, and what it is made of: keys in a list, credentials in JSON, what follows `Bearer`."""
+    """Yields a value and the credentials in it: keys in a list, credentials in JSON, what follows `Bearer`."""
     if value.startswith("{"):
         try:
             yield from _json_credentials(json.loads(value))
@@ -74,13 +74,13 @@ def _parts(value: str) -> Iterable[str]:
     yield _SCHEME.sub("", value, count=1)
     parts = _LIST.split(value)
     if len(parts) > 1:
-        # Words of a passphrase are no credentials.
+        # The words of a passphrase are not credentials.
         yield from (part for part in parts if len(part) >= _LONGEST_WORD)
     yield from _url_passwords(value)
 
 
 def _json_credentials(value: object) -> Iterable[str]:
-    """The credentials in a service's JSON, such as Google's: by the names of their fields."""
+    """Yields the credentials in a service's JSON, such as Google's, by the names of their fields."""
     if isinstance(value, dict):
         for name, part in value.items():
             if isinstance(part, str) and is_credential_name(str(name)):
@@ -103,19 +103,21 @@ def _url_passwords(value: str) -> Iterable[str]:
         yield password
 
 
-#: What a key is made of, without the marks that some alphabets have. Words, versions and dates between marks are no key.
-#: What holds none of these is not random.
+#: A run of the characters of a key, without the punctuation that some alphabets have. Text without such a run is not
+#: random: words, versions and dates between punctuation are not keys.
 LONG_RUN = re.compile("[A-Za-z0-9]{12,}")
 _HEX_RUN = re.compile(r"(?=[0-9]{0,40}[a-fA-F])(?=[a-fA-F]{0,40}[0-9])(?:[0-9a-f]{24,}|[0-9A-F]{24,})")
-#: Each byte as what it is: a digit, a small letter or a capital.
+#: The kind of each byte: a digit, a small letter or a capital.
 _KINDS = bytes(ord("0" if chr(byte).isdigit() else "a" if chr(byte).islower() else "A") for byte in range(128)) * 2
-#: From one kind to another. A small letter after a capital is how words begin.
+#: Changes from one kind to another. A small letter after a capital does not count: words begin so.
 _CHANGES = (b"0a", b"0A", b"a0", b"A0", b"aA")
 
 
 def looks_random(value: str) -> bool:
-    """Whether a part of the value between marks changes so often between letters, capitals and digits that it is no
-    word, number or name.
+    """Whether part of the value looks random.
+
+    Between punctuation it then changes so often between letters, capitals and digits that it is no word, number or
+    name.
     """
     for run in LONG_RUN.findall(value):
         if _HEX_RUN.fullmatch(run):
@@ -127,7 +129,7 @@ def looks_random(value: str) -> bool:
 
 
 def is_worth_guarding(value: str) -> bool:
-    """Whether a value is one that can be looked for everywhere: long enough, no path, number, word or placeholder."""
+    """Whether a value can be searched for everywhere: it is long enough, and no path, number, word or placeholder."""
     return (
         len(value) >= _MIN_CHARACTERS
         and not _PATH.match(value)
@@ -137,16 +139,16 @@ def is_worth_guarding(value: str) -> bool:
     )
 
 
-#: From here on words in the place of a credential are one.
+#: Words of this many characters in the place of a credential count as one.
 LONG_WORDS = 16
-#: A word or several that begin with capitals, a number behind them or alone, and how versions and sizes are written: `v2`, `4o`.
+#: A word, or several that begin with capitals; a number, after them or alone; and versions and sizes: `v2`, `4o`.
 _WORD_OR_NUMBER = re.compile(
     r"(?:[A-Z]?[a-z]+|[A-Z]+)(?:[A-Z][a-z]+){0,3}(?:(?<=..)[0-9]{1,4})?|[0-9]{0,4}|[0-9]{1,3}[a-z]|v[0-9]{1,2}"
 )
 
 
 def are_few_words(value: str) -> bool:
-    """Whether a value is short and made of words and numbers with marks between them: `test-key`, `gpt-4o-mini`, `key_0001`."""
+    """Whether a value is short and made of words and numbers with punctuation between them: `test-key`, `key_0001`."""
     return len(value) < LONG_WORDS and all(map(_WORD_OR_NUMBER.fullmatch, _MARKS.split(value)))
 
 
@@ -156,7 +158,7 @@ _PLAIN_RUN = re.compile("[A-Za-z0-9]+")
 
 @functools.lru_cache(maxsize=2048)
 def spellings(value: str) -> tuple[str, ...]:
-    """How a text can spell a value: as it is, and escaped for JSON, in Python's way, for a URL, for a form and for HTML."""
+    """The ways in which a text can spell a value: as it is, or escaped for JSON, Python, a URL, a form or HTML."""
     quoted = json.dumps(value)[1:-1]
     return tuple(
         dict.fromkeys(
@@ -178,7 +180,7 @@ def spellings(value: str) -> tuple[str, ...]:
 
 
 def _in_markup(value: str) -> Iterable[str]:
-    """As `html.escape` writes it, whose module takes long to load."""
+    """Yields a value as `html.escape` writes it; that module takes long to load."""
     plain = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     yield plain
     for apostrophe in ("&#x27;", "&#39;"):
@@ -187,10 +189,10 @@ def _in_markup(value: str) -> Iterable[str]:
 
 @functools.lru_cache(maxsize=2048)
 def core(value: str) -> str:
-    """The longest run of letters and digits in a value, which each of its spellings has as it is: it is looked for first."""
+    """The longest run of letters and digits in a value: each spelling has it unchanged, so it is searched for first."""
     return max(_PLAIN_RUN.findall(value), key=len, default="")
 
 
 def longest_first(values: Iterable[str]) -> list[str]:
-    """The values in the order in which they are to be replaced: one may be a part of another."""
+    """The values in the order in which they must be replaced: one may be part of another."""
     return sorted(set(values), key=lambda value: (-len(value), value))
