@@ -3,8 +3,8 @@
 `Exchange` (one request with its response) → `framing` (body → JSON events) → `providers` (which API, and where it says
 what) → `schema` (its counts in LangChain's terms) → `WireCall`.
 
-Its names are imported when they are first asked for: an HTTP library that is imported needs `exchange` and `in_flight`,
-and the rest waits for its first request.
+The names are imported when they are first used: when an HTTP library is imported, only `exchange` and `in_flight` are
+needed; the rest waits for the first request.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What a URL says of an address: its host and its path, also of one that was redacted."""
+"""The host and path of a URL, as far as it was not redacted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["address_of", "host_and_path", "host_of", "parameter_of", "path_of"]
 
 
 def host_and_path(url: str) -> tuple[str, str]:
-    """The host in lower case, with its port where that is an uncommon one, and the path as it stands; both may be empty."""
+    """The host in lower case, with its port unless that is 80 or 443, and the path as it stands; both may be empty."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -19,7 +19,7 @@ def host_and_path(url: str) -> tuple[str, str]:
 
 
 def host_of(url: str) -> str:
-    """The host of a URL, without its port; empty where the URL is redacted."""
+    """The host of a URL, without its port; empty if the URL is redacted."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -28,12 +28,12 @@ def host_of(url: str) -> str:
 
 @lru_cache(maxsize=1024)
 def path_of(url: str) -> str:
-    """The path of a URL, percent-encoding undone; of one that is redacted, what is left."""
+    """The path of a URL, without percent-encoding; if the URL is redacted, what is left of the path."""
     return unquote(host_and_path(url)[1]).rstrip("/")
 
 
 def parameter_of(url: str, name: str) -> str:
-    """The value of a parameter of the query, the first of several; empty where there is none."""
+    """The first value of a query parameter; empty if there is none."""
     try:
         return parse_qs(urlsplit(url).query).get(name, [""])[0]
     except ValueError:

@@ -1,8 +1,8 @@
 """`read`: an exchange → `WireCall`, what the provider's response says about one call.
 
 The steps, in order: is it an answer at all (2xx) → which API (`providers.FLAVOURS`, by path and request, else by the
-shape of the response) → the events that hold usage (`framing.Body`) → one `TokenUsage` → whatever else the response
-tells. None of them raises: an exchange is whatever a server sent and somebody recorded.
+shape of the response) → the events that hold usage (`framing.Body`) → one `TokenUsage` → everything else that the
+response says. No step raises, because a server may send anything and somebody may record it.
 """
 
 from __future__ import annotations
@@ -33,30 +33,29 @@ from pytest_llm_usage.wire.recognition import Request, by_path, by_shape, is_kno
 __all__ = ["WireCall", "WireStatus", "is_model_call", "may_ask_model", "may_be_unread", "may_hold_counts", "read"]
 
 #: ``ok``: usage is known. ``no_usage``: the provider answered without usage. ``aborted``: the answer breaks off; its
-#: usage, if any, is what was stated until then.
+#: usage, if any, is what had been stated by then.
 WireStatus: TypeAlias = Literal["ok", "no_usage", "aborted"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class WireCall:
-    """One call to a model as the provider's HTTP response tells of it.
+    """One call to a model, as the provider's HTTP response describes it.
 
     Attributes:
-        provider: Who answered, in LangChain's words (`ls_provider`) where LangChain has one; None where the host is
-            nobody's that is known.
-        flavour: The API that was spoken, a name of `providers.FLAVOURS`; `unknown` where it is none of them.
-        kind: `call`; `retrieve` for an answer that was asked for again, no call of its own: it completes the call
-            with the same `response_id` where that one had no usage yet; `batch-results` for all answers of a batch in
+        provider: Who answered, by LangChain's name (`ls_provider`) if there is one; None for an unknown host.
+        flavour: The API that was used, a name of `providers.FLAVOURS`; `unknown` if it is none of them.
+        kind: `call`; `retrieve` for an answer that was requested again, which is not a call of its own: it completes
+            the call with the same `response_id` if that had no usage yet; `batch-results` for all answers of a batch in
             one body: `usage` is their sum, and the parts of its billing are the requests.
         model: What the response says, else what the URL or the request asks for, else `unknown`.
-        requested_model: What the request or the URL asks for, where one of them does.
-        usage: The tokens, or None where the response states none.
+        requested_model: What the request or the URL asks for, if one of them does.
+        usage: The tokens, or None if the response states none.
         status: See `WireStatus`.
-        billing: What it was billed for and on which terms; priced at when the provider answered, in seconds since the
+        billing: What it was billed for and on which terms; priced at the time of the answer, in seconds since the
             epoch: the `date` header, else the body's own time stamp.
         response_id: The provider's id of the response.
         streamed: Whether the answer came in pieces.
-        note: Why usage is missing or may be incomplete, in words; empty where there is nothing to say.
+        note: Why usage is missing or may be incomplete, in words; empty if there is nothing to say.
     """
 
     provider: str | None
@@ -73,22 +72,22 @@ class WireCall:
 
     @property
     def is_partial(self) -> bool:
-        """Whether `usage` is what was stated until the answer broke off: the provider counted that or more."""
+        """Whether `usage` is what was stated before the answer broke off: the provider counted that or more."""
         return self.status == "aborted" and self.usage is not None
 
     @property
     def service_tier(self) -> str | None:
-        """The tier in the provider's own word, where it tells one."""
+        """The tier in the provider's own words, if the response names one."""
         return self.billing.service_tier
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """Work that the provider lists apart and leaves out of `usage`, or the requests of a batch."""
+        """Work that the provider lists separately and leaves out of `usage`, or the requests of a batch."""
         return self.billing.parts
 
     @property
     def billed_usage(self) -> TokenUsage | None:
-        """The tokens as they are billed, where `usage` does not say all about it."""
+        """The tokens as they are billed, if that differs from `usage`."""
         return self.billing.usage
 
     @property
@@ -108,21 +107,21 @@ class WireCall:
 
     @property
     def retrieved(self) -> bool:
-        """Whether this is an answer asked for again rather than a call of its own."""
+        """Whether this is an answer that was requested again rather than a call of its own."""
         return self.kind == "retrieve"
 
 
 def is_model_call(method: str, url: str, request_body: bytes, request_headers: Headers) -> bool:
-    """Whether this request asks a model, or asks again for what a model answered, judged by path and shape alone.
+    """Whether this request asks a model, or requests a model's answer again, judged by path and shape alone.
 
-    Where others use the path as well (`/api/chat` may be the application's own), the request must have the members
-    that the API needs.
+    If others use the path as well (`/api/chat` may be the application's own), the request must have the members that
+    the API needs.
     """
     return asked_model(method, url, request_body, request_headers) is not None
 
 
 def asked_model(method: str, url: str, request_body: bytes, request_headers: Headers) -> str | None:
-    """The model that a request asks, `unknown` where it names none; None where it is no call to a model."""
+    """The model that a request asks, `unknown` if it names none; None if it is not a call to a model."""
     path = path_of(url)
     if UNBILLED.search(path):
         return None
@@ -144,22 +143,22 @@ def may_ask_model(method: str, url: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def may_be_unread(method: str, url: str) -> bool:
-    """Whether a request that asks no API that is known may ask a model all the same: it is posted to another machine."""
+    """Whether a request to an unknown API may still ask a model: it is a POST to another machine."""
     return (
         method.upper() == "POST" and not UNBILLED.search(path_of(url)) and not is_loopback(host_of(url) or "localhost")
     )
 
 
 def may_hold_counts(headers: Headers) -> bool:
-    """Whether an answer with these headers may count tokens: JSON, or events and lines of it."""
+    """Whether an answer with these headers may count tokens: it is JSON, lines of JSON, or an event stream."""
     content_type = header(headers, "content-type").lower()
     return "json" in content_type or "event-stream" in content_type
 
 
 def read(exchange: Exchange) -> WireCall | None:
-    """What `exchange` says about a call to a model; None where it is no such call or was refused (any but 2xx).
+    """What `exchange` says about a call to a model; None if it is not such a call or was refused (not 2xx).
 
-    An answer that has the numbers of a model's and is of no API that is known here is a call without usage, with a note.
+    An answer of an unknown API that counts tokens like a model's answer is a call without usage, with a note.
     """
     path = path_of(exchange.url)
     if not 200 <= exchange.status < 300 or UNBILLED.search(path):
@@ -179,8 +178,8 @@ def read(exchange: Exchange) -> WireCall | None:
         return None
     asked = _asked_items(flavour, exchange)
     streamed = kind != "batch-results" and body.framing in ("sse", "ndjson", "aws-eventstream", "json-array")
-    # Reads the end of the body, which may have a problem.
-    # One line of a batch may be an error; the others are not.
+    # This reads the end of the body, which may add to its problems. In a batch, a line that is an error says nothing
+    # about the others.
     failure = "" if kind == "batch-results" else _failure(body)
     is_cut = bool(body.problems) or (streamed and not _has_ended(flavour, body))
     answerer = answerer_at(
@@ -196,7 +195,7 @@ def read(exchange: Exchange) -> WireCall | None:
         status="aborted" if is_cut else "no_usage" if facts.usage is None else "ok",
         billing=replace(
             facts.billing,
-            # Nothing else is billed of what is billed by the piece alone.
+            # A call that is billed only by the piece is not billed by tokens.
             usage=TokenUsage() if asked else facts.billing.usage,
             items=asked or facts.billing.items,
             seller=answerer.seller or (flavour.seller or None if answerer.provider == flavour.home else None),
@@ -210,7 +209,7 @@ def read(exchange: Exchange) -> WireCall | None:
 
 
 def _unread(exchange: Exchange, request: Request, body: Body) -> WireCall | None:
-    """A call by an API that is not known here, where the answer has the numbers of a model's."""
+    """A call to an API that is not known here, if the answer counts tokens like a model's."""
     if exchange.method.upper() != "POST":
         return None
     model = model_with_counts(exchange, body)
@@ -235,13 +234,13 @@ def _unread(exchange: Exchange, request: Request, body: Body) -> WireCall | None
 
 
 def _page_of(batch: str | None, flavour: Flavour, url: str) -> str | None:
-    """The id in the path; where it stands for several pages, with what tells the page."""
+    """The id in the path, with the page if the results come in several pages."""
     page = parameter_of(url, flavour.page_by) if batch and flavour.page_by else ""
     return f"{batch} {page}" if page else batch
 
 
 def _asked_items(flavour: Flavour, exchange: Exchange) -> Mapping[str, int]:
-    """What the request asks for by the piece, where only it tells."""
+    """What the request asks for by the piece, if the answer does not say it."""
     request = parsed(exchange.request_body) if flavour.asked_items is not None else None
     return flavour.asked_items(request) if flavour.asked_items is not None and isinstance(request, Mapping) else {}
 
@@ -261,8 +260,9 @@ def _failure(body: Body) -> str:
     return first_text(("error", "error.message", "error.type"), (last,)) or "it gives no message"
 
 
-#: OpenAI's responses and runs, and Coze's chats, fail within their own object; Cohere's streams at their end (`ChatMessageEndEvent`
-#: of its SDK), and OpenRouter's choices: https://openrouter.ai/docs/api/reference/errors-and-debugging
+#: Where an answer without a top-level error states one: OpenAI's responses and runs and Coze's chats in their own
+#: object, Cohere's streams at their end (`ChatMessageEndEvent` of its SDK), and OpenRouter in the choices:
+#: https://openrouter.ai/docs/api/reference/errors-and-debugging
 _FAILED_WITHIN = (
     "response.error.message",
     "last_error.message",
@@ -289,7 +289,7 @@ def _note(body: Body, facts: Facts, failure: str, first: Event | None, *, is_cut
 
 
 def _why_no_usage(flavour: Flavour, facts: Facts, exchange: Exchange) -> str:
-    """Why a whole answer states no usage; empty where it states one."""
+    """Why a complete answer states no usage; empty if it states some."""
     if facts.usage is not None:
         return ""
     if flavour.usage_asked_by:
@@ -299,13 +299,13 @@ def _why_no_usage(flavour: Flavour, facts: Facts, exchange: Exchange) -> str:
     return "the response states no usage"
 
 
-#: States of an answer that is made in the background: OpenAI's responses and runs, Replicate's predictions, Perplexity's and
-#: Z.ai's asynchronous chats, Azure's analyses.
+#: States of an answer that is made in the background: OpenAI's responses and runs, Replicate's predictions,
+#: Perplexity's and Z.ai's asynchronous chats, Azure's analyses.
 _UNDER_WAY = ("queued", "in_progress", "starting", "processing", "created", "running", "notstarted")
 
 
 def _responded_at(headers: Headers, events: Iterable[Event]) -> float | None:
-    # Costs more to import than all the rest of this package, and pytest starts without it.
+    # This import takes longer than the rest of this package, and pytest starts without it.
     from email.utils import mktime_tz, parsedate_tz  # noqa: PLC0415
 
     date = parsedate_tz(header(headers, "date"))
@@ -326,6 +326,6 @@ def _responded_at(headers: Headers, events: Iterable[Event]) -> float | None:
     )
 
 
-#: 2020 in seconds: before it there was no API to call; and 2001 in milliseconds, a time stamp in another unit.
+#: 2020 in seconds: there was no API to call before. 2001 in milliseconds: larger time stamps have another unit.
 _EPOCH_OF_MODELS = 1_577_836_800
 _EPOCH_OF_MILLISECONDS = 10**12

@@ -13,11 +13,11 @@ Headers = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Exchange:
-    """One request and the response it got.
+    """One request and the response to it.
 
     Attributes:
         method: The HTTP method; any case.
-        url: The whole URL; may be redacted in recordings that others made.
+        url: The whole URL; recordings by other tools may have it redacted.
         request_headers: As recorded; names in any case, values one string or several.
         request_body: Undecoded bytes.
         status: The HTTP status.
@@ -25,7 +25,7 @@ class Exchange:
         response_body: Undecoded bytes: compressed where the headers say so (and sometimes where they lie).
         started_at: Seconds since the epoch at which the request was made in this process.
         replayed: Whether the response came from a cassette rather than the network.
-        cassette: The cassette that it came from or is recorded to; None where it is only measured.
+        cassette: The cassette that it came from or is recorded to; None if it is only observed.
         live: Whether the response came from a provider during this run: from no cassette, no mock and no loopback.
     """
 

@@ -1,6 +1,7 @@
-"""`Facts`: what a response says, read by the row of its API: model, usage, and what the call was billed for.
+"""`Facts`: what a response says about model, usage and billing, read by the row of its API.
 
-Usage is that of the first source that states one. A batch is read answer by answer, each by the row that it looks like.
+Usage comes from the first source that states some. A batch is read answer by answer, each by the row that it looks
+like.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ class Facts:
     """What one response says.
 
     Attributes:
-        model: The model that answered; else the one that was asked for.
-        usage: The tokens; None where none are stated, or where a count cannot be read.
-        billing: What the call was billed for, as far as the response tells.
+        model: The model that answered, else the one that was requested.
+        usage: The tokens; None if none are stated, or if a count cannot be read.
+        billing: What the call was billed for, as far as the response says.
         response_id: The provider's id of the response.
-        events: The events that state usage, the one that counts first, then the first of the response.
+        events: The events that state usage, with the decisive one first, then the first event of the response.
         problems: Why usage is not known although it is stated, in words.
         remarks: What a reader of the numbers should know, in words.
     """
@@ -58,7 +59,7 @@ class Facts:
             flavour: The API's row.
             body: The response.
             headers: Its headers.
-            requested_model: The model where the response names none.
+            requested_model: The model if the response names none.
         """
         if flavour.answers:
             return _batch(flavour, body, requested_model)
@@ -73,9 +74,9 @@ class Facts:
             model=model,
             usage=None if problems or item_problems else usage,
             billing=Billing(
-                # Nothing that can be read is not nothing that is billed.
+                # Usage that cannot be read is unknown, which is not the same as nothing billed.
                 usage=None if item_problems or (usage is None and not items) else stated.billed_usage,
-                # What a tool states in tokens is billed by those.
+                # A tool that states its tokens is billed by them, and not by the piece.
                 items=MappingProxyType(
                     {kind: n for kind, n in items.items() if kind not in {part.kind for part in tools}}
                 ),
@@ -109,7 +110,7 @@ def _modifiers(
     found: dict[str, str] = {}
     for term, paths in flavour.modifiers.items():
         name, _, only = term.partition("=")
-        # Events are looked up by one member of a path: the longest name, since `type` stands in every event of a stream.
+        # Events are looked up by one member of a path: the longest name, because every event of a stream has a `type`.
         keys = tuple(dict.fromkeys(max(path.split("."), key=len) for path in paths))
         value = first_text(paths, chain(telling, body.holding(keys)) if only else telling, ignored=_UNSAID)
         if value and only in ("", value):
@@ -120,7 +121,7 @@ def _modifiers(
     return MappingProxyType(found)
 
 
-#: How providers write that a term is the usual one.
+#: Values by which providers say that a term is the usual one.
 _UNSAID = ("standard", "default", "not_available", "auto")
 
 
@@ -129,9 +130,9 @@ class _Stated:
     """What a response states about its usage.
 
     Attributes:
-        events: The events that state it, the one that counts first.
+        events: The events that state it, with the decisive one first.
         readings: The usage objects, as they were read.
-        parts: The parts that these list, and what those say.
+        parts: The parts that these list, each with its reading.
     """
 
     events: tuple[Event, ...] = ()
@@ -145,7 +146,7 @@ class _Stated:
 
     @property
     def billed_usage(self) -> TokenUsage | None:
-        """The tokens as they are billed, where `usage` does not say all about it."""
+        """The tokens as they are billed, if that differs from `usage`."""
         if self.problems or not any(reading.billed is not None for reading in self.readings):
             return None
         return sum((reading.billed or reading.usage or TokenUsage() for reading in self.readings), TokenUsage())
@@ -191,7 +192,7 @@ _GATEWAY = re.compile(rb'"gateway"\s*+:\s*+\{')
 
 
 def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
-    """The usage of the first source that states one."""
+    """The usage from the first source that states some."""
     for source in flavour.sources:
         if source.in_headers:
             named = {str(name).lower(): header(headers, str(name).lower()) for name in headers}
@@ -200,12 +201,12 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
             continue
         events: list[Event] = []
         objects: list[tuple[str, Mapping[str, Any]]] = []
-        # Where only the last statement counts, the search starts at the end and stops there.
+        # If only the last statement counts, the search starts at the end and stops at the first find.
         combine = source.array if body.framing == "json-array" else source.combine
         for event in body.holding(source.keys, backwards=combine == "last"):
             if found := _usage_objects(source, event):
                 if combine == "last" and objects:
-                    # What is behind it states nothing but zeros, and this one more: some gateways end a stream so.
+                    # Some gateways end a stream with zeros: then an earlier event that states more counts instead.
                     if all(source.schema.states_nothing(value) for _, value in found):
                         continue
                     events, objects = [], []
@@ -218,7 +219,7 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
             continue
         if combine == "merge" and len(objects) > 1:
             objects = [_merged(source, objects)]
-        # The start of a stream that is cut tells the input alone, which is then the least that was spent.
+        # The beginning of a stream that is cut off states only the input, which is then the least that was spent.
         is_begun = combine == "merge" and body.framing != "json"
         readings = [
             reading
@@ -239,12 +240,12 @@ def _stated(flavour: Flavour, body: Body, headers: Headers) -> _Stated:
 
 
 def _usage_objects(source: Source, event: Event) -> list[tuple[str, Mapping[str, Any]]]:
-    """The objects of an event that state a count, all at the same path, and that path."""
+    """The objects of an event that state a count, all at the same path, each with that path."""
     for path in source.paths:
         found = [
             (path, value)
             for value in iter_path(event.data, path)
-            # Of cumulative objects one that takes a count back is told by its members.
+            # Among cumulative objects, one that resets a count to null is recognised by its members.
             if source.schema.states_usage(value)
             or (
                 source.combine == "merge"
@@ -258,9 +259,9 @@ def _usage_objects(source: Source, event: Event) -> list[tuple[str, Mapping[str,
 
 
 def _merged(source: Source, objects: list[tuple[str, Mapping[str, Any]]]) -> tuple[str, Mapping[str, Any]]:
-    """Cumulative usage objects as one, the later member instead of the earlier.
+    """Cumulative usage objects as one, in which later members replace earlier ones.
 
-    Null stands for "as before", but for the output, which every such object counts anew.
+    Null means "as before", except for the output, which every such object counts anew.
     """
     merged: dict[str, Any] = {}
     for _, value in objects:
@@ -271,7 +272,7 @@ def _merged(source: Source, objects: list[tuple[str, Mapping[str, Any]]]) -> tup
 
 
 def _most(readings: list[Reading]) -> list[Reading]:
-    """Readings as one, with the most that any of them counts; all of them where one cannot be read."""
+    """Readings as one, with the most that any of them counts; all of them unchanged if one cannot be read."""
     usages = [reading.usage for reading in readings if reading.usage is not None]
     if not usages or len(usages) < len(readings):
         return readings
@@ -282,7 +283,7 @@ def _most(readings: list[Reading]) -> list[Reading]:
 
 
 def _naming(paths: tuple[str, ...], body: Body) -> Iterator[Event]:
-    """The events that may hold a name; the first chunks of some streams leave it empty."""
+    """Yields the events that may hold a name; the first chunks of some streams leave it empty."""
     keys = tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in paths))
     return body.holding(keys) if keys else iter(())
 
@@ -305,7 +306,7 @@ def _parts(stated: _Stated, model: str) -> tuple[Part, ...]:
 def _billed_items(flavour: Flavour, body: Body, stated: _Stated) -> tuple[Mapping[str, int], tuple[str, ...]]:
     """What is billed by the piece, as the usage object counts it, else as the events list it; and what cannot be read.
 
-    Events of a stream that list anything list all there was until then, unless the pieces have names.
+    If an event of a stream lists pieces, it lists all pieces so far, unless the pieces have names.
     """
     counted = stated.items
     items = {**{item.kind: 0 for item in flavour.items}, **counted}
@@ -327,7 +328,7 @@ def _billed_items(flavour: Flavour, body: Body, stated: _Stated) -> tuple[Mappin
 
 
 def _batch(flavour: Flavour, body: Body, requested_model: str) -> Facts:
-    """All answers of a batch: each is a part with its own model, usage and items, at the price of a batch."""
+    """The facts of a batch: each answer is a part with its own model, usage and items, at the price of a batch."""
     rows = [row for name in flavour.answered_by for row in FLAVOURS if row.name == name]
     parts: list[Part] = []
     problems: list[str] = []
@@ -343,7 +344,7 @@ def _batch(flavour: Flavour, body: Body, requested_model: str) -> Facts:
             if facts.usage is not None:
                 if not events:
                     events.append(event)
-                # The tier that an answer names is that of a request, and not the batch that it is billed as.
+                # The tier that an answer names is that of its request; it is billed as part of the batch.
                 billing = replace(facts.billing, service_tier=None)
                 parts.append(Part("request", facts.model, facts.usage, billing, in_total=True))
     if not parts and not problems:

@@ -1,4 +1,4 @@
-"""What a row of the table of APIs says: how an API is recognised, and where its response says what.
+"""`Flavour`: a row of the table of APIs. It says how an API is recognised, and where its response says what.
 
 The rows themselves are in `providers`, one module for each family of providers.
 """
@@ -30,8 +30,8 @@ __all__ = [
     "holds_embeddings",
 ]
 
-#: ``call``: a request to a model. ``retrieve``: an answer that was stored or is still in the making is asked for again;
-#: it belongs to the call with the same response id. ``batch-results``: the answers of a batch, all in one body.
+#: ``call``: a request to a model. ``retrieve``: a request for an answer that was stored or is still being made; it
+#: belongs to the call with the same response id. ``batch-results``: the answers of a batch, all in one body.
 Kind: TypeAlias = Literal["call", "retrieve", "batch-results"]
 
 
@@ -39,12 +39,12 @@ class Source(Record):
     """Where the events of an API hold usage, and how those of one stream combine.
 
     Attributes:
-        paths: Where the usage object stands in an event; empty for the event itself.
-        schema: How it is written.
-        combine: `last`: each states the whole, the last counts. `merge`: cumulative, member by member.
-            `sum`: each counts for itself. `most`: each counts what there was until then, or zero; the most counts.
-        array: The same where the body is a JSON array.
-        in_headers: The usage object is the response's headers (lower-case names) rather than in the body.
+        paths: Where the usage object is in an event; empty for the event itself.
+        schema: How the usage object is written.
+        combine: `last`: each object states the whole, and the last one counts. `merge`: they are cumulative, member by
+            member. `sum`: each counts on its own. `most`: each counts everything so far, or zero; the largest counts.
+        array: The same for a body that is a JSON array.
+        in_headers: The response's headers (lower-case names) are the usage object; it is not in the body.
         parts: Where a usage object lists its parts, each written by the same schema.
     """
 
@@ -57,7 +57,7 @@ class Source(Record):
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The member names by which an event with usage is told from the others."""
+        """The member names that distinguish an event with usage from others."""
         paths = self.paths if self.paths != ("",) else (*self.schema.input, *self.schema.output)
         return tuple(dict.fromkeys(_LIST.sub("", path).rsplit(".", 1)[-1] for path in paths))
 
@@ -66,15 +66,15 @@ _LIST = re.compile(r"\[[^\]]*\]")
 
 
 class ToolUsage(Record):
-    """Work with a model and a usage object of its own that the provider did within a call.
+    """Work that the provider did within a call, with a model and a usage object of its own.
 
     Attributes:
         kind: The provider's name for it.
-        paths: Where events hold what is told of it.
+        paths: Where events hold an entry for it.
         schema: How the usage object is written.
-        usage: Where the usage object stands in that; empty where it is the object.
-        model: Where the model is named in that, else in the event.
-        default_model: The provider's model for it where neither names one.
+        usage: Where the usage object is in the entry; empty if the entry is the usage object.
+        model: Where the entry, else the event, names the model.
+        default_model: The provider's model for it, if neither names one.
         in_total: Whether the usage of the call contains it.
     """
 
@@ -88,17 +88,17 @@ class ToolUsage(Record):
 
 
 class Requests(Record):
-    """Requests to models that an agent made within a call, each told by two events: what was asked, and what came of it.
+    """Requests to models that an agent made within a call. Two events describe each: one the request, one the answer.
 
-    The sources of the row state the usage of each, and the call's is their sum.
+    The sources of the row state the usage of each request, and the usage of the call is their sum.
 
     Attributes:
-        asked: Where an event holds what was asked.
-        answered: Where an event holds what came of it.
-        key: The member by which both are found to belong together.
+        asked: Where an event holds the request.
+        answered: Where an event holds the answer.
+        key: The member that is equal in both.
         model: Where `asked` names the model.
         usage: Where `answered` holds its usage.
-        schema: How that is written.
+        schema: How the usage is written.
     """
 
     asked: tuple[str, ...]
@@ -110,7 +110,7 @@ class Requests(Record):
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The member names by which the events that tell of a request are told from the others."""
+        """The member names that distinguish the events of a request from others."""
         return tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in (*self.asked, *self.answered)))
 
 
@@ -120,38 +120,39 @@ class Flavour(Record):
     Patterns are regular expressions as text: `re` compiles and keeps those that are used, rather than all at import.
 
     Attributes:
-        name: What the API is called here.
-        home: The provider whose own API it is; who answered where the URL was redacted.
-        seller: The price book's id of this API, where `home` sells by it at other prices than elsewhere.
-        path: A pattern of the URL path of a request (without host, query and percent-encoding); its groups: `model`,
-            the model asked for; `deployment`, what stands for it on Azure; `id`, the response.
-        request: Members that a request has (in JSON or as a form; `a|b` for either), where the path alone does not tell
+        name: The API's name in this package.
+        home: The provider whose own API it is; it counts as the one that answered if the URL was redacted.
+        seller: The price book's id of this API, if `home` sells by it at other prices than elsewhere.
+        path: A pattern for the URL path of a request (without host, query and percent-encoding). Its groups are
+            `model`, the requested model; `deployment`, its name on Azure; `id`, the response.
+        request: Members that a request has (in JSON or as a form; `a|b` for either), if the path alone does not decide
             because others use it for something else.
-        looks: Whether an event is of this API, for responses whose URL does not tell.
-        sources: Where usage stands, the best first: the next is asked only where one states nothing.
-        stored: A pattern of the URL path under which a stored answer is asked for again; its group `id`, where it has one,
-            is the response.
+        looks: Whether an event is of this API, for responses whose URL does not say it.
+        sources: Where usage is stated, the best source first; the next is read only if one states nothing.
+        stored: A pattern for the URL path under which a stored answer is requested; its group `id`, if it has one, is
+            the response.
         model: Where events name the model.
         response_id: Where events name the response.
         service_tier: Where events name the tier.
-        response_id_header: The response header that names the response where its events do not.
-        service_tier_header: The response header that names the tier where the events do not.
+        response_id_header: The response header that names the response if its events do not.
+        service_tier_header: The response header that names the tier if the events do not.
         region: Where events name the region in which the model ran.
-        modifiers: Further terms that change the price: their names, and where events state them. With `name=value` for a
-            name, only that value is such a term.
-        modifier_headers: The same where response headers state them.
-        remarks: What a reader of the numbers should know of some answers, in words, and which answers those are.
-        tools: Tools that the provider ran, and whose tokens it states beside those of the call.
-        requests: Requests to models that the call consists of, where events tell of them.
-        asked_items: What the request asks for by the piece, where the answer does not say what it did.
-        answers: Where the events of a batch hold the answers of its requests.
-        answered_by: Names of the rows by which those are read: the first that they look like, else the first.
-        page_by: The query's parameter by which a batch's answers are asked for page by page.
-        end: A pattern of what occurs in a stream that came to its end.
-        usage_asked_by: The member by which a request asks for the usage of its stream, where that states none otherwise.
-        items: Work billed by the piece that events tell of, beside what the usage object counts.
-        kind: See `Kind`; other than `call` it is a GET.
-        method: The HTTP method, where that is another.
+        modifiers: Further terms that change the price: their names, and where events state them. With `name=value` for
+            a name, only that value is such a term.
+        modifier_headers: Such terms that response headers state: their names, and the headers.
+        remarks: What a reader of the numbers should know about some answers, in words, and which answers those are.
+        tools: Tools that the provider ran and whose tokens it states next to those of the call.
+        requests: Requests to models that the call consists of, if events describe them.
+        asked_items: What the request asks for by the piece, if the answer does not say what was done.
+        answers: Where the events of a batch hold the answers to its requests.
+        answered_by: The names of the rows that read those answers: the first row that an answer looks like, else the
+            first.
+        page_by: The query parameter for the pages of a batch's answers.
+        end: A pattern that occurs in every complete stream.
+        usage_asked_by: The member by which a request asks for the usage of its stream, which states none otherwise.
+        items: Work billed by the piece that events list, besides what the usage object counts.
+        kind: See `Kind`; any but `call` is a GET.
+        method: The HTTP method, if it is another one.
     """
 
     name: str
@@ -184,7 +185,7 @@ class Flavour(Record):
     method: str = ""
 
     def fits(self, members: Collection[str] | None) -> bool:
-        """Whether a request with these members may ask this API; None for one that tells nothing about itself."""
+        """Whether a request with these members may be for this API; `members` is None if they are not known."""
         if not self.request:
             return True
         return members is not None and all(any(name in members for name in one.split("|")) for one in self.request)
@@ -192,7 +193,7 @@ class Flavour(Record):
 
 # --- How a response of an API looks -----------------------------------------------------------------------------------
 
-#: The path of an API that only its responses tell.
+#: The path of an API that is recognised only by its responses.
 NOWHERE = r"(?!)"
 
 #: The end of a stream in OpenAI's form.

@@ -1,13 +1,13 @@
-"""From a body to its JSON events, whatever the framing: one document, an array, SSE, NDJSON or an AWS event stream.
+"""`Body`: the JSON events of a body, whatever the framing: one document, an array, SSE, NDJSON or an AWS event stream.
 
-The bytes decide, not the headers: recordings hold gzip under no header, plain text under `content-encoding: gzip`,
-event streams under `application/json` and redacted content types. Headers are asked only where the bytes do not say
+The bytes decide, not the headers: recordings hold gzip without a header, plain text under `content-encoding: gzip`,
+event streams under `application/json` and redacted content types. Headers are used only if the bytes do not decide
 (brotli and deflate have no signature, a cut AWS frame has no checksum).
 
-Reading is lazy. An event is parsed when it is reached or when it holds a key that is asked for, and the search for the
-key runs over the raw body. That is why no SSE package is used: `httpx-sse`, the well-kept one, imports httpx and hands
-out every event through a Python loop over lines, which alone costs as much as parsing all of them. What is left
-once events are looked up in place (fields, comments, multi-line data, line ends) is the few lines of `_sse_data`,
+Reading is lazy. An event is parsed when it is reached, or when it holds a key that is searched for, and the search for
+the key runs over the raw body. That is why no SSE package is used: `httpx-sse`, the well-kept one, imports httpx and
+returns every event through a Python loop over lines, which alone costs as much as parsing all of them. Once events are
+looked up in place, little is left to do (fields, comments, multi-line data, line ends): the few lines of `_sse_data`,
 after https://html.spec.whatwg.org/multipage/server-sent-events.html.
 
 Nothing here raises, whatever the bytes: what cannot be read is left out, and `Body.problems` says so.
@@ -42,7 +42,7 @@ class Event:
 
 
 def header(headers: Headers, name: str) -> str:
-    """The value of a header, several joined by a comma; empty where it is absent."""
+    """The value of a header, several joined by a comma; empty if it is absent."""
     for key, values in headers.items():
         if str(key).lower() == name:
             return values if isinstance(values, str) else ", ".join(str(value) for value in values)
@@ -50,11 +50,11 @@ def header(headers: Headers, name: str) -> str:
 
 
 def parsed(text: bytes | str) -> Any:
-    """The JSON value that `text` holds, or None where it holds none."""
+    """The JSON value of `text`, or None if it is not JSON."""
     try:
         return json.loads(text)
     except UnicodeDecodeError:
-        # Recorders have broken characters of an answer's text; its numbers are ASCII.
+        # Some recorders break characters in an answer's text, but its numbers are ASCII.
         return parsed(text.decode(errors="replace")) if isinstance(text, bytes) else None
     except (ValueError, RecursionError):
         return None
@@ -75,11 +75,11 @@ def first_text(paths: Iterable[str], events: Iterable[Event], *, ignored: tuple[
 
 
 class Body:
-    """A body as its events. Which of them are parsed depends on what is asked for.
+    """A body as its events, which are parsed only as far as they are needed.
 
     Attributes:
         framing: How the events are laid out.
-        problems: Why some of the body could not be read, in words; complete once everything asked for was read.
+        problems: Why some of the body could not be read, in words; complete once everything that is needed was read.
     """
 
     def __init__(self, body: bytes, headers: Headers) -> None:
@@ -94,20 +94,20 @@ class Body:
         self._content = content
         self._whole: tuple[Event, ...] | None = None
         self._aws_text: list[bytes] = []
-        #: The last block that was parsed, and whether there is any that can be.
+        #: The last block that was parsed, and whether it is known that none can be.
         self._parsed_block: tuple[int, int, list[Event]] = (-1, -1, [])
         self._holds_nothing = False
 
     @classmethod
     def from_value(cls, value: Any) -> Body:
-        """The body of one JSON value that is parsed already."""
+        """A body of one JSON value that is parsed already."""
         body = cls(b"", {})
         body.framing = "json"
         body._whole = (Event(value),)
         return body
 
     def events(self) -> Iterator[Event]:
-        """Every event in order, each parsed when it is reached."""
+        """Yields every event in order, each parsed when it is reached."""
         if (whole := self._unframed()) is not None:
             yield from whole
             return
@@ -138,25 +138,25 @@ class Body:
         return None
 
     def holding(self, keys: Sequence[str], *, backwards: bool = False) -> Iterator[Event]:
-        """The events in which one of `keys` has a value other than null; hardly another event is parsed.
+        """Yields the events in which one of `keys` has a value other than null; hardly any other event is parsed.
 
         Args:
-            keys: Names of members, wherever in the event they stand.
-            backwards: The last event first.
+            keys: Names of members, anywhere in the event.
+            backwards: Yield the last event first.
         """
         if (whole := self._unframed()) is not None:
-            # Parsed already: whether the key is there is for the caller to see.
+            # Parsed already, so the caller looks for the key itself.
             yield from reversed(whole) if backwards else whole
             return
         content = self._content
-        # Most keys stand nowhere, which is seen at the speed of memory.
+        # Most keys do not occur at all, which is found out at the speed of memory.
         told = (key for key in keys if key.encode() in content)
         positions = sorted(match.start() for key in told for match in _member(key).finditer(content))
         separator = _SEPARATORS[self.framing]
         start = end = -1
         for position in reversed(positions) if backwards else positions:
             if start <= position < end:
-                # One event may hold a key a hundred thousand times; its bounds are looked for once.
+                # One event may hold a key a hundred thousand times; its bounds are searched for once.
                 continue
             start = self._content.rfind(separator, 0, position)
             start = 0 if start < 0 else start + len(separator)
@@ -169,8 +169,8 @@ class Body:
         """Whether `pattern` occurs anywhere in the text; AWS events read `event: <type>`, a line feed, their JSON.
 
         Args:
-            pattern: What is looked for.
-            word: A part of each match: text without it is passed over at the speed of memory.
+            pattern: What is searched for.
+            word: A part of each match: text without it is skipped at the speed of memory.
         """
         if self.framing == "aws-eventstream":
             self._unframed()
@@ -179,7 +179,7 @@ class Body:
             text = self._content
         if word not in text:
             return False
-        # What ends a stream stands at its end, unless the last event is a large one.
+        # The mark that ends a stream is at its end, unless the last event is a large one.
         starts = (len(text) - size for size in (2**10, 2**16) if size < len(text))
         return any(pattern.search(text, start) for start in (*starts, 0))
 
@@ -188,7 +188,7 @@ class Body:
             self.problems.append(problem)
 
     def _unframed(self) -> tuple[Event, ...] | None:
-        """The events of a framing that can only be read as a whole; None for one that is read in place."""
+        """The events of a body that can only be read as a whole; None for a framing that is read in place."""
         if self.framing in _SEPARATORS:
             return None
         if self._whole is None:
@@ -207,7 +207,7 @@ class Body:
             yield from self._aws_events()
 
     def _array_items(self) -> Iterator[Event]:
-        """The items of a JSON array; of one that is cut off, those that are whole."""
+        """Yields the items of a JSON array; if it is cut off, those that are complete."""
         items = parsed(self._content)
         if isinstance(items, list):
             yield from (Event(item) for item in items)
@@ -223,10 +223,10 @@ class Body:
             yield Event(value)
 
     def _aws_events(self) -> Iterator[Event]:
-        """The events of an AWS event stream, decoded by botocore.
+        """Yields the events of an AWS event stream, decoded by botocore.
 
-        Messages are handed to botocore one by one: its buffer copies all that is left after each message,
-        which takes minutes for a stream of ten megabytes.
+        Messages are passed to botocore one by one: its buffer copies the rest of the stream after each message, which
+        takes minutes for ten megabytes.
         """
         try:
             eventstream = importlib.import_module("botocore.eventstream")
@@ -254,7 +254,7 @@ class Body:
             yield Event(parsed(payload))
 
     def _between(self, start: int, end: int) -> list[Event]:
-        """The events between two positions of a body that is read in place: one, as a rule."""
+        """The events between two positions of a body that is read in place: usually one."""
         if self._parsed_block[:2] != (start, end):
             self._parsed_block = (start, end, self._parse(start, end))
         return self._parsed_block[2]
@@ -264,7 +264,7 @@ class Body:
         lines = _sse_data(block) if self.framing == "sse" else [block]
         lines = [line for line in lines if line.strip() not in (b"", b"[DONE]")]
         if not lines:
-            # Google's servers end a stream that fails with an error that is no event.
+            # Google's servers end a failed stream with an error that is not an event.
             bare = parsed(block) if block.lstrip()[:1] == b"{" else _sse_error(block)
             return [] if bare is None else [Event(bare)]
         if (value := parsed(b"\n".join(lines))) is not None:
@@ -277,10 +277,10 @@ class Body:
         return [Event(value) for value in values if value is not None]
 
 
-#: White space after the last event; a body with more of it is garbled in another way.
+#: How much white space may follow the last event; a body with more of it is garbled in another way.
 _TAIL_BYTES = 4096
 
-#: What stands between two events of a body that is read in place.
+#: What separates two events of a body that is read in place.
 _SEPARATORS: dict[Framing, bytes] = {"sse": b"\n\n", "ndjson": b"\n"}
 
 _SSE_START = re.compile(rb"\s*(?:(?:data|event|id|retry):|:)")
@@ -295,13 +295,14 @@ _AWS_SMALLEST_MESSAGE = 16
 
 @lru_cache(maxsize=256)
 def _member(key: str) -> re.Pattern[bytes]:
-    # One pattern a key, because only a literal prefix is searched for at the speed of memory. A quotation inside a JSON
-    # string is escaped (`\"usage\":`) and does not match. Possessive, or the lookahead would be tried before the space.
+    # One pattern per key, because only a literal prefix is searched for at the speed of memory. A quotation inside a
+    # JSON string is escaped (`\"usage\":`) and does not match. Possessive, or backtracking would try the lookahead
+    # before the space.
     return re.compile(rb'"%s"\s*+:\s*+(?!null)' % re.escape(key.encode()))
 
 
 def _framing(content: bytes, content_type: str) -> Framing:
-    # Gateways keep a connection alive with white space, as much as the answer takes time.
+    # Gateways keep a connection alive with white space: the longer the answer takes, the more of it.
     start = content.lstrip()[:4096]
     if not start:
         return "empty"
@@ -319,13 +320,13 @@ def _framing(content: bytes, content_type: str) -> Framing:
 
 
 def _sse_data(block: bytes) -> list[bytes]:
-    """The data lines of a block of SSE lines; comments and other fields tell nothing that the data does not."""
+    """The data lines of a block of SSE lines; comments and other fields say nothing that the data does not."""
     fields = (line.partition(b":") for line in block.split(b"\n"))
     return [value.removeprefix(b" ") for field, _, value in fields if field == b"data"]
 
 
 def _sse_error(block: bytes) -> Any:
-    """The error in a block without data, in the form of an answer; None where there is none.
+    """The error in a block without data, in the form of an answer; None if there is none.
 
     llama.cpp's older servers name the field `error`: `server_sent_event` in their `utils.hpp`.
     """

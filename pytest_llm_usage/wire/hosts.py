@@ -1,7 +1,7 @@
 """Who answers at a URL, who sells there, and where: `answerer_at`.
 
-`ENDPOINTS` names who answers: the first pattern that fits. A gateway passes calls on, so that somebody else sells:
-`GATEWAYS` says how each of them names that one. `REGIONS` says how a URL names the region.
+`ENDPOINTS` names who answers, by the first pattern that fits. A gateway passes calls on to another seller, and
+`GATEWAYS` says how each gateway names the seller. `REGIONS` says how a URL names the region.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Answerer:
     """Who answered a request.
 
     Attributes:
-        provider: In LangChain's words (`ls_provider`) where LangChain has one; None where nobody is known at the URL.
-        seller: Who sells the model, where that is somebody else.
-        region: Where it was sold, in the provider's words; None where nothing tells.
+        provider: By LangChain's name (`ls_provider`) if there is one; None if the URL is not a known provider's.
+        seller: Who sells the model, if not the provider.
+        region: Where it was sold, in the provider's words; None if it is not known.
     """
 
     provider: str | None
@@ -41,7 +41,7 @@ class Answerer:
     region: str | None = None
 
 
-#: Who answers, in LangChain's words (`ls_provider`) where LangChain has one: the first pattern that fits `host/path`.
+#: Who answers, by LangChain's name (`ls_provider`) if there is one: the first pattern that fits `host/path`.
 ENDPOINTS: tuple[tuple[str, str], ...] = (
     # GitHub's models are on a host of Azure.
     ("models.inference.ai.azure.com/*", "github"),
@@ -180,7 +180,7 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("api.morphllm.com/*", "morph"),
     ("api.coze.*/*", "coze"),
     ("api.dify.ai/*", "dify"),
-    # Behind a domain of one's own the path still tells.
+    # On a custom domain, the path still shows the provider.
     ("*/openai/deployments/*", "azure"),
     ("*/publishers/*/models/*", "google_vertexai"),
     ("*/model/*/converse*", "amazon_bedrock"),
@@ -190,14 +190,15 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """How a gateway names the provider that it passes a call on to, the surest first.
+    """How a gateway names the provider that it passes a call on to, the most certain place first.
 
     Attributes:
         answer_header: A header of the answer.
         request_header: A header of the request.
-        path: A pattern of the path, whose group `seller` is the name.
-        model: A pattern of the model that is asked for, whose group `seller` is the name.
-        in_own_words: Whether it stays the gateway's own name, because the gateway itself sells at that one's prices.
+        path: A pattern for the path, whose group `seller` is the name.
+        model: A pattern for the requested model, whose group `seller` is the name.
+        in_own_words: Whether the gateway's own name for the provider is kept, because the gateway itself sells at that
+            provider's prices.
     """
 
     answer_header: str = ""
@@ -207,7 +208,7 @@ class Gateway:
     in_own_words: bool = False
 
 
-#: By the provider that answers.
+#: The gateways, by the provider that answers.
 #: https://developers.cloudflare.com/ai-gateway/usage/providers/, …/usage/chat-completion/
 #: https://portkey.ai/docs/api-reference/inference-api/headers, https://huggingface.co/docs/inference-providers/index
 #: https://vercel.com/docs/ai-gateway/models-and-providers, https://docs.helicone.ai/gateway/overview,
@@ -230,7 +231,7 @@ GATEWAYS: Mapping[str, Gateway] = {
     "helicone": Gateway(request_header="helicone-target-url", model=r"^[^/]+/(?P<seller>[a-z][\w-]*)$"),
 }
 
-#: What gateways call a provider, where it is not LangChain's word.
+#: Gateways' names for providers, each with LangChain's name.
 _SELLERS = {
     "anthropic": "anthropic",
     "aws-bedrock": "amazon_bedrock",
@@ -252,8 +253,9 @@ _SELLERS = {
     "x-ai": "xai",
 }
 
-#: Where a URL names the region: patterns of `host/path`, the surest first.
-#: https://developers.openai.com/api/docs/guides/your-data, https://docs.cloud.google.com/vertex-ai/docs/general/locations,
+#: How a URL names the region: patterns for `host/path`, the most certain first.
+#: https://developers.openai.com/api/docs/guides/your-data,
+#: https://docs.cloud.google.com/vertex-ai/docs/general/locations,
 #: https://docs.aws.amazon.com/bedrock/latest/userguide/endpoints.html, https://docs.x.ai/docs/key-information/regions
 REGIONS: tuple[str, ...] = (
     r"^(?P<region>[a-z]{2})\.api\.openai\.com/",
@@ -284,10 +286,10 @@ def answerer_at(url: str, home: str, asked: Headers, answered: Headers, model: s
 
     Args:
         url: The URL.
-        home: Who answers where the URL was redacted.
+        home: Who answers if the URL was redacted.
         asked: The headers of the request.
         answered: The headers of the response.
-        model: The model that was asked for.
+        model: The requested model.
     """
     provider = provider_at(url, home)
     gateway = GATEWAYS.get(provider or "")
@@ -313,7 +315,7 @@ def _seller(gateway: Gateway, url: str, asked: Headers, answered: Headers, model
     if name.startswith("https://"):
         return provider_at(name, "") or None
     name = _SELLERS.get(name, name)
-    # A slug such as `@our-account` is somebody's own word.
+    # A slug such as `@our-account` is a name that a user has chosen.
     return name if name in _known_providers() else None
 
 
@@ -324,7 +326,7 @@ def _known_providers() -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def provider_at(url: str, home: str) -> str | None:
-    """Who answers at `url`: by `ENDPOINTS`, `home` where the URL was redacted, None where nobody is known there."""
+    """Who answers at `url`, by `ENDPOINTS`; `home` if the URL was redacted, None if it is not a known provider's."""
     host, path = host_and_path(url)
     if not host:
         return home

@@ -1,7 +1,7 @@
 """`InFlight`: the request to a model that is under way in this context, known to every layer that it passes through.
 
-requests asks urllib3, which asks http.client: each is observed, and the outermost owns the request. A cassette lies
-between two of them; it knows more than a client (which file, recorded or replayed), so it claims the request.
+requests calls urllib3, which calls http.client: each is observed, and the outermost owns the request. A cassette sits
+between two of them. It knows more than a client (which file, recorded or replayed), so it claims the request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class InFlight:
     """A request that one layer owns.
 
     Attributes:
-        claimed: Whether a cassette has told of it: its owner then tells nothing.
+        claimed: Whether a cassette has reported it: its owner then reports nothing.
         live: Whether it left the machine.
     """
 
@@ -33,7 +33,7 @@ class InFlight:
         return path_of(url) in self._paths
 
     def redirect(self, url: str) -> None:
-        """Let the request be the same one at another address."""
+        """Note another address of the same request."""
         self._paths.add(path_of(url))
 
 
@@ -41,7 +41,7 @@ in_flight: ContextVar[InFlight | None] = ContextVar("llm_usage_in_flight", defau
 
 
 def claim() -> None:
-    """Take over the request under way, if there is one: the caller tells of it, and the client that made it does not."""
+    """Take over the request under way, if there is one: the caller reports it, and the client that made it does not."""
     request = in_flight.get()
     if request is not None:
         request.claimed = True

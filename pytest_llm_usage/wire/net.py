@@ -1,4 +1,4 @@
-"""The net below all APIs that are read: does an answer count tokens beside a model's name? `model_with_counts`.
+"""`model_with_counts`: the safety net for unknown APIs. It asks whether an answer counts tokens and names a model.
 
 Names of members are compared word by word, whatever their spelling: `inputTokenCount`, `input_tokens`, `Tokens-Input`.
 """
@@ -17,7 +17,7 @@ from pytest_llm_usage.wire.framing import Body, header, parsed
 
 __all__ = ["model_with_counts"]
 
-#: An answer of a model is shallow; what is larger is somebody's data.
+#: A model's answer has few values; a larger one is an application's data.
 _MOST_VALUES = 2_000
 _MOST_EVENTS = 10_000
 
@@ -37,7 +37,7 @@ _RECEIVED = frozenset(
     }
 )
 _TOKENS = frozenset({"token", "tokens"})
-#: What is said of tokens that nobody used.
+#: Words for tokens that were not used: limits, prices and rates.
 _LIMITS = frozenset(
     {
         "allowed",
@@ -65,7 +65,7 @@ _LIMITS = frozenset(
         "window",
     }
 )
-#: Ollama counts what it evaluated, and calls it so.
+#: Ollama's names for its counts.
 _EVALUATED = {("prompt", "eval", "count"): "sent", ("eval", "count"): "received"}
 _MODEL_NAMES = frozenset(
     {("model",), ("model", "id"), ("model", "name"), ("model", "version"), ("engine",), ("ai", "model")}
@@ -78,11 +78,12 @@ _TRACES = re.compile(r"(?:^|\.)(?:smith\.langchain\.com|langfuse\.com|braintrust
 
 
 def model_with_counts(exchange: Exchange, body: Body) -> str | None:
-    """The model of an answer that counts tokens; None where it counts none, or where nothing names a model.
+    """The model of an answer that counts tokens; None if it counts none, or if nothing names a model.
 
-    An answer counts tokens where one of its objects has a number for those sent, or for all, beside one for those received,
-    and more than zero; in an object that is named for the usage one of them is enough, as embeddings have it. Limits and
-    prices are no counts. The headers of an answer are such an object as well. A stream may tell of one event by event.
+    An answer counts tokens if one of its objects has numbers above zero for the tokens sent (or all tokens) and for the
+    tokens received. In an object that is named for the usage, one of them is enough, as for embeddings. Limits and
+    prices are not counts. The headers of an answer count as such an object. A stream may spread an object over several
+    events.
     """
     model = None
     headers = exchange.response_headers
@@ -111,7 +112,7 @@ def _asked_model(body: bytes, headers: Headers) -> str | None:
 
 
 def _objects(data: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The objects in `data`, the outer first, each with the name of the member that holds it; not what holds limits."""
+    """Yields the objects in `data` except limits, outer ones first, each with the name of the member that holds it."""
     left: list[tuple[str, Any]] = [("", data)]
     for visited, (name, value) in enumerate(left):
         if visited > _MOST_VALUES:
@@ -128,7 +129,7 @@ def _objects(data: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _told(name: str, data: Mapping[str, Any]) -> set[str]:
-    """What an object counts: tokens that were `sent`, `received`, or `some`. `name` is that of the member that holds it."""
+    """What an object counts: tokens that were `sent`, `received`, or `some`. `name` is the member that holds it."""
     holder = _words(name)
     found = set()
     for key, value in data.items():

@@ -1,7 +1,7 @@
 """Paths into parsed JSON: `iter_path`, `get_path`.
 
-`a.b` is a member of a member, `a[].b` that of every item of a list, `a[b=c].d` that of the items whose `b` is `c` (in any
-case), `a.*` every member and `a.*-b` every one whose name ends in `-b`; an empty path is the value itself.
+`a.b` is a member of a member; `a[].b` is a member of every item of a list, `a[b=c].d` of the items whose `b` is `c` (in
+any case); `a.*` is every member, and `a.*-b` every member whose name ends in `-b`; an empty path is the value itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _STEP = re.compile(r"(?P<key>[^.\[\]]+)(?P<list>\[(?:(?P<item_key>[^=\]]+)=(?P<i
 
 
 def iter_path(data: Any, path: str) -> Iterator[Any]:
-    """Every value that `path` leads to in `data`; a path without lists leads to one at most."""
+    """Iterates over the values that `path` leads to in `data`; a path without lists leads to at most one."""
     values: list[Any] = [data]
     for key, is_list, item_key, item_value in path_steps(path):
         found = [value for value in values if isinstance(value, Mapping)]
@@ -46,7 +46,7 @@ def path_steps(path: str) -> tuple[tuple[str, bool, str, str], ...]:
 
 @lru_cache(maxsize=512)
 def path_keys(path: str) -> tuple[str, ...]:
-    """The keys of a path that leads to one value; none of another."""
+    """The keys of a path that leads to at most one value; empty for other paths."""
     return () if "[" in path or "*" in path else tuple(key for key, *_ in path_steps(path))
 
 

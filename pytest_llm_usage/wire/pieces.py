@@ -1,4 +1,4 @@
-"""What a provider bills by the piece, and what it says that a call cost: where a response tells of them."""
+"""Where a response states what is billed by the piece (`BilledItems`) and what a call cost (`StatedCost`)."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from pytest_llm_usage.wire.paths import get_path, iter_path, path_steps
 
 __all__ = ["BilledItems", "StatedCost", "shown"]
 
-#: Of a value that is no count, this much is shown.
+#: How much is shown of a value that is not a count.
 _SHOWN_CHARS = 24
 _LOOKED_AT_CHARS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
 class BilledItems:
-    """Work that a provider bills by the piece, beside tokens or instead of them.
+    """Work that a provider bills by the piece, besides tokens or instead of them.
 
     Attributes:
-        kind: What a price file calls it (`web_search`, `file_search` …).
-        paths: Where it is told, the best first: a number says how many, of anything else each is a piece.
-        is_billed: Whether such a piece, told by an object, is billed at all; where only numbers tell, none is.
-        by_name: Texts name the pieces, each of them one however often it occurs; an empty one names none. All paths are
-            asked.
-        told_by: A member of such a piece that tells it from the others, where a stream tells of it more than once and of
-            those before it no more.
-        unless: A path; where it leads to something, the pieces are billed as something else.
-        only_if: Paths; where none leads to anything, the pieces are billed as something else.
+        kind: Its name in a price file (`web_search`, `file_search` …).
+        paths: Where it is stated, the best first: a number says how many pieces there are, and each other value is one.
+        is_billed: Whether a piece that an object describes is billed at all; if only numbers count, none is.
+        by_name: Texts name the pieces; each name is one piece, however often it occurs, and an empty text is none. All
+            paths are read.
+        told_by: The member that identifies a piece, if a stream repeats it in several events without listing the
+            earlier ones again.
+        unless: Paths; if one leads to something, the pieces are billed as something else.
+        only_if: Paths; if none leads to anything, the pieces are billed as something else.
         begun: A fraction counts as a whole piece.
     """
 
@@ -49,14 +49,14 @@ class BilledItems:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The member names by which an event that tells of it is told from the others."""
+        """The member names that distinguish an event with such pieces from others."""
         return tuple(dict.fromkeys(path_steps(path)[-1][0] for path in self.paths))
 
     def count(self, data: Any) -> int | None:
-        """How many pieces `data` tells of, or None where it tells of none."""
+        """How many pieces `data` states, or None if it states none."""
         if not isinstance(data, dict):
             return None
-        # Nearly no usage object has any of them, and each is asked for all.
+        # Checked first, because hardly any usage object has any of the paths, and each is searched for all of them.
         told = [path for path in self.paths if path_steps(path)[0][0] in data]
         if not told or ((self.unless or self.only_if) and not self._is_meant(data)):
             return None
@@ -69,20 +69,20 @@ class BilledItems:
         return None
 
     def names(self, data: Any) -> set[str | int]:
-        """What tells the pieces that `data` tells of apart; nothing where they are told by their number."""
+        """The names that identify the pieces in `data`; empty if a number states how many there are."""
         found = [value for path in self.paths if self.by_name or self.told_by for value in iter_path(data, path)]
         if not self.told_by:
             return {value for value in found if isinstance(value, str | int) and value != ""}
         pieces = [value for value in found if isinstance(value, Mapping) and self.is_billed(value)]
         names = [get_path(piece, self.told_by) for piece in pieces]
-        # One without a name is a piece all the same.
+        # A piece without a name counts, too.
         return {
             name if isinstance(name, str | int) and name != "" else f"unnamed {place}"
             for place, name in enumerate(names)
         }
 
     def problem(self, data: Any) -> str:
-        """Which path holds what that is no number of pieces, in words; empty where there is no such."""
+        """Which path holds something other than a number of pieces, in words; empty if none does."""
         if self.by_name or self.told_by or not isinstance(data, dict):
             return ""
         for path in self.paths:
@@ -109,11 +109,11 @@ class StatedCost:
 
     Attributes:
         path: The amount.
-        units_per_usd: How many of its unit a dollar has.
-        zero_is_unset: A zero is a member that nobody filled in, not a price.
-        fee_only: A path; where it leads to true, the amount is the seller's fee alone and the provider bills the rest.
-        upstream: Where the rest stands then.
-        currency: Where the currency stands; an amount in any but USD is no cost that can be used.
+        units_per_usd: How many units of the amount are one dollar.
+        zero_is_unset: A zero means that the member was not filled in; it is not a price.
+        fee_only: A path; if it leads to true, the amount is only the seller's fee and the provider bills the rest.
+        upstream: Where the rest is stated then.
+        currency: Where the currency is stated; an amount in another currency than USD is ignored.
     """
 
     path: str
@@ -124,7 +124,7 @@ class StatedCost:
     currency: str = ""
 
     def read(self, data: Mapping[str, Any]) -> Decimal | None:
-        """The cost in USD, or None where `data` does not state it."""
+        """The cost in USD, or None if `data` does not state it."""
         amount = _amount(get_path(data, self.path))
         if amount is None or (self.zero_is_unset and not amount):
             return None
@@ -138,18 +138,18 @@ class StatedCost:
 
 
 def _amount(value: Any) -> Decimal | None:
-    """A number of some currency's units; None where `value` is none, or is larger than any bill."""
+    """An amount in any unit; None if `value` is not a number, or is larger than any bill."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        # repr gives the shortest digits that are this float: those on the wire.
+        # repr returns the shortest digits that give this float: those on the wire.
         amount = Decimal(value.strip() if isinstance(value, str) else repr(value))
     except (InvalidOperation, ValueError):
         return None
     return amount if amount.is_finite() and 0 <= amount < _MAX_AMOUNT and amount.as_tuple().exponent > -100 else None  # type: ignore[operator]
 
 
-#: In the smallest unit that anybody states: xAI's ticks, of which a dollar has 10^10.
+#: Large enough for the smallest unit that any provider uses: xAI's ticks, 10^10 of which are a dollar.
 _MAX_AMOUNT = Decimal(10) ** 20
 
 
@@ -158,7 +158,7 @@ def shown(value: Any) -> str:
         return "an object" if isinstance(value, Mapping) else "a list"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_COUNT:
         return f"a number of {len(str(abs(value)))} digits" if value > 0 else "a number below zero"
-    # Before it is cut: the start of a key no longer says what it is.
+    # Masked before it is cut, because the beginning of a key is no longer recognised.
     value = mask_text(value[:_LOOKED_AT_CHARS]) if isinstance(value, str) else value
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

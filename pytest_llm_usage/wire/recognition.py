@@ -1,4 +1,4 @@
-"""Which API an exchange speaks: the first row of `providers.FLAVOURS` that fits its path and request, or its response."""
+"""Which API an exchange uses: the first row of `providers.FLAVOURS` that fits its path and request, or its response."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Recognised: TypeAlias = tuple[Flavour, Kind, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a request tells: its members (None where it tells nothing) and the model it names."""
+    """What a request says: its members (None if they are not known) and the model that it names."""
 
     members: frozenset[str] | None = None
     model: str | None = None
@@ -36,7 +36,7 @@ class Request:
             return cls()
         if isinstance(value := parsed(body), dict):
             return cls(frozenset(value), _model_in(value))
-        # Bodies that somebody shortened or redacted, and that are no JSON any more, still name their members.
+        # Bodies that were shortened or redacted, and are no longer JSON, still name their members.
         names = {match["name"].decode(): match["text"] for match in _JSON_MEMBER.finditer(body)}
         return cls(frozenset(names), (names.get("model") or b"").decode(errors="replace") or None)
 
@@ -47,7 +47,8 @@ def _model_in(request: Mapping[str, Any]) -> str | None:
     return re.sub(r"^\w+://[^/]+/", "", name) if name and "://" in name else name
 
 
-#: Where requests name the model: nearly all; Yandex, watsonx, Oracle, AssemblyAI, Bedrock's inline agents, Tencent.
+#: Where requests name the model. Nearly all have `model`; the others are those of Yandex, watsonx, Oracle, AssemblyAI,
+#: Bedrock's inline agents, and Tencent.
 _REQUEST_MODELS = (
     "model",
     "modelUri",
@@ -76,7 +77,7 @@ def by_path(method: str, path: str, request: Request) -> Recognised | None:
 
 @lru_cache(maxsize=1024)
 def _rows_at(method: str, path: str) -> tuple[Recognised, ...]:
-    """The rows whose paths fit, whatever the request says."""
+    """The rows whose paths fit, without regard to the request's body."""
     found: list[Recognised] = []
     for flavour in FLAVOURS:
         expected = flavour.method or ("POST" if flavour.kind == "call" else "GET")
@@ -88,7 +89,7 @@ def _rows_at(method: str, path: str) -> tuple[Recognised, ...]:
 
 
 def is_known_path(method: str, path: str) -> bool:
-    """Whether a path is that of a known API, whatever the request says."""
+    """Whether a path is that of a known API, without regard to the request's body."""
     return bool(_rows_at(method.upper(), path))
 
 

@@ -1,17 +1,17 @@
 """How each API writes its token counts, and what they are in LangChain's terms.
 
-A `UsageSchema` is a table of paths into a usage object; `UsageSchema.read` turns such an object into a `Reading`. What an
-API leaves out of its input (cached tokens) or its output (reasoning) is said in the schema, once, and nowhere else.
+A `UsageSchema` is a table of paths into a usage object; `UsageSchema.read` turns such an object into a `Reading`. Only
+the schema says what an API leaves out of its input (cached tokens) or its output (reasoning).
 
-Details are those that LangChain has terms for: reads and writes of a cache, a write's lifetime, audio, reasoning. Other
-breakdowns split counts that are there already; of those what is sold at a price of its own (images, video, cached audio)
-is read for the bill alone.
+Details are those that LangChain has terms for: cache reads and writes, a write's lifetime, audio, reasoning. Providers
+split their counts in other ways, too; of these parts only those with a price of their own (images, video, cached audio)
+are read, for the bill alone.
 
-A count that is there and cannot be read (`null`, -1, "many") makes the usage unknown, and the reading says which member
+A count that is there but cannot be read (`null`, -1, "many") makes the usage unknown, and the reading says which member
 held what: it is never taken for zero.
 
-Paths are those of `paths`. Where one leads to several values the count is their sum, and a final `a[]` is the number of
-items.
+Paths have the form of `paths`. If a path leads to several values, the count is their sum; a final `a[]` is the number
+of items.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Reading:
     """What a usage object says.
 
     Attributes:
-        usage: The tokens; None where a count is there and cannot be read.
-        billed: The tokens as they are billed, where `usage` does not say all about it.
+        usage: The tokens; None if a count is there but cannot be read.
+        billed: The tokens as they are billed, if that differs from `usage`.
         items: What is billed by the piece, by kind.
         cost_usd: What the object says that the call cost.
-        problems: Which member holds what that is no count, in words.
-        remarks: Which count was read although it is not written as a whole number, in words.
+        problems: Which members hold something other than a count, in words.
+        remarks: Which counts were read although they are not written as whole numbers, in words.
     """
 
     usage: TokenUsage | None
@@ -62,8 +62,8 @@ class UsageSchema(Record):
         input: Tokens sent.
         output: Tokens received.
         total: All tokens.
-        more_input: Tokens sent besides `input`, each of them: what tools gave the model to read, images.
-        more_output: Tokens received besides `output`, each of them.
+        more_input: Tokens sent besides `input`, all added: images, and what tools gave the model to read.
+        more_output: Tokens received besides `output`, all added.
         cache_read: Input read from a cache.
         cache_write: Input written to a cache.
         cache_write_5m: The part of it kept for five minutes.
@@ -73,15 +73,15 @@ class UsageSchema(Record):
         reasoning: Output that is reasoning.
         cache_apart: `input` leaves out what was read from and written to a cache.
         reasoning_apart: `output` leaves out reasoning.
-        reasoning_beside: Members; where one stands, reasoning that is more than the output is billed beside it. Elsewhere such a
-            count is an estimate by another tokenizer, and the output is all that is billed.
-        other_units: Counts of work that is billed by another unit than tokens; where one stands, no tokens were used.
-        tokens_unsaid: Where `other_units` stand alone, it is not that no tokens were used: they are not stated, and not billed.
-        billed_input: The input that is billed, where that is not all of it.
-        billed_output: The output that is billed, where that is not all of it.
+        reasoning_beside: If one of these members is there, reasoning that exceeds the output is billed in addition to
+            it. Otherwise such a count is an estimate by another tokenizer, and only the output is billed.
+        other_units: Counts of work that is billed by another unit than tokens; if one is there, no tokens were used.
+        tokens_unsaid: If only `other_units` are there, tokens are not stated (rather than zero), and not billed.
+        billed_input: The input that is billed, if that is not all of it.
+        billed_output: The output that is billed, if that is not all of it.
         billed_input_details: Parts of the input that may have a price of their own: detail → paths.
-        billed_output_details: The same of the output.
-        billed_output_apart: Output that is billed and that `output` leaves out: detail → paths.
+        billed_output_details: Parts of the output that may have a price of their own: detail → paths.
+        billed_output_apart: Output that is billed but that `output` leaves out: detail → paths.
         items: Work that is billed by the piece.
         costs: Where the object states what the call cost.
         cache_may_be_null: `null` is how the API writes that no cache was used.
@@ -131,12 +131,12 @@ class UsageSchema(Record):
         return any(_is_there(data, path) for paths in stated for path in paths)
 
     def read(self, data: Any, where: str = "", *, is_begun: bool = False) -> Reading | None:
-        """What `data` says, or None where it states no count.
+        """What `data` says, or None if it states no count.
 
         Args:
             data: The usage object.
-            where: How a reader finds the object in the response.
-            is_begun: It may be the first of several, which does not state everything yet.
+            where: The path of the object in the response, for messages.
+            is_begun: Whether it may be the first of several, which does not state everything yet.
         """
         if not self.states_usage(data):
             return None
@@ -161,7 +161,7 @@ class UsageSchema(Record):
     def states_nothing(self, data: Mapping[str, Any]) -> bool:
         """Whether `data` states zeros and nothing else."""
         if _Counts(data, "", loosely_typed=self.loosely_typed).first(self.output):
-            return False  # that of nearly every response, without a look at the rest
+            return False  # the case of nearly every response; no need to read the rest
         reading = self.read(data)
         return reading is not None and reading.usage == TokenUsage() and not any(reading.items.values())
 
@@ -173,7 +173,7 @@ class UsageSchema(Record):
         counts.refuse_null(counts.passed_over(self.output))
         if received is None and (stated_total is None or stated_total != sent) and not self.output_may_be_null:
             counts.refuse_null(self.output)
-        # What is added to those must be a number as well.
+        # What is added to the two must be a number as well.
         counts.refuse_nulls(self.more_input, self.more_output)
         if self.reasoning_apart:
             counts.refuse_nulls(self.reasoning)
@@ -193,11 +193,12 @@ class UsageSchema(Record):
         if self.cache_apart:
             input_tokens += (cache_read or 0) + (cache_write or 0)
         output_tokens = (received or 0) + counts.sum(self.more_output)
-        # xAI's chat endpoint leaves reasoning out of the completion, under OpenAI's names; only its total tells.
+        # xAI's chat endpoint leaves reasoning out of the completion, under OpenAI's names; only its total shows that.
         is_apart = self.reasoning_apart or stated_total == input_tokens + output_tokens + (reasoning or 0)
         if is_apart:
             output_tokens += reasoning or 0
-        # What the total says beyond the parts is the part that is not there: that is not zero. A total alone is not split.
+        # What the total has beyond the parts belongs to the part that is missing, which is not zero. A total alone is
+        # not split.
         if not counts.problems and (rest := (stated_total or 0) - input_tokens - output_tokens) > 0:
             if sent is None and received is not None and self.input:
                 input_tokens += rest
@@ -219,7 +220,7 @@ class UsageSchema(Record):
         )
 
     def _billed(self, counts: _Counts, usage: TokenUsage) -> TokenUsage | None:
-        """The usage as it is billed; None where `usage` says all there is to say."""
+        """The usage as it is billed; None if that is `usage`."""
         sent, received = (counts.first(paths) for paths in (self.billed_input, self.billed_output))
         inputs, outputs = (
             {key: n for key, paths in details.items() if (n := counts.first(paths))}
@@ -236,7 +237,7 @@ class UsageSchema(Record):
         output_tokens = usage.output_tokens + sum(apart.values())
         if self.reasoning_beside and counts.first(self.reasoning_beside) is not None:
             reasoning = usage.output_token_details.get("reasoning", 0)
-            # More than there is of output cannot be in it.
+            # Reasoning that exceeds the output cannot be part of it.
             output_tokens += reasoning if reasoning > usage.output_tokens else 0
         outputs |= apart
         if not inputs and not outputs and output_tokens == usage.output_tokens:
@@ -255,7 +256,7 @@ class UsageSchema(Record):
 
 
 class _Counts:
-    """The counts of one usage object, and what was found where no count is."""
+    """The counts of one usage object, and what was found in place of counts."""
 
     def __init__(self, data: Mapping[str, Any], where: str, *, loosely_typed: bool) -> None:
         self.problems: list[str] = []
@@ -271,7 +272,7 @@ class _Counts:
                 if found := list(iter_path(self._data, path)):
                     return len(found)
             elif keys := path_keys(path):
-                # The way of nearly every path, some dozens for a usage object.
+                # A fast way for nearly every path: a usage object is searched for some dozens of them.
                 value: Any = self._data
                 for key in keys:
                     if not isinstance(value, dict):
@@ -299,29 +300,29 @@ class _Counts:
                 return
 
     def refuse_absence(self, sent: tuple[str, ...], received: tuple[str, ...], total: tuple[str, ...]) -> None:
-        """Notes that just one of two counts is there, where no total tells the other."""
+        """Notes that only one of two counts is there, unless a total gives the other."""
         there = [any(_is_there(self._data, path) for path in paths) for paths in (sent, received)]
         if there[0] != there[1] and not any(_is_there(self._data, path) for path in total):
-            # As it is spelt beside the other: an object of `input_tokens` lacks `output_tokens`.
+            # In the same spelling as the other: an object with `input_tokens` lacks `output_tokens`.
             has, lacks = (sent, received) if there[0] else (received, sent)
             spelling = next(index for index, path in enumerate(has) if _is_there(self._data, path))
             lacking = lacks[min(spelling, len(lacks) - 1)]
-            if all(value is not None for value in iter_path(self._data, lacking)):  # null is told as such
+            if all(value is not None for value in iter_path(self._data, lacking)):  # null is reported as null
                 self._report(self.problems, f"{self._prefix}{lacking} is not there")
 
     def note_rest(self, paths: tuple[str, ...], rest: int) -> None:
-        """Notes that a count is not there and what the total leaves for it."""
+        """Notes that a count is missing, and what the total leaves for it."""
         self._report(self.remarks, f"{self._prefix}{paths[0]} is not there: the total leaves {rest:,} for it")
 
     def passed_over(self, paths: tuple[str, ...]) -> tuple[str, ...]:
-        """The paths before the one that `first` takes; none where it takes none."""
+        """The paths before the one that `first` takes; empty if it takes none."""
         for index, path in enumerate(paths):
             if _is_there(self._data, path):
                 return paths[:index]
         return ()
 
     def refuse_nulls(self, *members: tuple[str, ...]) -> None:
-        """Notes each member of which all that is there is null."""
+        """Notes each count of which every path that is there holds null."""
         for paths in members:
             if self.first(paths) is None:
                 self.refuse_null(paths)
@@ -351,7 +352,7 @@ def _is_there(data: Mapping[str, Any], path: str) -> bool:
 
 
 def _count_in(value: Any) -> int | None:
-    """The count in a value that is no plain one: `12.0`, `"12"`."""
+    """The count in a value that is not a plain integer: `12.0`, `"12"`."""
     if isinstance(value, float):
         return int(value) if 0 <= value <= MAX_COUNT and value.is_integer() else None
     if isinstance(value, str) and (digits := _DIGITS.fullmatch(value)):

@@ -1,4 +1,4 @@
-"""Work with a model and a usage of its own within a call: tools that the provider ran, and the requests that an agent made."""
+"""Work within a call that has its own model and usage: tools that the provider ran, and requests that an agent made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["requests_within", "tools_within"]
 
 
 def tools_within(flavour: Flavour, body: Body, usage: TokenUsage | None) -> tuple[tuple[Part, ...], tuple[str, ...]]:
-    """Work with a model of its own, and what of its usage cannot be read."""
+    """The provider's tools with a model of their own, as parts, and what of their usage cannot be read."""
     parts: list[Part] = []
     problems: list[str] = []
     for tool in flavour.tools:
@@ -39,7 +39,7 @@ def tools_within(flavour: Flavour, body: Body, usage: TokenUsage | None) -> tupl
                 for entry, reading in found
                 if reading.usage is not None and reading.usage.total_tokens
             ]
-            # A list of models that leaves some out tells nothing that adds up.
+            # Tools in the call's total count only if they add up to it; a list that leaves some out does not.
             total_listed = sum((part.usage for part in listed), TokenUsage()).total_tokens
             if not tool.in_total or (usage is not None and total_listed == usage.total_tokens):
                 parts += listed
@@ -48,7 +48,7 @@ def tools_within(flavour: Flavour, body: Body, usage: TokenUsage | None) -> tupl
 
 
 def requests_within(flavour: Flavour, body: Body, usage: TokenUsage | None) -> tuple[Part, ...]:
-    """The requests that the call consists of, each with its own model; none where they do not add up to its usage."""
+    """The requests that the call consists of, each with its own model; none if they do not add up to its usage."""
     told = flavour.requests
     if told is None or usage is None:
         return ()

@@ -1,8 +1,8 @@
 """The APIs that are read, one row each: `FLAVOURS`. The first row that fits a request wins.
 
 A row is recognised by its path, together with the members of its request where others use that path as well: gateways,
-proxies and local servers have the same paths as the providers. Where the path tells nothing (redacted, or somebody's
-own) the shape of the response does. The host never decides how a response reads; who answers there is in `hosts`.
+proxies and local servers have the same paths as the providers. If the path says nothing (redacted, or a custom one),
+the shape of the response decides. The host never decides how a response is read; `hosts` says who answers there.
 
 A new API is a row in the module of its family, and its host a line in `hosts.ENDPOINTS`. Formats are those of the
 providers' references and SDKs; each row names its source.
@@ -29,14 +29,14 @@ from pytest_llm_usage.wire.providers import (
 
 __all__ = ["COST_HEADERS", "FLAVOURS", "GATEWAY_COSTS", "UNBILLED"]
 
-#: Paths that look like those of a model and ask none: counting tokens, translating text into tokens, stopping a batch, and
-#: keeping a prompt for later (Gemini's caches, which are billed by the hour).
+#: Paths that look like a call to a model but are none: counting tokens, tokenizing, cancelling a batch, and keeping a
+#: prompt for later (Gemini's caches, which are billed by the hour).
 UNBILLED = re.compile(
     r"(?:[:/]count[-_]?tokens|/input_tokens|/(?:de)?tokenize|:computeTokens|/batches/[^/]+/cancel|/cachedContents)\b[^/]*$",
     re.IGNORECASE,
 )
 
-#: `shared` is last, and `local` before it: others have paths that end alike and are more than its rows ask for.
+#: `shared` is last, and `local` before it: paths of other APIs end alike, and their requests would fit these rows, too.
 FLAVOURS: tuple[Flavour, ...] = (
     *compatible.FLAVOURS,
     *openai.FLAVOURS,
@@ -50,7 +50,7 @@ FLAVOURS: tuple[Flavour, ...] = (
     *shared.FLAVOURS,
 )
 
-#: Where a gateway states it in the body, beside the usage: https://vercel.com/docs/ai-gateway/capabilities/usage
+#: Where a gateway states the cost in the body, next to the usage: https://vercel.com/docs/ai-gateway/capabilities/usage
 GATEWAY_COSTS = tuple(
     StatedCost(path=f"{at}{key}.gateway.cost")
     for at in ("", "choices[].message.", "choices[].delta.", "response.", "message.")

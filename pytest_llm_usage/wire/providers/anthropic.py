@@ -19,7 +19,7 @@ ANTHROPIC = UsageSchema(
     reasoning=("output_tokens_details.thinking_tokens",),
     cache_apart=True,
     cache_may_be_null=True,
-    # Fetches of pages, searches for tools and advice cost the tokens that they take, and nothing beside.
+    # Page fetches, tool searches and advice cost the tokens that they take, and nothing else.
     items=(BilledItems("web_search", ("server_tool_use.web_search_requests",)),),
     # OpenRouter has this API, too: https://openrouter.ai/docs/api-reference/anthropic-messages
     costs=(OPENROUTER_COST,),
@@ -44,7 +44,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         region=("message.usage.inference_geo", "usage.inference_geo"),
         modifiers={
             "speed": ("message.usage.speed", "usage.speed"),
-            # One without output is not billed since 2026-06-02:
+            # A refusal without output is not billed since 2026-06-02:
             # https://platform.claude.com/docs/en/release-notes/overview
             "stop_reason=refusal": ("delta.stop_reason", "stop_reason"),
             # https://platform.claude.com/docs/en/build-with-claude/fallback-credit
@@ -55,10 +55,10 @@ FLAVOURS: tuple[Flavour, ...] = (
         },
         # https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing
         items=(BilledItems("code_execution", ("container", "delta.container")),),
-        # Results of tools say why they stopped as well.
+        # Results of tools have a `stop_reason` as well, so its event is part of the pattern.
         end=rb'"message_stop"|(?:"message_delta"|event: ?message_delta\r?\ndata:)[^\n]{0,400}?"stop_reason"\s*:\s*"',
     ),
-    # Sessions of agents that Anthropic runs; each request to the model ends with its usage. The anthropic SDK:
+    # Sessions of agents run by Anthropic; each request to the model ends with its usage. The anthropic SDK:
     # `BetaManagedAgentsSpanModelRequestEndEvent`; the events do not name the model.
     Flavour(
         name="anthropic-managed-agents",

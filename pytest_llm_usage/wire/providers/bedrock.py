@@ -1,4 +1,4 @@
-"""Amazon Bedrock: its own API, and every maker's under its path."""
+"""Amazon Bedrock: its own API, and the APIs of the models' makers under its path."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _AGENT_REQUESTS = Requests(
     schema=_AGENT,
 )
 
-#: An agent tells of its requests where it is asked to trace them. The bedrock-agent-runtime API of botocore: `TracePart`.
+#: An agent reports its requests if tracing is on. The bedrock-agent-runtime API of botocore: `TracePart`.
 _AGENTS = Flavour(
     name="bedrock-agents",
     home="amazon_bedrock",
@@ -79,7 +79,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         path=r"/model/(?P<model>.+)/(?:converse|converse-stream)$",
         looks=lambda event: "usage" in event and "stopReason" in event and "output" in event,
         sources=(Source(("usage",), _CONVERSE.replace(states_both=True)),),
-        # The model that a router chose: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PromptRouterTrace.html
+        # The model that a router chose:
+        # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_PromptRouterTrace.html
         model=("trace.promptRouter.invokedModelId",),
         response_id=(),
         service_tier=("serviceTier.type",),
@@ -99,7 +100,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         service_tier_header="x-amzn-bedrock-service-tier",
         end=rb"event: (?:messageStop|metadata)\n",
     ),
-    # The model's own JSON under Bedrock's path: every maker's form, then what Bedrock itself counted.
+    # The model's own JSON under Bedrock's path: the forms of all makers, then Bedrock's own counts.
     Flavour(
         name="bedrock-invoke",
         home="amazon_bedrock",
@@ -121,11 +122,11 @@ FLAVOURS: tuple[Flavour, ...] = (
         response_id_header="x-amzn-requestid",
         service_tier_header="x-amzn-bedrock-service-tier",
         modifier_headers={"latency": "x-amzn-bedrock-performanceconfig-latency"},
-        # Titan's own end, and that of a stream that a guardrail has blocked.
+        # Includes Titan's own end, and the end of a stream that a guardrail has blocked.
         end=rb'"amazon-bedrock-invocationMetrics"|"completionReason"\s*:\s*"|"amazon-bedrock-guardrailAction"\s*:\s*"INTERVENED"|"message_stop"|"(?:stop_reason|finish_reason)"\s*:\s*"',
     ),
     _AGENTS,
-    # An agent that the request itself describes.
+    # An agent that the request itself defines.
     _AGENTS.replace(
         name="bedrock-inline-agents",
         path=r"/agents/[^/]+$",

@@ -1,4 +1,4 @@
-"""APIs of providers that speak like OpenAI, under paths or in envelopes of their own: asked for before OpenAI's."""
+"""APIs like OpenAI's, under paths or in envelopes of their own; these rows come before OpenAI's."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         home="google_vertexai",
         path=r"/publishers/mistralai/models/(?P<model>mistral-ocr[^/:]*):rawPredict$",
     ),
-    # A model of one's own on an endpoint, asked for chat completions; other models answer there as well.
+    # A user's own model on an endpoint, asked for chat completions; other models answer there as well.
     # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/open-models/vllm/use-vllm
     Flavour(
         name="vertex-endpoint",
@@ -43,7 +43,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=("predictions.model",),
         response_id=("predictions.id",),
     ),
-    # A chat that is asked for later, by the id that its request was given: https://docs.x.ai/docs/guides/deferred-chat-completions
+    # A chat whose answer is retrieved later, by the id that its request was given:
+    # https://docs.x.ai/docs/guides/deferred-chat-completions
     Flavour(
         name="xai-deferred",
         home="xai",

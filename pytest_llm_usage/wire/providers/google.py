@@ -101,8 +101,8 @@ _VERTEX_IMAGES = UsageSchema(
 _VERTEX_EMBEDDINGS = UsageSchema(input=("predictions[].embeddings.statistics.token_count",))
 _VERTEX_TEXT = UsageSchema(input=("inputTokenCount.totalTokens",), output=("outputTokenCount.totalTokens",))
 
-#: https://ai.google.dev/gemini-api/docs/google-search#pricing: the searches of a grounded answer, of which those that are
-#: alike count once and those without words not at all; and places on a map.
+#: https://ai.google.dev/gemini-api/docs/google-search#pricing: the searches of a grounded answer, of which equal ones
+#: count once and empty ones not at all; and places on a map.
 _GROUNDING = (
     BilledItems("web_search", ("candidates[].groundingMetadata.webSearchQueries[]",), by_name=True),
     BilledItems("map_search", ("candidates[].groundingMetadata.groundingChunks[].maps",)),
@@ -114,7 +114,7 @@ _BATCHED_EMBEDDING = UsageSchema(input=("tokenCount",), loosely_typed=True)
 
 
 def _video_seconds(request: Mapping[str, Any]) -> Mapping[str, int]:
-    """The seconds of all videos that are asked for, where the request states how long they are."""
+    """The seconds of all videos that are requested, if the request states how long they are."""
     seconds = _whole(get_path(request, "parameters.durationSeconds"))
     videos = _whole(get_path(request, "parameters.sampleCount"), default=1)
     return {"video_second": seconds * videos} if seconds and videos else {}

@@ -32,8 +32,8 @@ _SGLANG = UsageSchema(
     reasoning=("reasoning_tokens",),
 )
 
-#: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md: what it evaluated of the prompt, the part that
-#: it had in its cache included.
+#: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md: the evaluated tokens of the prompt,
+#: including those from its cache.
 _LLAMA_CPP = UsageSchema(input=("tokens_evaluated",), output=("tokens_predicted",))
 
 #: https://lmstudio.ai/docs/developer/rest/chat

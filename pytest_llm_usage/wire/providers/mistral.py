@@ -9,7 +9,7 @@ from pytest_llm_usage.wire.schema import UsageSchema
 
 _ANNOTATIONS = ("document_annotation", "pages[].images[].image_annotation")
 
-#: Billed by the page; one that was annotated has another price. The mistralai SDK: `OCRResponse`.
+#: Billed by the page; an annotated page has another price. The mistralai SDK: `OCRResponse`.
 OCR = Flavour(
     name="mistral-ocr",
     home="mistral",
@@ -36,7 +36,8 @@ FLAVOURS: tuple[Flavour, ...] = (
         response_id=("conversation_id",),
         end=rb'"conversation\.response\.(?:done|error)"',
     ),
-    # https://docs.mistral.ai/api/endpoint/classifiers; OpenAI's moderations have the same path, no usage, and cost nothing.
+    # https://docs.mistral.ai/api/endpoint/classifiers; OpenAI's moderations have the same path, no usage, and cost
+    # nothing.
     Flavour(
         name="mistral-classifiers",
         home="mistral",

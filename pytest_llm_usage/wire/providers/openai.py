@@ -1,4 +1,4 @@
-"""OpenAI, and everybody who speaks like it."""
+"""OpenAI, and providers with the same API."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ _OPENAI_ITEMS = (
     BilledItems("audio_second", ("prompt_audio_seconds",), is_billed=lambda _: False, begun=True),
 )
 
-#: OpenRouter, where a call on a key of one's own costs a fee beside the provider's bill; Perplexity; xAI, whose zero ticks
-#: are what resellers of the model pass on; DeepInfra.
-#: https://openrouter.ai/docs/use-cases/usage-accounting, https://docs.perplexity.ai/api-reference,
-#: https://docs.x.ai/docs/api-reference, https://deepinfra.com/docs/advanced/response_format
+#: OpenRouter, where a call with the user's own key costs a fee besides the provider's bill; Perplexity; xAI, whose
+#: models' resellers pass on zero ticks; DeepInfra. https://openrouter.ai/docs/use-cases/usage-accounting,
+#: https://docs.perplexity.ai/api-reference, https://docs.x.ai/docs/api-reference,
+#: https://deepinfra.com/docs/advanced/response_format
 OPENROUTER_COST = StatedCost(path="cost", fee_only="is_byok", upstream="cost_details.upstream_inference_cost")
 _OPENAI_COSTS = (
     StatedCost(path="cost_in_usd_ticks", units_per_usd=10**10, zero_is_unset=True),
@@ -64,9 +64,9 @@ _OPENAI_COSTS = (
 )
 
 #: OpenAI's two spellings (chat: prompt and completion; responses and images: input and output), and what compatible
-#: servers add to them: DeepSeek (`prompt_cache_hit_tokens`), Together (`cached_tokens`), Inception (`cached_input_tokens`),
-#: Databricks and LiteLLM (Anthropic's cache counts), Alibaba (the same among the details), Perplexity (`reasoning_tokens`), xAI
-#: (see `UsageSchema`). https://help.aliyun.com/zh/model-studio/context-cache,
+#: servers add to them: DeepSeek (`prompt_cache_hit_tokens`), Together (`cached_tokens`), Inception
+#: (`cached_input_tokens`), Databricks and LiteLLM (Anthropic's cache counts), Alibaba (the same among the details),
+#: Perplexity (`reasoning_tokens`), xAI (see `UsageSchema`). https://help.aliyun.com/zh/model-studio/context-cache,
 #: https://platform.openai.com/docs/api-reference/chat/object, …/responses/object
 OPENAI = UsageSchema(
     states_both=True,
@@ -147,8 +147,8 @@ OPENAI_INPUT = UsageSchema(
 OPENAI_SOURCE = Source(("usage", "x_groq.usage", "choices[].usage"), OPENAI)
 RESPONSES_SOURCE = Source(("response.usage", "usage"), OPENAI)
 
-#: What Google counted, where Vercel's gateway hands it on: the gateway's own usage and its total leave out the thoughts, which
-#: are billed. The ai SDK: `GoogleGenerativeAIProviderMetadata`; the name tells which of Google's APIs was asked.
+#: Google's own counts, as Vercel's gateway passes them on: the gateway's usage and total leave out the thoughts, which
+#: are billed. The ai SDK: `GoogleGenerativeAIProviderMetadata`; the name tells which of Google's APIs was used.
 #: https://ai-sdk.dev/providers/ai-sdk-providers/google-generative-ai
 _GOOGLE_BEHIND_GATEWAY = Source(
     tuple(
@@ -199,11 +199,12 @@ _VIDEO = UsageSchema(
     costs=(StatedCost(path="usage.cost_in_usd_ticks", units_per_usd=10**10, zero_is_unset=True),),
 )
 
-#: The openai SDK: `GraderRunResponse`; the grader's model is told by its total alone.
+#: The openai SDK: `GraderRunResponse`; for the grader's model, only the total is stated.
 _GRADER = UsageSchema(input=(), total=("token_usage",), other_units=("execution_time",))
 
 #: Tokens of a picture, unless details say otherwise: the end of a stream has none (the openai SDK:
-#: `ImageGenCompletedEvent`). xAI's pictures state their cost, and no tokens: https://docs.x.ai/docs/guides/image-generations
+#: `ImageGenCompletedEvent`). xAI's pictures state their cost, and no tokens:
+#: https://docs.x.ai/docs/guides/image-generations
 _IMAGES = OPENAI.replace(
     other_units=("cost_in_usd_ticks",),
     billed_output_details={
@@ -211,8 +212,9 @@ _IMAGES = OPENAI.replace(
     },
 )
 IMAGES_SOURCE = Source(("usage",), _IMAGES)
-#: Microsoft's own models on Azure: https://learn.microsoft.com/azure/foundry/foundry-models/how-to/use-foundry-models-mai, and
-#: litellm's `azure_ai/image_generation/mai_transformation.py`.
+#: Microsoft's own models on Azure:
+#: https://learn.microsoft.com/azure/foundry/foundry-models/how-to/use-foundry-models-mai, and litellm's
+#: `azure_ai/image_generation/mai_transformation.py`.
 _MAI_IMAGES = UsageSchema(
     input=("num_input_text_tokens",),
     output=("num_output_tokens", "output_image_tokens"),
@@ -228,7 +230,7 @@ _SPEECH = OPENAI.replace(
     tokens_unsaid=True,
     items=(BilledItems("audio_second", ("seconds", "prompt_audio_seconds"), is_billed=lambda _: False, begun=True),),
 )
-#: What the older transcriptions in full (`verbose_json`) say. The openai SDK: `TranscriptionVerbose`.
+#: The older verbose transcriptions (`verbose_json`). The openai SDK: `TranscriptionVerbose`.
 _SPEECH_IN_FULL = UsageSchema(
     input=(),
     other_units=("duration",),
@@ -236,7 +238,7 @@ _SPEECH_IN_FULL = UsageSchema(
     items=(BilledItems("audio_second", ("duration",), begun=True),),
 )
 
-#: What Gemini counts in a batch of requests in OpenAI's form; thoughts are in the total alone.
+#: Gemini's counts in a batch of requests in OpenAI's form; thoughts are only in the total.
 #: https://ai.google.dev/gemini-api/docs/batch-api, and litellm's `gemini/batches/transformation.py`.
 _GEMINI_IN_A_BATCH = UsageSchema(
     input=("promptTokens",), output=("completionTokens",), total=("totalTokens",), states_both=True
@@ -249,8 +251,8 @@ _LLAMA_API = UsageSchema(
     total=("metrics[metric=num_total_tokens].value",),
 )
 
-#: https://platform.openai.com/docs/guides/tools-web-search#output-and-citations: of what the tool does searches are billed,
-#: and pages that it opens are not; a container of the code interpreter is billed, not what runs in it.
+#: https://platform.openai.com/docs/guides/tools-web-search#output-and-citations: the searches of the tool are billed,
+#: the pages that it opens are not; a container of the code interpreter is billed, not what runs in it.
 _RESPONSES_ITEMS = (
     BilledItems(
         "web_search",
@@ -306,9 +308,9 @@ def _executed(kind: str, *tools: str) -> BilledItems:
     return BilledItems(kind, paths, told_by="index")
 
 
-#: Groq bills searches, pages and the time of code beside the tokens: https://groq.com/pricing, and `ExecutedTool` of the groq
-#: SDK. A system's tools are told by their type, those of a model that browses by their name; a stream tells of each as it
-#: begins and as it ends.
+#: Groq bills searches, pages and the time of code besides the tokens: https://groq.com/pricing, and `ExecutedTool` of
+#: the groq SDK. The tools of a system are recognised by their type, those of a browsing model by their name; a stream
+#: reports each when it begins and when it ends.
 _EXECUTED_TOOLS = (
     _executed("web_search", "type=search", "name=browser.search"),
     _executed("web_fetch", "type=visit", "name=browser.open"),
@@ -319,8 +321,8 @@ _EXECUTED_TOOLS = (
 _USAGE_ASKED_BY = "stream_options.include_usage"
 
 FLAVOURS: tuple[Flavour, ...] = (
-    # OpenAI and everybody who speaks like it; also Databricks' and Snowflake's own paths, Mistral's fim and agents, and
-    # what Vertex hands on to others' models than Google's and Anthropic's:
+    # OpenAI and compatible APIs; also Databricks' and Snowflake's own paths, Mistral's fim and agents, and what Vertex
+    # passes on to models of makers other than Google and Anthropic:
     # https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/mistral, …/ai21
     Flavour(
         name="openai-chat",

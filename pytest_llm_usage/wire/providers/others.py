@@ -37,8 +37,8 @@ _OCI = UsageSchema(
     reasoning=("completionTokensDetails.reasoningTokens",),
 )
 
-#: https://yandex.cloud/en/docs/foundation-models/text-generation/api-ref/TextGeneration/completion: JSON of a protocol buffer,
-#: which writes counts as text.
+#: https://yandex.cloud/en/docs/foundation-models/text-generation/api-ref/TextGeneration/completion: JSON of a protocol
+#: buffer, which writes counts as text.
 _YANDEX = UsageSchema(
     input=("inputTextTokens",),
     output=("completionTokens",),
@@ -289,7 +289,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         model=("final_result.model",),
         response_id=("request_id",),
     ),
-    # An analysis comes when it is asked for later. Whose models worked is only in the names of the counts.
+    # An analysis is retrieved later. Only the names of the counts say which models were used.
     Flavour(
         name="azure-content-understanding",
         home="azure",

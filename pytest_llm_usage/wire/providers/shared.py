@@ -1,4 +1,4 @@
-"""Paths that several providers have in common: asked for last."""
+"""Paths that several providers have in common; these rows come last."""
 
 from __future__ import annotations
 
