@@ -1,10 +1,10 @@
 """Cassettes: provider traffic, recorded once and replayed, in vcrpy's format.
 
-How a body travels, each way once:
+The path of a body:
 
-- Replay: file → `storage` (decompressed, by its first bytes) → `reader` → `Interaction` (a request and a response, plain
-  bytes) → `recorder` picks one by `matching` → `vcr_convert.playable` (content encoding undone, the only time) →
-  `vcr_convert.vcr_response` → the client; and, the same bytes in an `Exchange`, → whoever observes.
+- Replay: file → `storage` (decompressed, by its first bytes) → `reader` → `Interaction` (a request and a response,
+  plain bytes) → `recorder` picks one by `matching` → `vcr_convert.playable` (content encoding undone, the only time) →
+  `vcr_convert.vcr_response` → the client. The observer gets the same bytes in an `Exchange`.
 - Recording: the client's response → `vcr_convert.plain_response` → `playable` → an `Exchange` for the observer, and an
   `Interaction` that is kept → `sanitize` when the test has passed → `writer` → `storage` (one atomic replacement).
 
@@ -43,7 +43,7 @@ __all__ = [
     "watch_all_cassettes",
 ]
 
-#: What loads vcrpy, and where it is.
+#: The names whose modules load vcrpy, each with its module.
 _LATE = {"OpenCassette": "open_cassette", "observing_vcrpy": "observer", "watch_all_cassettes": "observer"}
 
 

@@ -1,4 +1,4 @@
-"""AWS event streams as messages, so that what a message says can be replaced: lengths and checksums are written anew.
+"""Replaces the payloads of messages in AWS event streams; lengths and checksums are written anew.
 
 The layout: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
 """
@@ -17,9 +17,9 @@ _SMALLEST = _PRELUDE.size + _CHECKSUM.size
 
 
 def with_payloads(stream: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """The stream with the payload of each message changed; the very bytes of the messages that stay the same.
+    """The stream with the payload of each message changed; a message whose payload stays the same keeps its bytes.
 
-    What is left where the stream is cut off or garbled stays as it is.
+    The rest of a stream that is cut off or garbled stays as it is.
     """
     pieces = []
     position = 0

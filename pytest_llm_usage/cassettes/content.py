@@ -1,4 +1,4 @@
-"""What the bytes of a body are: their content encoding, and the value they stand for."""
+"""Decodes bodies: their content encoding, and the value that their bytes stand for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_llm_usage.encoding import Decoded, decode
 
 __all__ = ["BodyValue", "body_value", "decode_body", "decoded", "is_json_text"]
 
-#: What a body stands for: its kind (`json`, `form`, `multipart`, `text`, `binary`, `empty`) and the value to compare.
+#: The kind of a body (`json`, `form`, `multipart`, `text`, `binary`, `empty`) and the value to compare.
 BodyValue: TypeAlias = tuple[str, Any]
 
 _BRACKETS = (b"{", b"[")
@@ -21,13 +21,13 @@ _BRACKETS = (b"{", b"[")
 def decode_body(headers: Headers, body: bytes, *, guess: bool = False) -> Decoded:
     """The body without the content encodings that its headers name.
 
-    A header that lies over a plain body, as recordings through urllib3 have it (it decodes before vcrpy looks), is
-    no obstacle: the body is then returned as it is.
+    A plain body under a header that names an encoding is returned as it is: recordings through urllib3, which decodes
+    before vcrpy looks, have such bodies.
 
     Args:
         headers: The headers that it came with.
         body: As it was sent or recorded.
-        guess: Whether to decompress as well what starts like gzip or zstandard without a header that says so.
+        guess: Whether to decompress a body that starts like gzip or zstandard even if no header says so.
     """
     encodings = (value for name, values in headers.items() if name.lower() == "content-encoding" for value in values)
     return decode(body, ",".join(encodings), guess=guess)
@@ -45,9 +45,9 @@ def is_json_text(body: bytes) -> bool:
 
 
 def body_value(headers: Headers, body: bytes | None) -> BodyValue:
-    """What a request body stands for, whatever its bytes: JSON as its value, forms as their fields, text as text.
+    """The value of a request body, whatever its bytes: JSON as its value, forms as their fields, text as text.
 
-    JSON is known by its look as well as by the content type, which many recordings have lost.
+    JSON is recognised by its look as well as by the content type, which many recordings have lost.
     """
     if not body:
         return ("empty", None)
@@ -74,7 +74,7 @@ def body_value(headers: Headers, body: bytes | None) -> BodyValue:
 
 
 def _multipart(content_type: str, body: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """The parts as (headers, content): the boundary between them is random and stands for nothing."""
+    """The parts as (headers, content), without the boundary between them, which is random."""
     boundary = multipart_boundary(content_type)
     if boundary is None:
         return ((b"", body),)

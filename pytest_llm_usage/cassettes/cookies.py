@@ -1,4 +1,4 @@
-"""Cookies by name alone, as a recording may have them."""
+"""Cookies without their values, as a recording may hold them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 __all__ = ["sent_cookies", "set_cookies"]
 
-#: Several cookies in one header: after the comma comes a name, and not the day of an `Expires`.
+#: Between two cookies in one header: a name follows the comma, and not the day of an `Expires`.
 _NEXT_COOKIE = re.compile(r"(,\s{0,9})(?=[^\s;,=]{1,256}=)")
 
 
 def sent_cookies(value: str, hide: Callable[[str], str]) -> str:
-    """What a client sends, each cookie's value replaced by what `hide` makes of it."""
+    """A `Cookie` header with each cookie's value replaced by what `hide` returns for it."""
     return ";".join(_cookie(pair, hide) for pair in value.split(";"))
 
 
 def set_cookies(value: str, hide: Callable[[str], str]) -> str:
-    """What a server sets, each cookie's value replaced; the attributes stay that are the same at each recording."""
+    """A `Set-Cookie` header with each cookie's value replaced, without attributes that change with each recording."""
     cookies = _NEXT_COOKIE.split(value)
     cookies[::2] = (_set_cookie(cookie, hide) for cookie in cookies[::2])
     return "".join(cookies)

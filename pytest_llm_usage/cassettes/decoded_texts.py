@@ -1,9 +1,10 @@
 """What a text says in every layer of encoding that it has.
 
-Escapes of JSON and of source code (and JSON in JSON to any depth), percent escapes, HTML's, base64 and hexadecimal digits,
-what was compressed below them, quoted-printable, and these in each other. Each is resolved as a whole: a text that holds
-escapes here and there is looked at as it stands, with each way of writing them resolved, and with all of them resolved.
-So a text is looked at a few times, however often its escapes are escaped.
+The encodings are escapes of JSON and of source code (and JSON in JSON to any depth), percent escapes, HTML's escapes,
+base64 and hexadecimal digits, compressed data below them, quoted-printable, and all of these nested. Each kind is
+resolved in the whole text at once: a text with escapes here and there is looked at as it stands, with each kind of
+escape resolved, and with all of them resolved. So a text is looked at only a few times, however often its escapes are
+escaped.
 """
 
 from __future__ import annotations
@@ -21,40 +22,40 @@ from pytest_llm_usage.encoding import decode
 
 __all__ = ["Layer", "layers_of", "texts_of"]
 
-#: How often a text is decoded in ways that cannot go on for ever: base64 in base64 in base64.
+#: How many layers are decoded that could go on for ever: base64 in base64 in base64.
 _MAX_DEPTH = 5
-#: How much longer than the text all that it decodes to may be: beyond it is a bomb.
+#: How many times longer than the text all its layers may be; a text with more of them is a bomb.
 _MAX_GROWTH = 32
 _MIN_ROOM = 2**20
-#: Less than this of what base64 expands to is looked at.
+#: At most this much of what base64 expands to is looked at.
 _MAX_INNER_BYTES = 16 * 2**20
 
-#: The longest run of backslashes is halved twenty times.
+#: How often escapes of escapes are resolved: halving the longest run of backslashes takes twenty steps.
 _MAX_TIMES = 24
-#: Of JSON and source code, and of Markdown, which escapes marks: `sk\_live\-1`.
+#: Escapes of JSON, of source code, and of Markdown, which escapes punctuation: `sk\_live\-1`.
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([abfnrtv\"'/0_.~+=*!-]))|((?:\\\\)+)")
 _NAMED_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-#: Where mail and PEM break base64 into lines.
+#: A line break in base64, as mail and PEM have it.
 _BASE64_BREAK = re.compile(r"(?<=[A-Za-z0-9+/]{40})\r?\n(?=[A-Za-z0-9+/])")
 _HEX_RUN = re.compile(r"(?:[0-9a-fA-F]{2}){12,}")
 _ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
 _HTML = re.compile(r"&(?:#|[A-Za-z]{2,8};)")
-#: What no reader sees, where a key was copied from a page: spaces of no width, soft hyphens, marks of the direction.
+#: Invisible characters, which a key copied from a page may hold: zero-width spaces, soft hyphens, direction marks.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
-#: What mostly cannot be printed is an image, a signature or noise: nothing is encoded in it once more.
+#: Data with fewer printable characters is an image, a signature or noise; no further layer is looked for in it.
 _MIN_TEXT_SHARE = 0.9
 
 
 def texts_of(body: bytes, charset: str = "") -> Iterator[str]:
-    """The text that bytes are, in each of the encodings that they may be in."""
+    """Yields the text of some bytes in each of the encodings that they may be in."""
     text = body.decode("utf-8", "replace")
     yield text
     if "\N{REPLACEMENT CHARACTER}" in text:
         yield body.decode("latin-1")
     if b"\0" in body:
-        # UTF-16 and UTF-32 write ASCII with zeros between; the rest only they can tell.
+        # UTF-16 and UTF-32 write ASCII with zeros in between; other characters need the codec itself.
         yield body.replace(b"\0", b"").decode("utf-8", "replace")
         yield from (body.decode(name, "ignore") for name in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"))
     if charset:
@@ -66,13 +67,13 @@ def texts_of(body: bytes, charset: str = "") -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What a text says in one of its layers.
+    """A text in one of its layers.
 
     Attributes:
         text: What it says.
         is_encoded: Whether more than escapes had to be resolved.
-        is_between: Whether some of its escapes are resolved and others of the same kind are not. A value that has escapes
-            of its own may stand there and nowhere else; of anything else the layers around it say more.
+        is_between: Whether some of its escapes are resolved and others of the same kind are not. Only a value that has
+            escapes of its own needs such a layer; the layers around it say more about anything else.
     """
 
     text: str
@@ -81,8 +82,8 @@ class Layer:
 
 
 def layers_of(text: str) -> Iterator[Layer]:
-    """The text, and what it and its parts decode to, the least encoded first."""
-    # With each: how much was decoded, and whether it is still to be resolved.
+    """Yields the text, and what it and its parts decode to, the least encoded first."""
+    # Each layer with its depth, and whether its escapes are still to be resolved.
     waiting = [(text, 0, True)]
     seen = {text}
     room = _MAX_GROWTH * len(text) + _MIN_ROOM
@@ -108,7 +109,7 @@ def layers_of(text: str) -> Iterator[Layer]:
 
 
 class _Steps:
-    """Resolves escapes of escapes until there are none, and keeps what is between."""
+    """Resolves escapes of escapes until there are none left, and keeps the texts in between."""
 
     def __init__(self) -> None:
         self.between: list[str] = []
@@ -126,7 +127,7 @@ class _Steps:
 
 
 def _resolved(text: str, unescaped: str, steps: _Steps) -> Iterator[str]:
-    """The text without percent escapes, without HTML's, without quoted-printable, and without escapes of any kind."""
+    """Yields the text without percent escapes, without HTML's, without quoted-printable, and without any escapes."""
     percent, once = steps.last(_without_percent, text), _without_html(text)
     markup = steps.last(_without_html, once)
     if once != markup:
@@ -164,10 +165,10 @@ def _without_quopri(text: str) -> str:
 
 
 def _from_runs(text: str) -> Iterator[str]:
-    """What runs of base64 and of hexadecimal digits in the text stand for."""
+    """Yields what the runs of base64 and of hexadecimal digits in the text stand for."""
     joined = _BASE64_BREAK.sub("", text) if "\n" in text else text
     runs = _BASE64_RUN.findall(joined)
-    # The same one may be there a hundred thousand times.
+    # The same run may occur a hundred thousand times.
     plains = {run: "\n".join(_from_base64(run)) for run in dict.fromkeys(runs)}
     yield "\n".join(plains[run] for run in runs)
     hexadecimal = (bytes.fromhex(run).decode("utf-8", "replace") for run in _HEX_RUN.findall(text))
@@ -178,7 +179,7 @@ def _unescaped(text: str) -> str:
     if "\\" not in text:
         return text
     plain = _ESCAPE.sub(_character, text)
-    # A character beyond the first 65,536 is escaped as two.
+    # A character beyond the first 65,536 is escaped as a surrogate pair.
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if "\\u" in text else plain
 
 
@@ -190,9 +191,9 @@ def _character(match: re.Match[str]) -> str:
 
 
 def _from_base64(run: str) -> Iterator[str]:
-    """What a run of base64 stands for, decompressed where it is compressed.
+    """Yields what a run of base64 stands for, decompressed if it is compressed.
 
-    Letters that stand before it as if they were part of it shift what it stands for, so it is tried from four places.
+    Letters right before the base64 look like part of it and shift what it stands for, so four offsets are tried.
     """
     run = run.rstrip("=").replace("-", "+").replace("_", "/")
     for start in range(4):
@@ -202,7 +203,7 @@ def _from_base64(run: str) -> Iterator[str]:
         data = decode(data, "deflate" if data.startswith(_ZLIB) else "", guess=True).content[:_MAX_INNER_BYTES]
         yield data.decode("utf-8", "replace")
         if start == 0 and data.count(b"\0") * 3 > len(data):
-            yield data.replace(b"\0", b"").decode("utf-8", "replace")  # UTF-16, as PowerShell encodes what it runs
+            yield data.replace(b"\0", b"").decode("utf-8", "replace")  # UTF-16, as PowerShell encodes its commands
         try:
             yield from (inner.decode("utf-8", "replace") for inner in archived(data, _MAX_INNER_BYTES))
         except ArchiveTooLargeError:

@@ -1,7 +1,7 @@
-"""When the first cassette of plain vcrpy is opened, by whomever.
+"""Calls back when anyone opens the first cassette of plain vcrpy.
 
-Who waits for that need not load vcrpy, and starts when vcrpy is loaded as a whole: an import hook comes too early, since
-modules of ours may be half-way through importing it.
+Whoever waits for that need not load vcrpy, and starts once vcrpy is loaded completely. An import hook alone would come
+too early, because modules of ours may be half-way through importing vcrpy.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _VCRPY = Internals(
 
 
 def when_first_opened(vcr: ModuleType, start: Callable[[], object], closers: ExitStack) -> None:
-    """Call `start` once, just before vcrpy opens a cassette for the first time; not any more when `closers` are closed.
+    """Calls `start` once, just before vcrpy opens a cassette for the first time; never after `closers` are closed.
 
     Raises:
-        UpstreamMovedError: The installed vcrpy is not built as the one that was read.
+        UpstreamMovedError: The installed vcrpy is not built like the version that was read.
     """
     _VCRPY.check()
     decorator = vcr.cassette.CassetteContextDecorator

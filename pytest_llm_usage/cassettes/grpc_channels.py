@@ -1,6 +1,6 @@
-"""grpcio's channels: the one place that knows where calls of gRPC are made, and whom they ask.
+"""grpcio's channels: where gRPC calls are made, and which host they go to. No other module knows that.
 
-Why: gRPC has sockets of its own, below Python, and an interceptor is only asked by the channel that it was given to.
+gRPC has its own sockets, below Python, and an interceptor sees only the calls of the channel that it was given to.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _internals(module: str, prefix: str) -> Internals:
     )
 
 
-#: The modules in which calls are made, each with what is needed of it: blocking ones, and asyncio's.
+#: The modules that make calls, blocking and asyncio, each with the names that are needed from it.
 GRPC_CHANNELS = {
     "grpc._channel": _internals("grpc._channel", "_"),
     "grpc.aio._channel": _internals("grpc.aio._channel", ""),
@@ -34,7 +34,7 @@ GRPC_CHANNELS = {
 
 
 def grpc_calls(module: ModuleType) -> Iterator[tuple[type, str]]:
-    """The methods by which calls are made, each with its class: of a module of grpcio that has channels."""
+    """Yields the methods that make calls in a module of `GRPC_CHANNELS`, each with its class."""
     for name, multi_callable in list(vars(module).items()):
         if isinstance(multi_callable, type) and name.endswith("MultiCallable"):
             for method in ("__call__", "with_call", "future"):
@@ -43,7 +43,7 @@ def grpc_calls(module: ModuleType) -> Iterator[tuple[type, str]]:
 
 
 def grpc_target(multi_callable: Any) -> tuple[str, str]:
-    """The host and port of a call's channel; empty for what is no network (`unix:`, in-process)."""
+    """The host and port of a call's channel; empty for a channel without a network (`unix:`, in-process)."""
     channel = getattr(multi_callable, "_channel", None)
     target = getattr(channel, "target", None)
     address = target() if callable(target) else target

@@ -24,7 +24,7 @@ class Request:
 
     Attributes:
         method: The HTTP method, upper case.
-        uri: The whole URL; in recordings that others made it may be redacted.
+        uri: The whole URL; recordings by other tools may have it redacted.
         headers: See `Headers`.
         body: The bytes that were sent, content-encoding included; None where there was no body.
     """
@@ -70,12 +70,12 @@ class Interaction:
     def exchange(
         self, *, started_at: float = 0.0, replayed: bool = True, cassette: Path | None = None, live: bool = False
     ) -> Exchange:
-        """The same for whoever reads usage from it.
+        """The same as an `Exchange`, from which usage is read.
 
         Args:
             started_at: When the request was made in this process, in seconds since the epoch.
             replayed: Whether a cassette answered.
-            cassette: The cassette that it is from or recorded to.
+            cassette: The cassette that it comes from or is recorded to.
             live: Whether a provider answered.
         """
         return Exchange(
@@ -103,7 +103,7 @@ def header(headers: Headers, name: str) -> str:
 
 
 def recording_dates(interactions: Iterable[Interaction]) -> list[datetime]:
-    """When the answers were recorded, as far as their `date` headers tell."""
+    """When the responses were recorded, by their `date` headers; a response without a valid one is left out."""
     dates = []
     for interaction in interactions:
         try:

@@ -1,4 +1,4 @@
-"""Cassettes looked at as files: which there are, what is in them, which hold secrets, and taking those out."""
+"""Cassettes as files: finds them, shows what is in them, and finds and removes secrets."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ __all__ = ["Summary", "audit", "files_in", "find_cassettes", "find_orphans", "re
 
 _ENDINGS = (".yaml", ".yml", ".yaml.gz")
 _MAX_SHOWN_CHARACTERS = 300
-#: More of a body than is shown, by the length of any key.
+#: How much of a body is masked: more than is shown, by the length of any key.
 _LOOKED_THROUGH = 20_000
 _COLUMNS = 80
 
 
 def find_cassettes(places: Iterable[Path]) -> list[Path]:
-    """The cassettes in some places, sorted: a file is taken as it is, a folder is searched.
+    """The cassettes at some paths, sorted: a file is taken as it is, a folder is searched.
 
-    In a folder, cassettes are the YAML files in folders called `cassettes`; all YAML files, where there is no such folder
-    in it but it is (in) one.
+    The cassettes of a folder are the YAML files in its folders called `cassettes`. If there are none and the folder is
+    called so or is inside such a folder, they are all its YAML files.
     """
     found: set[Path] = set()
     for place in places:
@@ -52,7 +52,10 @@ def find_cassettes(places: Iterable[Path]) -> list[Path]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """What is in a folder; nothing where it is none or cannot be read, which the tests say that have a cassette in it."""
+    """The paths in a folder; none if it is not a folder or cannot be read.
+
+    The tests that have a cassette in it report that.
+    """
     try:
         return [*folder.iterdir()]
     except OSError:
@@ -63,7 +66,7 @@ def find_orphans(folders: Iterable[Path], owned: Iterable[Path]) -> list[Path]:
     """The cassettes in some folders that belong to no test, sorted.
 
     Args:
-        folders: Folders of test modules of which every test is known, also those that are not run.
+        folders: Cassette folders of test modules whose tests are all known, including those that are not run.
         owned: The cassettes that belong to those tests, whether they exist or not.
     """
     names = {path for own in owned for path in (own, own.with_name(own.name + ".gz"))}
@@ -81,14 +84,14 @@ class Summary:
 
     Attributes:
         path: The file.
-        size_bytes: On the disk.
+        size_bytes: Its size on the disk.
         interactions: How many requests were recorded.
         model_calls: How many of them are calls to a model that were answered.
-        hosts: Where they went, in order of appearance.
-        models: Which models answered, in order of appearance.
-        recorded_from: The earliest date in it, or None where it has none.
+        hosts: The hosts that they went to, in order of appearance.
+        models: The models that answered, in order of appearance.
+        recorded_from: The earliest date in it, or None if it has none.
         recorded_to: The latest date in it.
-        problem: Why it cannot be read; empty where it can.
+        problem: Why it cannot be read; empty if it can.
     """
 
     path: Path
@@ -103,7 +106,7 @@ class Summary:
 
 
 def summarize(path: Path) -> Summary:
-    """What is in the cassette `path`. One that cannot be read has a `problem`; nothing is raised."""
+    """Summarizes the cassette `path`. If it cannot be read, the summary has a `problem`; nothing is raised."""
     try:
         interactions = storage.load(path)
     except CassetteError as error:
@@ -130,9 +133,9 @@ def _host(uri: str) -> str:
 
 
 def show(path: Path) -> str:
-    """A cassette as text to read: each request with what was answered, shortened, and the usage that it tells of.
+    """A cassette as readable text: each request with its response, shortened, and the usage that the response states.
 
-    It is fit to be printed: lines of 80 columns, no credentials, nothing that a terminal would obey.
+    The text is safe to print: lines of 80 columns, no credentials, no control characters.
 
     Raises:
         CassetteError: It cannot be read.
@@ -164,26 +167,26 @@ def _shown_body(mark: str, headers: Headers, body: bytes | None) -> list[str]:
         text = " ".join(plain.decode().split())
     except UnicodeDecodeError:
         return [f"{mark}({len(plain):,} bytes)"]
-    # Before it is cut or wrapped: half of a key is not known as one.
+    # Masked before it is cut or wrapped, because half of a key is not recognised.
     text = mask_text(text[:_LOOKED_THROUGH]) + text[_LOOKED_THROUGH:]
     cut = len(text) - _MAX_SHOWN_CHARACTERS
     return _wrapped(mark, text[:_MAX_SHOWN_CHARACTERS] + (f"… and {cut:,} characters more" if cut > 0 else ""))
 
 
 def _wrapped(mark: str, text: str) -> list[str]:
-    """Lines of a text behind a mark, without credentials and control characters."""
+    """A text wrapped into lines after a mark, without credentials and control characters."""
     masked = mask_text(text)
     printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in masked)
     return wrap(printable, _COLUMNS, initial_indent=mark, subsequent_indent=" " * len(mark), break_on_hyphens=False)
 
 
 def audit(path: Path, redaction: Redaction | None = None, environment: Mapping[str, str] = os.environ) -> list[Finding]:
-    """The secrets in a cassette that exists, by the rules that a recording is written by, in the order of the file.
+    """The secrets in an existing cassette, by the rules for writing a recording, in the order of the file.
 
     Args:
         path: The file.
         redaction: The user's own rules.
-        environment: Where credentials are looked up whose values must not be in it.
+        environment: The variables whose credentials must not be in the cassette.
 
     Raises:
         CassetteError: It cannot be read.
@@ -199,7 +202,7 @@ def audit(path: Path, redaction: Redaction | None = None, environment: Mapping[s
 
 
 def _recognised(interactions: Sequence[Interaction], redaction: Redaction) -> list[str]:
-    """The credentials that their places tell."""
+    """The credentials that are recognised by their place, such as a header."""
     noting = RecordingRedaction.from_rules(redaction)
     for interaction in interactions:
         noting.interaction(interaction)
@@ -207,7 +210,7 @@ def _recognised(interactions: Sequence[Interaction], redaction: Redaction) -> li
 
 
 def _misplaced(interaction: Interaction, redaction: Redaction) -> Iterator[Finding]:
-    """What a recording would have replaced."""
+    """Yields what a recording would have replaced."""
     for place, text, apply in _parts(interaction):
         rules = RecordingRedaction.from_rules(redaction)
         apply(rules)
@@ -219,7 +222,7 @@ _Part: TypeAlias = tuple[str, str, Callable[[Redaction], object]]
 
 
 def _parts(interaction: Interaction) -> Iterator[_Part]:
-    """The parts of an interaction that are redacted: where, its text if it is a body, and how."""
+    """Yields the parts of an interaction that are redacted: the place, a body's text, and how the part is redacted."""
     request, response = interaction.request, interaction.response
     yield "request URL", "", lambda rules: rules.uri(request.uri)
     for side, headers in (("request", request.headers), ("response", response.headers)):
@@ -243,7 +246,7 @@ def _text(headers: Headers, body: bytes | None) -> str:
 
 
 def _path_of(value: str, text: str) -> str:
-    """Where in a body a value stands, to be put behind the body's name."""
+    """The path of a value in a body, to be appended to the body's name."""
     if not text:
         return ""
     with contextlib.suppress(ValueError):
@@ -254,18 +257,19 @@ def _path_of(value: str, text: str) -> str:
 def redact(
     path: Path, redaction: Redaction | None = None, environment: Mapping[str, str] = os.environ
 ) -> list[Finding]:
-    """Take the secrets out of a cassette that exists, in place; nothing else in the file changes where that can be.
+    """Replaces the secrets in an existing cassette, in place; nothing else in the file changes if that is possible.
 
-    What is replaced by a recording is replaced here, and so is text that looks like a credential. The file is replaced
-    in one step, and only if it still says the same but for that.
+    What a recording replaces is replaced here, and so is text that looks like a credential. The values are replaced in
+    the text of the file if it then still says the same but for them; otherwise the whole cassette is written anew. The
+    file is replaced in one step.
 
     Args:
         path: The file.
         redaction: The user's own rules.
-        environment: Where credentials are looked up whose values must not be in it.
+        environment: The variables whose credentials must not be in the cassette.
 
     Returns:
-        What is left: credentials inside of something encoded, to be recorded again.
+        What is left: credentials inside encoded content, which must be recorded again.
 
     Raises:
         CassetteError: It cannot be read or written.
@@ -282,7 +286,7 @@ def redact(
 
 
 def _with_replaced(data: bytes, replaced: Mapping[str, str], clean: Sequence[Interaction]) -> bytes | None:
-    """The text of the file with values replaced where they stand; None where it would then say something else."""
+    """The text of the file with the values replaced in it; None if it would then say something else."""
     text = data.decode("utf-8-sig")
     for value in sorted(replaced, key=len, reverse=True):
         quoted = json.dumps(value, ensure_ascii=False)[1:-1]

@@ -1,6 +1,7 @@
 """The text values of fields in JSON, found and replaced in the text, so that every other byte stays where it is.
 
-Fields are found in JSON, in the lines of a stream, in text around JSON, and in JSON inside of a JSON string to any depth.
+Fields are found in JSON, in the lines of a stream, in JSON within other text, and in JSON in a JSON string to any
+depth.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Callable
 
 __all__ = ["replace_fields", "unescaped"]
 
-#: What stands between the name of a field and its text value: the quotes, escaped as often as JSON is in JSON.
+#: What is between the name of a field and its text value. The quotes are escaped as often as JSON is nested in JSON.
 _FIELD = re.compile(r'"\s*:\s*(\[\s*)?(\\*)"')
 _NEXT_ITEM = re.compile(r'\s*,\s*(\\*)"')
 _MAX_NAME_CHARACTERS = 64
-#: A quotation mark as .NET escapes it in JSON in JSON. What it surrounds is found in the string that it stands in.
+#: A quotation mark as .NET escapes it in JSON in JSON. Fields with such marks are found in the string that holds them.
 _ESCAPED_QUOTE = "\\u0022"
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _MAX_DEPTH = 16
@@ -27,10 +28,10 @@ def replace_fields(
     """The text with values replaced.
 
     Args:
-        text: JSON, or anything that holds some.
-        replacement: From a field's name and its value, as it is escaped in the text, to what takes the value's place; None
-            for a value that stays. Also asked for each item of a list of texts.
-        clean: What else is replaced in a string that can only be looked into once its escapes are resolved.
+        text: JSON, or a text that holds some.
+        replacement: Called with a field's name and its value, as it is escaped in the text; returns what takes the
+            value's place, or None for a value that stays. Also called for each item of a list of texts.
+        clean: Replaces what else must be replaced in a string that can only be searched once its escapes are resolved.
         depth: How many such strings the text is in.
     """
     pieces: list[str] = []
@@ -69,7 +70,7 @@ def replace_fields(
 
 
 def unescaped(value: str) -> str:
-    """What JSON's escapes in a value stand for, to any depth."""
+    """A value with JSON's escapes resolved, to any depth."""
     for _ in range(_MAX_DEPTH):
         if "\\" not in value:
             break
@@ -82,10 +83,10 @@ def unescaped(value: str) -> str:
 
 
 def _string_end(text: str, begin: int, escape: int) -> int | None:
-    """Where a JSON string ends whose quotes have `escape` backslashes before them; None where it does not end.
+    """Where a JSON string ends whose quotes have `escape` backslashes before them; None if it does not end.
 
-    With each layer of JSON the backslashes before a quote double, and one is added: 0, 1, 3, 7. Of the backslashes before
-    a quote, those are the quote's own; an even number of others, counted in the layer, does not escape it.
+    With each layer of JSON the backslashes before a quote double, and one is added: 0, 1, 3, 7. That many belong to the
+    quote itself; an even number of further backslashes, as the layer counts them, does not escape it.
     """
     position = begin
     while (quote := text.find('"', position)) >= 0:

@@ -40,7 +40,7 @@ class JsonPath:
         self._steps: tuple[str | int | None, ...] = tuple(steps)
 
     def without(self, value: Any) -> Any:
-        """The value less what stands at this path; the value itself is not changed."""
+        """A copy of the value without what is at this path; the value itself is not changed."""
         return _without(value, self._steps)
 
 

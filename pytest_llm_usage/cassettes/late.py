@@ -1,4 +1,4 @@
-"""Threads and tasks that a test left behind: their requests are not the next test's."""
+"""Threads and tasks that a test left behind: their requests do not belong to the next test."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _left_behind: WeakSet[threading.Thread] = WeakSet()
 
 @contextlib.contextmanager
 def noting_threads() -> Iterator[None]:
-    """Note the threads that are started meanwhile and still run at the end: a test's.
+    """Notes the threads that a test starts in this block and leaves running at its end.
 
-    Those of executors are none of them: they wait for work of whichever test comes next.
+    The threads of executors are not noted: they wait for the work of whichever test comes next.
 
     Raises:
         UpstreamMovedError: Python keeps the threads of executors elsewhere.
@@ -43,5 +43,5 @@ def noting_threads() -> Iterator[None]:
 
 
 def is_late() -> bool:
-    """Whether the code that runs now was left behind by a test that has ended."""
+    """Whether the running code was left behind by a test that has ended."""
     return threading.current_thread() in _left_behind or is_left_behind()

@@ -1,20 +1,20 @@
 """Which recording answers a request. Works on plain requests; knows neither files nor HTTP libraries.
 
-What is compared, by the names that vcrpy has for it: `method`, `scheme`, `host`, `port`, `path`, `query` (in any
-order), `uri` or `url` (those five), `headers` (without volatile ones), `raw_body` (bytes) and `body`: JSON by value
-(key order, white space and `1` against `1.0` do not matter), forms by their fields, multipart by its parts (the
-boundary between them does not matter), anything else byte for byte.
+The parts that can be compared have vcrpy's names: `method`, `scheme`, `host`, `port`, `path`, `query` (in any order),
+`uri` or `url` (those five), `headers` (without volatile ones), `raw_body` (bytes) and `body`: JSON by value (key order,
+white space and `1` against `1.0` do not matter), forms by their fields, multipart by its parts (the boundary between
+them does not matter), anything else byte for byte.
 
-A recording is compared by what it still says. Owners filter their recordings, so these match anything:
+A recording is compared by what it still says. People filter their recordings, so these match anything:
 
 - a body that was not recorded at all (`null`, empty) where the request has one;
 - a URL that is a placeholder such as `**REDACTED**` or `<URL>`, or starts with one (`<API_BASE>/chat`), and a
   placeholder that is a part of a host or path;
 - a query value or a JSON string that is nothing but a placeholder.
 
-SDKs change, recordings stay. So a member that is `null` is the same as none, the versions of Google's API are one, and where
-no body is equal, one matches in which nothing differs but ids that are made anew in each run, renamed alike wherever they
-stand (`without_ids`).
+SDKs change, recordings stay. So a member that is `null` counts as absent, and the versions of Google's API count as
+one. If no body is equal, a body matches that differs only in ids made anew in each run, if each id changed alike
+wherever it occurs (`without_ids`).
 
 A recording that says everything is preferred to one that leaves something out. Each recording answers once; equal
 requests get their recordings in the order in which they were made.
@@ -52,7 +52,7 @@ MATCHERS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-#: Ids as SDKs and frameworks make them: UUIDs with and without hyphens, and random letters behind a word that says of what.
+#: Ids as SDKs and frameworks make them: UUIDs with and without hyphens, and random letters after a word for their kind.
 _MADE_ID = re.compile(
     r"(?<![A-Za-z0-9])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}"
     r"|(?:call|toolu|toolcall|tool_call|fc|msg|rs|run|lc_run|thread|chatcmpl|chatcmpl-tool|resp|pyd_ai)_{1,2}"
@@ -63,7 +63,7 @@ _MADE_ID = re.compile(
 def without_ids(canonical: str) -> str:
     """A canonical JSON text with its ids numbered in the order in which they first appear.
 
-    Two texts are then equal where one consistent renaming of ids makes them so: equal ids have equal numbers.
+    Two texts are then equal if one consistent renaming of ids makes them equal: equal ids have equal numbers.
     """
     numbers: dict[str, int] = {}
     return _MADE_ID.sub(lambda found: f"<id {numbers.setdefault(found[0], len(numbers))}>", canonical)
@@ -72,7 +72,7 @@ def without_ids(canonical: str) -> str:
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _TIME = r"\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?"
-#: What is another one each time it is asked for, beside the ids above: moments, in figures, in words and in seconds since the
+#: What else changes with each run, besides the ids above: dates and times in figures, in words and in seconds since the
 #: epoch, and the folder that pytest makes for the files of a run. Compiled when a difference is first explained.
 _MOMENT = (
     rf"\b(?:19|20)\d\d-\d\d-\d\d(?:[T ]{_TIME}(?:Z|[+-]\d\d:?\d\d)?)?\b"
@@ -85,7 +85,7 @@ _MOMENT = (
 
 
 def changes_each_run(was: Any, now: Any) -> bool:
-    """Whether two values differ in nothing but ids and moments, as those of two runs do."""
+    """Whether two values differ only in ids and moments, as the values of two runs do."""
     if not (isinstance(was, str | int | float) and isinstance(now, str | int | float)):
         return False
     one, other = ([re.split(_MOMENT, piece) for piece in _MADE_ID.split(str(value))] for value in (was, now))
@@ -107,26 +107,26 @@ def _json_agrees(recorded: Any, made: Any) -> bool:
 def _member_agrees(recorded: Mapping[str, Any], made: Mapping[str, Any], key: str) -> bool:
     if key in recorded and key in made:
         return _json_agrees(recorded[key], made[key])
-    # A member that is null is the same as none.
+    # A member that is null counts as absent.
     return recorded.get(key) is None and made.get(key) is None
 
 
 def is_same_scalar(one: Any, other: Any) -> bool:
-    """Whether two JSON values that are no containers are the same: `1` is `1.0`, but not `true`."""
+    """Whether two JSON values other than objects and arrays are the same: `1` is `1.0`, but not `true`."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     return bool(one == other)
 
 
 def _text_agrees(recorded: str, made: str) -> bool:
-    """Whether the texts agree where each placeholder in the recorded one stands for something."""
+    """Whether the texts agree if each placeholder in the recorded one stands for anything."""
     if recorded == made or _agrees_but_for_values(recorded, made):
         return True
     if not URL_PLACEHOLDER.search(recorded):
         return recorded == made
     first, *between, last = (piece.lower() for piece in URL_PLACEHOLDER.split(recorded))
     text = made.lower()
-    # Piece by piece, each as early as it goes: what a pattern would try in every combination.
+    # Piece by piece, each as early as possible; a regular expression would try every combination.
     if not (text.startswith(first) and text.endswith(last) and len(first) + len(last) <= len(text)):
         return False
     position, end = len(first), len(text) - len(last)
@@ -139,7 +139,10 @@ def _text_agrees(recorded: str, made: str) -> bool:
 
 
 def _agrees_but_for_values(recorded: str, made: str) -> bool:
-    """Whether the texts agree where a credential was taken out of the recorded one, which another request made known."""
+    """Whether the texts agree but for credentials that were taken out of the recorded one.
+
+    Another request of the run made them known.
+    """
     first, *others = recorded.split(REDACTED)
     if not others or not made.startswith(first):
         return False
@@ -157,7 +160,7 @@ def _agrees_but_for_values(recorded: str, made: str) -> bool:
 
 
 def agrees(part: str, recorded: Subject, made: Subject) -> bool:
-    """Whether a recorded request agrees in one part (see `MATCHERS`) with one that is made now."""
+    """Whether a recorded request agrees in one part (see `MATCHERS`) with a request that is made now."""
     if part in _URI_PARTS and recorded.is_url_unknown:
         return True
     if part in ("scheme", "host", "port") and not recorded.scheme:
@@ -224,7 +227,7 @@ class Recordings:
 
     @cached_property
     def _without_ids(self) -> Mapping[tuple[Hashable, ...], Sequence[int]]:
-        """The positions of recordings by what they say but for ids; worked out for the first request that needs it."""
+        """The positions of recordings by their keys without ids; computed for the first request that needs it."""
         found: dict[tuple[Hashable, ...], list[int]] = defaultdict(list)
         for index, subject in enumerate(self.subjects):
             key = self._key_without_ids(subject)
@@ -233,7 +236,7 @@ class Recordings:
         return found
 
     def matching(self, made: Subject) -> Iterable[int]:
-        """The positions of all recordings of this request, the ones that say everything first."""
+        """Yields the positions of all recordings of this request, those that say everything first."""
         exact = self._exact.get(self._key(made), ())
         yield from exact
         is_found = bool(exact)
@@ -250,11 +253,11 @@ class Recordings:
             yield from self._without_ids.get(key, ())
 
     def take(self, made: Subject, also: Callable[[int], bool] | None = None) -> int | None:
-        """The position of the recording that answers this request; None where none is left.
+        """Takes the recording that answers this request: returns its position, or None if none is left.
 
         Args:
             made: The request.
-            also: A further condition on a position, such as matchers of the user's own.
+            also: A further condition on a position, such as the user's own matchers.
         """
         last = None
         for index in self.matching(made):

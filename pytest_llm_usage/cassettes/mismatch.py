@@ -1,4 +1,4 @@
-"""What to tell somebody whose request is not in the cassette: the closest recording, what changed, the way out."""
+"""The messages for a request that is not in the cassette: the closest recording, what changed, and what to do."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _ABSENT: Any = type("_Absent", (), {"__repr__": lambda _: "(absent)"})()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place in which two values differ. `was` or `now` is `(absent)` where the place is not there."""
+    """One place in which two values differ. `was` or `now` is `(absent)` if that value does not have the place."""
 
     path: str
     was: Any
@@ -50,12 +50,12 @@ class Difference:
 
 
 def differences(was: Any, now: Any, path: str = "") -> Iterator[Difference]:
-    """Where two JSON values differ, outermost places first; lists are aligned, so that one insertion is one place."""
+    """Yields where two JSON values differ, outermost places first; lists are aligned, so one insertion is one place."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in [*was, *(key for key in now if key not in was)]:
             here = f"{path}.{key}" if path else str(key)
             one, other = was.get(key, _ABSENT), now.get(key, _ABSENT)
-            # A member that is null is the same as none.
+            # A member that is null counts as absent.
             if not (one in (None, _ABSENT) and other in (None, _ABSENT)):
                 yield from differences(one, other, here)
     elif isinstance(was, list) and isinstance(now, list):
@@ -81,12 +81,12 @@ def _list_differences(was: list[Any], now: list[Any], path: str) -> Iterator[Dif
 
 
 def explain_no_recording(policy: CassettePolicy, made: Subject, renamed: Path | None = None) -> str:
-    """The message for a request where there is no cassette at all.
+    """The message for a request when there is no cassette at all.
 
     Args:
-        policy: Of the cassette.
+        policy: The cassette's policy.
         made: The request.
-        renamed: A cassette that no test owns and that holds this request: the test was renamed.
+        renamed: A cassette that holds this request and that no test owns: the test was probably renamed.
     """
     lines = [f"No recording: {policy.shown_path} does not exist", f"{made.method} {made.uri}"]
     if policy.folder_from:
@@ -115,7 +115,7 @@ def explain_miss(
         policy: How the cassette is used.
         recordings: The requests that it holds.
         made: The request.
-        interactions: The recordings themselves, whose price is that of more or fewer tokens.
+        interactions: The recordings themselves; they give the price of the tokens that were added or removed.
     """
     path, total = policy.shown_path, len(recordings.subjects)
     request = f"{made.method} {made.uri}"
@@ -148,7 +148,7 @@ def explain_miss(
     changing, is_all = _changing(recordings, recorded, made)
     if changing:
         lines += _ways_out(changing)
-    # A new recording would not match either where everything that differs changes with each run.
+    # If everything that differs changes with each run, a new recording would not match either.
     return "\n".join(lines if is_all else [*lines, again])
 
 
@@ -166,7 +166,7 @@ def _changing(recordings: Recordings, recorded: Subject, made: Subject) -> tuple
 
 
 def _ways_out(changing: Sequence[str]) -> list[str]:
-    """What settles members that change from run to run."""
+    """The lines that say how to deal with members that change from run to run."""
     paths = list(dict.fromkeys(re.sub(r"\[\d+\]", "[*]", path) for path in changing))
     shown = ", ".join(paths[:_MAX_DIFFERENCES]) + (" …" if len(paths) > _MAX_DIFFERENCES else "")
     return [
@@ -201,7 +201,7 @@ def explain_late(policy: CassettePolicy, made: Subject) -> str:
 
 
 def explain_forked(policy: CassettePolicy, made: Subject) -> str:
-    """The message for a request of a process that the test has forked, where it would be recorded."""
+    """The message for a request that would be recorded, but comes from a process that the test has forked."""
     return "\n".join(
         [
             f"Request of a forked process: not sent, and not recorded in {policy.shown_path}, which its parent saves",
@@ -212,7 +212,7 @@ def explain_forked(policy: CassettePolicy, made: Subject) -> str:
 
 
 def explain_unplayed(policy: CassettePolicy, unplayed: Sequence[Interaction], total: int) -> str:
-    """The message for recordings that the test did not ask for."""
+    """The message for recordings that no request of the test asked for."""
     listed = [f"  {found.request.method} {policy.redaction.uri(found.request.uri)}" for found in unplayed]
     hidden = len(listed) - _MAX_LISTED_REQUESTS
     if hidden > 0:
@@ -227,13 +227,13 @@ def explain_unplayed(policy: CassettePolicy, unplayed: Sequence[Interaction], to
 
 
 def closest_recording(recordings: Recordings, made: Subject) -> int | None:
-    """The position of the recording of a request that was used up, or of the one that is most like it; None of no such."""
+    """The position of the used-up recording of a request, else of the most similar recording; None if there is none."""
     used_up = list(recordings.matching(made))
     return used_up[-1] if used_up else _closest(recordings, made)
 
 
 def _closest(recordings: Recordings, made: Subject) -> int | None:
-    """The recording of the same endpoint that differs least; one that was not replayed yet rather than one that was."""
+    """The recording of the same endpoint that differs least, preferably one that was not replayed yet."""
     best, best_score = None, (0.0, 0.0, 0.0)
     for index, recorded in enumerate(recordings.subjects):
         if not (agrees("method", recorded, made) and agrees("path", recorded, made)):
@@ -248,7 +248,7 @@ def _closest(recordings: Recordings, made: Subject) -> int | None:
 def _likeness(recorded: Subject, made: Subject) -> float:
     one, other = str(recorded.body), str(made.body)
     matcher = difflib.SequenceMatcher(None, one[:2000], other[:2000], autojunk=False)
-    # The head of a conversation is what grows; its tail tells two turns of it apart.
+    # Two turns of a conversation begin alike, so their length tells them apart.
     return matcher.quick_ratio() - abs(len(one) - len(other)) / (len(one) + len(other) + 1)
 
 
@@ -287,7 +287,7 @@ def _json_changes(was: Any, now: Any) -> list[str]:
 def _input_delta(
     policy: CassettePolicy, recorded: Subject, made: Subject, interactions: Sequence[Interaction]
 ) -> list[str]:
-    """By how many tokens the input of a call to a model changed; nothing of any other request."""
+    """The lines that say by how many tokens the input of a call changed; none for a request that is not a call."""
     was, now = recorded.body_value[1], made.body_value[1]
     if not isinstance(was, Mapping) or not isinstance(now, Mapping):
         return []
@@ -300,7 +300,7 @@ def _input_delta(
 
 
 def _input_price(policy: CassettePolicy, interactions: Sequence[Interaction]) -> Decimal | None:
-    """USD per million input tokens of a recorded call, on the day of the recording; None where that is not known."""
+    """USD per million input tokens of a recorded call, on the day of the recording; None if that is not known."""
     if policy.prices is None:
         return None
     tracker = Tracker(root=policy.root, prices=policy.prices)
@@ -319,7 +319,7 @@ def _change(name: str, was: Any, now: Any) -> list[str]:
 
 
 def _shown_pair(was: Any, now: Any) -> tuple[str, str]:
-    """Both values as text, cut to the part that changed where they are long."""
+    """Both values as text; long ones are cut to the part that changed."""
     one, other = mask_text(_as_text(was)), mask_text(_as_text(now))
     if max(len(one), len(other)) <= _MAX_VALUE_CHARACTERS:
         return one, other

@@ -1,4 +1,4 @@
-"""Mocks below the point that vcrpy patches (respx): whether one is there, and whether it answered a request or sent it on."""
+"""Mocks below the point that vcrpy patches (respx): whether there is one, and whether it answered a request itself."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ _check_httpcore = functools.cache(_HTTPCORE.check)
 
 
 def noting_senders() -> Iterator[Any]:
-    """Patches of vcrpy itself: a request through httpx notes whether a connection answered, or a mock below (see `is_answered_by_mock`).
+    """Yields patches of vcrpy itself: a request through httpx notes whether a connection answered it, or a mock below.
 
-    httpcore gives each response its connection: https://www.encode.io/httpcore/extensions/#network_stream
+    `is_answered_by_mock` reads the note. httpcore gives each response its connection:
+    https://www.encode.io/httpcore/extensions/#network_stream
     """
     stubs: Any = sys.modules.get("vcr.stubs.httpx_stubs")
     if stubs is None:
@@ -53,7 +54,7 @@ def noting_senders() -> Iterator[Any]:
 
 
 def is_answered_by_mock(request: Any) -> bool:
-    """Whether the mock below httpx, where there is one (`is_mocked_below`), answered a request itself, and did not send it on."""
+    """Whether the mock below httpx answered a request itself instead of passing it on; False if there is no mock."""
     return not getattr(request, "llm_usage_is_sent", True)
 
 

@@ -1,4 +1,4 @@
-"""What the cassette of a test is called."""
+"""The names of tests' cassettes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pytest_llm_usage.text import shortened
 __all__ = ["FAILED", "cassette_path", "failed_path", "file_name"]
 
 _SUFFIX = ".yaml"
-#: Ends the name of what a test recorded that then failed.
+#: Ends the name of a file with the recordings of a test that failed.
 FAILED = ".failed"
 _FORBIDDEN = str.maketrans(dict.fromkeys("<>?%*:|\"'/\\", "-"))
 _MAX_NAME_BYTES = 255
-#: Of a longer one, this much is in the message.
+#: How many characters of a longer name the message shows.
 _MOST_SHOWN = 60
 
 
 def file_name(name: str) -> str:
-    """A test's name as a file may have it: pytest-recording's, so that its cassettes are found."""
+    """A test's name as a file may have it, by the rules of pytest-recording, so that its cassettes are found."""
     return name.translate(_FORBIDDEN).replace("\0", "-")
 
 
@@ -36,9 +36,9 @@ def cassette_path(
         test_name: The name of the test with its parameters, such as `test_bird[en]`.
         name: The name that a marker gives, relative to `directory` or absolute, with or without `.yaml`; None for the
             test's own.
-        apart: What tells the test from another one to which pytest-recording's naming would give the same file: `a/b` and
-            `a:b` are both `a-b`, and of classes within classes only the inner name is told. The name then ends in a digest
-            of it. None where there is no other.
+        apart: Distinguishes the test from another one for which pytest-recording would name the same file: `a/b` and
+            `a:b` both become `a-b`, and of nested classes only the inner name is used. The file's name then ends in a
+            digest of it. None if there is no other test.
 
     Raises:
         CassetteError: A relative `name` leads out of `directory`, or no file can have such a name.
@@ -74,11 +74,11 @@ def _can_be_written(name: str) -> bool:
 
 
 def failed_path(cassette: Path, test_name: str = "") -> Path:
-    """Where what a test recorded that then failed is kept, beside its cassette.
+    """The file that keeps the recordings of a failed test, beside its cassette.
 
     Args:
-        cassette: Its cassette.
-        test_name: What tells it from other tests of a cassette that is shared.
+        cassette: The test's cassette.
+        test_name: Distinguishes the test from others that share the cassette.
     """
     stem = cassette.name.removesuffix(".gz").removesuffix(_SUFFIX).removesuffix(".yml")
     own = f".{file_name(test_name)}" if test_name else ""
@@ -89,7 +89,7 @@ def _shortened(name: str, suffix: str = _SUFFIX) -> str:
     if len(name) + len(suffix) <= _MAX_NAME_BYTES and len(os.fsencode(name + suffix)) <= _MAX_NAME_BYTES:
         return name
     digest = _digest(name)
-    # Cut as pytest-recording does, which counts characters; cut further where the file system counts bytes.
+    # Cut as pytest-recording does, which counts characters; then cut further, because file systems count bytes.
     kept = name[: _MAX_NAME_BYTES - len(suffix) - len(digest) - 3]
     while len(os.fsencode(f"{kept}...{digest}{suffix}")) > _MAX_NAME_BYTES:
         kept = kept[:-1]

@@ -25,15 +25,15 @@ from pytest_llm_usage.wire.loopback import is_loopback
 
 __all__ = ["HostPatterns", "NetworkGuard"]
 
-#: Packages that only pass a connection on: the library that wanted it is further out.
+#: Packages that only pass a connection on: the library that wanted it is further up the stack.
 _PLUMBING = frozenset({"asyncio", "socket", "ssl", "concurrent", "threading", "anyio", "sniffio", "trio", "contextlib"})
 
 
 class HostPatterns:
-    """Hosts by name or pattern (`*.internal`), with `:port` where only that port is meant."""
+    """Hosts by name or pattern (`*.internal`), with `:port` to mean only that port."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        # Brackets are those of an IPv6 address, no set of characters.
+        # Brackets belong to an IPv6 address; they are not a set of characters.
         self._patterns = tuple(pattern.strip().lower().replace("[", "[[]") for pattern in patterns)
 
     def __eq__(self, other: object) -> bool:
@@ -54,13 +54,13 @@ class HostPatterns:
 
 
 class NetworkGuard(AbstractContextManager["NetworkGuard"]):
-    """Refuses connections of this process to anything but loopback, for as long as it is entered.
+    """Refuses connections of this process to anything but loopback while it is entered.
 
     Guards nest, and the innermost decides: a test that records inside a replaying session cassette may connect.
-    What they see: connections, datagrams and look-ups of names through Python's `socket` and `_socket`, and so
-    everything that is built on them (asyncio, http.client, websockets, dnspython …), and the calls of grpcio. What they
-    do not see: libraries that bring a network stack of their own (libcurl: pycurl and curl_cffi; uvloop; extensions in
-    Rust or C), other processes, and system calls through ctypes.
+    Guards see connections, datagrams and name lookups through Python's `socket` and `_socket`, and so everything that
+    is built on them (asyncio, http.client, websockets, dnspython …), and the calls of grpcio. They do not see libraries
+    with a network stack of their own (libcurl: pycurl and curl_cffi; uvloop; extensions in Rust or C), other processes,
+    and system calls through ctypes.
 
     Args:
         allowed: Hosts that may be reached.
@@ -76,18 +76,18 @@ class NetworkGuard(AbstractContextManager["NetworkGuard"]):
         self._addresses: set[str] = set()
 
     def let_through(self, host: str) -> None:
-        """Allow one more host, because a request to it was let pass."""
+        """Allow one more host, because a request to it was allowed."""
         self._let_through.add(host.lower())
 
     def __enter__(self) -> Self:
-        """Start to refuse."""
+        """Start refusing connections."""
         _watch.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop to refuse."""
+        """Stop refusing connections."""
         _watch.remove(self)
 
     def check_lookup(self, host: str, port: Any) -> None:
@@ -96,11 +96,11 @@ class NetworkGuard(AbstractContextManager["NetworkGuard"]):
             self.check(host, port)
 
     def resolved(self, addresses: Iterable[str]) -> None:
-        """Allow the addresses that an allowed name turned out to have."""
+        """Allow the addresses that an allowed name resolved to."""
         self._addresses.update(addresses)
 
     def check(self, host: str, port: Any, library: str | None = None) -> None:
-        """Refuse a connection, unless it may be made."""
+        """Refuse a connection, unless it is allowed."""
         if self._refuse is None or is_loopback(host) or host in self._addresses:
             return
         if host.lower() in self._let_through or self._allowed.match(host, port):
@@ -141,17 +141,17 @@ _INHERITED = object()
 
 
 class _Watch:
-    """The process-wide wrappers round sockets and gRPC calls. They ask the innermost guard; without one they do nothing.
+    """The process-wide wrappers of sockets and gRPC calls. They ask the innermost guard; without one they do nothing.
 
-    Sockets are wrapped while there is a guard. gRPC has sockets of its own, below Python, so its calls are looked at:
-    wrapped once for the process, as soon as grpc is there.
+    Sockets are wrapped while there is a guard. gRPC has sockets of its own, below Python, so its calls are wrapped
+    instead: once for the process, as soon as grpc is imported.
     """
 
     def __init__(self) -> None:
         self._guards: list[NetworkGuard] = []
         self._lock = threading.Lock()
         self._wrapped: list[tuple[Any, str, Any, Any]] = []
-        #: The last wrapper of each name, and what it is around: most tests find the same there.
+        #: The last wrapper of each name, and what it wraps: most tests find the same function there.
         self._wrappers: dict[tuple[Any, str], tuple[Any, Any]] = {}
         self._grpc_imports = ImportHook({})
         #: The modules of grpc whose calls are wrapped, by name; a run of pytest within a test imports its own.
@@ -165,7 +165,7 @@ class _Watch:
     def add(self, guard: NetworkGuard) -> None:
         for name, internals in GRPC_CHANNELS.items():
             if (module := sys.modules.get(name)) is not None:
-                internals.check()  # else calls would pass unseen
+                internals.check()  # otherwise calls would pass unseen
                 self._wrap_grpc(module)
         with self._lock:
             self._guards.append(guard)
@@ -193,7 +193,7 @@ class _Watch:
             self._guards.remove(guard)
             while not self._guards and self._wrapped:
                 owner, name, original, wrapper = self._wrapped.pop()
-                # Whoever wrapped it since keeps our wrapper below; it does nothing without a guard.
+                # If someone else has wrapped it since, our wrapper stays below; it does nothing without a guard.
                 if getattr(owner, name) is not wrapper:
                     continue
                 if original is _INHERITED:
@@ -213,7 +213,7 @@ class _Watch:
         setattr(owner, name, wrapper)
 
     def _watched_socket_type(self) -> type[_socket.socket]:
-        """`_socket.socket` for who uses it directly. `socket.socket` is made of the original."""
+        """`_socket.socket` for code that uses it directly. `socket.socket` derives from the original."""
         original = _socket.socket
         methods = {
             **{name: self._watched_connect(getattr(original, name)) for name in ("connect", "connect_ex")},
@@ -245,7 +245,7 @@ class _Watch:
                 return resolve(host)
             name = host.decode("idna") if isinstance(host, bytes) else str(host)
             if _is_address(name):
-                # Its name is looked up.
+                # `gethostbyaddr` looks up the name of an address, which asks a server.
                 guard.check(name, None)
             guard.check_lookup(name, None)
             found = resolve(host)
@@ -264,7 +264,7 @@ class _Watch:
         return getnameinfo
 
     def _watched_datagram(self, send: Callable[..., Any]) -> Callable[..., Any]:
-        """`sendto` and `sendmsg`, whose last argument is the address, where there is one."""
+        """Wraps `sendto` and `sendmsg`, whose last argument is the address, if there is one."""
 
         def watched(sock: socket.socket, *args: Any) -> Any:
             guard = self._guard
@@ -282,7 +282,7 @@ class _Watch:
                 try:
                     guard.check(str(address[0]), address[1])
                 except BaseException:
-                    # Callers close it on errors of the network only.
+                    # Callers close the socket only on network errors.
                     sock.close()
                     raise
             return connect(sock, address, *args, **kwargs)

@@ -1,7 +1,8 @@
-"""What libraries fetch or tell on their own: no test's business, so neither recorded nor a failure while one replays.
+"""Requests that libraries make on their own: they are not recorded, and they fail no test that replays.
 
-Vocabularies of tokenizers, files of Hugging Face's hub, LiteLLM's price map, telemetry. They depend on caches of the machine and
-on the day, and the first of them alone is 2.7 MB. What a cassette holds of them already is replayed all the same.
+These are vocabularies of tokenizers, files of Hugging Face's hub, LiteLLM's price map and telemetry. They depend on the
+machine's caches and on the day, and the first of them alone is 2.7 MB. Those that a cassette holds already are
+replayed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 __all__ = ["NOT_RECORDED", "is_not_recorded"]
 
-#: A host or pattern of hosts, what its path begins with, and what it is.
+#: A host or a pattern of hosts, the beginning of the path, and what is there.
 NOT_RECORDED: tuple[tuple[str, str, str], ...] = (
     ("openaipublic.blob.core.windows.net", "/", "tiktoken's vocabularies"),
     ("huggingface.co", "/", "files of Hugging Face's hub"),
@@ -39,12 +40,12 @@ NOT_RECORDED: tuple[tuple[str, str, str], ...] = (
 )
 #: Variables that say where LangSmith is, if it is elsewhere.
 _LANGSMITH_ENDPOINTS = ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT")
-#: Models that Hugging Face's hub itself answers for.
+#: Paths of models that Hugging Face's hub itself runs.
 _MODELS = re.compile(r"/(?:models|pipeline)/")
 
 
 def is_not_recorded(url: str) -> bool:
-    """Whether a request is a library's own."""
+    """Whether a library makes this request on its own."""
     try:
         parts = urlsplit(url)
     except ValueError:

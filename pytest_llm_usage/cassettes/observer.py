@@ -1,7 +1,7 @@
-"""What cassettes of plain vcrpy replay and record, whoever opened them: pytest-recording, pytest-vcr, a test by itself.
+"""Observes what cassettes of plain vcrpy replay and record, whether pytest-recording, pytest-vcr or a test opened them.
 
-Their two doors are watched, `play_response` and `append`, for the whole process once (`watch_all_cassettes`). Whoever
-began to observe last is told, and nobody else, so that one exchange is one call.
+Their methods `play_response` and `append` are wrapped once for the whole process (`watch_all_cassettes`). Only the
+newest observer is called, so that one exchange is one call.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ def watch_all_cassettes(observe: Callable[[Exchange], None]) -> Callable[[], Non
         observe: Called once for each response, before it reaches the client.
 
     Returns:
-        What ends it.
+        A function that stops it.
 
     Raises:
-        UpstreamMovedError: The installed vcrpy is not built as the one that was read.
+        UpstreamMovedError: The installed vcrpy is not built like the version that was read.
     """
     return _watch.add(observe)
 
 
 @contextlib.contextmanager
 def observing_vcrpy(observe: Callable[[Exchange], None]) -> Iterator[None]:
-    """The same for as long as the block runs."""
+    """Like `watch_all_cassettes`, while the block runs."""
     stop = watch_all_cassettes(observe)
     try:
         yield
@@ -63,15 +63,15 @@ def observing_vcrpy(observe: Callable[[Exchange], None]) -> Iterator[None]:
 
 
 class _Watch:
-    """The wrappers round vcrpy's cassettes, there for as long as anybody observes."""
+    """The wrappers round vcrpy's cassettes, in place while there are observers."""
 
     def __init__(self) -> None:
         self._observers: list[Callable[[Exchange], None]] = []
         self._lock = threading.Lock()
         self._originals: dict[str, Any] = {}
-        #: The cassettes that are being read. That appends, too, what nobody asked for.
+        #: The cassettes that are being read. Reading calls `append`, too, although no request was made.
         self._loading: set[int] = set()
-        #: Where the cassettes are that were read.
+        #: The files of the cassettes that were read.
         self._paths: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
 
     def add(self, observe: Callable[[Exchange], None]) -> Callable[[], None]:
@@ -107,7 +107,7 @@ class _Watch:
                 self._tell(cassette, request, response, replayed=False)
 
         def watched_load(cassette: Any) -> None:
-            # Now, as vcrpy asks the disk for it: a request may be made in an event loop, which must not.
+            # Resolved now, while vcrpy reads the disk: a later request may run in an event loop, which must not.
             self._paths[cassette] = Path(cassette._path).absolute()  # noqa: SLF001 - public only from vcrpy 9 on
             self._loading.add(id(cassette))
             try:

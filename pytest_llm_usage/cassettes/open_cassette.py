@@ -26,12 +26,11 @@ __all__ = ["OpenCassette"]
 class OpenCassette(AbstractContextManager["OpenCassette"]):
     """A cassette in use: while it is open, requests of the patched clients are replayed or recorded.
 
-    The file is read when it is entered, and need not be there until a request asks for it; nothing is written before
-    `close`.
+    The file is read on entry, but need not exist until a request asks for it; nothing is written before `close`.
 
     Args:
         policy: How to use it.
-        observe: Called once for each response that is replayed or recorded, in the context of whoever made the
+        observe: Called once for each response that is replayed or recorded, in the context of the code that made the
             request, before the response reaches the client.
         before_send: Called with each request that concerns the cassette, before it is replayed or sent; what it raises
             reaches the client.
@@ -39,7 +38,7 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
             Exception` of a client catches.
 
     Raises:
-        ConfigurationError: `match_on`, `ignore_body` or `vcr_config` cannot be used as it is written.
+        ConfigurationError: `match_on`, `ignore_body` or `vcr_config` is not valid.
     """
 
     def __init__(
@@ -51,13 +50,14 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         fail: Callable[[str], NoReturn],
     ) -> None:
         self.policy = policy
-        # Apart from this: what the recorder refers to back would stay, with all that was recorded, until it is collected.
+        # A separate object: if the recorder referred back to this one, both would keep all recordings until the garbage
+        # collector runs.
         self._refusals = _Refusals(fail)
         self._recorder = Recorder(policy, observe, before_send, self._refusals.refuse)
         self._patches = ExitStack()
 
     def __enter__(self) -> Self:
-        """Read the file, and patch the clients."""
+        """Read the file and patch the clients."""
         self._recorder.read_ahead()
         with ExitStack() as patches:
             patches.enter_context(patched_clients(self._recorder))
@@ -68,11 +68,11 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Give the clients back. Nothing is saved; that is what `close` is for."""
+        """Unpatch the clients. Nothing is saved; that is what `close` is for."""
         self._patches.close()
 
     def close(self, *, save: bool) -> None:
-        """Give the clients back and, if asked to, replace the file by what was recorded.
+        """Unpatch the clients and, if asked to, save what was recorded to the file.
 
         Args:
             save: Whether the test passed. Otherwise the file stays as it is.
@@ -80,7 +80,7 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         Raises:
             CassetteError: The cassette could not be written.
             SecretError: It must not be written: it would hold a credential.
-            RecordingMismatchError: Recordings were not played, and the policy minds that.
+            RecordingMismatchError: Recordings were not played, and the policy forbids that.
         """
         self._patches.close()
         if save:
@@ -96,7 +96,7 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
         """What recording it again will cost.
 
         Args:
-            prices: Who knows what calls cost.
+            prices: The price book.
 
         Raises:
             CassetteError: The cassette cannot be read.
@@ -115,12 +115,12 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
 
     @property
     def recorded_urls(self) -> Sequence[str]:
-        """The URLs in its file; none where there is none, or where it cannot be read."""
+        """The URLs in its file; none if there is no file or it cannot be read."""
         return self._recorder.recorded_urls()
 
     @property
     def recorded(self) -> Sequence[Interaction]:
-        """What was recorded so far, saved or not."""
+        """The interactions recorded so far, saved or not."""
         return self._recorder.recorded
 
     def save_failed(self, path: Path) -> None:
@@ -134,12 +134,12 @@ class OpenCassette(AbstractContextManager["OpenCassette"]):
 
     @property
     def unplayed(self) -> Sequence[Interaction]:
-        """The recordings that no request asked for; reads the cassette, if nothing has yet."""
+        """The recordings that no request asked for; reads the cassette if it was not read yet."""
         return self._recorder.unplayed
 
     @property
     def failure(self) -> str | None:
-        """The message of the first request that failed so, whatever became of what `fail` raised; None where all is well."""
+        """The first message that `fail` was called with, even if its exception was caught; None if there is none."""
         return self._refusals.first
 
 

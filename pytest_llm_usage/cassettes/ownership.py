@@ -1,7 +1,7 @@
 """`Ownership`: which cassettes belong to which tests, and so which belong to none.
 
-A run rarely knows every test of a project, so a folder is judged only where every test of its module was collected,
-whether it was then run or deselected. Nothing here removes a file.
+A run rarely knows every test of a project, so a folder is judged only if every test of its module was collected,
+whether the test was then run or deselected. Nothing here removes a file.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["Orphans", "Ownership", "OwningTest", "explain_orphans"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwningTest:
-    """A test with the cassettes that are its own, whether they exist or not.
+    """A test with its own cassettes, whether they exist or not.
 
     Attributes:
         name: pytest's node id.
         module: The file of the test.
-        folder: Where cassettes of that module are.
-        cassettes: The test's own, wherever they are.
-        is_named: Whether a marker names them, as the markers of other tests may.
-        opens_others: Whether its fixtures may open cassettes of other names, which only a run tells.
+        folder: The folder for the cassettes of that module.
+        cassettes: The test's own cassettes, wherever they are.
+        is_named: Whether a marker names them; markers of other tests may name the same ones.
+        opens_others: Whether its fixtures may open cassettes of other names, which shows only when the test runs.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Orphans:
 
     Attributes:
         paths: The files, sorted.
-        unless_opened_by: Node ids of tests that may open one of them all the same: only once all of these were run is
-            it known that none does.
+        unless_opened_by: Node ids of tests that may still open one of them. Only when all of these have run is it known
+            that none does.
     """
 
     paths: tuple[Path, ...]
@@ -57,7 +57,7 @@ class Ownership:
     """The tests that pytest finds, and the cassettes that they own.
 
     Args:
-        module_patterns: How files of tests are called (pytest's `python_files`).
+        module_patterns: The name patterns of test files (pytest's `python_files`).
     """
 
     def __init__(self, module_patterns: Sequence[str]) -> None:
@@ -68,18 +68,18 @@ class Ownership:
         self._owners: dict[Path, list[OwningTest]] = defaultdict(list)
 
     def expect(self, module: Path, collector: str, children: Iterable[str]) -> None:
-        """A module, or a class in it, was looked into.
+        """Note what a module, or a class in it, contains.
 
         Args:
             module: The file.
             collector: The node id of the module or class.
-            children: The node ids of what is in it: tests and classes, those that are not wanted as well.
+            children: The node ids of the tests and classes in it, including those that are not selected.
         """
         self._looked_into[module].add(collector)
         self._expected[module].update(children)
 
     def add(self, test: OwningTest) -> None:
-        """A test was collected, be it to run it or to deselect it."""
+        """Note a test that was collected, whether it is then run or deselected."""
         self._tests[test.module].append(test)
         for cassette in test.cassettes:
             self._owners[cassette].append(test)
@@ -90,7 +90,7 @@ class Ownership:
         return len(owners) > 1 or any(test.is_named and not self._is_whole(test.module) for test in owners)
 
     def orphans(self) -> Iterator[Orphans]:
-        """The cassettes that belong to none of the tests, folder by folder, where that can be told."""
+        """Yields the cassettes that belong to none of the tests, folder by folder, where that is certain."""
         for module, tests in self._tests.items():
             if self._is_whole(module) and tests[0].folder.is_relative_to(module.parent):
                 openers = tuple(sorted(test.name for test in tests if test.opens_others))
@@ -109,7 +109,7 @@ class Ownership:
         return module in self._expected and self._expected[module] <= known
 
     def _folders_of_gone_modules(self) -> Iterator[Path]:
-        """Folders of cassettes of which the module was removed or renamed, beside modules that are all known."""
+        """Yields cassette folders whose module was removed or renamed, beside modules that are all known."""
         places = {(module.parent, tests[0].folder.parent) for module, tests in self._tests.items() if tests}
         for beside, cassettes in sorted(places):
             if not cassettes.is_dir() or not cassettes.is_relative_to(beside):
@@ -127,10 +127,10 @@ class Ownership:
 
 
 def explain_orphans(paths: Sequence[str], *, mode: str) -> str:
-    """The message about cassettes without a test: the commands that remove them, and one to look into them.
+    """The message about cassettes without a test: the commands that remove them, and one that shows a cassette.
 
     Args:
-        paths: As they are typed where pytest was started; at least one.
+        paths: Relative to the folder in which pytest was started; at least one.
         mode: What the run does about them: `warn` or `fail`.
     """
     count = "1 belongs" if len(paths) == 1 else f"{len(paths):,} belong"

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 __all__ = ["Part", "joined_parts", "multipart_boundary", "split_parts"]
 
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
-#: How a body begins whose header has lost it.
+#: The beginning of a body whose header has lost the boundary.
 _FIRST_LINE = re.compile(rb"--([^\s]{1,200})[ \t]*\r?\n(?i:content-)")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(rb"\r?\n\Z")
@@ -20,13 +20,13 @@ _CONTENT_TYPE = re.compile(rb"(?i)content-type:[ \t]*([^\r\n]+)")
 
 @dataclass(slots=True)
 class Part:
-    """What stands between two boundaries.
+    """The bytes between two boundaries.
 
     Attributes:
-        head: Its headers, from the end of the boundary's line; all of it where it has no content.
-        blank: The blank line behind them.
-        content: What it holds, without the end of its last line.
-        end: That end.
+        head: Its headers, from the end of the boundary's line; the whole part if it has no content.
+        blank: The blank line after the headers.
+        content: Its content, without the line end before the next boundary.
+        end: That line end.
     """
 
     head: bytes
@@ -36,18 +36,18 @@ class Part:
 
     @property
     def names(self) -> list[str]:
-        """What may be its name: of a file the file's may hold one as well."""
+        """What may be its name: a file's name is included, because it may hold one as well."""
         return [unquote(name.decode("utf-8", "replace")) for name in _NAME.findall(self.head)]
 
     @property
     def content_type(self) -> str:
-        """Its own content type; empty where it has none."""
+        """Its own content type; empty if it has none."""
         kind = _CONTENT_TYPE.search(self.head)
         return kind[1].decode("latin-1") if kind else ""
 
 
 def multipart_boundary(content_type: str, body: bytes = b"") -> bytes | None:
-    """The boundary between the parts of a multipart body, by its header, or by how the body begins."""
+    """The boundary between the parts of a multipart body, from its header or from the beginning of the body."""
     boundary = _BOUNDARY.search(content_type)
     if boundary is not None:
         return (boundary[1] or boundary[2]).encode()
@@ -56,7 +56,7 @@ def multipart_boundary(content_type: str, body: bytes = b"") -> bytes | None:
 
 
 def split_parts(boundary: bytes, body: bytes) -> list[Part]:
-    """The parts of a body: the first is what stands before all of them, the last what stands behind."""
+    """The parts of a body. The first is what comes before all boundaries, the last what comes after them."""
     return [_part(text) for text in body.split(b"--" + boundary)]
 
 
@@ -70,5 +70,5 @@ def _part(text: bytes) -> Part:
 
 
 def joined_parts(boundary: bytes, parts: Iterable[Part]) -> bytes:
-    """The body of these parts."""
+    """The body made of these parts."""
     return (b"--" + boundary).join(part.head + part.blank + part.content + part.end for part in parts)

@@ -1,4 +1,4 @@
-"""`CassettePolicy`: everything that decides how one cassette is used, gathered by whoever opens it."""
+"""`CassettePolicy`: everything that decides how one cassette is used, gathered by the code that opens it."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ class CassettePolicy:
 
     Attributes:
         path: The cassette; a file with `.gz` after that name is read as well.
-        record_mode: `none` replays and fails on a request that is not there; `once` records where there is no
-            cassette and replays otherwise; `new_episodes` replays and records what is missing; `all` asks again and
-            keeps recordings of requests that were not made; `rewrite` asks again and keeps nothing but what
+        record_mode: `none` replays and fails on a request that is not recorded; `once` records if there is no cassette
+            and replays otherwise; `new_episodes` replays and records what is missing; `all` sends every request again
+            and keeps recordings of requests that were not made; `rewrite` sends every request again and keeps only what
             other tests of the same run recorded; `stale` replays, records what is missing, and then drops what was not
-            asked for; `live` uses no
-            cassette at all.
+            asked for; `live` uses no cassette at all.
         rerecord_command: The command that records this cassette again, as error messages show it.
-        rerecord_all_command: The command that records it again with all tests that may share it; empty where it is one test's own.
-        draws_examples: Whether a Hypothesis test makes the requests, and with other examples in every run.
-        match_on_from: Who named the matchers, as an error says it.
+        rerecord_all_command: The command that records it again with all tests that may share it; empty if it is one
+            test's own.
+        draws_examples: Whether a Hypothesis test makes the requests, with other examples in every run.
+        match_on_from: The setting that names the matchers, as an error shows it.
         match_on: Names of vcrpy's matchers. None for those of `vcr_config`, else
             `pytest_llm_usage.cassettes.DEFAULT_MATCH_ON`.
         ignore_body: Paths in JSON request bodies that are not compared (see `matching.JsonPath`).
         ignore_hosts: Hosts that are neither recorded nor replayed nor refused: names or patterns such as
             `*.internal`, with `:port` where only that port is meant.
-        json_style: How JSON bodies are written: `indented`, or `verbatim` for the very bytes.
+        json_style: How JSON bodies are written: `indented`, or `verbatim` to keep the bytes.
         vcr_config: Keyword arguments of vcrpy's `use_cassette`, as pytest-recording's fixture gives them.
         configure_vcr: Called with the `vcr.VCR` that reads `vcr_config`, so that matchers can be registered.
-        redaction: What is replaced before anything is written, besides what always is.
+        redaction: What is replaced before anything is written, besides what is always replaced.
         is_shared: Whether other tests may use the cassette, too.
-        owner: Who records: a test, or a fixture. What others recorded in the same run is kept.
+        owner: The test or fixture that records. What others recorded in the same run is kept.
         run: What this run has recorded so far.
         unclaimed: Finds cassettes that may be this test's under an earlier name.
         max_age_days: How old a recording may be, in days, by the dates in it; None for any age.
         fail_unplayed: Whether a recording that the test did not ask for fails it.
-        folder_from: Whose setting put the cassette into its folder; empty where that is the default one.
+        folder_from: The setting that chose the cassette's folder; empty for the default folder.
         root: Paths in messages are shown relative to it.
-        prices: Makes the price book by which messages say what a change costs; None where they do not.
+        prices: Returns the price book from which messages say what a change costs; None for messages without a cost.
     """
 
     path: Path
@@ -81,18 +81,18 @@ class CassettePolicy:
 
     @property
     def record_again(self) -> str:
-        """The line of a message that says what makes the requests and the recordings match again."""
+        """The line of a message that says how to make the requests and the recordings match again."""
         if self.draws_examples:
             return "Hypothesis draws other examples in every run. Keep them the same:  @settings(derandomize=True)"
         command = self.rerecord_command
         if self.is_shared and command.endswith("=rewrite"):
-            # It keeps nothing of what the other tests recorded.
+            # `rewrite` would drop what the other tests recorded.
             command = command.removesuffix("rewrite") + "stale"
         return f"Record again:  {command}"
 
     @property
     def rewrite_command(self) -> str:
-        """The command that records again all that it holds, where none of that can be kept."""
+        """The command that records the whole cassette again, for when none of it can be kept."""
         return self.rerecord_all_command or self.rerecord_command
 
     @property

@@ -1,7 +1,7 @@
-"""Placeholders for the keys of providers: a test that replays needs none, but the providers' SDKs refuse to start without.
+"""Placeholders for API keys: a test that replays needs no keys, but the providers' SDKs refuse to start without them.
 
-Set only where they are missing and only while a cassette replays that lets nothing be sent. A value that a variable has
-is never touched.
+They are set only if the keys are missing, and only while a cassette replays and nothing may be sent. The value of a
+variable that is set is never touched.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["PROVIDER_KEYS", "placeholder_keys", "unset_key_in"]
 
 _PLACEHOLDER = "placeholder-while-replaying"
 
-#: The variables that the providers' SDKs and LangChain's integrations read a key from: each with a host that it is for, and
-#: the placeholder where an SDK looks at how the key begins.
+#: The variables from which the providers' SDKs and LangChain's integrations read a key, each with a host that it is for
+#: and its placeholder, which begins like a key because some SDKs check that.
 PROVIDER_KEYS: dict[str, tuple[str, str]] = {
     "AI21_API_KEY": ("api.ai21.com", _PLACEHOLDER),
     "ANTHROPIC_API_KEY": ("api.anthropic.com", f"sk-ant-{_PLACEHOLDER}"),
@@ -47,20 +47,20 @@ PROVIDER_KEYS: dict[str, tuple[str, str]] = {
     "VOYAGE_API_KEY": ("api.voyageai.com", _PLACEHOLDER),
     "XAI_API_KEY": ("api.x.ai", f"xai-{_PLACEHOLDER}"),
 }
-#: Variables of one provider that stand for each other. SDKs read them in an order of their own, so one that is set is
-#: enough; of AWS' two halves none is set beside the other, or beside a profile.
+#: Alternative variables of one provider. SDKs read them in an order of their own, so if one is set, no other gets a
+#: placeholder. That includes the two halves of an AWS key: none is set beside the other, or beside a profile.
 _ALTERNATIVES = (
     {"GEMINI_API_KEY", "GOOGLE_API_KEY"},
     {"COHERE_API_KEY", "CO_API_KEY"},
     {"PERPLEXITY_API_KEY", "PPLX_API_KEY"},
     {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"},
 )
-#: The others of each variable that has any.
+#: The alternatives of each variable that has any.
 _ALTERNATIVES_OF = {name: names - {name} for names in _ALTERNATIVES for name in names}
 _LOOKED_AT = frozenset(PROVIDER_KEYS).union(*_ALTERNATIVES)
-#: The client of the module `openai` itself (`openai.chat.completions`) refuses to choose where both are set.
+#: If both are set, the module-level client of `openai` (`openai.chat.completions`) refuses to choose.
 _OPENAI_KEY, _AZURE_KEY = "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"
-#: A request to Azure: by its host, or by what its path and query have alone.
+#: Recognises a request to Azure, by its host or by a path or query that only Azure has.
 _AZURE = re.compile(r"^[^/]*//[^/?#]*\bazure\b|/openai/deployments/|[?&]api-version=")
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 
@@ -69,12 +69,12 @@ _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 def placeholder_keys(
     live: HostPatterns, environment: MutableMapping[str, str] = os.environ, *, recorded: Collection[str] = ()
 ) -> Iterator[None]:
-    """Give the variables that are not set, or set to nothing, a placeholder meanwhile.
+    """Gives the variables that are unset or empty a placeholder while the block runs.
 
     Args:
-        live: Hosts that may be reached all the same; their keys are left alone.
+        live: Hosts that may be reached nevertheless; their keys are left alone.
         environment: The environment.
-        recorded: The URLs that are recorded; none where that is not known.
+        recorded: The URLs that are recorded; empty if they are not known.
     """
     present = _LOOKED_AT.intersection(environment)
     is_set = frozenset(name for name in present if environment[name])
@@ -87,7 +87,7 @@ def placeholder_keys(
         yield
     finally:
         for name, placeholder in missing.items():
-            # Whatever else has been put there meanwhile is somebody's own.
+            # Any other value was set by someone else meanwhile, and stays.
             if environment.get(name) == placeholder:
                 if name in empty:
                     environment[name] = ""
@@ -97,7 +97,7 @@ def placeholder_keys(
 
 @lru_cache(maxsize=16)
 def _missing(is_set: frozenset[str], live: HostPatterns, *, has_azure: bool) -> Mapping[str, str]:
-    """The placeholder of each variable that gets one beside those that are set; every test that replays asks."""
+    """The placeholder of each variable that needs one, given those that are set; every test that replays asks."""
     return {
         name: placeholder
         for name, (host, placeholder) in PROVIDER_KEYS.items()
@@ -109,5 +109,5 @@ def _missing(is_set: frozenset[str], live: HostPatterns, *, has_azure: bool) -> 
 
 
 def unset_key_in(text: str, environment: MutableMapping[str, str] = os.environ) -> str | None:
-    """The first variable for a key that an error message names and that is not set; None if there is none."""
+    """The first variable for a key that an error message names and that is not set, or None."""
     return next((name for name in _NAME.findall(text) if name in PROVIDER_KEYS and not environment.get(name)), None)

@@ -1,7 +1,7 @@
 """`ReadAhead`: a cassette's file, read when the cassette is opened.
 
-The first request may come from an event loop, which must not wait for a disk. A file that is missing or broken is no
-matter until a request asks for it: most tests of a suite may make none.
+The first request may come from an event loop, which must not wait for a disk. A file that is missing or broken does not
+matter until a request asks for it: most tests of a suite may make no request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_llm_usage.event_loop import is_in_event_loop, outside_event_loop
 
 __all__ = ["ReadAhead"]
 
-#: What tells whether a file is still the one that was read.
+#: Shows whether a file is still the one that was read: its path, inode, size and time of modification.
 _Stamp: TypeAlias = tuple[Path, int, int, int]
 
 
@@ -52,12 +52,12 @@ class ReadAhead:
         self._is_read = True
 
     def recordings(self) -> Sequence[Interaction] | None:
-        """What is in the file; None where there is none.
+        """The recordings in the file; None if there is no file.
 
-        A fixture may have put another file there meanwhile. That is looked after wherever the disk may be asked.
+        A fixture may have put another file there meanwhile. That is checked, except in an event loop.
 
         Raises:
-            CassetteError: The file cannot be read, or is no cassette.
+            CassetteError: The file cannot be read, or is not a cassette.
         """
         if not self._is_read or (not is_in_event_loop() and self._has_changed()):
             self.read()

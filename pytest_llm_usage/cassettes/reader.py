@@ -1,9 +1,9 @@
-"""`parse`: the text of a cassette → interactions, whatever recorder wrote it.
+"""`parse`: the text of a cassette → interactions, whichever recorder wrote it.
 
-It reads vcrpy's own layout (any version, YAML or JSON), the one of Ruby's VCR (`http_interactions`), the columns of
+It reads vcrpy's own layout (any version, YAML or JSON), that of Ruby's VCR (`http_interactions`), the columns of
 langchain-tests (`requests:` and `responses:`), bodies stored parsed (`parsed_body`), the layout of early httpx
-recorders (`content`, `status_code`), and header names that were written as Python objects. No YAML tag ever makes a Python object
-that is not plain data.
+recorders (`content`, `status_code`), and header names that were written as Python objects. No YAML tag ever makes a
+Python object that is not plain data.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = ["parse"]
 
 _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-#: Values that an aliased document may stand for. Recorders write aliases for header lists that occur twice; a document
-#: that grows beyond this by them was made to.
+#: How many values a document with aliases may expand to. Recorders write aliases for header lists that occur twice; a
+#: document that expands further was made to do so.
 _MAX_EXPANDED_VALUES = 5_000_000
 _ANCHOR = re.compile(r"&\w")
 _MAX_STATUS = 999
-#: How many members merges (`<<`) may add in all. Merges of merges double them with each line, up to PyYAML 6.0.3.
+#: How many members merges (`<<`) may add in all. Up to PyYAML 6.0.3, merges of merges double them with each line.
 _MAX_MERGED = 100_000
 
 
@@ -38,7 +38,7 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
     _merged = 0
 
     def construct_document(self, node: Any) -> Any:
-        """Of a name that stands twice Python keeps the last value: recordings would be lost with the other one."""
+        """Refuse a name that occurs twice: Python keeps only the last value, so recordings would be lost."""
         _refuse_twice(_names(node))
         for key, rows in node.value if isinstance(node, yaml.MappingNode) else ():
             if key.value in _ROWS and isinstance(rows, yaml.SequenceNode):
@@ -47,7 +47,7 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
         return super().construct_document(node)
 
     def flatten_mapping(self, node: Any) -> None:
-        """Merge what `<<` names, as far as that is no bomb."""
+        """Merge what `<<` names, unless it is a bomb."""
         for key, value in node.value:
             if key.tag == "tag:yaml.org,2002:merge":
                 for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
@@ -59,16 +59,16 @@ class _Loader(_BaseLoader):  # type: ignore[misc]
         super().flatten_mapping(node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        """Names of headers may be of a class of their own (`istr`); the text in them is the name."""
+        """Read header names that are objects of another class (`istr`): the text in them is the name."""
         for position, (key, value) in enumerate(node.value if isinstance(node, yaml.MappingNode) else ()):
             if key.tag in _NUMBERS:
-                key.tag = _TEXT  # thousands of numbers can be chosen so that a dictionary compares each with all others
+                key.tag = _TEXT  # numbers can be chosen so that thousands of them collide in a dictionary
             if key.tag.startswith(_OBJECT_TAGS) and isinstance(key, yaml.SequenceNode) and len(key.value) == 1:
                 node.value[position] = (key.value[0], value)
         return super().construct_mapping(node, deep=deep)
 
 
-#: Where a cassette has its recordings, and what one consists of.
+#: The names under which a cassette has its recordings, and the parts of one.
 _ROWS = ("interactions", "http_interactions")
 _COLUMNS = ("requests", "responses")
 _PARTS = ("request", "response")
@@ -121,7 +121,7 @@ def _joined(parts: Any) -> bytes:
     return b"".join(part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts)
 
 
-# What looks like a date is text: in headers, and in bodies that were stored parsed.
+# Dates stay text: in headers, and in bodies that were stored parsed.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in _BaseLoader.yaml_implicit_resolvers.items()
@@ -143,7 +143,7 @@ for _tag, _constructor in {
     "object/apply:httpx._status_codes.codes": _enumerated,
 }.items():
     _Loader.add_constructor(_PYTHON + _tag, _constructor)
-# As Ruby writes it.
+# Ruby's tag for binary data.
 _Loader.add_constructor("!binary", _Loader.construct_yaml_binary)
 
 
@@ -154,8 +154,8 @@ def parse(data: bytes) -> list[Interaction]:
         data: The file's content, decompressed.
 
     Raises:
-        CassetteError: It is no cassette, is damaged, or asks for Python objects. The message has no path: the caller
-            knows it.
+        CassetteError: It is not a cassette, is damaged, or asks for Python objects. The message has no path, which the
+            caller knows.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -199,7 +199,7 @@ def _document(text: str) -> Any:
 
 
 def _check_expansion(document: Any) -> None:
-    """Refuse aliases that explode: count what the document stands for, visiting each shared part once."""
+    """Refuse aliases that explode: count the values that the document expands to, visiting each shared part once."""
     sizes: dict[int, int] = {}
     open_ids: set[int] = set()
 

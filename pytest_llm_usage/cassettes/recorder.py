@@ -3,8 +3,8 @@
 vcrpy patches the HTTP clients and turns their calls into requests and responses (`vcr_patches`). Its stubs ask a
 cassette four things (`can_play_response_for`, `play_response`, `append`, `write_protected`), which `Recorder` answers.
 
-On loopback only model calls are recorded: everything else there is the application's own server. What an older cassette
-holds of it is replayed all the same, since whoever recorded it relies on that.
+On loopback only model calls are recorded: everything else there is the application's own server. If an older cassette
+holds requests to it, they are still replayed, because the people who recorded them rely on that.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ __all__ = ["Recorder"]
 
 
 class _Action(Enum):
-    """What becomes of a request."""
+    """What is done with a request."""
 
     REPLAY = auto()
     RECORD = auto()
-    #: Sent and seen, not recorded.
+    #: Sent and observed, but not recorded.
     MEASURE = auto()
-    #: None of the cassette's business.
+    #: Does not concern the cassette.
     PASS = auto()
 
 
@@ -86,15 +86,15 @@ class _Decision:
     action: _Action
     request: Request
     started_at: float
-    #: The position of the recording that is replayed, or the place of the request among those that are recorded: what
-    #: was asked first stands first, whatever was answered first.
+    #: The position of the recording that is replayed, or of the request among those that are recorded: in the order in
+    #: which they were sent, not in that of their responses.
     index: int = -1
     #: Whether a mock below the client may answer it.
     may_be_mocked: bool = False
 
 
 class Recorder:
-    """What vcrpy's stubs take for a cassette.
+    """The object that vcrpy's stubs use as their cassette.
 
     Args:
         policy: How to use it.
@@ -103,7 +103,7 @@ class Recorder:
         refuse: Called with the message when a request must not be answered; it raises.
 
     Raises:
-        ConfigurationError: `match_on`, `ignore_body` or `vcr_config` cannot be used as it is written.
+        ConfigurationError: `match_on`, `ignore_body` or `vcr_config` is not valid.
     """
 
     def __init__(
@@ -128,7 +128,8 @@ class Recorder:
         self._recordings: Recordings | None = None
         self._file = ReadAhead(policy.path)
         self._recorded: dict[int, Interaction] = {}
-        #: The credentials of the environment as the requests were made, each with its variable: a test may set one for itself.
+        #: The credentials in the environment when the requests were made, each with its variable: a test may set its
+        #: own.
         self._credentials: dict[str, str] = {}
         self._sent = itertools.count()
         self._is_new = self._is_too_old = False
@@ -138,13 +139,13 @@ class Recorder:
         self.renamed: Path | None = None
         # Names that vcrpy's patcher and stubs read.
         self._path = str(policy.path)
-        # A test that shares its cassette with others records into what one of them has just made.
+        # A test that shares its cassette with others also records into a cassette that one of them has just made.
         self.write_protected = policy.record_mode == "none" or (
             policy.record_mode == "once"
             and storage.find_recording(policy.path) is not None
             and not policy.run.knows(policy.path)
         )
-        # What is paid for and cannot be saved is lost.
+        # Checked before anything is sent: a response that was paid for and cannot be saved is lost.
         self._unwritable = (
             "" if self.write_protected or policy.record_mode == "live" else storage.unwritable(policy.path)
         )
@@ -153,40 +154,40 @@ class Recorder:
         self.network_guard = NetworkGuard(self._ignored, refuse if self.write_protected else None, policy.shown_path)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Recorder:
-        """A request knows its cassette, and vcrpy's filters copy requests."""
+        """Return the recorder itself: vcrpy's filters copy requests, and a request refers to its cassette."""
         return self
 
     def read_ahead(self) -> None:
-        """Read the file, where requests will ask for it."""
+        """Read the file, unless the record mode does not replay it."""
         if self._policy.record_mode not in ("live", "rewrite"):
             self._file.read()
 
     # What the stubs ask ------------------------------------------------------------------------------------------
 
     def filter_request(self, request: Any) -> Any:
-        """The request if its response concerns the cassette, None if it was let pass."""
+        """The request if its response concerns the cassette, else None."""
         return None if self._decided(request).action is _Action.PASS else request
 
     def can_play_response_for(self, request: Any) -> bool:
-        """Whether a request is replayed. Takes its recording, so that no other request gets it."""
+        """Whether a request is replayed. If so, its recording is taken, so that no other request gets it."""
         return self._decided(request).action is _Action.REPLAY
 
     def play_response(self, request: Any) -> dict[str, Any]:
         """The recorded response, in vcrpy's form."""
         decision = self._decided(request)
         if decision.action is not _Action.REPLAY:
-            # The stub of aiohttp follows a recorded redirect by itself, wherever it leads.
+            # aiohttp's stub follows a recorded redirect by itself, wherever it leads.
             self._refuse(f"Recording ends in a redirect: {self._policy.shown_path} has no {decision.request.uri}")
         response = playable(self._loaded[decision.index].response)
         self._report(decision, response)
         return vcr_response(response)
 
     def find_requests_with_most_matches(self, request: Any) -> list[tuple[Any, list[str], list[str]]]:
-        """The stub of aiohttp looks here for the request that a redirect leads to: it is the very one."""
+        """The request itself: aiohttp's stub looks here for the request that a redirect leads to."""
         return [(request, [], [])]
 
     def append(self, request: Any, response: Mapping[str, Any]) -> None:
-        """A request was sent and answered."""
+        """Record or observe the response to a request that was sent."""
         decision = self._decided(request)
         if decision.action is _Action.PASS:
             return
@@ -199,14 +200,14 @@ class Recorder:
             if recorded is not None:
                 self._recorded[decision.index] = recorded
                 self._credentials |= credentials_now()
-            # Decoded already: whoever observes need not do it again.
+            # Decoded already, so that the observer need not do it again.
             received = readable
         self._report(decision, received)
 
     # Decisions ---------------------------------------------------------------------------------------------------
 
     def _decided(self, request: Any) -> _Decision:
-        """What becomes of a request, decided once: the stubs ask several times about each."""
+        """What is done with a request, decided once: the stubs ask several times about each."""
         decision: _Decision | None = getattr(request, "llm_usage_decision", None)
         if decision is None:
             decision = request.llm_usage_decision = self._decide(request)
@@ -228,7 +229,7 @@ class Recorder:
             if not is_loopback(host) and not is_not_recorded(request.uri):
                 self._refuse(str(error))
             return self._passing(request, host, started_at)
-        # No test's business: its own server, what libraries fetch for themselves.
+        # Not part of the test's traffic: its own server, and what libraries fetch for themselves.
         is_local = is_not_recorded(plain.uri) or (is_loopback(host) and not _is_model_call(plain))
         if self._before_send is not None and not is_local:
             self._before_send(plain)
@@ -247,7 +248,7 @@ class Recorder:
         if is_late():
             raise CassetteError(explain_late(self._policy, subject))
         if not self.write_protected:
-            # What a mock answers is not recorded. Of a model call the answer tells whether the mock sends it on.
+            # What a mock answers is not recorded. Whether a mock passes a model call on shows only in the response.
             may_be_mocked = is_mocked_below()
             is_mocked = may_be_mocked and not _is_model_call(plain)
             if os.getpid() != self._process and not is_mocked:
@@ -263,7 +264,7 @@ class Recorder:
                 if self._is_new
                 else explain_miss(self._policy, recordings, subject, self._loaded)
             )
-        # The mock answers. Should it send the request on, the network guard is in the way.
+        # The mock answers. If it passes the request on, the network guard refuses the connection.
         return _Decision(_Action.PASS, plain, started_at)
 
     def _passing(self, request: Any, host: str, started_at: float) -> _Decision:
@@ -272,7 +273,7 @@ class Recorder:
 
     def _find_renamed(self, made: Subject) -> Path | None:
         """The cassette of a test that was renamed: one that no test owns, with the same request first."""
-        # What is wrong with one of them is not the matter here; nor is who forbids to ask the disk in an event loop.
+        # Problems of these cassettes do not matter here, nor does a tool that forbids disk access in an event loop.
         with suppress(Exception):
             for path in self._policy.unclaimed():
                 with suppress(CassetteError):
@@ -306,7 +307,7 @@ class Recorder:
         return self._recordings
 
     def recorded_urls(self) -> Sequence[str]:
-        """The URLs in the file, as it was read ahead; none where it cannot be read, which the first request says."""
+        """The URLs in the file, as it was read ahead; none if it cannot be read, which the first request reports."""
         with suppress(CassetteError):
             return [interaction.request.uri for interaction in self._file.recordings() or ()]
         return ()
@@ -319,7 +320,7 @@ class Recorder:
         return Recordings(subjects, self._config.match_on, repeat=self._config.repeat)
 
     def _age_problem(self, loaded: Sequence[Interaction]) -> bool:
-        """Whether a cassette is too old, where it is to be recorded again for that; else that is refused."""
+        """Whether a cassette is too old and is recorded again; if it cannot be, the request is refused."""
         mode = self._policy.record_mode
         recorded_at = min(recording_dates(loaded), default=None)
         if self._policy.max_age_days is None or recorded_at is None or not (self.write_protected or mode == "stale"):
@@ -334,11 +335,11 @@ class Recorder:
         self._refuse(message)
 
     def rerecording(self, prices: PriceBook) -> Rerecording:
-        """What recording this cassette again will cost, by what is recorded and what was asked for instead."""
+        """What recording this cassette again will cost, by its recordings and the requests that missed them."""
         from pytest_llm_usage.cassettes.rerecording import Miss, Rerecording  # noqa: PLC0415 -- only where it is asked for
 
         with self._lock:
-            # None yet where all of them are too old.
+            # There are none yet if all of them are too old.
             recordings = self._recordings or self._usable(self._file.recordings() or ())
             misses = [
                 Miss(made, closest_recording(recordings, made), _is_model_call(request))
@@ -413,7 +414,7 @@ def _is_model_call(request: Request) -> bool:
 
 
 def _all_agree(matchers: Sequence[Callable[[Any, Any], Any]], made: Any, recorded: Any) -> bool:
-    """Whether matchers in vcrpy's form agree: one that returns False or fails an assertion does not."""
+    """Whether all matchers, in vcrpy's form, agree. A matcher disagrees by returning False or failing an assertion."""
     try:
         return all(matcher(made, recorded) in (None, True) for matcher in matchers)
     except AssertionError:

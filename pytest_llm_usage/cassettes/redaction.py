@@ -1,8 +1,8 @@
-"""What is replaced before anything is compared or written: credentials, cookies, account ids.
+"""Replaces credentials, cookies and account ids before anything is compared or written.
 
-A value is replaced where its place says that it is a credential: a header, a query parameter, a form or JSON field of
-such a name (also in JSON inside of a JSON string, and in each event of a stream). Nothing else changes, not a byte.
-What only looks like a credential, wherever it stands, is for `secret_scan` to find, after this.
+A value is replaced if its place says that it is a credential: a header, a query parameter, a form or JSON field of
+such a name (also in JSON inside a JSON string, and in each event of a stream). Nothing else changes, not a byte.
+Values elsewhere that only look like a credential are found later, by `secret_scan`.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ from pytest_llm_usage.text import quoted
 
 __all__ = ["REDACTED", "RecordingRedaction", "Redaction", "answers_a_model"]
 
-#: In the place of an AWS account, so that what holds it is still an ARN.
+#: Replaces the id of an AWS account, so that an ARN with it stays a valid one.
 _NO_ACCOUNT = "000000000000"
 
-#: Account ids that are told by what stands round them, in any text.
+#: Account ids that are recognised by the text around them, wherever they are.
 _ARN_ACCOUNT = re.compile(
     r"(arn(:|%3[Aa])aws[a-z-]{0,20}\2[a-z0-9-]{1,40}\2[a-z0-9-]{0,40}\2)(?P<value>\d{12})(?=:|%3[Aa])"
 )
@@ -58,18 +58,18 @@ _OPENAI_ACCOUNT = re.compile(r"\b(org-|proj_)(?P<value>[A-Za-z0-9]{20,})\b")
 _ACCOUNT_IN_PATH = re.compile(r"(?<=/accounts/)[0-9a-f]{32}(?=/|$)")
 _GOOGLE_PROJECT = re.compile(r"(?<=/projects/)[^/:?]+(?=/)")
 
-#: What opens a URL to whoever has it, wherever in a text the URL stands.
+#: Parameters that give access to a URL, in any text that holds the URL.
 _URL_CREDENTIAL = re.compile(
     r"(?P<start>(?:[?&]|&amp;|\\u0026)(?:(?P<maybe>key|token|sig|Signature)|X-Amz-(?:Signature|Credential|Security-Token)"
     r"|X-Goog-(?:Signature|Credential)|api[_-]?key|(?:access|refresh|id|auth|session)_token|client_secret)=)"
     r"(?P<value>[^&\s\"'<>\\#]+)"
 )
 
-#: As deep as any mail is; what is below is looked at as a text.
+#: Deeper than any mail; parts further down are treated as text.
 _MAX_PARTS_IN_PARTS = 8
 #: A parameter in a path: `/a;jsessionid=1/b`.
 _MATRIX = re.compile(r";([^;/=]{1,64})=([^;/]+)")
-#: What is a form although no header says so.
+#: A body that is a form although no header says so.
 _FORM = re.compile(r"[\w.%\[\]+-]{1,64}=[^&\s]*(?:&[\w.%\[\]+-]{1,64}=[^&\s]*)+")
 #: Bedrock's chunks hold the model's JSON in base64.
 _AWS_BYTES = re.compile(r'("bytes"\s*:\s*")([A-Za-z0-9+/]+={0,2})(?=")')
@@ -77,15 +77,17 @@ _AWS_BYTES = re.compile(r'("bytes"\s*:\s*")([A-Za-z0-9+/]+={0,2})(?=")')
 
 @dataclass(frozen=True)
 class Redaction:
-    """What to replace, beyond what always is.
+    """What to replace, besides what is always replaced.
 
     Attributes:
         header_names: Names of headers, lower case.
         query_names: Names of query parameters and form fields, lower case.
         field_names: Names of text fields in JSON bodies, as they are spelt.
-        patterns: What they match is replaced wherever it stands in a URL, a header or a text body.
-        values: Credentials that were recognised elsewhere: replaced wherever they stand, however they are escaped.
-        is_by_shape: Whether text of the shape of a known key is replaced as well. A recording stops there instead.
+        patterns: Their matches are replaced anywhere in a URL, a header or a text body.
+        values: Credentials that were recognised elsewhere: they are replaced wherever they occur, however they are
+            escaped.
+        is_by_shape: Whether text of the shape of a known key is replaced as well. When recording, such text stops the
+            save instead.
     """
 
     header_names: frozenset[str] = frozenset()
@@ -100,7 +102,7 @@ class Redaction:
         """Read rules as the ini file has them: `header:NAME`, `query:NAME`, `field:NAME` or `pattern:REGEX` a line.
 
         Raises:
-            ConfigurationError: A line is no such rule.
+            ConfigurationError: A line is not such a rule.
         """
         rules: dict[str, list[str]] = {"header": [], "query": [], "field": [], "pattern": []}
         for line in filter(None, map(str.strip, lines)):
@@ -144,7 +146,7 @@ class Redaction:
         )
 
     def for_request(self, headers: Headers) -> Redaction:
-        """The redaction of a request that repeats its own credentials, such as the key of its header in its body."""
+        """The redaction for a request that may repeat its own credentials, such as a header's key in the body."""
         values = header_credentials(headers)
         return replace(self, values=(*self.values, *values)) if values else self
 
@@ -181,18 +183,18 @@ class Redaction:
         return {name: self._header(name, values) for name, values in headers.items()}
 
     def body(self, headers: Headers, body: bytes | None, *, is_made_up: bool = False) -> bytes | None:
-        """A body without credentials and account ids; the very bytes where there are none.
+        """A body without credentials and account ids; the same bytes if there are none.
 
-        A body that only looks compressed, without a header that says so, is left alone: `secret_scan` looks through it.
+        A body that only looks compressed, without a header that says so, is left alone: `secret_scan` searches it.
 
         Args:
             headers: The headers that it came with.
             body: As it was sent.
-            is_made_up: Whether a model wrote it, whose passwords are nobody's.
+            is_made_up: Whether a model wrote it; passwords that a model makes up are not secret.
         """
         if not body:
             return body
-        # What cannot be decoded is found by the scan, which stops the save.
+        # A body that cannot be decoded is found by the scan, which stops the save.
         plain = decode_body(headers, body).content
         redacted = self._plain_body(header(headers, "content-type"), plain, is_made_up=is_made_up)
         return body if redacted == plain else redacted
@@ -204,7 +206,7 @@ class Redaction:
         is_multipart = kind.startswith("multipart/") and depth < _MAX_PARTS_IN_PARTS
         if is_multipart and (boundary := multipart_boundary(content_type, body)):
             return self._multipart(boundary, body, is_made_up=is_made_up, depth=depth + 1)
-        # Bytes that are no UTF-8 pass through: a stray one in a text, or a file.
+        # Bytes that are not UTF-8 pass through: a stray one in a text, or a file.
         text = body.decode("utf-8", "surrogateescape")
         redacted = self._text(text)
         if kind.startswith("application/x-www-form-urlencoded"):
@@ -232,7 +234,7 @@ class Redaction:
         return _AWS_BYTES.sub(unwrapped, redacted).encode("utf-8", "surrogateescape")
 
     def _multipart(self, boundary: bytes, body: bytes, *, is_made_up: bool, depth: int) -> bytes:
-        """Parts by their names and types; files among them pass through."""
+        """A multipart body with its parts redacted by their names and types; files pass through."""
         parts = split_parts(boundary, body)
         for part in parts:
             if any(map(self._is_credential_field, part.names)) and part.content:
@@ -325,27 +327,28 @@ class Redaction:
         return self.hide(match[0], is_credential=False)
 
     def hide(self, value: str, placeholder: str = REDACTED, *, is_credential: bool = True) -> str:
-        """What takes the place of `value`. Every replacement goes through here.
+        """What replaces `value`. Every replacement goes through here.
 
         Args:
             value: What is replaced.
-            placeholder: What takes its place.
-            is_credential: Whether its place says so for certain. A cookie or an account's id need not be one.
+            placeholder: What replaces it.
+            is_credential: Whether its place is surely that of a credential. A cookie or an account's id need not be
+                one.
         """
-        del value, is_credential  # A subclass may want to know them.
+        del value, is_credential  # Subclasses use them.
         return placeholder
 
 
 @dataclass(frozen=True)
 class RecordingRedaction(Redaction):
-    """A redaction that notes what it replaces by what, placeholders excepted."""
+    """A redaction that notes each value that it replaces, with its placeholder, except placeholders themselves."""
 
     replaced: dict[str, str] = field(default_factory=dict)
     uncertain: set[str] = field(default_factory=set)
 
     @classmethod
     def from_rules(cls, redaction: Redaction) -> RecordingRedaction:
-        """One with the same rules that has noted nothing yet."""
+        """A recording redaction with the same rules that has noted nothing yet."""
         return cls(**{rule.name: getattr(redaction, rule.name) for rule in fields(Redaction)})
 
     def hide(self, value: str, placeholder: str = REDACTED, *, is_credential: bool = True) -> str:
@@ -356,9 +359,10 @@ class RecordingRedaction(Redaction):
         return super().hide(value, placeholder, is_credential=is_credential)
 
     def credentials(self) -> list[str]:
-        """What was replaced and can be looked for everywhere, as it is without escapes and the name of a scheme.
+        """The replaced values that can be searched for everywhere, without escapes and the name of a scheme.
 
-        A short value that may be a word, such as `test-key`, is left out: it would be found where it is none.
+        A short value that may be a word, such as `test-key`, is left out: it would also be found where it is not a
+        credential.
         """
         return [
             plain
@@ -371,7 +375,7 @@ class RecordingRedaction(Redaction):
 
 
 def _is_opaque(value: str) -> bool:
-    """Whether a value is long, without spaces, of letters and digits: no word of a language, then."""
+    """Whether a value is long, has letters and digits and no spaces, and so is not a word of a language."""
     return (
         len(value) >= 20
         and not any(character.isspace() for character in value)
@@ -381,8 +385,9 @@ def _is_opaque(value: str) -> bool:
 
 
 def answers_a_model(interaction: Interaction) -> bool:
-    """Whether a model wrote the answer. What it makes up for a tool's `password` is no credential, and on replay the
-    tool must get it.
+    """Whether a model wrote the answer.
+
+    What a model makes up for a tool's `password` is not a credential, and on replay the tool must get it.
     """
     request = interaction.request
     return wire.is_model_call(request.method, request.uri, request.body or b"", request.headers)

@@ -1,4 +1,4 @@
-"""The exchanges of cassettes as they are, and as a run replayed them: from the working tree, else from git's history."""
+"""The exchanges of cassettes, now or as a run replayed them: from the working tree, else from git's history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GIT_WAIT_S = 30
 
 
 def exchanges_now(path: Path) -> list[Exchange]:
-    """Those in a cassette; none where it cannot be read, which a test that replays it says."""
+    """The exchanges in a cassette; none if it cannot be read, which a test that replays it reports."""
     try:
         found = find_recording(path)
         return [each.exchange() for each in load(found)] if found is not None else []
@@ -31,19 +31,19 @@ def exchanges_now(path: Path) -> list[Exchange]:
 
 
 def exchanges_at(root: Path, commit: str, name: str, digest: str) -> list[Exchange] | None:
-    """Those in a cassette at a commit; None where git does not have it with that content.
+    """The exchanges in a cassette at a commit; None if git does not have it with that content.
 
     Args:
         root: pytest's root directory.
-        commit: Its hash.
+        commit: The commit's hash.
         name: The cassette's path, relative to the root directory.
-        digest: What the run says of the file that it replayed: `sha256:…`.
+        digest: The digest of the file that the run replayed: `sha256:…`.
     """
     if _COMMIT.fullmatch(commit) is None:
         return None
     for file in (name, f"{name}.gz"):
         content = _shown(root, f"{commit}:./{file}")
-        # Otherwise the run replayed something that was not committed.
+        # If the digests differ, the run replayed something that was not committed.
         if content is not None and _digest(content) == digest:
             try:
                 return [each.exchange() for each in parse(root / name, _plain(file, content))]
@@ -53,7 +53,7 @@ def exchanges_at(root: Path, commit: str, name: str, digest: str) -> list[Exchan
 
 
 def exchanges_replayed(root: Path, commit: str, name: str, digest: str) -> list[Exchange] | None:
-    """Those that a run replayed, see `exchanges_at`: the working tree's where the cassette is still the same."""
+    """The exchanges that a run replayed, from the working tree if the cassette is unchanged, else by `exchanges_at`."""
     try:
         found = find_recording(root / name)
         if found is not None and _digest(found.read_bytes()) == digest:
@@ -72,7 +72,7 @@ def _plain(file: str, content: bytes) -> bytes:
 
 
 def _shown(root: Path, path: str) -> bytes | None:
-    """The content of a file that git has; None where it has none."""
+    """The content of a file in git; None if git does not have it."""
     try:
         return subprocess.run(  # noqa: S603
             ["git", "-C", str(root), "show", path],  # noqa: S607 -- git where the user has it

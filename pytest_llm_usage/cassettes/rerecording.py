@@ -1,7 +1,7 @@
 """`Rerecording`: what recording the cassette of one test again will cost, worked out from what it holds.
 
-A test that replays stops at its first request that is not recorded. That one is sent when it is recorded, and of the
-recordings behind it each that does not match any more: at least none of them, at most all.
+A test that replays stops at its first request that is not recorded. When it records again, it sends that request, and
+every later one that no recording matches any more: at least none of them, at most all.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SHORTEST_ANSWER", "Amount", "Miss", "Rerecording", "recorded_calls"]
 
-#: The same request is answered at other lengths: of 89 pairs of answers to the same request, from public recordings, the
-#: longer one of 97 % has no more than twice the tokens of the other.
+#: Answers to the same request differ in length. In 97 % of 89 pairs of answers to the same request, from public
+#: recordings, the longer one has no more than twice the tokens of the other.
 SHORTEST_ANSWER = Decimal("0.5")
 _LONGEST_ANSWER = 2
-#: Kinds of a price's lines that are paid for the answer.
+#: The kinds of price lines that pay for the answer.
 _OF_ANSWERS = ("output", "reasoning")
 _ZERO = Decimal(0)
 _ROUGHLY = Decimal("0.0001")
@@ -43,9 +43,9 @@ class Amount:
     """An amount that is not known before it is spent.
 
     Attributes:
-        least: What is spent at least.
-        likely: What is spent if nothing but the request changes: every recorded call is made again, and answered as it was.
-        most: What is spent at most.
+        least: The least that is spent.
+        likely: What is spent if only the request changes: every recorded call is made again, and answered as before.
+        most: The most that is spent.
     """
 
     least: Decimal = Decimal(0)
@@ -73,8 +73,8 @@ class Miss:
 
     Attributes:
         made: The request.
-        closest: The position of the recording that is closest to it; None where nothing of the kind is recorded.
-        is_model_call: Whether it asks a model.
+        closest: The position of the recording that is closest to it; None if no such request is recorded.
+        is_model_call: Whether it is a call to a model.
     """
 
     made: Subject
@@ -87,10 +87,10 @@ class Rerecording:
     """What recording a test again will cost.
 
     Attributes:
-        calls: How many recorded calls are to be made again at most, by model.
-        tokens: Their tokens, by model; None where they are not known.
-        cost_usd: What they cost, by model; None where that is not known.
-        is_known: Whether that is all: no call is made that was not recorded before.
+        calls: How many recorded calls are made again at most, by model.
+        tokens: Their tokens, by model; None if they are not known.
+        cost_usd: What they cost, by model; None if that is not known.
+        is_known: Whether that is everything: no call is made that was not recorded before.
     """
 
     calls: Mapping[str, int]
@@ -117,14 +117,15 @@ class Rerecording:
         misses: Sequence[Miss],
         prices: PriceBook,
     ) -> Rerecording:
-        """Works it out.
+        """Estimates it from the recordings of a cassette and the requests that missed them.
 
         Args:
             found: The recordings of the cassette.
-            subjects: What they are compared by, in the same order.
+            subjects: Their requests in comparable form, in the same order.
             played: The positions of those that were replayed.
-            misses: The requests that no recording answered; none where the cassette is too old, and all is made again.
-            prices: Who knows what calls cost.
+            misses: The requests that no recording answered; none if the cassette is too old and every call is made
+                again.
+            prices: The price book.
         """
         missed = {miss.closest: miss for miss in misses if miss.closest is not None}
         models = {_model(subjects[index]): _model(miss.made) for index, miss in missed.items()}
@@ -159,8 +160,8 @@ class _Answer:
 
     Attributes:
         added: By how many tokens its input changes, at least and at most.
-        limit: How many tokens its answer may have; None where the request does not limit it.
-        is_sure: Whether it is made again at all.
+        limit: How many tokens its answer may have; None if the request does not limit it.
+        is_sure: Whether it is certainly made again.
     """
 
     added: tuple[int, int]
@@ -168,7 +169,7 @@ class _Answer:
     is_sure: bool
 
     def tokens(self, call: Call) -> Amount | None:
-        """The tokens that are billed; None where the recording does not tell them."""
+        """The tokens that are billed; None if the recording does not state them."""
         usage = call.billed_usage
         if call.is_unknown or usage is None:
             return None
@@ -178,7 +179,7 @@ class _Answer:
         return self._amount(inputs, (answer, _ZERO), call)
 
     def cost_usd(self, call: Call) -> Amount | None:
-        """What it costs; None where that is not known."""
+        """What the call costs; None if that is not known."""
         if call.is_unknown or call.cost_usd is None:
             return None
         lines = call.quote.lines
@@ -190,7 +191,7 @@ class _Answer:
         rest = EXACT.subtract(call.cost_usd, EXACT.add(answer, stated))
         changes = [EXACT.multiply(Decimal(added), per_token) for added in (self.added[0], self._middle, self.added[1])]
         least, likely, most = (max(EXACT.add(rest, change), _ZERO) for change in changes)
-        # What was read from a prompt cache may have to be paid in full.
+        # Tokens that were read from a prompt cache may have to be paid in full.
         uncached = (
             max(EXACT.subtract(EXACT.multiply(Decimal(line.quantity), per_token), line.amount_usd), _ZERO)
             for line in lines
@@ -203,7 +204,7 @@ class _Answer:
         return sum(self.added) // 2
 
     def _amount(self, inputs: Sequence[Decimal], answers: tuple[Decimal, Decimal], call: Call) -> Amount:
-        """With answers from the shortest to the longest: those of which the length is known, and those of which it is not."""
+        """The inputs with answers from shortest to longest; `answers` are those of known and of unknown length."""
         least, likely, most = inputs
         by_length, others = answers
         short = EXACT.multiply(EXACT.add(by_length, others), SHORTEST_ANSWER)
@@ -224,11 +225,11 @@ class _Answer:
 
 
 def recorded_calls(interactions: Iterable[Interaction], prices: PriceBook) -> Sequence[Call]:
-    """The calls to models in some recordings, which were billed.
+    """The billed calls to models in some recordings.
 
     Args:
         interactions: The recordings.
-        prices: Who knows what calls cost.
+        prices: The price book.
     """
     tracker = Tracker(root=Path(), prices=lambda: prices)
     for interaction in interactions:
@@ -250,7 +251,7 @@ def _change(recorded: Subject, made: Subject) -> InputDelta | None:
 
 
 def _billed_today(call: Call, model: str | None, prices: PriceBook) -> Call:
-    """A call as it is billed today, and by another model where the request names one now."""
+    """A call as it would be billed today, for another model if the request names one now."""
     billing = replace(call.billing, priced_at=time.time())
     if model is None:
         return replace(call, billing=billing, _quotes=prices)

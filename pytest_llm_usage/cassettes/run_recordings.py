@@ -1,7 +1,7 @@
-"""`RunRecordings`: which recordings in a cassette are this run's, and whose.
+"""`RunRecordings`: which recordings in a cassette were made by this run, and by which test.
 
-Tests may share a cassette. A test that records it anew drops what it holds from before, but never what another test of
-the same run has just paid for, in this process or in another worker of xdist. So every save notes, for the bytes that it
+Tests may share a cassette. A test that records it anew drops its older recordings, but never those that another test of
+the same run has just paid for, in this process or in another xdist worker. So every save notes, for the bytes that it
 is about to write, which test each recording belongs to.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["Owners", "RunRecordings"]
 #: Who recorded each interaction of a cassette, in the file's order: a test of this run, or None for what is older.
 Owners: TypeAlias = Sequence[str | None]
 
-#: What is written next, and what it replaces: a process that is killed in between leaves the one or the other.
+#: The notes for the new content and for the old: a process that is killed in between leaves either of them.
 _KEPT_NOTES = 2
 
 
@@ -41,7 +41,7 @@ class RunRecordings:
         return bool(self._read(cassette))
 
     def owners(self, cassette: Path, data: bytes) -> Owners | None:
-        """Who recorded what of a cassette; None where that cannot be told, because it was changed since.
+        """Who recorded each interaction of a cassette; None if that is unknown, because the file was changed since.
 
         Args:
             cassette: The file.
@@ -50,10 +50,10 @@ class RunRecordings:
         return self._read(cassette).get(_digest(data))
 
     def note(self, cassette: Path, data: bytes, owners: Owners) -> None:
-        """Note what is about to be written.
+        """Note who recorded the content that is about to be written.
 
         Raises:
-            OSError: It cannot be noted, and so must not be written.
+            OSError: The note cannot be written, so the cassette must not be written either.
         """
         notes = {**self._read(cassette), _digest(data): list(owners)}
         notes = dict([*notes.items()][-_KEPT_NOTES:])

@@ -1,4 +1,4 @@
-"""`sanitize`: interactions as they may be committed, reviewed and shown to the world."""
+"""`sanitize`: makes interactions safe to commit, review and publish."""
 
 from __future__ import annotations
 
@@ -42,17 +42,18 @@ def sanitize(
     shown_path: str,
     credentials: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Interaction]:
-    """The interactions redacted, without volatile headers, and looked through.
+    """The interactions redacted, without volatile headers, and scanned for what is left.
 
     Args:
         interactions: As they were recorded.
         redaction: What is replaced.
         shown_path: The cassette's path, for the message.
-        credentials: Values that the environment held as they were recorded, each with its variable; it may be another now.
+        credentials: Values that the environment held when they were recorded, each with its variable; it may have
+            changed since.
 
     Raises:
-        SecretError: What is left still looks like a credential, or a body cannot be decoded. The message says what and
-            where, never the thing itself. So does a cassette's name that holds one.
+        SecretError: Something still looks like a credential, a body cannot be decoded, or the cassette's name holds a
+            credential. The message says what and where, never the value itself.
     """
     if shapes_in(shown_path):
         raise SecretError(f"Cassette not saved: {mask_text(shown_path)} has a credential in its name\n{_NAME_IT}")
@@ -60,7 +61,7 @@ def sanitize(
     clean = [strip_volatile_headers(noting.interaction(interaction)) for interaction in interactions]
     own = noting.credentials()
     remember(own)
-    # Recognised once, in any test of the run, and removed everywhere.
+    # A value that was recognised once, in any test of the run, is replaced everywhere.
     replaced = list(dict.fromkeys((*own, *remembered_for_sure())))
     if replaced:
         everywhere = replace(redaction, values=(*redaction.values, *replaced))

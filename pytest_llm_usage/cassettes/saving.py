@@ -1,4 +1,4 @@
-"""`save_recording`: what a test recorded joins what its cassette keeps, whoever else writes it meanwhile."""
+"""`save_recording`: adds a test's recordings to what its cassette keeps, even if others write the file meanwhile."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def save_recording(
 ) -> None:
     """Replace a cassette by what is kept of it and what was recorded.
 
-    The file is read again, with no other writer about: what others have saved since the test began stays. What older
-    runs recorded comes first, then what this run's tests did, test by test, so that the file does not depend on which
-    was done first.
+    The file is read again under a lock, so what others have saved since the test began is kept. Recordings of older
+    runs come first, then those of this run, test by test, so that the file does not depend on which test finished
+    first.
 
     Args:
-        policy: Of the cassette.
+        policy: The cassette's policy.
         recorded: What the test recorded.
-        credentials: Those of the environment as it recorded that, each with its variable.
-        is_replaced: Whether one of them takes the place of a recording that is in the file.
-        is_dropped: Whether a recording of an older run goes.
+        credentials: The credentials in the environment when the test recorded, each with its variable.
+        is_replaced: Whether one of the new recordings replaces a recording that is in the file.
+        is_dropped: Whether a recording of an older run is dropped.
 
     Raises:
-        CassetteError: It could not be read or written. The old file is as it was.
+        CassetteError: It could not be read or written. The old file is unchanged.
         SecretError: It would hold a credential.
     """
     try:
@@ -75,7 +75,7 @@ def _stays(
 ) -> bool:
     if found.owner is None:
         return not is_dropped(found.interaction)
-    # An attempt at the same test, or the same fixture in another worker, asks the same again.
+    # Another attempt at the same test, or the same fixture in another worker, makes the same requests again.
     return found.owner != policy.owner or not is_replaced(found.interaction)
 
 
@@ -87,7 +87,7 @@ def _found(policy: CassettePolicy) -> Sequence[_Recording]:
     interactions = storage.parse(file, data)
     owners = policy.run.owners(policy.path, data) if policy.run.knows(policy.path) else [None] * len(interactions)
     if owners is None or len(owners) != len(interactions):
-        # Changed by somebody who left no note: it may all be of this run.
+        # Someone changed the file without a note: all of it may belong to this run.
         owners = ["(unknown)"] * len(interactions)
     return [_Recording(interaction, owner) for interaction, owner in zip(interactions, owners, strict=True)]
 

@@ -1,9 +1,9 @@
-"""The last look before a cassette is written: what looks like a credential although nothing said that it is one.
+"""The last check before a cassette is written: finds what looks like a credential although its place does not say so.
 
-Three things are looked for in every part of an interaction: the value of an environment variable that is named like a
-credential, a credential that was recognised and replaced elsewhere in the cassette, and text of the shape of a known key.
-Texts are looked at as they stand and in every layer of encoding that they have (`decoded_texts`); the pieces that the
-events of a stream bring are put together first.
+Three things are searched for in every part of an interaction: the value of an environment variable that is named like a
+credential, a credential that was recognised and replaced elsewhere in the cassette, and text of the shape of a known
+key. Texts are searched as they stand and in every layer of encoding that they have (`decoded_texts`); the pieces that
+the events of a stream bring are joined first.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["Finding", "find_secrets", "texts_in", "values_to_find"]
 
 _REPLACED = "a credential that was replaced where it was recognised"
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]{1,40})")
-#: Of a longer text in a body, the message does not say where in the body it stands.
+#: A longer text in a body is not searched on its own, so the message does not say where in the body a finding is.
 _LONG_VALUE = 100_000
 #: Members that say which of several texts an event continues.
 _WHICH = ("index", "output_index", "content_index", "item_id", "contentBlockIndex")
@@ -43,9 +43,9 @@ class Finding:
     """Something that looks like a credential.
 
     Attributes:
-        place: Where it stands: `request body, messages[0].content`.
-        what: What it looks like, never the thing itself.
-        is_unreadable: Whether `what` is the reason why a body cannot be looked through.
+        place: Where it is: `request body, messages[0].content`.
+        what: What it looks like, never the value itself.
+        is_unreadable: Whether `what` is the reason why a body cannot be searched.
     """
 
     place: str
@@ -57,7 +57,7 @@ class Finding:
 
 
 def values_to_find(credentials: Mapping[str, str], replaced: Iterable[str] = ()) -> dict[str, str]:
-    """Values that must not be in a cassette, each with what it is.
+    """The values that must not be in a cassette, each with a description.
 
     Args:
         credentials: The values of environment variables, each with the name of its variable.
@@ -70,11 +70,11 @@ def values_to_find(credentials: Mapping[str, str], replaced: Iterable[str] = ())
 
 
 def find_secrets(interaction: Interaction, values: Mapping[str, str]) -> Iterator[Finding]:
-    """What looks like a credential in an interaction.
+    """Yields what looks like a credential in an interaction.
 
     Args:
         interaction: As it is about to be written: redacted.
-        values: Values that must not be in it, each with what it is (see `values_to_find`).
+        values: The values that must not be in it, each with a description (see `values_to_find`).
     """
     scanner = _Scanner(values)
     request, response = interaction.request, interaction.response
@@ -92,7 +92,7 @@ class _Scanner:
         self._values = values
 
     def text(self, place: str, text: str) -> Iterator[Finding]:
-        """What stands in a text, each kind of thing once."""
+        """Yields the findings in a text, each kind once."""
         for what in self._whats(text):
             yield Finding(place, what)
 
@@ -111,7 +111,7 @@ class _Scanner:
         charset = _CHARSET.search(header(headers, "content-type"))
         texts = dict.fromkeys(texts_of(plain.content, charset[1] if charset else ""))
         if plain.content != body:
-            # What stands beside the compressed data: names of files, padding.
+            # What is next to the compressed data: names of files, padding.
             texts.update(dict.fromkeys(texts_of(body)))
         try:
             for content in _inner_contents(header(headers, "content-type"), plain.content):
@@ -123,7 +123,7 @@ class _Scanner:
         placed: set[str] = set()
         for path, value in texts_in(next(iter(texts))) if found else ():
             if value not in whats:
-                # What takes long has been looked through once already, with all of the body.
+                # A long value takes long, and was searched already with the whole body.
                 whats[value] = self._whats(value) if len(value) <= _LONG_VALUE else {}
             for what in whats[value]:
                 placed.add(what)
@@ -137,7 +137,7 @@ class _Scanner:
                     yield finding
 
     def _whats(self, text: str) -> dict[str, None]:
-        """What is found in a text and in its layers, in words, each once."""
+        """What is found in a text and in its layers, in words, each kind once."""
         return dict.fromkeys(what for layer in layers_of(text) for what in self._in(layer))
 
     def _in(self, layer: Layer) -> Iterator[str]:
@@ -149,16 +149,16 @@ class _Scanner:
             begin = text.find(value)
             if begin < 0:
                 continue
-            # A shape says more than that it was replaced elsewhere.
+            # The shape of a key says more about a value than that it was replaced elsewhere.
             if what != _REPLACED or not any(start < begin + len(value) and begin < end for _, start, end in shapes):
                 yield what
         if layer.is_encoded and not layer.is_between:
-            # What stands there plainly has been replaced.
+            # Only in encoded text: fields in plain text have been replaced already.
             yield from (f"a field {name!r} in something encoded" for name in _credential_fields(text))
 
 
 def _inner_contents(content_type: str, body: bytes) -> Iterator[bytes]:
-    """What the parts of a multipart body hold that are compressed, files of any kind; and what archives hold."""
+    """Yields the contents of archives, and of compressed parts of a multipart body, whatever their type."""
     boundary = multipart_boundary(content_type, body) if content_type.lower().startswith("multipart/") else None
     yield from archived(body)
     for part in split_parts(boundary, body) if boundary is not None else ():
@@ -169,7 +169,7 @@ def _inner_contents(content_type: str, body: bytes) -> Iterator[bytes]:
 
 
 def _credential_fields(text: str) -> list[str]:
-    """The names of the fields in a text that hold a credential, as far as they look like one."""
+    """The names of the fields in a text that hold a credential and whose values look like one."""
     names: list[str] = []
 
     def note(name: str, value: str) -> None:
@@ -181,7 +181,7 @@ def _credential_fields(text: str) -> list[str]:
 
 
 def _streamed_texts(headers: Headers, body: bytes) -> Iterator[tuple[str, str]]:
-    """The texts that the events of a stream bring piece by piece, each put together, with its path in the events."""
+    """Yields the texts that the events of a stream bring in pieces, each joined, with its path in the events."""
     stream = Body(body, headers)
     if stream.framing == "json":
         return
@@ -190,13 +190,13 @@ def _streamed_texts(headers: Headers, body: bytes) -> Iterator[tuple[str, str]]:
         for path, which, piece in _pieces(event.data, "", ""):
             pieces[path, which].append(piece)
     for (path, _), several in pieces.items():
-        # What every event repeats, such as an id, is no text in pieces.
+        # A value that every event repeats, such as an id, is not a text in pieces.
         if len(several) > 1 and several.count(several[0]) < len(several):
             yield path, "".join(several)
 
 
 def _pieces(value: Any, path: str, which: str) -> Iterator[tuple[str, str, str]]:
-    """The texts in an event, with their paths and with which of several texts each continues."""
+    """Yields the texts in an event, each with its path and with the key of the text that it continues."""
     if isinstance(value, str):
         yield path or "the whole", which, value
     elif isinstance(value, dict):
@@ -209,7 +209,7 @@ def _pieces(value: Any, path: str, which: str) -> Iterator[tuple[str, str, str]]
 
 
 def texts_in(text: str) -> Iterator[tuple[str, str]]:
-    """The texts in a body with their places: JSON paths, or lines with the paths of the JSON in them."""
+    """Yields the texts in a body with their places: JSON paths, or numbers of lines."""
     if is_json_text(text[:64].encode()):
         try:
             yield from _walk(json.loads(text), "")

@@ -1,4 +1,4 @@
-"""Cassettes as files: reading them whole or not at all, replacing them in one step."""
+"""Reads and writes the files of cassettes: whole or not at all, and replaced in one step."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ __all__ = ["file_to_write", "find_recording", "load", "parse", "read", "save", "
 _T = TypeVar("_T")
 _JSON_SUFFIX = ".json"
 _GZIP_MAGIC = b"\x1f\x8b"
-#: What is kept in memory once it was read.
+#: Cassettes with fewer bytes than this are kept in memory once they were parsed.
 _SMALL = 1_000_000
 
 
 def find_recording(path: Path) -> Path | None:
-    """The file that holds the cassette `path`: itself, itself with `.gz`, or what vcrpy's `json` serializer wrote in its
-    place; None if there is none.
+    """The file that holds the cassette `path`: itself, itself with `.gz`, the `.json` of vcrpy's serializer, or None.
 
     Raises:
         CassetteError: Its folder cannot be read.
@@ -40,7 +39,7 @@ def find_recording(path: Path) -> Path | None:
                 return candidate
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
-                continue  # there is no such file: the three letters more are too many
+                continue  # there is no such file: the suffix makes its name too long
             raise CassetteError(
                 f"Cassette cannot be read: {shown_path(candidate)}: {error.strerror or error}"
             ) from None
@@ -48,13 +47,13 @@ def find_recording(path: Path) -> Path | None:
 
 
 def file_to_write(path: Path) -> Path:
-    """The file that the cassette `path` is saved to: a compressed one stays so, JSON is succeeded by YAML."""
+    """The file that the cassette `path` is saved to: a compressed file stays compressed, JSON is replaced by YAML."""
     found = find_recording(path)
     return path if found is None or found.suffix == _JSON_SUFFIX else found
 
 
 def unwritable(path: Path) -> str:
-    """Why the cassette `path` cannot be saved, as far as that can be told before; empty where nothing says so."""
+    """Why the cassette `path` cannot be saved, as far as that is known beforehand; empty if no reason is known."""
     folder = Path(os.path.realpath(path)).parent
     with suppress(OSError):
         while not folder.exists():
@@ -68,7 +67,7 @@ def load(path: Path) -> list[Interaction]:
     """The interactions of the cassette in the file `path`, `.gz` or not.
 
     Raises:
-        CassetteError: The file cannot be read or is no cassette. It is never changed.
+        CassetteError: The file cannot be read or is not a cassette. It is never changed.
     """
     return list(_read(path, lambda: _parsed(_content(path))))
 
@@ -77,13 +76,13 @@ def parse(path: Path, data: bytes) -> list[Interaction]:
     """The interactions in the content of a cassette's file, as `read` returns it.
 
     Raises:
-        CassetteError: It is no cassette.
+        CassetteError: It is not a cassette.
     """
     return list(_read(path, lambda: _parsed(data)))
 
 
 def _parsed(content: bytes) -> Sequence[Interaction]:
-    # Parametrised tests and those that name a cassette share one; reading its YAML is most of what a replay costs.
+    # Parametrised tests, and tests that name a cassette, share one; parsing its YAML takes most of a replay's time.
     return _parsed_before(content) if len(content) < _SMALL else reader.parse(content)
 
 
@@ -115,7 +114,7 @@ def _content(path: Path) -> bytes:
 
 
 def save(path: Path, interactions: Sequence[Interaction], *, indent_json: bool = True) -> None:
-    """Write a cassette of just these interactions; see `write`."""
+    """Write a cassette of only these interactions; see `write`."""
     write(path, writer.render(interactions, indent_json=indent_json))
 
 
@@ -129,12 +128,12 @@ def read(path: Path) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace the file `path` in one step; a name that ends in `.gz` is compressed.
+    """Replace the file `path` in one step; a file whose name ends in `.gz` is compressed.
 
-    Whoever reads meanwhile sees the old one or the new one, whole.
+    A concurrent reader sees the old file or the new one, never a part.
 
     Raises:
-        CassetteError: It could not be written. The old file is as it was.
+        CassetteError: It could not be written. The old file is unchanged.
     """
     if path.suffix == ".gz":
         data = gzip.compress(data, mtime=0)

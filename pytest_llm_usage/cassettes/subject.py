@@ -1,4 +1,4 @@
-"""The parts of a request that can be compared, redacted and in one canonical form."""
+"""`Subject`: the parts of a request that can be compared, redacted and in one canonical form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["URL_PLACEHOLDER", "Subject", "canonical_json"]
 URL_PLACEHOLDER = re.compile(
     rf"<[A-Za-z0-9_ -]+>|\*\*?[A-Za-z]+\*\*?|\{{\{{?\w+\}}\}}?|(?<![A-Za-z])(?:{PLACEHOLDER_WORDS})(?![A-Za-z])"
 )
-#: google-genai asks for a model at another version of the API in each of its own: v1beta before 3.6, v1 from then on.
+#: google-genai's version decides the version of the API that it uses: v1beta before 3.6, v1 from then on.
 _GOOGLE = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com")
 _GOOGLE_VERSION = re.compile(r"^/v1(?:alpha|beta)\d?(?=/(?:models|tunedModels|projects|publishers)/)")
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
@@ -32,7 +32,7 @@ _NO_URL = urlsplit("")
 
 
 class Subject:
-    """The parts of a request that can be compared, each worked out when it is first asked for.
+    """The parts of a request that can be compared, each computed when it is first needed.
 
     Args:
         request: As it was made or recorded.
@@ -60,7 +60,7 @@ class Subject:
         try:
             return urlsplit(self.uri)
         except ValueError:
-            # What is no URL is compared as a whole.
+            # Text that is not a URL is compared as a whole.
             return _NO_URL._replace(path=self.uri)
 
     @property
@@ -108,7 +108,7 @@ class Subject:
 
     @cached_property
     def body_value(self) -> BodyValue:
-        """The kind of the body and its value, without what is to be ignored."""
+        """The kind of the body and its value, without what is ignored."""
         kind, value = body_value(self._request.headers, self.raw_body)
         if self._ignore_body and kind == "json":
             for path in self._ignore_body:
@@ -125,14 +125,14 @@ class Subject:
 
     @cached_property
     def as_sent(self) -> Subject | None:
-        """The request with its own credentials where its body repeats them, as other recorders keep it; None if it has none."""
+        """The request as other recorders keep it, with credentials that its body repeats; None if it has none."""
         if self._redaction is self._rules:
             return None
         return Subject(replace(self._request, headers={}), self._rules, self._ignore_body)
 
     @cached_property
     def has_gaps(self) -> bool:
-        """Whether something was taken out, so that it must be compared piece by piece."""
+        """Whether something was taken out of the request, so that it must be compared piece by piece."""
         if (
             self.is_url_unknown
             or URL_PLACEHOLDER.search(self.uri)
@@ -149,7 +149,7 @@ class Subject:
 
 
 def canonical_json(value: Any) -> str:
-    """One text for equal JSON values: sorted keys, no white space, integral floats as integers, no member that is null."""
+    """One text for equal JSON values: sorted keys, no white space, integral floats as integers, no null members."""
     return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

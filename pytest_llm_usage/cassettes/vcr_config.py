@@ -1,4 +1,4 @@
-"""`VcrConfig`: what `vcr_config` and a policy ask of vcrpy, read once into the form in which it is used."""
+"""`VcrConfig`: the vcrpy options of `vcr_config` and a policy, read once into the form in which they are used."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _RESPONSE_FILTERS = ("before_record_response", "decode_compressed_response")
 
 @dataclass(frozen=True, slots=True)
 class VcrConfig:
-    """What `vcr_config` asks for, in the form in which it is used.
+    """The options of `vcr_config`, in the form in which they are used.
 
-    Filters that nobody asked for are None: vcrpy would copy every request deeply to apply nothing.
+    Filters that are not configured are None: vcrpy would deep-copy every request to apply nothing.
     """
 
     match_on: Sequence[str]
@@ -55,17 +55,17 @@ class VcrConfig:
     custom_patches: Sequence[Any]
     skip_patchers: Sequence[str]
     repeat: bool
-    #: What vcrpy 9 lets an interaction go through before a save and after a load, with the names that it has for them.
-    #: Its `filter_sensitive_data` is one of each: placeholders take the place of values, and values theirs.
+    #: vcrpy 9's hooks for an interaction before a save and after a load. Its `filter_sensitive_data` is one of each:
+    #: the first replaces values by placeholders, the second placeholders by values.
     save_hooks: Sequence[Any]
     load_hooks: Sequence[Any]
 
     @classmethod
     def from_policy(cls, policy: CassettePolicy) -> VcrConfig:
-        """What a policy asks for.
+        """The options that a policy asks for.
 
         Raises:
-            ConfigurationError: `match_on` or `vcr_config` cannot be used as it is written.
+            ConfigurationError: `match_on` or `vcr_config` is not valid.
         """
         is_default = policy.match_on is None and not policy.vcr_config and policy.configure_vcr is None
         return _default_config() if is_default else cls._read(policy)
@@ -109,22 +109,22 @@ class VcrConfig:
             custom_patches=merged["custom_patches"],
             skip_patchers=merged.get("skip_patchers", ()),
             repeat=bool(merged["allow_playback_repeats"]),
-            # Hooks of the user's see real values.
+            # The user's hooks see the real values.
             save_hooks=(*_several(merged.get("before_save_interaction")), *(hide for hide, _ in hooks)),
             load_hooks=(*(restore for _, restore in hooks), *_several(merged.get("after_load_interaction"))),
         )
 
     def filtered_request(self, request: Any) -> Any:
-        """The request as the user's filters leave it; None where they drop it."""
+        """The request after the user's filters; None if they drop it."""
         return request if self.request_filter is None else self.request_filter(request)
 
     def filtered(self, request: Any, response: Response, readable: Response) -> Interaction | None:
-        """What is recorded of an exchange; None where the user's filters drop it.
+        """What is recorded of an exchange; None if the user's filters drop it.
 
         Args:
             request: In vcrpy's form.
             response: As it was received: the user's filters may decode it themselves.
-            readable: The same, decoded.
+            readable: The same response, decoded.
         """
         request = self.filtered_request(request)
         if request is None:
@@ -137,7 +137,7 @@ class VcrConfig:
         return Interaction(plain_request(request), readable)
 
     def after_load(self, loaded: Interaction, cassette: Any) -> Interaction | None:
-        """What the user's filters leave of a recording; vcrpy applies them to what it reads as well."""
+        """A recording after the user's filters; None if they drop it. vcrpy applies them to what it reads as well."""
         if self.request_filter is None and self.response_filter is None and not self.load_hooks:
             return loaded
         kept = _through(self.load_hooks, loaded, cassette, "after_load_interaction")
@@ -146,7 +146,7 @@ class VcrConfig:
         return self.filtered(vcr_request(kept.request), kept.response, playable(kept.response))
 
     def before_save(self, recorded: Sequence[Interaction], cassette: Any) -> Sequence[Interaction]:
-        """What is to be written, as the user's hooks leave it."""
+        """The interactions to write, after the user's hooks."""
         if not self.save_hooks:
             return recorded
         kept = (_through(self.save_hooks, found, cassette, "before_save_interaction") for found in recorded)
@@ -160,7 +160,7 @@ def _several(hooks: Any) -> Sequence[Any]:
 
 
 def _through(hooks: Sequence[Any], interaction: Interaction, cassette: Any, name: str) -> Interaction | None:
-    """What vcrpy's interaction hooks leave of an interaction: None where one drops it."""
+    """An interaction after vcrpy's interaction hooks; None if one drops it."""
     request, response = vcr_request(interaction.request), vcr_response(interaction.response)
     for hook in hooks:
         kept = hook(request, response, cassette) if _takes_cassette(hook) else hook(request, response)

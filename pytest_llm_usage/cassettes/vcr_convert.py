@@ -1,6 +1,6 @@
-"""vcrpy's requests and responses, and ours: the same bytes in the other's form.
+"""Converts between vcrpy's requests and responses and ours.
 
-vcrpy's stubs hand over what the caller of a client gave (aiohttp: a form, a plain value, a file), and want responses as
+vcrpy's stubs pass on what the client was called with (aiohttp: a form, a plain value, a file), and expect responses as
 dictionaries. Everything else in this package works on the plain values of `interaction`.
 """
 
@@ -31,14 +31,12 @@ _AIOHTTP = Internals(
     read_in="3.14.5",
     reason="read a form before it is sent, because it can be rendered only once",
 )
-#: Between the parts of a form that aiohttp would put something random between.
+#: The boundary between the parts of a form; aiohttp's own would be random.
 _FORM_BOUNDARY = "llm-usage-form"
 
 
 def read_form(request: Any) -> None:
-    """Put in the place of a form of aiohttp's what will be sent of it: the stub hands over the form, which can be
-    rendered only once.
-    """
+    """Replace an aiohttp form by the body that will be sent: the stub passes on the form, which renders only once."""
     form = request.body
     if type(form).__name__ != "FormData" or not type(form).__module__.startswith("aiohttp."):
         return
@@ -85,7 +83,7 @@ def _text(value: Any) -> str:
 
 
 def _body_bytes(request: Any) -> bytes | None:
-    """The body as it is sent. aiohttp's stub hands over what the caller gave: `json=` is a plain value."""
+    """The body as it is sent. aiohttp's stub passes on what the caller gave: `json=` is a plain value."""
     body = request.body
     if body is None or isinstance(body, bytes):
         return body
@@ -121,7 +119,7 @@ def plain_response(response: Mapping[str, Any]) -> Response:
         reason=response["status"].get("message") or "",
         headers={
             name: [_text(value) for value in (values if isinstance(values, list | tuple) else [values])]
-            # Of tornado's client, pairs.
+            # tornado's client gives pairs.
             for name, values in (headers.items() if isinstance(headers, Mapping) else headers)
         },
         body=body.encode() if isinstance(body, str) else bytes(body or b""),
@@ -129,7 +127,7 @@ def plain_response(response: Mapping[str, Any]) -> Response:
 
 
 class _HeaderValue(str):
-    """A value that is not ASCII. httpx would encode it as if it were, where it takes the bytes of a live one as they are."""
+    """A header value that is not ASCII. httpx takes the bytes of a live one as they are, but encodes this as ASCII."""
 
     __slots__ = ()
 
@@ -138,13 +136,13 @@ class _HeaderValue(str):
 
 
 def vcr_response(response: Response) -> dict[str, Any]:
-    """A new one each time: the stubs change the headers of what they are given."""
+    """The response in vcrpy's form; a new one each time, because the stubs change the headers that they are given."""
     return {
         "status": {"code": response.status, "message": response.reason},
         "headers": {
             name: [value if value.isascii() else _HeaderValue(value) for value in values]
             for name, values in response.headers.items()
-            # HTTP/2's `:status`, which some recorders list: no client shows it, and Python 3.14 refuses it as a name.
+            # Some recorders list HTTP/2's `:status`: no client shows it, and Python 3.14 refuses it as a name.
             if not name.startswith(":")
         },
         "body": {"string": response.body},
@@ -155,8 +153,8 @@ def playable(response: Response) -> Response:
     """The response with its body decoded and headers that fit it.
 
     Recordings hold compressed bodies, plain bodies under a header that says compressed (urllib3 decodes before vcrpy
-    looks) and lengths of bodies that were edited. Clients that decode for themselves and clients that were patched
-    above that point (requests, botocore) read a plain body alike.
+    looks) and wrong lengths of bodies that were edited. All clients can read a plain body: those that decode
+    themselves, and those that are patched above that point (requests, botocore).
     """
     body = decoded(response.headers, response.body)
     if body is None:

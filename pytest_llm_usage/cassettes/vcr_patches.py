@@ -1,13 +1,14 @@
-"""The HTTP clients, patched by vcrpy for as long as one cassette is open. Every patch of others' code is in this module.
+"""Patches the HTTP clients, by means of vcrpy, while a cassette is open.
 
-What is relied on, each with its reason: `_VCRPY` below. On top of vcrpy's patches come three of our own:
+The internals of vcrpy that this relies on are listed below, each with its reason (`_VCRPY` and the next). Besides
+vcrpy's patches there are three changes of our own:
 
 - The patches are built once for the process and pointed at whichever cassette is open (`_ActiveCassette`), because
   building them takes longer than a replay.
 - Streams of aiohttp are repaired where vcrpy is older than 9.0 (`_repaired_streams`).
-- vcrpy gives the clients back to the whole process while one thread connects. Requests of other threads meanwhile were
-  sent and not recorded, and two such threads left the clients unpatched. Ours takes the names back only where a
-  class needs them (`_names_given_back`).
+- vcrpy unpatches the clients for the whole process while one thread connects. Requests of other threads at that time
+  were sent and not recorded, and two such threads left the clients unpatched. Our replacement restores the original
+  names only for a class that needs them (`_names_given_back`).
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ _IN_PROCESS_TRANSPORTS = frozenset({"ASGITransport", "WSGITransport", "MockTrans
 
 
 class PatchedCassette(Protocol):
-    """What vcrpy's patches and stubs ask of the open cassette, under the names that they have for it."""
+    """What vcrpy's patches and stubs need from the open cassette, under vcrpy's names."""
 
     _path: str
     custom_patches: Sequence[Any]
@@ -83,7 +84,7 @@ class PatchedCassette(Protocol):
         """Whether nothing may be sent."""
 
     def filter_request(self, request: Any) -> Any:
-        """The request if its response concerns the cassette, None if it was let pass."""
+        """The request if its response concerns the cassette, else None."""
 
     def can_play_response_for(self, request: Any) -> bool:
         """Whether a request is replayed."""
@@ -92,7 +93,7 @@ class PatchedCassette(Protocol):
         """The recorded response."""
 
     def append(self, request: Any, response: Mapping[str, Any]) -> None:
-        """A request was sent and answered."""
+        """Takes the response to a request that was sent."""
 
     def find_requests_with_most_matches(self, request: Any) -> list[tuple[Any, list[str], list[str]]]:
         """The recorded requests that come closest."""
@@ -100,12 +101,12 @@ class PatchedCassette(Protocol):
 
 @functools.cache
 def missing_libraries() -> Sequence[str]:
-    """Patches of vcrpy's for libraries that are not there. It would look for them each time a cassette is opened."""
+    """The patches of vcrpy for missing libraries, which it would look for at each opening of a cassette."""
     return tuple(name for name in ("httplib2", "tornado") if importlib.util.find_spec(name) is None)
 
 
 class _ActiveCassette:
-    """What vcrpy's patches take for the cassette where they serve one after the other: the one that is open."""
+    """Stands for whichever cassette is open in patches that serve one cassette after the other."""
 
     # Names that vcrpy's patcher reads.
     _path = ""
@@ -122,7 +123,7 @@ class _ActiveCassette:
         return self.cassette is not None and self.cassette.write_protected
 
     def __getattr__(self, name: str) -> Any:
-        """A method of the cassette that was open when the request, its first argument, was made."""
+        """A method of the cassette that was open when the request, the method's first argument, was made."""
 
         def ask(request: Any, *arguments: Any) -> Any:
             cassette = getattr(request, "llm_usage_cassette", None)
@@ -146,18 +147,18 @@ class _Patches:
             *noting_senders(),
         ]
         self._removers = [patcher for patcher in built if not hasattr(patcher, "getter")]
-        #: Owner, attribute, what is put there, and what stood there when it was last seen to be the owner's own.
+        #: Owner, attribute, its replacement, and the value that was last seen to be the owner's own.
         self._patches = [
             [owner, patcher.attribute, patcher.new, None]
             for patcher in built
-            # In-process transports answer for the application under test.
+            # In-process transports answer for the application under test, so they are not patched.
             if hasattr(patcher, "getter")
             and getattr(owner := patcher.getter(), "__name__", "") not in _IN_PROCESS_TRANSPORTS
         ]
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """The clients, patched; `mock` itself would look at each patch for longer than a replay takes."""
+        """Patches the clients while the block runs. `mock` itself would take longer for that than a replay takes."""
         replaced = []
         try:
             with _names:
@@ -174,7 +175,7 @@ class _Patches:
         finally:
             for remover in self._removers:
                 remover.__exit__(None, None, None)
-                # It would hold on to the pools of all tests.
+                # The remover would keep the connection pools of all tests alive.
                 remover._connection_pool_to_connections.clear()  # noqa: SLF001
             with _names:
                 for owner, name, found in reversed(replaced):
@@ -191,10 +192,10 @@ _shared_patches = functools.cache(lambda: _Patches(_active))
 
 @contextlib.contextmanager
 def patched_clients(cassette: PatchedCassette) -> Iterator[None]:
-    """The clients, patched to ask `cassette`.
+    """Patches the clients to ask `cassette` while the block runs.
 
     Raises:
-        UpstreamMovedError: The installed vcrpy is not built as the one that was read.
+        UpstreamMovedError: The installed vcrpy is not built like the version that was read.
     """
     if _active.is_open or cassette.custom_patches or cassette.skip_patchers != _active.skip_patchers:
         with _Patches(cassette).entered():
@@ -209,7 +210,7 @@ def patched_clients(cassette: PatchedCassette) -> Iterator[None]:
 
 
 def _belongs_to_others(owner: Any, name: str) -> bool:
-    """Whether a method was replaced by another library already (aioresponses, pytest-httpx): the test wants it asked."""
+    """Whether another library (aioresponses, pytest-httpx) has replaced a method: the test wants that to answer."""
     current = getattr(owner, name)
     if not (inspect.isfunction(current) or inspect.ismethod(current)):
         return False
@@ -217,10 +218,10 @@ def _belongs_to_others(owner: Any, name: str) -> bool:
 
 
 def _repaired_streams() -> Iterator[Any]:
-    """Patches of vcrpy itself: before version 9 it breaks streams of aiohttp.
+    """Yields patches of vcrpy itself: before version 9 it breaks streams of aiohttp.
 
-    A replayed response gives a new stream each time it is asked for one (google-genai, which asks for each line, gets
-    the first line for ever), and a response that was just recorded gives an empty one.
+    A replayed response returns a new stream at each access (google-genai, which accesses it for each line, reads the
+    first line for ever), and a response that was just recorded returns an empty one.
     """
     stubs: Any = sys.modules.get("vcr.stubs.aiohttp_stubs")
     if stubs is None or issubclass(stubs.MockStream, stubs.streams.StreamReader):
@@ -229,11 +230,11 @@ def _repaired_streams() -> Iterator[Any]:
     build_response, record_response = stubs.build_response, stubs.record_response
 
     def give_stream(response: Any) -> None:
-        body = response._body or b""  # noqa: SLF001 - what was read of it, without reading
+        body = response._body or b""  # noqa: SLF001 - what was read so far, without reading more
         stream = stubs.MockStream(limit=max(len(body), 2**16))
         stream.feed_data(body)
         stream.feed_eof()
-        # Past a property of the class: suites have work-arounds of their own in its place.
+        # Set on the instance, because some suites replace the property of the class by work-arounds of their own.
         vars(response)["content"] = stream
 
     def build_readable_response(*args: Any) -> Any:
@@ -253,7 +254,7 @@ def _repaired_streams() -> Iterator[Any]:
 
 
 def _narrow_reset() -> Iterator[Any]:
-    """Patches of vcrpy itself: its real connections are made without giving the clients back to every thread."""
+    """Yields patches of vcrpy itself: it makes real connections without unpatching the clients for every thread."""
     stub: Any = vcr.stubs.VCRHTTPSConnection
     yield mock.patch.object(vcr.patch, "force_reset", _force_reset)
     yield mock.patch.object(stub, "_baseclass", _with_names_of_its_own(stub._baseclass))  # noqa: SLF001
@@ -264,7 +265,7 @@ _OWN_NAMES = "_llm_usage_has_names_of_its_own"
 
 @functools.cache
 def _with_names_of_its_own(connection: type[Any]) -> type[Any]:
-    """`http.client.HTTPSConnection`, which calls itself by its name in `super()`, for when that name is patched."""
+    """A copy of `http.client.HTTPSConnection` that works while that name is patched: its `super()` uses the name."""
     original: Any = connection.__init__
     own = types.FunctionType(
         original.__code__,
@@ -280,8 +281,8 @@ def _with_names_of_its_own(connection: type[Any]) -> type[Any]:
 
 
 def _force_reset() -> contextlib.AbstractContextManager[None]:
-    """In place of vcrpy's: names are given back for making a connection alone, and only to classes that need them."""
-    caller = sys._getframe(1)  # noqa: SLF001 -- vcrpy does not say what for
+    """Replaces vcrpy's: names are restored only to make a connection, and only for classes that need them."""
+    caller = sys._getframe(1)  # noqa: SLF001 -- vcrpy does not say what it resets for
     stub: Any = type(caller.f_locals.get("self"))
     is_making = caller.f_code.co_name == "__init__"
     return _names_given_back() if is_making and _calls_itself(stub) else contextlib.nullcontext()
@@ -289,7 +290,7 @@ def _force_reset() -> contextlib.AbstractContextManager[None]:
 
 @functools.cache
 def _calls_itself(stub: type[Any]) -> bool:
-    """Whether the real connection behind a stub finds one of the patched classes by its name when it is made."""
+    """Whether the real connection behind a stub looks up one of the patched classes by name when it is made."""
     base: type[Any] = stub._baseclass  # noqa: SLF001
     if _OWN_NAMES in vars(base):
         return False
@@ -298,13 +299,13 @@ def _calls_itself(stub: type[Any]) -> bool:
     return any(name.endswith(("Connection", "ConnectionWithTimeout")) for name in names)
 
 
-#: Held while patches are put in place or taken away, so that no thread takes them for what stood there before.
+#: Held while patches are applied or removed, so that no thread takes a patch for the original.
 _names = threading.RLock()
 
 
 @contextlib.contextmanager
 def _names_given_back() -> Iterator[None]:
-    """The names in modules are those of the real classes. What pools and transports are made with stays patched."""
+    """Restores the real classes under their names in modules; the classes of pools and transports stay patched."""
     with _names, contextlib.ExitStack() as given_back:
         for patcher in vcr.patch.reset_patchers():
             if inspect.ismodule(patcher.getter()):
@@ -313,7 +314,7 @@ def _names_given_back() -> Iterator[None]:
 
 
 def _kept_stream(new_stream: property) -> property:
-    """Vcrpy's property, but for one stream a response. Work-arounds in suites wrap its `fget`."""
+    """The property of vcrpy, but with one stream per response. Work-arounds in suites wrap its `fget`."""
 
     def content(response: Any) -> Any:
         kept = vars(response)

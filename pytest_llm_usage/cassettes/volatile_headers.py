@@ -1,7 +1,8 @@
-"""What differs from recording to recording although the conversation is the same, and is left out of cassettes.
+"""Headers that change with each recording although the conversation is the same; cassettes leave them out.
 
-Client versions, time stamps, request ids, rate limits, traces, transport details: a re-recording without them is a diff
-of what changed. Kept is whatever a client acts on (content types, API versions, retry hints, token counts).
+They are client versions, time stamps, request ids, rate limits, traces and transport details. Without them, the diff of
+a new recording shows only what changed. Headers that a client acts on are kept (content types, API versions, retry
+hints, token counts).
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ _RESPONSE = re.compile(
 
 
 def lasting_request_headers(headers: Headers) -> Headers:
-    """The request headers that the next recording will have as well, names in lower case."""
+    """The request headers that the next recording will also have, names in lower case."""
     return _lasting(headers, _REQUEST)
 
 
 def strip_volatile_headers(interaction: Interaction) -> Interaction:
     """The interaction without volatile headers, names in lower case.
 
-    Of the response's date the day is kept, which decides the price.
+    Only the day of the response's date is kept, because it decides the price.
     """
     response = interaction.response
     headers = dict(_lasting(response.headers, _RESPONSE))

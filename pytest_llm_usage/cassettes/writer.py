@@ -1,9 +1,9 @@
 """`render`: interactions → the text of a cassette, which a reviewer can read and plain vcrpy loads.
 
-The YAML is put together here and not by PyYAML. Its emitter refuses a literal block where any line ends in a space, even
-if it is asked for one, and writes such a stream of events as one line of escapes. Nothing tells it to break a text with
-control characters after each line, either. What is written is compared with what PyYAML reads of it, byte by byte, over
-random bodies (`tests/cassettes/test_layout.py`).
+The YAML is written here and not by PyYAML. Its emitter refuses a literal block if any line ends in a space, even if it
+is asked for one, and writes such a stream of events as one line of escapes. Nor can it be told to break a text with
+control characters after each line. A test compares what is written with what PyYAML reads, byte by byte, for random
+bodies (`tests/cassettes/test_layout.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pytest_llm_usage.cassettes.interaction import Headers, Interaction, header
 
 __all__ = ["indented_json", "render"]
 
-#: What YAML's literal blocks cannot hold byte for byte: controls, other line breaks than \n, surrogates, byte order marks.
+#: What YAML's literal blocks cannot hold byte for byte: controls, line breaks other than \n, surrogates, byte order
+#: marks.
 _NOT_LITERAL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9 _./+*;=()@%~^$-]*(?<! )")
 _STREAM_IN_PATH = re.compile(r"stream(?!=false)", re.IGNORECASE)
@@ -31,11 +32,11 @@ def render(interactions: Sequence[Interaction], *, indent_json: bool = True) -> 
 
     Args:
         interactions: In the order to replay them.
-        indent_json: Write JSON bodies indented (the same value) instead of byte for byte. Streams keep their bytes: who
-            reads them goes by lines.
+        indent_json: Write JSON bodies indented (the same value) instead of byte for byte. Streams keep their bytes,
+            because clients read them by lines.
 
     Returns:
-        UTF-8 text that `parse` and every vcrpy from 4 on read alike.
+        UTF-8 text that `parse` and every vcrpy from version 4 on read alike.
     """
     lines = ["version: 1", "interactions:"]
     for interaction in interactions:
@@ -54,7 +55,7 @@ def render(interactions: Sequence[Interaction], *, indent_json: bool = True) -> 
 
 
 def _is_streamed(interaction: Interaction) -> bool:
-    """Whether the answer came in pieces, by what was asked and by what it says of itself."""
+    """Whether the answer came in pieces, judged by the request and by the answer's content type."""
     request = interaction.request
     content_type = header(interaction.response.headers, "content-type").lower()
     return (
@@ -78,7 +79,7 @@ def _shown_body(headers: Headers, body: bytes | None) -> bytes | None:
 
 
 def _is_checked(headers: Headers) -> bool:
-    """Whether the client checks these very bytes against a checksum."""
+    """Whether the client compares these bytes with a checksum, or they are encoded."""
     return any(
         name.lower() in ("content-md5", "digest", "content-digest", "repr-digest", "x-amz-crc32")
         or name.lower().startswith("x-amz-checksum-")
@@ -87,7 +88,7 @@ def _is_checked(headers: Headers) -> bool:
 
 
 def _fitted(headers: Headers, body: bytes | None) -> Headers:
-    """The headers with a content length that is the body's; AWS clients count."""
+    """The headers with the content length of the body; AWS clients check it."""
     if body is None:
         return headers
     return {name: [str(len(body))] if name.lower() == "content-length" else values for name, values in headers.items()}
@@ -110,7 +111,7 @@ def _scalar(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A double-quoted scalar on one line; JSON's escapes are YAML's. Halves of surrogate pairs have no YAML at all."""
+    """A double-quoted scalar on one line, with JSON's escapes. YAML cannot write halves of surrogate pairs at all."""
     escaped = json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False)
     return _NOT_LITERAL.sub(lambda match: f"\\U{ord(match[0]):08x}", escaped)
 
@@ -136,7 +137,7 @@ def _literal_block(key: str, text: str, margin: str) -> list[str]:
     if not content:
         return [f"{margin}{key}: {_quoted(text)}"]
     chomping = {0: "-", 1: ""}.get(breaks, "+")
-    # The indentation must be said where the first line with content starts with a space.
+    # The indentation must be stated if the first line with content starts with a space.
     explicit = "2" if content.lstrip("\n").startswith((" ", "\t")) or content.startswith("\n") else ""
     lines = [f"{margin}  {line}" if line else "" for line in content.split("\n")]
     return [f"{margin}{key}: |{explicit}{chomping}", *lines, *[""] * max(breaks - 1, 0)]
@@ -148,7 +149,7 @@ def _quoted_lines(key: str, text: str, margin: str) -> list[str]:
     lines = [f'{margin}{key}: "\\']
     for number, piece in enumerate(pieces):
         is_last = number == len(pieces) - 1
-        # A line of a quoted scalar loses the white space it starts with, unless the first of it is escaped.
+        # A line of a quoted scalar loses its leading white space, unless the first character of it is escaped.
         shown = f"\\{piece}" if piece.startswith((" ", "\t")) else piece
         lines.append(f"{margin}  {shown}" + ('"' if is_last else "\\n\\"))
     return lines
@@ -163,7 +164,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{}\[\],:]+|[{}\[\],:]', re.DOTALL)
 
 
 def indented_json(text: str, *, indent: str = "  ") -> str:
-    """JSON with one item a line. Numbers stay as they are spelt, and repeated keys stay repeated.
+    """JSON with one item per line. Numbers stay as they are spelt, and repeated keys stay repeated.
 
     Args:
         text: Valid JSON.
@@ -189,6 +190,6 @@ def indented_json(text: str, *, indent: str = "  ") -> str:
 
 
 def _readable_string(literal: str) -> str:
-    """A JSON string with letters instead of escapes, where YAML can hold them."""
+    """A JSON string with characters instead of escapes, if YAML can hold them."""
     plain = json.dumps(json.loads(literal), ensure_ascii=False)
     return literal if _NOT_LITERAL.search(plain) else plain

@@ -1,4 +1,4 @@
-"""The values of fields in XML, found and replaced in the text: elements, attributes, and the pairs of property lists."""
+"""The values of fields in XML, found and replaced in the text: elements, attributes, and pairs of property lists."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PAIR = re.compile(
 
 
 def replace_xml_fields(text: str, is_credential: Callable[[str], bool], hide: Callable[[str], str]) -> str:
-    """The text with the values of the fields of such names replaced.
+    """The text with the values of credential fields replaced.
 
     Args:
         text: XML or HTML.
         is_credential: Whether a field of this name, without its prefix, is replaced.
-        hide: From a value to what takes its place.
+        hide: Returns what replaces a value.
     """
 
     def replaced(match: re.Match[str]) -> str:
