@@ -13,7 +13,7 @@ __all__ = ["generate_content"]
 def generate_content(body: Mapping[str, Any]) -> Prompt:
     """`:generateContent` and `:streamGenerateContent`."""
     pieces = [*_tools(body.get("tools"))]
-    system = _of(body, "systemInstruction", "system_instruction")
+    system = _first_of(body, "systemInstruction", "system_instruction")
     pieces += (piece for _, piece in _content("system", "systemInstruction", system))
     contents = body.get("contents")
     given = contents if isinstance(contents, list) else [] if contents is None else [contents]
@@ -21,10 +21,10 @@ def generate_content(body: Mapping[str, Any]) -> Prompt:
         pair for index, content in enumerate(given) for pair in _content("user", f"contents[{index}]", content)
     )
     # `responseSchema` is not input: Gemini counts no tokens for it.
-    return Prompt(tuple(pieces), unseen=("other",) if _of(body, "cachedContent", "cached_content") else ())
+    return Prompt(tuple(pieces), unseen=("other",) if _first_of(body, "cachedContent", "cached_content") else ())
 
 
-def _of(value: Mapping[str, Any], *keys: str) -> Any:
+def _first_of(value: Mapping[str, Any], *keys: str) -> Any:
     return next((value[key] for key in keys if value.get(key) is not None), None)
 
 
@@ -33,7 +33,7 @@ def _tools(tools: Any) -> Iterator[Piece]:
         path = f"tools[{index}]"
         if not isinstance(tool, Mapping):
             continue
-        functions = _of(tool, "functionDeclarations", "function_declarations")
+        functions = _first_of(tool, "functionDeclarations", "function_declarations")
         for number, function in enumerate(listed(functions)):
             name = str(function.get("name") or "unnamed") if isinstance(function, Mapping) else "unnamed"
             yield Piece("tools", f"{path}.functionDeclarations[{number}]", as_json(function), name=name)
@@ -62,14 +62,14 @@ def _part(part: Any, path: str, value: Any) -> Iterator[Piece]:
         return
     if isinstance(value.get("text"), str):
         yield from text_piece(part, f"{path}.text", value["text"])
-    elif (result := _of(value, "functionResponse", "function_response")) is not None:
+    elif (result := _first_of(value, "functionResponse", "function_response")) is not None:
         shown = result.get("response") if isinstance(result, Mapping) else result
         yield from text_piece("tool_results", f"{path}.functionResponse.response", shown)
-    elif (call := _of(value, "functionCall", "function_call")) is not None:
+    elif (call := _first_of(value, "functionCall", "function_call")) is not None:
         named = {key: call[key] for key in ("name", "args") if key in call} if isinstance(call, Mapping) else call
         yield from text_piece("history", f"{path}.functionCall", named)
-    elif (data := _of(value, "inlineData", "inline_data", "fileData", "file_data")) is not None:
-        kind = _of(data, "mimeType", "mime_type") if isinstance(data, Mapping) else None
+    elif (data := _first_of(value, "inlineData", "inline_data", "fileData", "file_data")) is not None:
+        kind = _first_of(data, "mimeType", "mime_type") if isinstance(data, Mapping) else None
         yield media_piece("images" if str(kind).startswith("image/") else "files", path, data)
     else:
         yield from text_piece(part, path, value)

@@ -133,11 +133,11 @@ def by_turn(pieces: Iterable[tuple[str, Piece]]) -> Iterator[Piece]:
     Args:
         pieces: Each with the role of its message: `user`, `assistant` or whatever else.
     """
-    told = list(pieces)
-    last_user = max((i for i, (role, piece) in enumerate(told) if role == "user" and piece.part == "user"), default=-1)
+    pairs = list(pieces)
+    last_user = max((i for i, (role, piece) in enumerate(pairs) if role == "user" and piece.part == "user"), default=-1)
     first_user = last_user
-    while first_user > 0 and told[first_user - 1][0] != "assistant":
+    while first_user > 0 and pairs[first_user - 1][0] != "assistant":
         first_user -= 1
-    for index, (role, piece) in enumerate(told):
+    for index, (role, piece) in enumerate(pairs):
         is_past = role == "assistant" or index < first_user
         yield replace(piece, part="history") if piece.part == "user" and is_past else piece

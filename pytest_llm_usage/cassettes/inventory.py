@@ -30,7 +30,7 @@ __all__ = ["Summary", "audit", "files_in", "find_cassettes", "find_orphans", "re
 _ENDINGS = (".yaml", ".yml", ".yaml.gz")
 _MAX_SHOWN_CHARACTERS = 300
 #: How much of a body is masked: more than is shown, by the length of any key.
-_LOOKED_THROUGH = 20_000
+_MAX_MASKED_CHARACTERS = 20_000
 _COLUMNS = 80
 
 
@@ -168,7 +168,7 @@ def _shown_body(mark: str, headers: Headers, body: bytes | None) -> list[str]:
     except UnicodeDecodeError:
         return [f"{mark}({len(plain):,} bytes)"]
     # Masked before it is cut or wrapped, because half of a key is not recognised.
-    text = mask_text(text[:_LOOKED_THROUGH]) + text[_LOOKED_THROUGH:]
+    text = mask_text(text[:_MAX_MASKED_CHARACTERS]) + text[_MAX_MASKED_CHARACTERS:]
     cut = len(text) - _MAX_SHOWN_CHARACTERS
     return _wrapped(mark, text[:_MAX_SHOWN_CHARACTERS] + (f"… and {cut:,} characters more" if cut > 0 else ""))
 

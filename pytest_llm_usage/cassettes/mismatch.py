@@ -147,7 +147,7 @@ def explain_miss(
     lines += _input_delta(policy, recorded, made, interactions[closest : closest + 1])
     changing, is_all = _changing(recordings, recorded, made)
     if changing:
-        lines += _ways_out(changing)
+        lines += _ignore_advice(changing)
     # If everything that differs changes with each run, a new recording would not match either.
     return "\n".join(lines if is_all else [*lines, again])
 
@@ -165,7 +165,7 @@ def _changing(recordings: Recordings, recorded: Subject, made: Subject) -> tuple
     return changing, bool(found) and len(changing) == len(found) and not others
 
 
-def _ways_out(changing: Sequence[str]) -> list[str]:
+def _ignore_advice(changing: Sequence[str]) -> list[str]:
     """The lines that say how to deal with members that change from run to run."""
     paths = list(dict.fromkeys(re.sub(r"\[\d+\]", "[*]", path) for path in changing))
     shown = ", ".join(paths[:_MAX_DIFFERENCES]) + (" …" if len(paths) > _MAX_DIFFERENCES else "")

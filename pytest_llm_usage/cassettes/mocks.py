@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pytest_llm_usage.upstream import Internals
 from pytest_llm_usage.wire.loopback import is_loopback
 
-__all__ = ["is_answered_by_mock", "is_mocked_below", "is_sent_out", "noting_senders"]
+__all__ = ["is_answered_by_mock", "is_mocked_below", "is_sent_out", "sender_patches"]
 
 _HTTPX_STUBS = Internals(
     distribution="vcrpy",
@@ -34,7 +34,7 @@ _HTTPCORE = Internals(
 _check_httpcore = functools.cache(_HTTPCORE.check)
 
 
-def noting_senders() -> Iterator[Any]:
+def sender_patches() -> Iterator[Any]:
     """Yields patches of vcrpy itself: a request through httpx notes whether a connection answered it, or a mock below.
 
     `is_answered_by_mock` reads the note. httpcore gives each response its connection:

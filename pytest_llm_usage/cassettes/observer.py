@@ -75,18 +75,18 @@ class _Watch:
         self._paths: WeakKeyDictionary[Any, Path] = WeakKeyDictionary()
 
     def add(self, observe: Callable[[Exchange], None]) -> Callable[[], None]:
-        def told(exchange: Exchange) -> None:
+        def observer(exchange: Exchange) -> None:
             observe(exchange)
 
         with self._lock:
             if not self._observers:
                 self._wrap()
-            self._observers.append(told)
+            self._observers.append(observer)
 
         def stop() -> None:
             with self._lock:
-                if told in self._observers:
-                    self._observers.remove(told)
+                if observer in self._observers:
+                    self._observers.remove(observer)
                     if not self._observers:
                         self._unwrap()
 
@@ -98,13 +98,13 @@ class _Watch:
 
         def watched_play(cassette: Any, request: Any) -> Any:
             response = play(cassette, request)
-            self._tell(cassette, request, response, replayed=True)
+            self._notify(cassette, request, response, replayed=True)
             return response
 
         def watched_append(cassette: Any, request: Any, response: Any) -> None:
             append(cassette, request, response)
             if id(cassette) not in self._loading:
-                self._tell(cassette, request, response, replayed=False)
+                self._notify(cassette, request, response, replayed=False)
 
         def watched_load(cassette: Any) -> None:
             # Resolved now, while vcrpy reads the disk: a later request may run in an event loop, which must not.
@@ -123,7 +123,7 @@ class _Watch:
         for name, original in self._originals.items():
             setattr(Cassette, name, original)
 
-    def _tell(self, cassette: Any, request: Any, response: Mapping[str, Any], *, replayed: bool) -> None:
+    def _notify(self, cassette: Any, request: Any, response: Mapping[str, Any], *, replayed: bool) -> None:
         observers = self._observers
         if not observers:
             return

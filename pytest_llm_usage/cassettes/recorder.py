@@ -218,17 +218,17 @@ class Recorder:
         url = urlsplit(request.uri)
         host = url.hostname or ""
         if self._ignored.match(host, url.port):
-            return self._passing(request, host, started_at)
+            return self._pass_through(request, host, started_at)
         try:
             read_form(request)
             filtered = self._config.filtered_request(request)
             if filtered is None:
-                return self._passing(request, host, started_at)
+                return self._pass_through(request, host, started_at)
             plain = plain_request(request)
         except CassetteError as error:
             if not is_loopback(host) and not is_not_recorded(request.uri):
                 self._refuse(str(error))
-            return self._passing(request, host, started_at)
+            return self._pass_through(request, host, started_at)
         # Not part of the test's traffic: its own server, and what libraries fetch for themselves.
         is_local = is_not_recorded(plain.uri) or (is_loopback(host) and not _is_model_call(plain))
         if self._before_send is not None and not is_local:
@@ -237,14 +237,14 @@ class Recorder:
         if mode == "live":
             return _Decision(_Action.PASS if is_local else _Action.MEASURE, plain, started_at)
         with self._lock:
-            recordings = self._opened()
+            recordings = self._open_recordings()
             subject = self._subject(plain if filtered is request else plain_request(filtered))
             is_asked_again = mode in ("all", "rewrite")
-            index = None if is_asked_again else recordings.take(subject, self._own_condition(filtered))
+            index = None if is_asked_again else recordings.take(subject, self._matcher_condition(filtered))
         if index is not None:
             return _Decision(_Action.REPLAY, plain, started_at, index)
         if is_local:
-            return self._passing(request, host, started_at)
+            return self._pass_through(request, host, started_at)
         if is_late():
             raise CassetteError(explain_late(self._policy, subject))
         if not self.write_protected:
@@ -267,7 +267,7 @@ class Recorder:
         # The mock answers. If it passes the request on, the network guard refuses the connection.
         return _Decision(_Action.PASS, plain, started_at)
 
-    def _passing(self, request: Any, host: str, started_at: float) -> _Decision:
+    def _pass_through(self, request: Any, host: str, started_at: float) -> _Decision:
         self.network_guard.let_through(host)
         return _Decision(_Action.PASS, Request(request.method, request.uri), started_at)
 
@@ -286,14 +286,14 @@ class Recorder:
     def _subject(self, request: Request) -> Subject:
         return Subject(request, self._policy.redaction, self._ignore_body)
 
-    def _own_condition(self, request: Any) -> Callable[[int], bool] | None:
+    def _matcher_condition(self, request: Any) -> Callable[[int], bool] | None:
         """The user's own matchers, as a condition on the position of a recording."""
         matchers = self._config.own_matchers
         if not matchers:
             return None
         return lambda index: _all_agree(matchers, request, vcr_request(self._loaded[index].request))
 
-    def _opened(self) -> Recordings:
+    def _open_recordings(self) -> Recordings:
         if self._recordings is None:
             try:
                 found = self._file.recordings() if self._policy.record_mode != "rewrite" else None
@@ -363,7 +363,7 @@ class Recorder:
 
     @property
     def unplayed(self) -> Sequence[Interaction]:
-        played = self._opened().played
+        played = self._open_recordings().played
         return [interaction for index, interaction in enumerate(self._loaded) if index not in played]
 
     def check_unplayed(self) -> None:
@@ -393,7 +393,7 @@ class Recorder:
                 return old not in played
             return mode == "rewrite" or (mode == "all" and is_replaced(old))
 
-        played = [self._raw[index] for index in sorted(self._opened().played)]
+        played = [self._raw[index] for index in sorted(self._open_recordings().played)]
         save_recording(
             self._policy,
             self._config.before_save(recorded, self),

@@ -93,7 +93,7 @@ class _Scanner:
 
     def text(self, place: str, text: str) -> Iterator[Finding]:
         """Yields the findings in a text, each kind once."""
-        for what in self._whats(text):
+        for what in self._found_in(text):
             yield Finding(place, what)
 
     def headers(self, place: str, headers: Headers) -> Iterator[Finding]:
@@ -118,14 +118,14 @@ class _Scanner:
                 texts.update(dict.fromkeys(texts_of(content)))
         except ArchiveTooLargeError as error:
             yield Finding(place, str(error), is_unreadable=True)
-        whats = {text: self._whats(text) for text in texts}
-        found = dict.fromkeys(what for several in whats.values() for what in several)
+        found_in = {text: self._found_in(text) for text in texts}
+        found = dict.fromkeys(what for several in found_in.values() for what in several)
         placed: set[str] = set()
         for path, value in texts_in(next(iter(texts))) if found else ():
-            if value not in whats:
+            if value not in found_in:
                 # A long value takes long, and was searched already with the whole body.
-                whats[value] = self._whats(value) if len(value) <= _LONG_VALUE else {}
-            for what in whats[value]:
+                found_in[value] = self._found_in(value) if len(value) <= _LONG_VALUE else {}
+            for what in found_in[value]:
                 placed.add(what)
                 yield Finding(f"{place}, {path}", what)
         for what in found:
@@ -136,11 +136,11 @@ class _Scanner:
                 if finding.what not in found:
                     yield finding
 
-    def _whats(self, text: str) -> dict[str, None]:
+    def _found_in(self, text: str) -> dict[str, None]:
         """What is found in a text and in its layers, in words, each kind once."""
-        return dict.fromkeys(what for layer in layers_of(text) for what in self._in(layer))
+        return dict.fromkeys(what for layer in layers_of(text) for what in self._found_in_layer(layer))
 
-    def _in(self, layer: Layer) -> Iterator[str]:
+    def _found_in_layer(self, layer: Layer) -> Iterator[str]:
         text = layer.text
         shapes = [] if layer.is_between else shapes_in(text)
         for shape, _, _ in shapes:

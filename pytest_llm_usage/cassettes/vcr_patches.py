@@ -8,7 +8,7 @@ vcrpy's patches there are three changes of our own:
 - Streams of aiohttp are repaired where vcrpy is older than 9.0 (`_repaired_streams`).
 - vcrpy unpatches the clients for the whole process while one thread connects. Requests of other threads at that time
   were sent and not recorded, and two such threads left the clients unpatched. Our replacement restores the original
-  names only for a class that needs them (`_names_given_back`).
+  names only for a class that needs them (`_original_names`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from unittest import mock
 import vcr.patch
 import vcr.stubs
 
-from pytest_llm_usage.cassettes.mocks import noting_senders
+from pytest_llm_usage.cassettes.mocks import sender_patches
 from pytest_llm_usage.upstream import Internals
 
 __all__ = ["PatchedCassette", "missing_libraries", "patched_clients"]
@@ -144,7 +144,7 @@ class _Patches:
             *vcr.patch.CassettePatcherBuilder(cassette).build(),
             *_repaired_streams(),
             *_narrow_reset(),
-            *noting_senders(),
+            *sender_patches(),
         ]
         self._removers = [patcher for patcher in built if not hasattr(patcher, "getter")]
         #: Owner, attribute, its replacement, and the value that was last seen to be the owner's own.
@@ -285,7 +285,7 @@ def _force_reset() -> contextlib.AbstractContextManager[None]:
     caller = sys._getframe(1)  # noqa: SLF001 -- vcrpy does not say what it resets for
     stub: Any = type(caller.f_locals.get("self"))
     is_making = caller.f_code.co_name == "__init__"
-    return _names_given_back() if is_making and _calls_itself(stub) else contextlib.nullcontext()
+    return _original_names() if is_making and _calls_itself(stub) else contextlib.nullcontext()
 
 
 @functools.cache
@@ -304,7 +304,7 @@ _names = threading.RLock()
 
 
 @contextlib.contextmanager
-def _names_given_back() -> Iterator[None]:
+def _original_names() -> Iterator[None]:
     """Restores the real classes under their names in modules; the classes of pools and transports stay patched."""
     with _names, contextlib.ExitStack() as given_back:
         for patcher in vcr.patch.reset_patchers():

@@ -24,7 +24,7 @@ MASK = "***"
 #: A part of a path, or a value of a query.
 _PART_OF_URL = re.compile(r"[^\s\"'<>&?=/]+")
 #: How many layers of percent escapes are resolved.
-_MOST_ENCODED = 3
+_MAX_ENCODING_DEPTH = 3
 #: A byte that no text has in UTF-8.
 _BETWEEN = b"\xff"
 _BETWEEN_IN_TEXT = _BETWEEN.decode("utf-8", "surrogateescape")
@@ -92,7 +92,7 @@ def _without_encoded(text: str, values: Sequence[str]) -> str:
     # Searched together: there may be a hundred thousand parts. No text holds the byte that separates them.
     together = _BETWEEN.join(text[begin:end].encode("utf-8", "replace") for begin, end in parts)
     masked: set[int] = set()
-    for _ in range(_MOST_ENCODED):
+    for _ in range(_MAX_ENCODING_DEPTH):
         if _ENCODED.search(together) is None:
             break
         together = unquote_to_bytes(_ENCODED_BETWEEN.sub(b"?", together).replace(b"+", b" "))

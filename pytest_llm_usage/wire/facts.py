@@ -67,7 +67,7 @@ class Facts:
         usage = stated.usage
         first = next(body.events(), None)
         telling = stated.events if first is None else (*stated.events, first)
-        model = first_text(flavour.model, chain(telling, _naming(flavour.model, body))) or requested_model
+        model = first_text(flavour.model, chain(telling, _events_naming(flavour.model, body))) or requested_model
         items, item_problems = _billed_items(flavour, body, stated)
         tools, problems = tools_within(flavour, body, usage)
         return cls(
@@ -82,13 +82,13 @@ class Facts:
                 ),
                 parts=(*_parts(stated, model), *tools, *requests_within(flavour, body, usage)),
                 stated_cost_usd=_cost_usd(stated, body, headers),
-                region=first_text(flavour.region, telling, ignored=_UNSAID),
+                region=first_text(flavour.region, telling, ignored=_USUAL_TERMS),
                 service_tier=first_text(flavour.service_tier, telling)
                 or header(headers, flavour.service_tier_header)
                 or None,
                 modifiers=_modifiers(flavour, body, telling, headers),
             ),
-            response_id=first_text(flavour.response_id, chain(telling, _naming(flavour.response_id, body)))
+            response_id=first_text(flavour.response_id, chain(telling, _events_naming(flavour.response_id, body)))
             or header(headers, flavour.response_id_header)
             or None,
             events=telling,
@@ -112,17 +112,17 @@ def _modifiers(
         name, _, only = term.partition("=")
         # Events are looked up by one member of a path: the longest name, because every event of a stream has a `type`.
         keys = tuple(dict.fromkeys(max(path.split("."), key=len) for path in paths))
-        value = first_text(paths, chain(telling, body.holding(keys)) if only else telling, ignored=_UNSAID)
+        value = first_text(paths, chain(telling, body.holding(keys)) if only else telling, ignored=_USUAL_TERMS)
         if value and only in ("", value):
             found[name] = value
     for name, key in flavour.modifier_headers.items():
-        if (value := header(headers, key)) and value not in _UNSAID:
+        if (value := header(headers, key)) and value not in _USUAL_TERMS:
             found[name] = value
     return MappingProxyType(found)
 
 
 #: Values by which providers say that a term is the usual one.
-_UNSAID = ("standard", "default", "not_available", "auto")
+_USUAL_TERMS = ("standard", "default", "not_available", "auto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +282,7 @@ def _most(readings: list[Reading]) -> list[Reading]:
     return [replace(readings[-1], usage=most)]
 
 
-def _naming(paths: tuple[str, ...], body: Body) -> Iterator[Event]:
+def _events_naming(paths: tuple[str, ...], body: Body) -> Iterator[Event]:
     """Yields the events that may hold a name; the first chunks of some streams leave it empty."""
     keys = tuple(dict.fromkeys(path.rsplit(".", 1)[-1] for path in paths))
     return body.holding(keys) if keys else iter(())

@@ -150,8 +150,8 @@ class Body:
             return
         content = self._content
         # Most keys do not occur at all, which is found out at the speed of memory.
-        told = (key for key in keys if key.encode() in content)
-        positions = sorted(match.start() for key in told for match in _member(key).finditer(content))
+        present = (key for key in keys if key.encode() in content)
+        positions = sorted(match.start() for key in present for match in _member(key).finditer(content))
         separator = _SEPARATORS[self.framing]
         start = end = -1
         for position in reversed(positions) if backwards else positions:

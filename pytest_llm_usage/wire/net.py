@@ -88,16 +88,16 @@ def model_with_counts(exchange: Exchange, body: Body) -> str | None:
     model = None
     headers = exchange.response_headers
     has_counts = _are_counts(
-        "headers", _told("headers", {str(name): header(headers, str(name).lower()) for name in headers})
+        "headers", _counted_in("headers", {str(name): header(headers, str(name).lower()) for name in headers})
     )
-    told: dict[str, set[str]] = {}
+    counted: dict[str, set[str]] = {}
     if (not has_counts and not body.mentions(_MENTION)) or _TRACES.search(address_of(exchange.url)):
         return None
     for number, event in enumerate(body.events()):
         for name, value in _objects(event.data):
-            if not has_counts and (found := _told(name, value)):
-                told.setdefault(name, set()).update(found)
-                has_counts = _are_counts(name, told[name])
+            if not has_counts and (found := _counted_in(name, value)):
+                counted.setdefault(name, set()).update(found)
+                has_counts = _are_counts(name, counted[name])
             model = model or _model_in(value)
         if (has_counts and model) or number > _MOST_EVENTS:
             break
@@ -128,7 +128,7 @@ def _objects(data: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
             )
 
 
-def _told(name: str, data: Mapping[str, Any]) -> set[str]:
+def _counted_in(name: str, data: Mapping[str, Any]) -> set[str]:
     """What an object counts: tokens that were `sent`, `received`, or `some`. `name` is the member that holds it."""
     holder = _words(name)
     found = set()

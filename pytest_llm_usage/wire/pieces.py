@@ -31,7 +31,7 @@ class BilledItems:
         is_billed: Whether a piece that an object describes is billed at all; if only numbers count, none is.
         by_name: Texts name the pieces; each name is one piece, however often it occurs, and an empty text is none. All
             paths are read.
-        told_by: The member that identifies a piece, if a stream repeats it in several events without listing the
+        identified_by: The member that identifies a piece, if a stream repeats it in several events without listing the
             earlier ones again.
         unless: Paths; if one leads to something, the pieces are billed as something else.
         only_if: Paths; if none leads to anything, the pieces are billed as something else.
@@ -42,7 +42,7 @@ class BilledItems:
     paths: tuple[str, ...]
     is_billed: Callable[[Any], bool] = lambda _: True
     by_name: bool = False
-    told_by: str = ""
+    identified_by: str = ""
     unless: tuple[str, ...] = ()
     only_if: tuple[str, ...] = ()
     begun: bool = False
@@ -57,12 +57,12 @@ class BilledItems:
         if not isinstance(data, dict):
             return None
         # Checked first, because hardly any usage object has any of the paths, and each is searched for all of them.
-        told = [path for path in self.paths if path_steps(path)[0][0] in data]
-        if not told or ((self.unless or self.only_if) and not self._is_meant(data)):
+        stated = [path for path in self.paths if path_steps(path)[0][0] in data]
+        if not stated or ((self.unless or self.only_if) and not self._is_meant(data)):
             return None
-        if self.by_name or self.told_by:
+        if self.by_name or self.identified_by:
             return len(self.names(data)) or None
-        for path in told:
+        for path in stated:
             if found := list(iter_path(data, path)):
                 numbers = sum(n for value in found if (n := self._number_of(value)) is not None)
                 return numbers + sum(isinstance(value, Mapping) and self.is_billed(value) for value in found)
@@ -70,11 +70,11 @@ class BilledItems:
 
     def names(self, data: Any) -> set[str | int]:
         """The names that identify the pieces in `data`; empty if a number states how many there are."""
-        found = [value for path in self.paths if self.by_name or self.told_by for value in iter_path(data, path)]
-        if not self.told_by:
+        found = [value for path in self.paths if self.by_name or self.identified_by for value in iter_path(data, path)]
+        if not self.identified_by:
             return {value for value in found if isinstance(value, str | int) and value != ""}
         pieces = [value for value in found if isinstance(value, Mapping) and self.is_billed(value)]
-        names = [get_path(piece, self.told_by) for piece in pieces]
+        names = [get_path(piece, self.identified_by) for piece in pieces]
         # A piece without a name counts, too.
         return {
             name if isinstance(name, str | int) and name != "" else f"unnamed {place}"
@@ -83,7 +83,7 @@ class BilledItems:
 
     def problem(self, data: Any) -> str:
         """Which path holds something other than a number of pieces, in words; empty if none does."""
-        if self.by_name or self.told_by or not isinstance(data, dict):
+        if self.by_name or self.identified_by or not isinstance(data, dict):
             return ""
         for path in self.paths:
             if path_steps(path)[0][0] in data:

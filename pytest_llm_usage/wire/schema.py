@@ -76,7 +76,7 @@ class UsageSchema(Record):
         reasoning_beside: If one of these members is there, reasoning that exceeds the output is billed in addition to
             it. Otherwise such a count is an estimate by another tokenizer, and only the output is billed.
         other_units: Counts of work that is billed by another unit than tokens; if one is there, no tokens were used.
-        tokens_unsaid: If only `other_units` are there, tokens are not stated (rather than zero), and not billed.
+        tokens_unstated: If only `other_units` are there, tokens are not stated (rather than zero), and not billed.
         billed_input: The input that is billed, if that is not all of it.
         billed_output: The output that is billed, if that is not all of it.
         billed_input_details: Parts of the input that may have a price of their own: detail → paths.
@@ -107,7 +107,7 @@ class UsageSchema(Record):
     reasoning_apart: bool = False
     reasoning_beside: tuple[str, ...] = ()
     other_units: tuple[str, ...] = ()
-    tokens_unsaid: bool = False
+    tokens_unstated: bool = False
     billed_input: tuple[str, ...] = ()
     billed_output: tuple[str, ...] = ()
     billed_input_details: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -147,7 +147,7 @@ class UsageSchema(Record):
         billed = self._billed(counts, tokens)
         counts.problems.extend(problem for item in self.items if (problem := item.problem(data)))
         is_known = not counts.problems
-        if self.tokens_unsaid and not any(_is_there(data, path) for path in (*self.input, *self.output, *self.total)):
+        if self.tokens_unstated and not any(_is_there(data, path) for path in (*self.input, *self.output, *self.total)):
             usage, billed = None, TokenUsage()
         return Reading(
             usage=usage if is_known else None,

@@ -49,20 +49,20 @@ def tools_within(flavour: Flavour, body: Body, usage: TokenUsage | None) -> tupl
 
 def requests_within(flavour: Flavour, body: Body, usage: TokenUsage | None) -> tuple[Part, ...]:
     """The requests that the call consists of, each with its own model; none if they do not add up to its usage."""
-    told = flavour.requests
-    if told is None or usage is None:
+    requests = flavour.requests
+    if requests is None or usage is None:
         return ()
     models: dict[object, str] = {}
     parts: list[Part] = []
-    for event in body.holding(told.keys):
-        for path in told.asked:
+    for event in body.holding(requests.keys):
+        for path in requests.asked:
             for asked in iter_path(event.data, path):
-                if model := first_text((told.model,), (Event(asked),)):
-                    models[_key(asked, told.key)] = model
-        for path in told.answered:
+                if model := first_text((requests.model,), (Event(asked),)):
+                    models[_key(asked, requests.key)] = model
+        for path in requests.answered:
             for answered in iter_path(event.data, path):
-                reading = told.schema.read(get_path(answered, told.usage))
-                model = models.get(_key(answered, told.key))
+                reading = requests.schema.read(get_path(answered, requests.usage))
+                model = models.get(_key(answered, requests.key))
                 if reading is not None and reading.usage is not None and model is not None:
                     parts.append(Part("request", model, reading.usage, in_total=True))
     is_whole = sum((part.usage for part in parts), TokenUsage()).total_tokens == usage.total_tokens

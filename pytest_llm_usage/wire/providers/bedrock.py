@@ -91,7 +91,7 @@ FLAVOURS: tuple[Flavour, ...] = (
                 "web_search",
                 ("output.message.content[].toolUse", "start.toolUse"),
                 is_billed=lambda use: use.get("name") == "nova_grounding",
-                told_by="toolUseId",
+                identified_by="toolUseId",
             ),
         ),
         # https://docs.aws.amazon.com/bedrock/latest/userguide/latency-optimized-inference.html

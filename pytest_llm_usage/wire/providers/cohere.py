@@ -84,7 +84,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         home="cohere",
         path=r"/v2/parse$",
         request=("model", "document"),
-        sources=(Source(("meta",), COHERE.replace(tokens_unsaid=True)),),
+        sources=(Source(("meta",), COHERE.replace(tokens_unstated=True)),),
     ),
     # https://docs.cohere.com/reference/classify
     Flavour(

@@ -15,7 +15,7 @@ OCR = Flavour(
     home="mistral",
     path=r"/ocr$",
     request=("document",),
-    sources=(Source(("usage_info",), UsageSchema(input=(), other_units=("pages_processed",), tokens_unsaid=True)),),
+    sources=(Source(("usage_info",), UsageSchema(input=(), other_units=("pages_processed",), tokens_unstated=True)),),
     items=(
         BilledItems("page", ("usage_info.pages_processed",), is_billed=lambda _: False, unless=_ANNOTATIONS),
         BilledItems("annotated_page", ("usage_info.pages_processed",), is_billed=lambda _: False, only_if=_ANNOTATIONS),

@@ -227,14 +227,14 @@ _MAI_IMAGES = UsageSchema(
 #: The openai SDK: `UsageDuration`; OpenRouter's `STTUsage` has both.
 _SPEECH = OPENAI.replace(
     other_units=("seconds", "prompt_audio_seconds"),
-    tokens_unsaid=True,
+    tokens_unstated=True,
     items=(BilledItems("audio_second", ("seconds", "prompt_audio_seconds"), is_billed=lambda _: False, begun=True),),
 )
 #: The older verbose transcriptions (`verbose_json`). The openai SDK: `TranscriptionVerbose`.
 _SPEECH_IN_FULL = UsageSchema(
     input=(),
     other_units=("duration",),
-    tokens_unsaid=True,
+    tokens_unstated=True,
     items=(BilledItems("audio_second", ("duration",), begun=True),),
 )
 
@@ -305,7 +305,7 @@ _RESPONSES_ITEMS = (
 
 def _executed(kind: str, *tools: str) -> BilledItems:
     paths = tuple(f"choices[].{message}.executed_tools[{tool}]" for message in ("message", "delta") for tool in tools)
-    return BilledItems(kind, paths, told_by="index")
+    return BilledItems(kind, paths, identified_by="index")
 
 
 #: Groq bills searches, pages and the time of code besides the tokens: https://groq.com/pricing, and `ExecutedTool` of
