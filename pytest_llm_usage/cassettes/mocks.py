@@ -54,7 +54,10 @@ def sender_patches() -> Iterator[Any]:
 
 
 def is_answered_by_mock(request: Any) -> bool:
-    """Whether the mock below httpx answered a request itself instead of passing it on; False if there is no mock."""
+    """Whether the mock below httpx answered a request itself instead of passing it on.
+
+    Only meaningful if there is such a mock (see `is_mocked_below`).
+    """
     return not getattr(request, "llm_usage_is_sent", True)
 
 

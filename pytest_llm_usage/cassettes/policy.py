@@ -51,7 +51,7 @@ class CassettePolicy:
         unclaimed: Finds cassettes that may be this test's under an earlier name.
         max_age_days: How old a recording may be, in days, by the dates in it; None for any age.
         fail_unplayed: Whether a recording that the test did not ask for fails it.
-        folder_from: The setting that chose the cassette's folder; empty for the default folder.
+        folder_from: What chose the cassette's folder, as a message shows it; empty for the default folder.
         root: Paths in messages are shown relative to it.
         prices: Returns the price book from which messages say what a change costs; None for messages without a cost.
     """
