@@ -52,7 +52,8 @@ class Record:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Record) and type(self) is type(other) and self._values() == other._values()
 
-    __hash__ = None  # type: ignore[assignment] # fields may be mappings
+    def __hash__(self) -> int:
+        return hash((type(self), *self._values().values()))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"

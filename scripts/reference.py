@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest_llm_usage
 from pytest_llm_usage import cli, errors
-from pytest_llm_usage.budget.limits import BUDGET_KINDS
+from pytest_llm_usage.budget.limits import BUDGET_KINDS, GROWTH_LIMITS
 from pytest_llm_usage.cassettes.not_recorded import NOT_RECORDED
 from pytest_llm_usage.cassettes.provider_keys import PROVIDER_KEYS
 from pytest_llm_usage.plugin import fixtures
@@ -137,6 +137,15 @@ def marker_page() -> str:
             "an estimate" if kind.is_estimate else "",
         )
         for name, kind in BUDGET_KINDS.items()
+    ]
+    kinds += [
+        (
+            code("max_growth"),
+            "how the input of a conversation grows",
+            "",
+            f"{' or '.join(code(repr(x)) for x in GROWTH_LIMITS)}",
+        ),
+        (code("model"), "nothing: the limits hold for models of that name", "", "a pattern"),
     ]
     parts = [f"# Markers\n\n{NOTE}"]
     for text in markers.MARKERS:

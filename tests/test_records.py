@@ -84,3 +84,9 @@ def test_records_of_two_classes_differ():
 
     assert Price("gpt") != Other("gpt")
     assert Price("gpt") != "gpt"
+
+
+def test_equal_records_are_one_key():
+    assert {Price("gpt"): 1, Price(model="gpt"): 2} == {Price("gpt"): 2}
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Price("gpt", rounded={}))
