@@ -93,7 +93,7 @@ def _projected(growth: Growth, turns: int) -> str:
 def _unverified(missing: Sequence[Call], limits: Limits) -> str:
     """The message for calls whose input is not known: each reason with its calls."""
     verdict = (
-        f"LLM budget cannot be verified{_scope(limits)}: how the input of {missing[0].model} grows is not known of "
+        f"LLM budget cannot be verified{_scope(limits)}: the growth of {missing[0].model}'s input is unknown for "
         f"{plural(len(missing), 'call')}, {_limit(limits)}"
     )
     reasons: dict[str, list[int]] = {}

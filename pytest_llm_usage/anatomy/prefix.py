@@ -32,7 +32,7 @@ class PrefixBreak:
         path: Its place in the request body.
         was: What the earlier call had there, from shortly before the difference, shortened.
         now: What this call has there.
-        cause: What differs, in words (`a timestamp`, `an id`, `another order of the tools` …).
+        cause: What differs, in words (`a timestamp`, `an id`, `a different order of the tools` …).
         is_volatile: Whether it looks like something that changes with every call, or changes without need.
     """
 
@@ -268,11 +268,11 @@ def _cause(was: Sequence[Piece], now: Sequence[Piece], same: int, at: int) -> tu
     if "tools" in (one.part, other.part):
         schemas = [sorted(_key(piece) for piece in each if piece.part == "tools") for each in (was, now)]
         if schemas[0] == schemas[1]:
-            return "another order of the tools", True
+            return "a different order of the tools", True
         if one.name != other.name or not (one.is_text and other.is_text):
-            return "another set of tools", False
+            return "a different set of tools", False
     if sorted(one.content) == sorted(other.content):
-        return "another order of keys or words", True
+        return "a different order of keys or words", True
     if not (one.is_text and other.is_text):
         return "another image or file", False
     for name, pattern in _KINDS:
@@ -282,4 +282,4 @@ def _cause(was: Sequence[Piece], now: Sequence[Piece], same: int, at: int) -> tu
         ]
         if None not in spans:
             return name, True
-    return "another tool schema" if one.part == other.part == "tools" else "another text", False
+    return "a different tool schema" if one.part == other.part == "tools" else "different text", False

@@ -170,7 +170,7 @@ def _shown_body(mark: str, headers: Headers, body: bytes | None) -> list[str]:
     # Masked before it is cut or wrapped, because half of a key is not recognised.
     text = mask_text(text[:_MAX_MASKED_CHARACTERS]) + text[_MAX_MASKED_CHARACTERS:]
     cut = len(text) - _MAX_SHOWN_CHARACTERS
-    return _wrapped(mark, text[:_MAX_SHOWN_CHARACTERS] + (f"… and {cut:,} characters more" if cut > 0 else ""))
+    return _wrapped(mark, text[:_MAX_SHOWN_CHARACTERS] + (f"… and {cut:,} more characters" if cut > 0 else ""))
 
 
 def _wrapped(mark: str, text: str) -> list[str]:

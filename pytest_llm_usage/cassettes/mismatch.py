@@ -125,7 +125,7 @@ def explain_miss(
         times = "once" if len(replayed) == 1 else f"{len(replayed)} times"
         return "\n".join(
             [
-                f"Recording used up: {path}: this request was recorded {times}, and already replayed as often",
+                f"Recording used up: {path}: this request was recorded {times}, and every recording was already replayed",
                 request,
                 again,
             ]

@@ -81,7 +81,7 @@ def _names(node: Any) -> list[Any]:
 def _refuse_twice(names: list[Any]) -> None:
     for name in (*_ROWS, *_COLUMNS, *_PARTS):
         if names.count(name) > 1:
-            raise CassetteError(f"it has {name!r} twice in one place, as a merge may leave it: put the two together")
+            raise CassetteError(f"it has {name!r} twice in one place, perhaps after a merge: combine the two")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def parse(data: bytes) -> list[Interaction]:
         pairs = [(_part(row, "request"), _part(row, "response")) for row in rows]
     elif isinstance(requests, list):
         if not isinstance(responses, list) or len(responses) != len(requests):
-            raise CassetteError("it has not as many responses as requests")
+            raise CassetteError("it has a different number of requests and responses")
         pairs = list(zip(requests, responses, strict=True))
     else:
         raise CassetteError("it has neither 'interactions' nor 'requests' and 'responses'")
@@ -252,7 +252,7 @@ def _response(data: Mapping[str, Any]) -> Response:
     # vcrpy writes an empty mapping for a body that could not be read.
     body = None if data.get("body") == {} and "parsed_body" not in data else _body(data)
     if not 0 <= int(code) <= _MAX_STATUS:
-        raise ValueError("its status is no number of three digits")
+        raise ValueError("its status is not a number from 0 to 999")
     return Response(int(code), str(reason or ""), _headers(data.get("headers")), body or b"")
 
 

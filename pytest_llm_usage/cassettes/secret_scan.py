@@ -132,7 +132,7 @@ class _Scanner:
             if what not in placed:
                 yield Finding(place, what)
         for path, value in _streamed_texts(headers, body):
-            for finding in self.text(f"{place}, {path} of the stream's events together", value):
+            for finding in self.text(f"{place}, {path}, joined from the stream's events", value):
                 if finding.what not in found:
                     yield finding
 
@@ -198,7 +198,7 @@ def _streamed_texts(headers: Headers, body: bytes) -> Iterator[tuple[str, str]]:
 def _pieces(value: Any, path: str, which: str) -> Iterator[tuple[str, str, str]]:
     """Yields the texts in an event, each with its path and with the key of the text that it continues."""
     if isinstance(value, str):
-        yield path or "the whole", which, value
+        yield path or "the whole value", which, value
     elif isinstance(value, dict):
         which += "".join(f" {name}={value[name]!r}" for name in _WHICH if isinstance(value.get(name), int | str))
         for key, part in value.items():
@@ -223,7 +223,7 @@ def texts_in(text: str) -> Iterator[tuple[str, str]]:
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
-        yield path or "the whole", value
+        yield path or "the whole value", value
     elif isinstance(value, dict):
         for key, part in value.items():
             here = f"{path}.{key}" if path else str(key)

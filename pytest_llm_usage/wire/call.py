@@ -257,7 +257,7 @@ def _failure(body: Body) -> str:
     if not get_path(last.data, "error"):
         is_error = str(get_path(last.data, "type")).rpartition(".")[2] == "error"
         return first_text(("message",) if is_error else _FAILED_WITHIN, (last,)) or ""
-    return first_text(("error", "error.message", "error.type"), (last,)) or "it gives no message"
+    return first_text(("error", "error.message", "error.type"), (last,)) or "no message given"
 
 
 #: Where an answer without a top-level error states one: OpenAI's responses and runs and Coze's chats in their own

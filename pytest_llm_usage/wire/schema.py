@@ -308,11 +308,11 @@ class _Counts:
             spelling = next(index for index, path in enumerate(has) if _is_there(self._data, path))
             lacking = lacks[min(spelling, len(lacks) - 1)]
             if all(value is not None for value in iter_path(self._data, lacking)):  # null is reported as null
-                self._report(self.problems, f"{self._prefix}{lacking} is not there")
+                self._report(self.problems, f"{self._prefix}{lacking} is missing")
 
     def note_rest(self, paths: tuple[str, ...], rest: int) -> None:
         """Notes that a count is missing, and what the total leaves for it."""
-        self._report(self.remarks, f"{self._prefix}{paths[0]} is not there: the total leaves {rest:,} for it")
+        self._report(self.remarks, f"{self._prefix}{paths[0]} is missing: the total leaves {rest:,} for it")
 
     def passed_over(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         """The paths before the one that `first` takes; empty if it takes none."""

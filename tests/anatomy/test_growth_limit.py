@@ -91,7 +91,7 @@ def test_what_is_not_known_fails_with_the_reason(unknown, reason):
 
     assert text.splitlines() == [
         (
-            f"LLM budget cannot be verified: how the input of {MODEL} grows is not known of 1 call, "
+            f"LLM budget cannot be verified: the growth of {MODEL}'s input is unknown for 1 call, "
             "limit linear (@pytest.mark.llm_budget)"
         ),
         "",

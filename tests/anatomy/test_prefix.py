@@ -100,8 +100,8 @@ def test_a_timestamp_at_the_top_is_named_with_what_it_costs(letters):
             True,
         ),
         ("call_Ab12Cd34Ef56Gh78 is", "call_Zb12Cd34Ef56Gh79 is", "an id", True),
-        ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', "another order of keys or words", True),
-        ("Translate to French.", "Translate to German.", "another text", False),
+        ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', "a different order of keys or words", True),
+        ("Translate to French.", "Translate to German.", "different text", False),
     ],
 )
 def test_the_cause_of_a_break(letters, was, now, cause, is_volatile):
@@ -114,14 +114,14 @@ def test_tools_in_another_order(letters):
     tools = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in ("search", "rain")]
     found = prefix(exchange(LONG, input_tokens=2200, tools=tools), exchange(LONG, input_tokens=2200, tools=tools[::-1]))
 
-    assert found.calls[0].difference.cause == "another order of the tools"
-    assert found.notes[0].startswith("another order of the tools at tools[0].function breaks the prefix: ~2,")
+    assert found.calls[0].difference.cause == "a different order of the tools"
+    assert found.notes[0].startswith("a different order of the tools at tools[0].function breaks the prefix: ~2,")
 
 
 def test_another_question_is_no_note(letters):
     found = prefix(exchange(LONG, "Which bird?", input_tokens=2015), exchange(LONG, "Which fish?", input_tokens=2015))
 
-    assert found.calls[0].difference.cause == "another text"
+    assert found.calls[0].difference.cause == "different text"
     assert found.notes == ()
 
 
@@ -209,59 +209,59 @@ def test_what_is_predicted_is_what_providers_report():
 #: and why that is the cause.
 READ_BY_HAND = [
     # The container that the code runs in is named by the second call.
-    ("langchain-openai-1.7.4__test_code_interpreter", 1, "tools[0]", "another set of tools"),
+    ("langchain-openai-1.7.4__test_code_interpreter", 1, "tools[0]", "a different set of tools"),
     # Three questions, each a conversation of its own with the same tools before it.
-    ("langchain-openai-1.7.4__test_function_calling", 2, "input[0].content", "another text"),
+    ("langchain-openai-1.7.4__test_function_calling", 2, "input[0].content", "different text"),
     # The agent offers its tool again in the call that asks for a format.
-    ("langchain-anthropic-1.7.10__test_response_format_in_agent", 1, "tools[0]", "another set of tools"),
+    ("langchain-anthropic-1.7.10__test_response_format_in_agent", 1, "tools[0]", "a different set of tools"),
     # The answer that a framework told again lost what the model had thought.
     (
         "pydantic-ai__test_cache_prefix_stability__test_anthropic_thinking_agui_0_1_10_drops_prefix",
         2,
         "messages[1].content[0].text",
-        "another text",
+        "different text",
     ),
     # A tool that was found is put into the conversation, and the list of what is deferred shrinks.
     (
         "pydantic-ai__test_tool_search__test_openai_native_tool_search_with_deferred_capability",
         2,
         "input[8].tools[0]",
-        "another set of tools",
+        "a different set of tools",
     ),
     # The tool of the deferred capability stands where the way to load it stood.
     (
         "pydantic-ai__test_deepseek__test_deepseek_deferred_capability_with_thinking",
         1,
         "tools[1].function",
-        "another set of tools",
+        "a different set of tools",
     ),
     # "summarize the document" and "describe the document".
     (
         "pydantic-ai__test_multimodal_tool_returns__test_text_plain_document_anthropic",
         1,
         "messages[0].content[0].text",
-        "another text",
+        "different text",
     ),
     # The second call has no tools any more: the conversation begins where they were.
     (
         "opentelemetry-python-genai__test_chat_completion_tool_calls_with_content",
         1,
         "messages[0].content",
-        "another set of tools",
+        "a different set of tools",
     ),
     # Two agents of a crew, each with its own role.
-    ("dd-trace-py__test_basic_crew", 1, "messages[0].content", "another text"),
+    ("dd-trace-py__test_basic_crew", 1, "messages[0].content", "different text"),
     # A sequence of agents: the name in the instruction is the second one's.
-    ("langsmith-sdk__test_google_adk_test_sequential_agent", 1, "systemInstruction.parts[0].text", "another text"),
+    ("langsmith-sdk__test_google_adk_test_sequential_agent", 1, "systemInstruction.parts[0].text", "different text"),
     # `current_date` became `current_date2`.
     (
         "chatlas__test_provider_openai_completions__test_openai_tool_variations_async",
         2,
         "tools[0].function",
-        "another set of tools",
+        "a different set of tools",
     ),
     # The tool that carries the structured answer keeps its name and loses its description.
-    ("chatlas__test_provider_bedrock__test_data_extraction", 2, "tools[0]", "another tool schema"),
+    ("chatlas__test_provider_bedrock__test_data_extraction", 2, "tools[0]", "a different tool schema"),
 ]
 
 

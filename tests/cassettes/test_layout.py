@@ -199,7 +199,7 @@ def test_json_cassettes():
             "interaction 1 is not one request and one response",
         ),
         (b"interactions: [{request: 1, response: 2}]", "interaction 1 is not one request and one response"),
-        (b"requests: [{}]\nresponses: []", "it has not as many responses as requests"),
+        (b"requests: [{}]\nresponses: []", "it has a different number of requests and responses"),
         (b'{"interactions": ', "it cannot be read"),
         (b"interactions: []\nversion: 1\ninteractions: []\n", "it has 'interactions' twice"),
         (b"requests: []\nresponses: []\nrequests: []\n", "it has 'requests' twice"),
@@ -492,11 +492,11 @@ def test_a_merge_of_itself_is_refused():
         ("body: {base64_string: 7}", "interaction 1 is not one request and one response"),
         (
             "status: {code: -1, message: OK}",
-            "interaction 1 is not one request and one response .its status is no number",
+            "interaction 1 is not one request and one response .its status is not a number",
         ),
         (
             "status: {code: 1000, message: OK}",
-            "interaction 1 is not one request and one response .its status is no number",
+            "interaction 1 is not one request and one response .its status is not a number",
         ),
         ("status: {code: 0x" + "f" * 5_000 + ", message: OK}", "interaction 1 is not one request and one response"),
         ("headers: 7", "interaction 1 is not one request and one response"),

@@ -95,7 +95,7 @@ def test_a_request_that_was_replayed_as_often_as_it_was_recorded():
     assert recordings.take(chat("a")) == 1
     assert recordings.take(chat("a")) is None
     assert explain_miss(POLICY, recordings, chat("a")) == dedent("""\
-        Recording used up: tests/cassettes/test_agent/test_bird.yaml: this request was recorded 2 times, and already replayed as often
+        Recording used up: tests/cassettes/test_agent/test_bird.yaml: this request was recorded 2 times, and every recording was already replayed
         POST https://api.openai.com/v1/chat/completions
         Record again:  pytest "tests/test_agent.py::test_bird" --llm-usage-record=rewrite""")
 

@@ -76,7 +76,9 @@ def test_equal_requests_replay_in_order_and_then_fail(provider, cassette):
     assert first == [1, 2, 3]
     with cassette() as opened:
         assert [ask(provider.url)["number"] for _ in range(3)] == first
-        with pytest.raises(Refused, match="this request was recorded 3 times, and already replayed as often"):
+        with pytest.raises(
+            Refused, match="this request was recorded 3 times, and every recording was already replayed"
+        ):
             ask(provider.url)
     assert opened.failure.startswith("Recording used up:")
 

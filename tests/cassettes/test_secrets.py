@@ -399,7 +399,7 @@ def test_a_secret_in_pieces_stops_the_save(render, path, name, packed, monkeypat
     answered = interaction(MODEL_URL, answer_headers=headers, answer=gzip.compress(body) if packed else body)
     with pytest.raises(SecretError) as error:
         sanitize([answered], Redaction(), shown_path="c.yaml")
-    assert f"  interaction 1, response body, {path} of the stream's events together: " in str(error.value)
+    assert f"  interaction 1, response body, {path}, joined from the stream's events: " in str(error.value)
     assert secret not in str(error.value)
 
 

@@ -149,8 +149,8 @@ def streamed(*usages):
 @pytest.mark.parametrize(
     ("usage", "expected", "note"),
     [
-        ({"prompt_tokens": 7, "total_tokens": 12}, (7, 5), "usage.completion_tokens is not there: the total leaves 5 for it"),
-        ({"completion_tokens": 5, "total_tokens": 1_012}, (1_007, 5), "usage.prompt_tokens is not there: the total leaves 1,007 for it"),
+        ({"prompt_tokens": 7, "total_tokens": 12}, (7, 5), "usage.completion_tokens is missing: the total leaves 5 for it"),
+        ({"completion_tokens": 5, "total_tokens": 1_012}, (1_007, 5), "usage.prompt_tokens is missing: the total leaves 1,007 for it"),
         # What is there is believed, and so is a part that the total has no room for.
         ({"prompt_tokens": 7, "total_tokens": 7}, (7, 0), ""),
         ({"prompt_tokens": 7, "total_tokens": 3}, (7, 0), ""),
@@ -178,7 +178,7 @@ def test_of_gemini_as_well_with_what_stands_apart():
     )
 
     assert (call.usage.input_tokens, call.usage.output_tokens, call.usage.total_tokens) == (7, 7, 14)
-    assert call.note == "usageMetadata.candidatesTokenCount is not there: the total leaves 5 for it"
+    assert call.note == "usageMetadata.candidatesTokenCount is missing: the total leaves 5 for it"
 
 
 NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -392,13 +392,13 @@ def test_one_count_of_two_without_a_total_leaves_the_other_unknown(name, there):
     call = wire.read(exchange(url, request, answer({names[there]: 7})))
 
     assert (call.usage, call.status) == (None, "no_usage")
-    assert call.note == f"{where}.{names[1 - there]} is not there"
+    assert call.note == f"{where}.{names[1 - there]} is missing"
 
 
 def test_one_count_of_two_in_a_stream_leaves_the_other_unknown():
     call = streamed({"prompt_tokens": 7})
 
-    assert (call.usage, call.note) == (None, "usage.completion_tokens is not there")
+    assert (call.usage, call.note) == (None, "usage.completion_tokens is missing")
 
 
 def test_an_embedding_has_no_output():

@@ -179,7 +179,7 @@ def test_what_came_before_the_cut_is_told():
         (b"<html>", "the response states no usage"),
         (b'{"error": {"message": "overloaded"}}', "the provider answered with an error: overloaded"),
         (b'data: {"choices": []}\n\ndata: {"error": "gone"}\n\n', "the provider answered with an error: gone"),
-        (b'{"error": {"code": 3}}', "the provider answered with an error: it gives no message"),
+        (b'{"error": {"code": 3}}', "the provider answered with an error: no message given"),
         (
             b'data: {"type": "response.failed", "response": {"status": "failed", "error": {"message": "too large"}}}\n\n',
             "the provider answered with an error: too large",

@@ -121,7 +121,7 @@ ROWS = (
         {"generated_text": "Hi", "details": TGI_DETAILS | {"prefill": []}},
         None,
         status="no_usage",
-        note="details.input_length is not there",
+        note="details.input_length is missing",
     ),
     tgi(
         "details without the prompt, which the headers count",
