@@ -213,7 +213,7 @@ class Quote:
         notes: What a reader of the bill should know, in words.
         book_usd: What the price book would have given where the provider stated its own cost; else None.
         reason: Why the cost is not known, in words.
-        fix: The line of the price file, beneath `[models]`, that settles it, or what to add to which line; `?` stands for
+        fix: The line of the price file, beneath `[models]`, that fixes it, or what to add to which line; `?` stands for
             a number to fill in. Empty where no line would help.
     """
 

@@ -83,7 +83,7 @@ class Call:
         model: What the response says, else what was asked for, else `unknown`.
         requested_model: What was asked for, where that is known.
         usage: The tokens, or None where nobody knows them.
-        is_partial: Whether `usage` is only what was told until the answer broke off: that or more was spent.
+        is_partial: Whether `usage` is only what was reported before the answer broke off: that or more was spent.
         status: See `Status`.
         billing: What it was billed for and on which terms: see `Billing`.
         response_id: The provider's id of the response.
@@ -126,7 +126,7 @@ class Call:
     #: The quote, or what provides it on first access; the ledger itself knows no prices.
     _quotes: Quotes | Quote | None = field(default=None, repr=False, compare=False)
     #: The input by part (or why it is not known), or what provides it on first access.
-    _inputs: Inputs | InputByPart | str = field(default="no request of it was seen", repr=False, compare=False)
+    _inputs: Inputs | InputByPart | str = field(default="its request was not seen", repr=False, compare=False)
 
     @cached_property
     def quote(self) -> Quote:

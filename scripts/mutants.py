@@ -386,7 +386,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", choices=[*GROUPS, []], help="all, where none is named")
     parser.add_argument("--show", action="store_true", help="print what survived")
-    parser.add_argument("--every", type=int, default=1, help="only every so many-th mutant")
+    parser.add_argument("--every", type=int, default=1, help="test only every N-th mutant")
     options = parser.parse_args()
     failing = []
     for name in options.groups or GROUPS:

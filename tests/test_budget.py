@@ -455,7 +455,7 @@ def test_ten_calls_of_unknown_usage_stop_the_next():
     assert must_stop(limits, unknown, "gpt-4o", under_way=["gpt-4o"]) is None
     assert must_stop(Limits(max_calls=100), unknown, "gpt-4o") is None
     assert must_stop(limits, unknown, "gpt-4o").verdict == (
-        "LLM budget cannot be verified: 0 tokens and 10 calls of unknown usage, limit 1,000,000 (max_tokens)"
+        "LLM budget cannot be verified: 0 tokens and 10 calls with unknown usage, limit 1,000,000 (max_tokens)"
     )
 
 
@@ -480,32 +480,32 @@ def test_ten_calls_of_unknown_usage_stop_the_next():
         (
             {"max_tokens": 100},
             [call(15), call(None, index=1)],
-            "LLM budget cannot be verified: 15 tokens and 1 call of unknown usage, limit 100 (here)",
+            "LLM budget cannot be verified: 15 tokens and 1 call with unknown usage, limit 100 (here)",
         ),
         (
             {"max_cost": "1"},
             [call(), call(cost=None, index=1), call(cost=None, index=2)],
-            "LLM budget cannot be verified: $0.01 and 2 calls of unknown price, limit $1 (here)",
+            "LLM budget cannot be verified: $0.01 and 2 calls with unknown price, limit $1 (here)",
         ),
         (
             {"max_tokens": 0},
             [call(None)],
-            "LLM budget cannot be verified: 0 tokens and 1 call of unknown usage, limit 0 (here)",
+            "LLM budget cannot be verified: 0 tokens and 1 call with unknown usage, limit 0 (here)",
         ),
         (
             {"max_system_tokens": 10_000},
             [call()],
-            "LLM budget cannot be verified: 0 system tokens and 1 call of unknown input parts, limit 10,000 (here)",
+            "LLM budget cannot be verified: 0 system tokens and 1 call with unknown input parts, limit 10,000 (here)",
         ),
         (
             {"max_reasoning_tokens": 5},
             [call()],
-            "LLM budget cannot be verified: 0 reasoning tokens and 1 call of unknown reasoning tokens, limit 5 (here)",
+            "LLM budget cannot be verified: 0 reasoning tokens and 1 call with unknown reasoning tokens, limit 5 (here)",
         ),
         (
             {"min_cache_read": 0.5, "model": "gpt-4*"},
             [call(), call(index=1)],
-            "LLM budget cannot be verified for gpt-4*: 2 calls of unknown cache reads, at least 50 % wanted (here)",
+            "LLM budget cannot be verified for gpt-4*: 2 calls with unknown cache reads, at least 50 % wanted (here)",
         ),
         (
             {"max_tokens": 10, "model": "gpt-4*"},
@@ -831,7 +831,7 @@ def test_a_cost_that_is_a_bound_keeps_a_budget_that_is_above_it_and_cannot_verif
     ]
     (breach,) = breaches(Limits(max_cost=Decimal("0.02")), [*calls, call(cost=None, index=2)])
     assert breach.verdict == (
-        "LLM budget cannot be verified: at most $0.04 and 1 call of unknown price, limit $0.02 (max_cost)"
+        "LLM budget cannot be verified: at most $0.04 and 1 call with unknown price, limit $0.02 (max_cost)"
     )
 
 

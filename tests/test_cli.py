@@ -143,7 +143,7 @@ class TestCompare:
             (["base.json", "gone.json"], "gone.json: No such file or directory"),
             (["base.json", "empty"], "empty: no run in this folder; pytest --llm-usage-json=NEW-FILE.json writes one"),
             (["base.json", "text"], "text: not JSON (Expecting value: line 1 column 1 (char 0)), so not a run; pytest --llm-usage-json=NEW-FILE.json writes one"),
-            (["base.json", "new.json"], "new.json: format 2 is of a later pytest-llm-usage, this one reads 1: pip install --upgrade pytest-llm-usage"),
+            (["base.json", "new.json"], "new.json: format 2 was written by a later pytest-llm-usage; this one reads format 1: pip install --upgrade pytest-llm-usage"),
             (["base.json", "base.json", "--fail-on=tokens:5%"], "argument --fail-on: 'tokens:5%' is not a gate (examples: tokens:+5%, cost:+$0.01, calls:+0; of tokens, input, output, calls, cost)"),
             (["base.json", "base.json", "--floor=few"], "argument --floor: 'few' is not a number of tokens (examples: 5000, 5_000, 5k, 1.5M)"),
         ],

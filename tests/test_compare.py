@@ -465,15 +465,15 @@ class TestCauses:
              ["Only the price changed, the tokens are the same (genai-prices 0.2.3 then, prices.toml:2 now)"]),
             (usage(), usage(inputs=1001, cost="0.02"),
              [("Prompts grew by 1 token (the largest: input_tokens); "
-               "and by another price (genai-prices 0.2.3 then, prices.toml:2 now)")]),
+               "and at a different price (genai-prices 0.2.3 then, prices.toml:2 now)")]),
             (usage(), usage(billed_items={"web_search": 2}), ["2 web_search more"]),
             (usage(billed_items={"web_search": 2}), usage(billed_items={"web_search": 3}), ["1 web_search more"]),
             (usage(billed_items={"web_search": 2}), usage(billed_items={"web_search": 1}), ["1 web_search fewer"]),
             (usage(cost=None), usage(), ["It has a price now; the tokens are the same"]),
             (usage(), usage(cost=None), ["It has no price any more; the tokens are the same"]),
-            (usage(), usage(input_token_details={"cache_read": 9}), ["The same tokens, split otherwise (cache_read)"]),
+            (usage(), usage(input_token_details={"cache_read": 9}), ["The same tokens, split differently (cache_read)"]),
             (usage(), usage(input_token_details={"audio": 1, "cache_read": 9}),
-             ["The same tokens, split otherwise (audio, cache_read)"]),
+             ["The same tokens, split differently (audio, cache_read)"]),
             (usage("a") | usage("b"), usage("a") | usage("b", calls=2), ["1 call more (last)"]),
             (usage(), usage(inputs=None, outputs=None, calls_without_usage=1), ["1 call reported no usage"]),
             (usage(inputs=None, outputs=None, calls_without_usage=1), usage(), ["1 call fewer without usage"]),
@@ -482,7 +482,7 @@ class TestCauses:
             (usage("a") | usage("b"), usage("a"), ["No longer called: b"]),
             (usage("a") | usage("b"), usage("a", outputs=99) | usage("b", calls=2),
              ["a: answers shrank by 1 token", "b: 1 call more (last)"]),
-            (usage(), usage(total=1200), ["Another total of the same counts"]),
+            (usage(), usage(total=1200), ["A different total for the same counts"]),
         ],
     )  # fmt: skip
     def test_sentence(self, was, now, sentences):
@@ -498,7 +498,7 @@ class TestCauses:
             "A model that was not called before: c (agent.py:8)",
             "A model that was not called before: d (agent.py:9)",
             "a: only the price changed, the tokens are the same (1 then, 2 now)",
-            "b: 1 call more (agent.py:7); and by another price (3 then, 4 now)",
+            "b: 1 call more (agent.py:7); and at a different price (3 then, 4 now)",
         ]
 
     @pytest.mark.parametrize("prices", [("", "2"), ("1", ""), ("1", "1"), ("", "")])
@@ -639,7 +639,7 @@ class TestInputByPart:
                 split({"a": 2, "b": 3, "c": 4, "d": 5}, tools=14, other=6, tool_results=11),
                 (
                     "the schema of d grew by ~4 tokens; the schema of c grew by ~3 tokens; the schema of b grew by ~2 tokens; "
-                    "what tools returned grew by ~2 tokens; what is none of the parts grew by ~1 token"
+                    "what tools returned grew by ~2 tokens; everything else grew by ~1 token"
                 ),
             ),
         ],

@@ -320,7 +320,7 @@ def test_the_input_is_split_once_and_only_where_it_is_read():
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
-        (Call(index=0, usage=USAGE), "no request of it was seen"),
+        (Call(index=0, usage=USAGE), "its request was not seen"),
         (Call(index=0, usage=USAGE, _inputs="its body is not JSON"), "its body is not JSON"),
         (Call(index=0, status="error", _inputs=SPLIT), UNKNOWN_USAGE),
         (Call(index=0, usage=USAGE, status="aborted", is_partial=True, _inputs=SPLIT), UNKNOWN_USAGE),

@@ -58,7 +58,7 @@ class TestByThePiece:
     def test_the_fixed_input_of_a_search_is_noted(self, model):
         (note,) = quoted("openai", model, 1_000, items={"web_search": 1}).notes
         assert note == (
-            "openai bills 8,000 input tokens for each search of this model; whether its usage holds them is not known"
+            "openai bills 8,000 input tokens for each search of this model; whether its usage includes them is not known"
         )
         assert quoted("openai", model, 1_000, items={"web_search_preview": 1}).notes == ()
         assert quoted("openai", "gpt-4o", 1_000, items={"web_search": 1}).notes == ()
@@ -172,7 +172,7 @@ class TestBatches:
     def test_tokens_of_none_of_its_requests_are_not_free(self):
         part = Part("request", "gpt-4o", TokenUsage.from_counts(100, 0), in_total=True)
         batch = call("openai", "gpt-4o", usage=TokenUsage.from_counts(150, 0), parts=(part,))
-        assert unpriced(PriceBook().quote(batch)).reason == "contradictory usage: 50 tokens are of none of its parts"
+        assert unpriced(PriceBook().quote(batch)).reason == "contradictory usage: 50 tokens belong to none of its parts"
 
     @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**5)), min_size=1, max_size=8))
     def test_a_batch_costs_what_its_requests_cost(self, sizes):
@@ -214,7 +214,9 @@ class TestAnthropicsTerms:
     def test_a_refusal_before_any_output_may_not_be_billed(self):
         refused = quoted("anthropic", "claude-opus-4-8", 1_000, 0, modifiers={"stop_reason": "refusal"})
         assert (refused.cost_usd, refused.at_most) == (mtok("5", 1_000), True)
-        assert refused.notes == ("anthropic does not bill every refusal that comes before any output: at most",)
+        assert refused.notes == (
+            "anthropic does not bill every refusal that comes before any output: this is the most it can cost",
+        )
         assert not quoted("anthropic", "claude-opus-4-8", 1_000, 9, modifiers={"stop_reason": "refusal"}).at_most
 
     def test_a_refusal_without_content_may_count_one_token(self):
@@ -225,7 +227,7 @@ class TestAnthropicsTerms:
         redeemed = quoted("anthropic", "claude-opus-4-8", 1_000, 9, modifiers={"fallback_credit": "redeemed"})
         assert (redeemed.cost_usd, redeemed.at_most) == (mtok("5", 1_000) + mtok("25", 9), True)
         assert redeemed.notes == (
-            "a fallback credit was redeemed, and what it takes off what was written to the cache is not stated: at most",
+            "a fallback credit was redeemed, and anthropic does not state how much it takes off the cache writes: this is the most it can cost",
         )
 
     def test_work_that_is_listed_apart_is_paid_for(self):
@@ -438,7 +440,7 @@ class TestBounds:
         quote = priced(book.quote(call("x", "m", 1_000, input_token_details=cached)))
         assert (quote.cost_usd, quote.at_most) == (mtok("2", 1_000), True)
         assert quote.notes == (
-            "llm_usage_prices has no price for cache_read: priced as input, at most",
+            "llm_usage_prices has no price for cache_read: priced as input, which is the most it can cost",
             "llm_usage_prices has no price of its own for cache_write: priced as input",
         )
 
@@ -464,7 +466,7 @@ class TestBounds:
     def test_other_bounds(self, provider, model, items):
         quote = quoted(provider, model, 10, 10, items=items)
         assert quote.at_most
-        assert any(note.endswith(": at most") for note in quote.notes)
+        assert any(note.endswith(": this is the most it can cost") for note in quote.notes)
 
     def test_a_recording_that_is_older_than_the_books_history_is_noted(self):
         (note,) = quoted("openai", "gpt-4-turbo", 1_000, priced_at=day("2024-05-01")).notes

@@ -337,7 +337,7 @@ class TestFindingTheModel:
     @pytest.mark.parametrize("provider", ["ollama", "localhost", "NVIDIA", "watsonx", "snowflake", "vllm"])
     def test_who_serves_open_models_sells_nothing_at_another_s_price(self, provider):
         reason = unpriced(PriceBook().quote(call(provider, "gpt-4o", 1))).reason
-        assert re.fullmatch(rf"no price is known for gpt-4o: genai-prices [\d.]+ has no prices of {provider}", reason)
+        assert re.fullmatch(rf"no price is known for gpt-4o: genai-prices [\d.]+ has no prices for {provider}", reason)
 
     @pytest.mark.parametrize("provider", ["mycompanychat", "azure_openai_lookalike", "", None])
     def test_a_word_that_nobody_knows_is_no_provider(self, provider):
@@ -425,7 +425,7 @@ class TestWhatIsPriced:
         details = {"audio": 60, "cache_read": 50}
         price = unpriced(PriceBook().quote(call("google_genai", "gemini-2.5-flash", 100, input_token_details=details)))
         assert price == Quote(
-            reason="cache_read and input_audio are priced apart, and the usage does not say how many tokens are both"
+            reason="cache_read and input_audio are priced separately, and the usage does not say how many tokens are both"
         )
 
     def test_tokens_that_are_cached_and_audio_at_once(self):
@@ -532,7 +532,7 @@ class TestWhatIsPriced:
         price = priced(PriceBook().quote(call("google_genai", model, items={"web_search": 3})))
         assert price.cost_usd == fees
         assert price.notes == (
-            "searches that google_genai does not bill, the first of a day or a month, are in it: at most",
+            "includes searches that google_genai may not bill (the first of a day or month): this is the most it can cost",
         )
 
     def test_a_model_that_always_searches_does_not_say_so(self):
@@ -542,7 +542,7 @@ class TestWhatIsPriced:
 
     def test_the_largest_fee_where_it_depends_on_the_search(self):
         (note,) = priced(PriceBook().quote(call("perplexity", "sonar", 1))).notes
-        assert note == "the fee per request is that of the largest search: at most"
+        assert note == "the fee per request is that of the largest search: this is the most it can cost"
 
     def test_what_is_not_billed_by_token_at_all(self):
         ranked = call("cohere", "rerank-v3.5", items={"search_unit": 2})
@@ -597,9 +597,9 @@ class TestWhatIsPriced:
             ),
             (
                 TokenUsage.from_counts(100, 0, input_token_details={"cache_read": -1}),
-                "contradictory usage: cache_read (-1) is less than nothing",
+                "contradictory usage: cache_read (-1) is negative",
             ),
-            (TokenUsage.from_counts(-5, 5), "contradictory usage: input_tokens (-5) is less than nothing"),
+            (TokenUsage.from_counts(-5, 5), "contradictory usage: input_tokens (-5) is negative"),
         ],
     )
     def test_contradictions_name_both_numbers(self, usage, reason):
@@ -613,7 +613,7 @@ class TestWhatIsPriced:
     def test_what_is_billed_where_that_is_less_than_what_is_counted(self):
         counted = call("cohere", "command-a", 555, 225)
         assert priced(PriceBook().quote(counted)).notes == (
-            "cohere bills fewer tokens than it counts, and does not say here how many: at most",
+            "cohere bills fewer tokens than it counts, and does not report how many: this is the most it can cost",
         )
         price = priced(PriceBook().quote(replace(counted, billing=Billing(usage=TokenUsage.from_counts(26, 222)))))
         assert price.cost_usd == mtok("2.5", 26) + mtok("10", 222)
@@ -625,7 +625,9 @@ class TestWhatIsPriced:
         assert price.cost_usd == mtok("0.25", 100)
         (note,) = price.notes
         assert price.at_most
-        assert note.endswith("mistral/mistral-tiny has no price for cache_read: priced as input, at most")
+        assert note.endswith(
+            "mistral/mistral-tiny has no price for cache_read: priced as input, which is the most it can cost"
+        )
 
     def test_a_model_that_is_not_sold_by_token(self):
         price = unpriced(PriceBook().quote(call("groq", "canopylabs/orpheus-v1-english", 10)))
@@ -726,7 +728,7 @@ class TestWhen:
     def test_the_newest_price_for_a_recording_that_does_not_say_when(self):
         price = priced(PriceBook().quote(call("openai", "o3", 1_000, priced_at=math.inf)))
         assert price.cost_usd == mtok("2", 1_000)
-        assert price.notes == ("the recording does not say when it was made: the newest price that the book has",)
+        assert price.notes == ("the recording does not say when it was made: priced at the newest price in the book",)
 
     @pytest.mark.parametrize("clock", ["2024-01-01", "2030-01-01"])
     def test_the_clock_of_the_machine_changes_nothing(self, clock, monkeypatch):
@@ -1027,7 +1029,7 @@ class TestMistakesInAPriceFile:
             ('currency = "EUR"', "prices.toml:1: currency 'EUR': prices are in USD"),
             (
                 "\n[model]\nb = { input = 1 }",
-                "prices.toml:2: 'model' is not known here (models, price_map, currency); did you mean 'models'?",
+                "prices.toml:2: unknown key 'model'; known: models, price_map, currency; did you mean 'models'?",
             ),
             (
                 '[models]\n"a\u2028" = [\n  { input = 1 },\n  [\n[] ]\n]\nb = { input = "" }',
@@ -1041,7 +1043,7 @@ class TestMistakesInAPriceFile:
             ),
             (
                 "[models]\nb = { input = 1e" + "9" * 200 + " }",
-                "prices.toml:2: not TOML: 1e99999999…999999999 has an exponent that no number here can have",
+                "prices.toml:2: not TOML: 1e99999999…999999999 has an exponent that is out of range",
             ),
             ("a = " + "[" * 100_000, "prices.toml: not TOML: it is nested too deeply"),
         ],
@@ -1171,7 +1173,7 @@ class TestExplain:
         with pytest.raises(PriceUnknownError) as error:
             PriceBook().describe("m", provider="ollama")
         assert re.fullmatch(
-            r"no price is known for m: genai-prices [\d.]+ has no prices of ollama\n"
+            r"no price is known for m: genai-prices [\d.]+ has no prices for ollama\n"
             r"Add to the file of llm_usage_prices:\n"
             r'  "m" = \{ provider = "ollama", input = \?, output = \? \}\n'
             r"No such file yet\? .*\nand set .*",

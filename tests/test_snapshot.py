@@ -244,7 +244,7 @@ class TestFile:
         [
             ("test_bird[en]:\n\tcalls: 3\n", 2, "not YAML: "),
             ("<<<<<<< HEAD\ntest_bird[en]: {}\n", 2, "'<<<<<<< HEAD' is not the start of a snapshot"),
-            ("test_bird[en]: {}\ntest_bird[en]: {}\n", 3, "test_bird[en] stands there twice"),
+            ("test_bird[en]: {}\ntest_bird[en]: {}\n", 3, "test_bird[en] appears twice"),
             ("test_bird[en]: 5\n", 2, "test_bird[en] does not hold usage by model"),
             ("  calls: 3\n", 2, "calls does not hold usage by model"),
         ],
@@ -260,7 +260,7 @@ class TestFile:
         result.stdout.fnmatch_lines(
             [
                 f"E *ConfigurationError: {FILE}:*. Nothing was changed.",
-                "E *Restore the file, or delete it and write it anew:  pytest --snapshot-update",
+                "E *Restore the file, or delete it and write it again:  pytest --snapshot-update",
             ]
         )
         message = re.search(r"ConfigurationError: (.*)\. Nothing", result.stdout.str())[1]
@@ -704,7 +704,7 @@ class TestMismatch:
             ("cost='0.02'", "Only the price changed, the tokens are the same"),
             ("cost=None", "It has no price any more; the tokens are the same"),
             ("model='gpt-5'", "Another model: gpt-5 instead of gpt-4-turbo-2024-04-09"),
-            ("input_token_details={'cache_read': 9}", "The same tokens, split otherwise (cache_read)"),
+            ("input_token_details={'cache_read': 9}", "The same tokens, split differently (cache_read)"),
         ],
     )
     def test_cause(self, project, now, cause):

@@ -150,7 +150,7 @@ def test_what_is_not_known_breaks_the_line_and_is_never_zero(tmp_path):
     lines = re.findall(r'<polyline points="([^"]*)"', text)
     assert [len(line.split()) for line in lines[:2]] == [2, 2]
     assert all(",5.0" in point for line in lines[:2] for point in line.split())
-    assert "<p>The last 5 runs. Not all that 1 run used is known: the line has a gap there.</p>" in text
+    assert "<p>The last 5 runs. The usage of 1 run is not fully known; the line has gaps there.</p>" in text
     assert len(read_trend(tmp_path / "h.db", 2).runs) == 2
 
 
@@ -166,9 +166,9 @@ def test_another_database_is_left_alone(tmp_path):
     before = (tmp_path / "mine.db").read_bytes()
 
     for name in ("mine.db", "text.db"):
-        with pytest.raises(ReportError, match=f"{name}: .*no history of pytest-llm-usage; choose another path"):
+        with pytest.raises(ReportError, match=f"{name}: .*is not a history of pytest-llm-usage; choose another path"):
             add_run(tmp_path / name, run(), 1)
-        with pytest.raises(RunFileError, match=f"{name}: .*no history of pytest-llm-usage; choose another path"):
+        with pytest.raises(RunFileError, match=f"{name}: .*is not a history of pytest-llm-usage; choose another path"):
             past_runs(tmp_path / name)
     assert (tmp_path / "mine.db").read_bytes() == before
 

@@ -57,20 +57,20 @@ class Breach(NamedTuple):
         if kind.whole is not None:
             found, wanted = shown_share(self.spent), shown_share(self.limit)
             if self.unknown:
-                unknown = f"{plural(self.unknown, 'call')} of unknown {kind.what}"
+                unknown = f"{plural(self.unknown, 'call')} with unknown {kind.what}"
                 return f"LLM budget cannot be verified{scope}: {unknown}, at least {wanted} wanted ({self.origin})"
             return f"LLM budget missed{scope}: {found} of the input was {kind.noun}, at least {wanted} wanted ({self.origin})"
         spent, limit = kind.shown(self.spent), f"limit {kind.shown_limit(self.limit)} ({self.origin})"
         if self.at_most:
             # It is not certain whether more than the limit was spent.
-            unknown = f" and {plural(self.unknown, 'call')} of unknown {kind.what}" if self.unknown else ""
+            unknown = f" and {plural(self.unknown, 'call')} with unknown {kind.what}" if self.unknown else ""
             return f"LLM budget cannot be verified{scope}: at most {spent}{unknown}, {limit}"
         if self.reserved and self.spent <= self.limit:
             under_way = f"up to {kind.shown(self.reserved)} of calls under way"
             return f"LLM budget exceeded{scope}: {spent} and {under_way}, {limit}"
         if self.spent > self.limit:
             return f"LLM budget exceeded{scope}: {'at least ' if self.unknown else ''}{spent}, {limit}"
-        unknown = f"{plural(self.unknown, 'call')} of unknown {kind.what}"
+        unknown = f"{plural(self.unknown, 'call')} with unknown {kind.what}"
         return f"LLM budget cannot be verified{scope}: {spent} and {unknown}, {limit}"
 
 

@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_argument_type(parse_gates),
         default=(),
         metavar="GATES",
-        help="how much usage may rise, of a test and of all together: tokens:+5%%,cost:+$0.01,calls:+0",
+        help="how much usage may rise, in one test and in all together: tokens:+5%%,cost:+$0.01,calls:+0",
     )
     compare.add_argument(
         "--floor",
@@ -208,10 +208,10 @@ def _parser() -> argparse.ArgumentParser:
         "why",
         _why,
         "explain what a run cost: its largest causes, and what would change each",
-        "Exit status: 0, or 2 where a file cannot be used or no test is of that name.",
+        "Exit status: 0, or 2 where a file cannot be used or no test has that name.",
     )
     why.add_argument("run_file", type=Path, metavar="RUN", help="a file that --llm-usage-json wrote")
-    why.add_argument("test", nargs="?", metavar="TEST", help="one test, or all whose name holds this text")
+    why.add_argument("test", nargs="?", metavar="TEST", help="one test, or all whose name contains this text")
 
     cassettes = commands.add_parser("cassettes", help="manage recordings", description="Manage recordings.")
     actions = cassettes.add_subparsers(metavar="ACTION", required=True)

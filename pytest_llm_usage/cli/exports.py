@@ -45,7 +45,7 @@ def export_runs(options: argparse.Namespace) -> int:
         print(text, end="")
         return OK
     if options.output.exists():
-        raise ReportError(f"{shown_path(options.output)} is there already; choose another path")
+        raise ReportError(f"{shown_path(options.output)} already exists; choose another path")
     replace_file(options.output, text.encode())
     print(f"Wrote {options.format} to {shown_path(options.output)}")
     return OK

@@ -52,7 +52,7 @@ def check_page_options(options: argparse.Namespace) -> None:
     """
     for name, is_given in (("--html-bodies", options.html_bodies), ("--history", options.history is not None)):
         if is_given and options.html is None:
-            raise ConfigurationError(f"{name}: there is no page to show it; add --html=PATH")
+            raise ConfigurationError(f"{name}: there is no page to show it on; add --html=PATH")
 
 
 def page_extras(options: argparse.Namespace, data: RunData, base: RunData | None) -> PageExtras:

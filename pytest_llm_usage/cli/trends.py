@@ -34,7 +34,7 @@ def history(options: argparse.Namespace) -> int:
     if options.model is not None:
         runs = [_of_model(run, options.model) for run in runs]
     if not runs:
-        raise RunFileError(f"{options.file}: no such run in it")
+        raise RunFileError(f"{options.file}: no matching run")
     spent = [Spending.from_usage(run.usage) for run in runs]
     rows = [("day", "commit", "branch", "calls", "tokens", "USD")]
     rows += [

@@ -155,9 +155,9 @@ def _cause(change: ModelChange, where: Callable[[str, str], str], then: str, now
         if item.name not in _WITH_OWN_SENTENCE and not item.is_detail and isinstance(item.by, int):
             yield f"{abs(item.by):,} {item.name} {'more' if item.by > 0 else 'fewer'}"
     if all(item.is_detail for item in counts):
-        yield f"the same tokens, split otherwise ({', '.join(item.label for item in counts)})"
+        yield f"the same tokens, split differently ({', '.join(item.label for item in counts)})"
     if change["cost_usd"].moved and then and now and then != now:
-        yield f"and by another price ({then} then, {now} now)"
+        yield f"and at a different price ({then} then, {now} now)"
 
 
 #: How many tools and how many other parts are named.
@@ -209,7 +209,7 @@ _PART_WORDS = {
     "history": "the earlier messages",
     "tool_results": "what tools returned",
     "user": "the user's message",
-    "other": "what is none of the parts",
+    "other": "everything else",
 }
 
 
@@ -226,7 +226,7 @@ _WITH_OWN_SENTENCE = frozenset({"calls", "calls_without_usage", *TOKEN_FIELDS})
 def _price_cause(change: ModelChange, then: str, now: str) -> str:
     cost = change["cost_usd"]
     if not cost.moved:
-        return "another total of the same counts"
+        return "a different total for the same counts"
     if cost.was is None:
         return "it has a price now; the tokens are the same"
     if cost.now is None:

@@ -112,7 +112,7 @@ def end_fields(result: ResultCopy, *, fake: bool = False) -> dict[str, Any]:
             # The name may be an integration's own.
             shown = printable(mask_text(where))[:_SHOWN_CHARS]
             is_there = "." in where or reported.get(where) is not None
-            said = "is no number of tokens" if is_there else "is not there"
+            said = "is not a number of tokens" if is_there else "is missing"
             status, usage, values["note"] = "no_usage", None, f"LangChain's {shown} {said}"
             if not is_there:
                 values["_reported"] = reported  # LangChain's own callback keeps it, too

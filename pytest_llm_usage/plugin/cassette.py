@@ -283,7 +283,7 @@ def _policy(
         record_mode=cast("RecordMode", record),
         rerecord_command=f"{command} --llm-usage-record=rewrite"
         if mark.record is None
-        else f'{command}, with record="rewrite" in the place of record="{mark.record}" in its llm_cassette',
+        else f'{command}, with record="rewrite" instead of record="{mark.record}" in its llm_cassette',
         rerecord_all_command=f"pytest {shell_quoted(_typed(item).partition('::')[0])} --llm-usage-record=rewrite"
         if is_shared and item is not None and mark.record is None
         else "",
@@ -334,11 +334,11 @@ def _lines(rules: object) -> list[str]:
     if isinstance(rules, str):
         return rules.splitlines()
     if not isinstance(rules, Iterable) or isinstance(rules, bytes):
-        raise ConfigurationError(f"{quoted(rules)} is neither a text nor a list of rules")
+        raise ConfigurationError(f"{quoted(rules)} is neither a string nor a list of rules")
     lines = list(rules)
     for line in lines:
         if not isinstance(line, str):
-            raise ConfigurationError(f"{quoted(line)} is not a text")
+            raise ConfigurationError(f"{quoted(line)} is not a string")
     return lines
 
 

@@ -60,13 +60,15 @@ def _llm_usage_cassette(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def llm_usage_prices(pytestconfig: pytest.Config) -> PriceSource | None:
-    """Your own prices: a path (of the ini key `llm_usage_prices`) or a mapping of that form. Override it to compute them."""
+    """Your own prices: a path, as in the ini key `llm_usage_prices`, or a mapping of the same form. Override this fixture
+    to compute them.
+    """
     return settings_of(pytestconfig).prices
 
 
 @pytest.fixture(scope="session")
 def llm_usage_redact() -> Sequence[str]:
-    """Your own rules of redaction, besides those of the ini key `llm_usage_redact` and as it spells them. Override it."""
+    """Your own redaction rules, in addition to and in the syntax of the ini key `llm_usage_redact`. Override this fixture."""
     return ()
 
 
@@ -114,11 +116,11 @@ def usage_snapshot(request: pytest.FixtureRequest) -> Iterator[UsageSnapshotAsse
 def llm_cassette(
     request: pytest.FixtureRequest, pytestconfig: pytest.Config, llm_usage_redact: Sequence[str]
 ) -> Callable[..., AbstractContextManager[None]]:
-    """A factory of cassettes for fixtures of wider scope: call it with a name, and use what it gives in a `with`.
+    """A factory of cassettes for fixtures of wider scope: call it with a name, and use the result in a `with`.
 
     Its keywords are those of the marker. The name is relative to `cassettes/<module>` beside the file that calls it.
-    What was recorded is saved when the block ends without an error. pytest-recording's `vcr_config` is honoured where
-    its scope is the session, too.
+    What was recorded is saved when the block ends without an error. pytest-recording's `vcr_config` is honoured too
+    if it is session-scoped.
     """
     from pytest_llm_usage.plugin.cassette import fixture_value, opened_as  # noqa: PLC0415 -- only where it is requested
 

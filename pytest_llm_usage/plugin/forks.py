@@ -110,9 +110,9 @@ class Forks:
         """The calls known to be missing, each with its test; read at the end of the run."""
         for index, (test, relatives) in enumerate(self._forked):
             if relatives.has_half_line:
-                yield "a model call of a forked process, which ended while it was noted,", test
+                yield "a model call of a forked process that ended while writing it,", test
             if self._lost is not None and self._lost[min(index, _TESTS - 1)]:
-                yield "model calls of a forked process, which could not note them,", test
+                yield "model calls that a forked process could not write,", test
 
 
 def watch_forks(config: pytest.Config) -> Forks:

@@ -24,7 +24,7 @@ _SMALLEST_USD = Decimal("0.00001")
 _HOW = (
     "from: the request that changed is sent, its answer is half as long as recorded, and what comes after it matches",
     "to: every call after it is sent as well, answers are twice as long, and nothing is read from a prompt cache",
-    "in neither: calls that a test makes beyond its recording; nobody knows them before it is recorded",
+    "not included: calls beyond those in the recording; they are unknown until it is recorded",
 )
 
 
@@ -102,7 +102,7 @@ def outcome_line(plans: Mapping[str, Mapping[str, Any]], sent: Mapping[str, Sequ
     """
     costs = [cost for rows in sent.values() for _, cost, _ in rows]
     if None in costs:
-        return "Recording took what is not known: calls are unpriced, or told no usage"
+        return "What recording cost is not known: calls are unpriced or reported no usage"
     took = total(map(Decimal, costs))
     planned, is_known = _sums(plans.values(), 2)
     longer = []

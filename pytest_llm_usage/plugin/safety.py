@@ -178,7 +178,7 @@ def unlimited_text(error: Exception) -> str:
     return "\n".join(
         (
             f"pytest-llm-usage: internal error while the settings are read: {type(error).__name__}: {error}",
-            "No budget, gate or report of this run would hold, so it does not start.",
+            "No budget, gate or report would work in this run, so it does not start.",
             "To run the tests without the plugin:  pytest -p no:llm_usage",
             "Please report it with these lines:",
             *"".join(traceback.format_exception(error)).rstrip().splitlines(),

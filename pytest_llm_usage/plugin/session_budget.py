@@ -163,11 +163,9 @@ class SessionBudget:
             is_known=not any(count % 2 for count in tests),
         )
         if _LOST in self._cells[_STATE::_CELLS].tolist():
-            verdict = "a worker ended before it was known what recording its stale tests costs"
+            verdict = "a worker ended before it was known what recording its stale tests would cost"
         elif self._is_remote:
-            verdict = (
-                "workers on other machines cannot add up what recording their stale tests costs: leave out -n and --tx"
-            )
+            verdict = "workers on other machines cannot add up what recording their stale tests would cost: leave out -n and --tx"
         else:
             verdict = plan_verdict(self._limits, {name: spent for name, _, spent, _ in self._spent()}, planned)
         self._cells[self._row * _CELLS + _STATE] = _JUDGED
@@ -240,8 +238,8 @@ def plan_verdict(limits: Limits, spent: Mapping[str, int | Decimal], planned: Pl
         if not planned.tests or limit is None or EXACT.add(before, most) <= limit:
             continue
         kind = BUDGET_KINDS[name]
-        what = f"up to {kind.shown(most)}{'' if planned.is_known else ' and what is not known'}"
-        replayed = f" beside {kind.shown(before)} of what is replayed" if before else ""
+        what = f"up to {kind.shown(most)}{'' if planned.is_known else ' plus an unknown amount'}"
+        replayed = f" on top of {kind.shown(before)} for replayed calls" if before else ""
         return (
             f"recording {plural(planned.tests, 'stale test')} again takes {what}{replayed}, "
             f"limit {kind.shown_limit(limit)} ({limits.origins.get(name, name)})"

@@ -48,7 +48,7 @@ def settings_of(config: pytest.Config) -> Settings:
     fixtures of a plugin that it has loaded.
     """
     if SETTINGS not in config.stash and FAULTS in config.stash:
-        fail("pytest-llm-usage could not be set up, so nothing of this test can be checked: see the end of the run")
+        fail("pytest-llm-usage could not be set up, so this test cannot be checked: see the end of the run")
     if SETTINGS not in config.stash:
         fail("pytest-llm-usage is loaded (-p llm_usage) and switched off (-p no:llm_usage): drop one of the two")
     return config.stash[SETTINGS]

@@ -36,7 +36,7 @@ def cost_of(made: Sequence[Call]) -> str:
     known = [cost for cost in costs if cost is not None]
     spent = f"{'at least ' if len(known) < len(costs) else ''}${plain(total(known))} spent"
     if costs and not known:
-        spent = "what it cost is not known"
+        spent = "cost unknown"
     return f"{plural(len(calls), 'call')}, {spent}"
 
 
@@ -53,9 +53,9 @@ def unsaved_text(item: pytest.Item, cassette: OpenCassette, settings: Settings) 
         except CassetteError as error:
             lines.append(str(error))
         else:
-            lines.append(f"Kept for a look, and never replayed: {shown_path(path)}")
+            lines.append(f"Kept for inspection, never replayed: {shown_path(path)}")
     else:
-        lines.append("To keep it for a look:  --llm-usage-keep-failed")
+        lines.append("To keep it for inspection:  --llm-usage-keep-failed")
     return "\n".join(lines)
 
 

@@ -96,7 +96,7 @@ FIRST_SEARCHES_FREE = frozenset({"google"})
 
 #: Work that is billed by the time it takes, beyond a free allowance. No response says how long it took.
 BILLED_BY_THE_HOUR: Mapping[str, str] = {
-    "code_execution": "its container is billed by the hour, beyond what is free, which is not in this cost",
+    "code_execution": "its container is billed by the hour, beyond a free allowance; this cost does not include it",
 }
 
 #: Providers whose fee per request depends on the size of the search; the price book has the fee of the largest size.

@@ -167,7 +167,7 @@ class PriceBook:
         elif (
             call.usage is not None and (rest := call.usage.total_tokens - sum(p.usage.total_tokens for p in inside)) > 0
         ):
-            return Quote(reason=f"contradictory usage: {rest:,} tokens are of none of its parts")
+            return Quote(reason=f"contradictory usage: {rest:,} tokens belong to none of its parts")
         elif items := _items_of_no_part(inside, billing.items):
             quotes.append(self._work_quote(sale, TokenUsage(), items, is_as_billed=True))
         quotes += [
@@ -201,27 +201,31 @@ class PriceBook:
         except NoPriceError as error:
             return Quote(reason=str(error), fix=_fix(sale, items, error.fix, by_token=bool(usage.total_tokens)))
         if sale.newest:
-            remarks.add("the recording does not say when it was made: the newest price that the book has")
+            remarks.add("the recording does not say when it was made: priced at the newest price in the book")
         if not is_as_billed and sale.seller in BILLS_LESS_THAN_TOKENS:
             remarks.add(
-                f"{sale.named} bills fewer tokens than it counts, and does not say here how many: at most", at_most=True
+                f"{sale.named} bills fewer tokens than it counts, and does not report how many: this is the most it can cost",
+                at_most=True,
             )
         if not items.keys().isdisjoint(("web_search", "map_search")) and sale.seller in FIRST_SEARCHES_FREE:
             remarks.add(
-                f"searches that {sale.named} does not bill, the first of a day or a month, are in it: at most",
+                f"includes searches that {sale.named} may not bill (the first of a day or month): this is the most it can cost",
                 at_most=True,
             )
         if "web_search" in items and (tokens := _fixed_input(sale)):
             remarks.add(
-                f"{sale.named} bills {tokens:,} input tokens for each search of this model; whether its usage holds them "
+                f"{sale.named} bills {tokens:,} input tokens for each search of this model; whether its usage includes them "
                 "is not known"
             )
         # Some answers without any content count one token.
         if sale.modifiers.get("stop_reason") == "refusal" and usage.output_tokens <= 1:
-            remarks.add(f"{sale.named} does not bill every refusal that comes before any output: at most", at_most=True)
+            remarks.add(
+                f"{sale.named} does not bill every refusal that comes before any output: this is the most it can cost",
+                at_most=True,
+            )
         if sale.modifiers.get("fallback_credit") == "redeemed":
             remarks.add(
-                "a fallback credit was redeemed, and what it takes off what was written to the cache is not stated: at most",
+                f"a fallback credit was redeemed, and {sale.named} does not state how much it takes off the cache writes: this is the most it can cost",
                 at_most=True,
             )
         return Quote(
@@ -316,7 +320,7 @@ def _unknown(sale: Sale) -> str:
     if sale.seller in shipped_providers():
         return f"{book_name()} has no price for {model} by {sale.named}"
     if sale.seller in KNOWN_SELLERS:
-        return f"no price is known for {model}: {book_name()} has no prices of {sale.named}"
+        return f"no price is known for {model}: {book_name()} has no prices for {sale.named}"
     return f"no price is known for {model}: {book_name()} does not know the provider {sale.named}"
 
 

@@ -235,7 +235,7 @@ def _rates_at(sale: Sale) -> Rates | None:
     notes += _history_notes(info, sale.moment)
     is_largest_fee = "request" in by_kind and seller.id in FEE_BY_SEARCH_SIZE
     if is_largest_fee:
-        notes += ("the fee per request is that of the largest search: at most",)
+        notes += ("the fee per request is that of the largest search: this is the most it can cost",)
     if seller.id == "azure":
         notes += ("price of a global deployment: Azure's data zones and regions have their own",)
     return Rates(

@@ -83,7 +83,7 @@ def _number(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"{shortened(text, 20)} has an exponent that no number here can have") from None
+        raise ValueError(f"{shortened(text, 20)} has an exponent that is out of range") from None
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class PriceFile:
     def entries(self) -> Iterator[Entry]:
         for key in self.data:
             if key not in _TABLES:
-                self._fail((key,), f"{key!r} is not known here ({', '.join(_TABLES)}){_did_you_mean(key, _TABLES)}")
+                self._fail((key,), f"unknown key {key!r}; known: {', '.join(_TABLES)}{_did_you_mean(key, _TABLES)}")
         currency = self.data.get("currency", "USD")
         if currency != "USD":
             self._fail(("currency",), f"currency {currency!r}: prices are in USD")

@@ -166,7 +166,9 @@ def _input_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str, 
     apart = _priced_apart(rates, modalities)
     if caching["cache_read"] and "cache_read" not in counts:
         # No provider charges more for input that it reads from a cache.
-        notes.add(f"{rates.source} has no price for cache_read: priced as input, at most", at_most=True)
+        notes.add(
+            f"{rates.source} has no price for cache_read: priced as input, which is the most it can cost", at_most=True
+        )
     if caching["cache_write"] and "cache_write" not in counts:
         notes.add(f"{rates.source} has no price of its own for cache_write: priced as input")
     if counts and apart:
@@ -181,7 +183,7 @@ def _cached_modalities(
     """Takes tokens that are both cached and of a modality out of `apart`; returns those with a price of their own."""
     if cached.keys() != {"cache_read"} or not any(key.startswith("cache_read_") for key in details):
         raise NoPriceError(
-            f"{' and '.join([*cached, *apart])} are priced apart, and the usage does not say how many tokens are both"
+            f"{' and '.join([*cached, *apart])} are priced separately, and the usage does not say how many tokens are both"
         )
     counts = {}
     for kind, tokens in apart.items():
@@ -227,7 +229,7 @@ def _priced_apart(rates: Rates, counts: Mapping[str, int]) -> dict[str, int]:
     """Those of `counts` that have a price of their own; the others are part of the input or the output."""
     for kind, quantity in counts.items():
         if quantity < 0:
-            raise NoPriceError(f"contradictory usage: {kind} ({quantity:,}) is less than nothing")
+            raise NoPriceError(f"contradictory usage: {kind} ({quantity:,}) is negative")
         if quantity and kind.endswith("_audio") and kind not in rates.by_kind and not rates.audio_as_text:
             raise _missing(rates, kind, f"{kind} tokens")
     return {kind: quantity for kind, quantity in counts.items() if quantity and kind in rates.by_kind}
@@ -236,7 +238,7 @@ def _priced_apart(rates: Rates, counts: Mapping[str, int]) -> dict[str, int]:
 def _remainder(whole: str, tokens: int, counts: Mapping[str, int]) -> int:
     remainder = tokens - sum(counts.values())
     if tokens < 0:
-        raise NoPriceError(f"contradictory usage: {whole}_tokens ({tokens:,}) is less than nothing")
+        raise NoPriceError(f"contradictory usage: {whole}_tokens ({tokens:,}) is negative")
     if remainder < 0:
         parts = " + ".join(f"{kind} ({quantity:,})" for kind, quantity in counts.items())
         raise NoPriceError(f"contradictory usage: {parts} exceed {whole}_tokens ({tokens:,})")

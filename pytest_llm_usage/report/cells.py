@@ -71,7 +71,7 @@ def notes(calls: Sequence[Call]) -> Iterable[str]:
     if unpriced:
         yield f"and {plural(len(unpriced), 'unpriced call')}"
     if unknown:
-        yield f"and {plural(len(unknown), 'call')} of unknown usage: {_where(unknown)}"
+        yield f"and {plural(len(unknown), 'call')} with unknown usage: {_where(unknown)}"
     if not_asked := sum(USAGE_NOT_ASKED in call.note for call in unknown):
         yield f"{plural(not_asked, 'streamed call')} {USAGE_NOT_ASKED}"
     yield from dict.fromkeys(call.note for call in unknown if NOT_READ in call.note)

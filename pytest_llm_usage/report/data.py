@@ -199,7 +199,7 @@ def read_run(path: Path, content: bytes | None = None) -> dict[str, Any]:
         raise RunFileError(f"{path}: not a run of pytest-llm-usage; {_HOW}")
     if version > FORMAT:
         raise RunFileError(
-            f"{path}: format {version} is of a later pytest-llm-usage, this one reads {FORMAT}: "
+            f"{path}: format {version} was written by a later pytest-llm-usage; this one reads format {FORMAT}: "
             "pip install --upgrade pytest-llm-usage"
         )
     if (fault := run_fault(data)) is not None:

@@ -31,7 +31,7 @@ def check_replaceable(report: ReportFormat, path: Path) -> None:
         return  # A file that cannot be read raises an error when it is written.
     if head.strip() and report.signature.encode() not in head:
         raise ReportError(
-            f"{report.name} report not written: {shown_path(path)} is there already and is not such a report; "
+            f"{report.name} report not written: {shown_path(path)} already exists and is not such a report; "
             "choose another path"
         )
 

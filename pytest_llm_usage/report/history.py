@@ -207,14 +207,14 @@ def _check(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"runs", "spent"} <= names:
-        raise RunFileError("this database is no history of pytest-llm-usage; choose another path")
+        raise RunFileError("this database is not a history of pytest-llm-usage; choose another path")
     if version > FORMAT:
-        raise RunFileError(f"format {version} is of a later pytest-llm-usage, this one reads {FORMAT}")
+        raise RunFileError(f"format {version} was written by a later pytest-llm-usage; this one reads format {FORMAT}")
 
 
 def _why(error: Exception) -> str:
     if getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB":
-        return "this file is no history of pytest-llm-usage; choose another path"
+        return "this file is not a history of pytest-llm-usage; choose another path"
     return getattr(error, "strerror", None) or str(error)
 
 

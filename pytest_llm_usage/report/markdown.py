@@ -160,7 +160,7 @@ def _by_model(calls: Sequence[Call]) -> Iterator[str]:
         told = (f"- {_text(f'unpriced: {reason}')}{f': {_code(fix)}' if fix else ''}" for reason, fix in reasons)
         yield from islice(told, _OPEN_ROWS)
     if len(reasons) > _OPEN_ROWS:
-        yield f"- and for {len(reasons) - _OPEN_ROWS:,} reasons more"
+        yield f"- and {plural(len(reasons) - _OPEN_ROWS, 'more reason')}"
 
 
 def _tests(by_test: Mapping[str, Sequence[Call]]) -> Iterator[str]:

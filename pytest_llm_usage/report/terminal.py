@@ -181,9 +181,9 @@ def _unpriced(calls: Sequence[Call], screen: Screen) -> list[Line]:
         lines += screen.wrapped(f"unpriced: {reason}", style="warn")
         lines += [Line((f"  {fix}",))] if fix else []
     if more := reasons[shown:]:
-        lines.append(Line((f"and for {plural(len(more), 'reason')} more; {_ALL}",)))
+        lines.append(Line((f"and {plural(len(more), 'more reason')}; {_ALL}",)))
     if any(fix for _, fix in reasons[:shown]):
-        lines += screen.wrapped(f"A line of a price file settles it. {'  '.join(NEW_PRICE_FILE)}", style="quiet")
+        lines += screen.wrapped(f"A line in a price file fixes it. {'  '.join(NEW_PRICE_FILE)}", style="quiet")
     return lines
 
 

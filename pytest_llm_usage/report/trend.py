@@ -26,7 +26,7 @@ def trend_section(trend: Trend) -> Iterator[str]:
     costs = [None if each.is_unknown or each.is_unpriced else each.cost_usd for each in spent]
     names = [_name(run) for run in trend.runs]
     unknown = counts.count(None)
-    gaps = f" Not all that {plural(unknown, 'run')} used is known: the line has a gap there." if unknown else ""
+    gaps = f" The usage of {plural(unknown, 'run')} is not fully known; the line has gaps there." if unknown else ""
     yield f'<section><h2>History</h2><p>The last {plural(len(trend.runs), "run")}.{gaps}</p><div class="trends">'
     for title, values, shown in (
         ("tokens", counts, [_tokens(each) for each in counts]),
@@ -61,7 +61,7 @@ def _by_test(trend: Trend) -> Iterator[str]:
         yield f'<td class="n" data-label="last">{tokens(last)}<td class="n" data-label="Δ">{_by(Decimal(first), Decimal(last))}</tr>'
     yield "</tbody></table></div>"
     if len(ranked) > _MOST_TESTS:
-        yield f"<p>{len(ranked) - _MOST_TESTS:,} tests more; pytest-llm-usage history --test shows each</p>"
+        yield f"<p>{len(ranked) - _MOST_TESTS:,} more tests; pytest-llm-usage history --test shows each</p>"
     yield "</details>"
 
 

@@ -210,6 +210,6 @@ def _why_texts(tests: Sequence[ExplainedTest]) -> list[str]:
     left = ranked[_MOST_CAUSES:]
     if left:
         amount = total(cause.cost_usd or Decimal(0) for cause in left) if is_priced else sum(c.tokens for c in left)
-        lines.append(f"   all else: {percent(amount, whole)}")
+        lines.append(f"   everything else: {percent(amount, whole)}")
     notes = [f"{test.nodeid}: {note}" for test in tests for note in test.prefix_notes]
     return [*lines, *(["", *notes] if notes else [])]

@@ -108,7 +108,7 @@ class Settings(Record):
         formats = [report.option for report in FORMATS]
         for name in (*formats, "history", "compare"):
             if values[name] == STDOUT and name not in formats:
-                raise ConfigurationError(f"{origins[name]}: - stands for the standard output, and no file")
+                raise ConfigurationError(f"{origins[name]}: - stands for standard output, not for a file")
             if values[name] not in (None, STDOUT):
                 # Relative to the ini file if it was set there, else to where pytest was started.
                 is_ini = origins[name] == f"{PREFIX}{name}"
@@ -116,7 +116,7 @@ class Settings(Record):
         reports = {name: values.pop(name) for name in formats}
         if reports["html"] is None and origins["html_bodies"].startswith("--"):
             raise ConfigurationError(
-                f"{origins['html_bodies']}: there is no page to show them; add --llm-usage-html=PATH"
+                f"{origins['html_bodies']}: there is no page to show them on; add --llm-usage-html=PATH"
             )
         if values["plan"]:
             if values["record"] not in (None, "none", "stale") and origins["record"].startswith("--"):

@@ -85,7 +85,7 @@ class CassetteMark(Record):
             if key in ("match_on", "ignore_body"):
                 values[key] = _texts(key, value)
             elif not isinstance(value, str):
-                raise ConfigurationError(f"llm_cassette: {key}: {quoted(value)} is not a text")
+                raise ConfigurationError(f"llm_cassette: {key}: {quoted(value)} is not a string")
         if values.get("record") is not None:
             try:
                 parse_record_mode(values["record"])
@@ -102,11 +102,11 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
     """
     texts = (value,) if isinstance(value, str) else value
     if not isinstance(texts, Iterable) or isinstance(texts, (bytes, Mapping)):
-        raise ConfigurationError(f"llm_cassette: {key}: {quoted(value)} is neither a text nor a list of texts")
+        raise ConfigurationError(f"llm_cassette: {key}: {quoted(value)} is neither a string nor a list of strings")
     texts = tuple(texts)
     for text in texts:
         if not isinstance(text, str):
-            raise ConfigurationError(f"llm_cassette: {key}: {quoted(text)} is not a text")
+            raise ConfigurationError(f"llm_cassette: {key}: {quoted(text)} is not a string")
         if key == "ignore_body":
             from pytest_llm_usage.cassettes.json_path import JsonPath  # noqa: PLC0415 -- only where it is set
 

@@ -244,7 +244,7 @@ SETTINGS = (
         name="model_names",
         parse=parsers.model_names,
         default=MappingProxyType({}),
-        help="names for models in snapshots, one a line: gpt-4o-* = gpt-4o",
+        help="names for models in snapshots, one per line: gpt-4o-* = gpt-4o",
     ),
     Setting(
         name="audit",
@@ -268,14 +268,14 @@ SETTINGS = (
         name="match_on",
         parse=parsers.words,
         help="vcrpy's matchers that decide which recording answers, separated by spaces (default: method host path query "
-        "body); a marker or vcr_config says otherwise for its tests",
+        "body); a marker or vcr_config overrides it for its tests",
     ),
     Setting(
         name="ignore_body",
         parse=parsers.json_paths,
         default=(),
         ini_type="linelist",
-        help="members of JSON request bodies that are not compared, one a line: metadata.session_id, messages[*].id",
+        help="members of JSON request bodies that are not compared, one per line: metadata.session_id, messages[*].id",
     ),
     Setting(
         name="cassette_json",
@@ -288,7 +288,7 @@ SETTINGS = (
         parse=parsers.redaction_rules,
         default=(),
         ini_type="linelist",
-        help="what is replaced in cassettes besides credentials, one a line: header:NAME, query:NAME, field:NAME (of a "
+        help="what is replaced in cassettes besides credentials, one per line: header:NAME, query:NAME, field:NAME (of a "
         "JSON body) or pattern:REGEX",
     ),
     Setting(

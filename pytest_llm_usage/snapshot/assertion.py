@@ -271,7 +271,7 @@ def _check_usage(data: object, *, with_parts: bool) -> None:
     if not hasattr(data, "to_dict") and not isinstance(data, Mapping):
         raise TypeError(
             f"usage_snapshot compares llm_usage (or a section or view of it), not {type(data).__name__}: "
-            "for other values there is syrupy's snapshot"
+            "for other values use syrupy's snapshot"
         )
     if with_parts and not hasattr(data, "input_by_part"):
         raise TypeError(

@@ -91,7 +91,7 @@ class UsageFile:
         for start, stop in _blocks(lines):
             entry = _entry(lines, start, stop, shown)
             if entry.name in entries:
-                raise _unreadable(shown, start, f"{entry.name} stands there twice")
+                raise _unreadable(shown, start, f"{entry.name} appears twice")
             entries[entry.name] = entry
         return cls(lines, entries, header[2] if header is not None else None)
 
@@ -148,7 +148,7 @@ def _loaded(path: Path, _stamp: tuple[int, int, int]) -> UsageFile:
 def _unreadable(shown: str, line: int, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"{shown}:{line + 1}: {reason}. Nothing was changed.\n"
-        "Restore the file, or delete it and write it anew:  pytest --snapshot-update"
+        "Restore the file, or delete it and write it again:  pytest --snapshot-update"
     )
 
 

@@ -14,6 +14,6 @@ def live_text(url: str, where: str | None) -> str:
         (
             f"live model call stopped: {address.hostname}{address.path} (--llm-usage-live=fail)",
             *((f"  {where}",) if where else ()),
-            "Ask for the fixture llm_usage and record it:  pytest --llm-usage-record=once --llm-usage-live=allow",
+            "Request the fixture llm_usage and record it:  pytest --llm-usage-record=once --llm-usage-live=allow",
         )
     )

@@ -112,7 +112,7 @@ class Origin:
     def prompt(self) -> Prompt | str:
         """What the request sent, or why that is not known."""
         if self.response is None or self.wire is None:
-            return "no request of it was seen: only LangChain reported it"
+            return "its request was not seen: only LangChain reported the call"
         from pytest_llm_usage.anatomy.request import UnreadableRequestError, read_prompt  # noqa: PLC0415 -- when asked for
 
         try:

@@ -90,7 +90,7 @@ def difference(langchain: TokenUsage | None, wire: TokenUsage) -> str:
 
 def unnamed(wire: TokenUsage) -> str:
     """Says that LangChain's own callback drops usage in a message that names no model."""
-    return f"LangChain's callback drops what names no model, the provider counted {_counts(wire)}"
+    return f"LangChain's callback drops usage without a model name; the provider counted {_counts(wire)}"
 
 
 def _counts(usage: TokenUsage) -> str:

@@ -245,10 +245,10 @@ class LLMUsage:
         plain thread belong to the sections that the test itself has open.
 
         Raises:
-            ConfigurationError: The name is not a text.
+            ConfigurationError: The name is not a string.
         """
         if not isinstance(name, str):
-            raise ConfigurationError(f"section: {quoted(name)} is not a name (a text)")
+            raise ConfigurationError(f"section: {quoted(name)} is not a name (a string)")
         return self._source.section(name)
 
     @property

@@ -110,7 +110,7 @@ def test_cache_reads_that_a_provider_does_not_report_are_not_zero():
     found = breaches(limits(min_cache_read=0.1), (reading(None),))
 
     assert failure_text(found, ()).splitlines()[0] == (
-        "LLM budget cannot be verified: 1 call of unknown cache reads, at least 10 % wanted (@pytest.mark.llm_budget)"
+        "LLM budget cannot be verified: 1 call with unknown cache reads, at least 10 % wanted (@pytest.mark.llm_budget)"
     )
     assert "  Unknown: its provider does not say how much of its input was read from a cache" in failure_text(
         found, (reading(None),)

@@ -107,7 +107,7 @@ def test_a_call_without_a_request_says_so():
     from pytest_llm_usage.usage import TokenUsage
 
     assert Call(index=0).input_by_part_reason == "its usage is not known"
-    assert Call(index=0, usage=TokenUsage()).input_by_part_reason == "no request of it was seen"
+    assert Call(index=0, usage=TokenUsage()).input_by_part_reason == "its request was not seen"
 
 
 def test_nothing_is_counted_before_it_is_read(monkeypatch):

@@ -187,7 +187,7 @@ def test_a_call_that_never_ended_is_unknown_and_fails_a_budget(pytester):
     result = pytester.runpytest()
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*LLM budget cannot be verified: 0 tokens and 1 call of unknown usage*"])
+    result.stdout.fnmatch_lines(["*LLM budget cannot be verified: 0 tokens and 1 call with unknown usage*"])
 
 
 # -- who runs the test -------------------------------------------------------------------------------------------

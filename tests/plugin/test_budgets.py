@@ -373,7 +373,7 @@ def test_a_budget_over_a_call_of_unknown_usage_fails(pytester):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*LLM budget cannot be verified: 15 tokens and 1 call of unknown usage, limit 1,000,000 (--max-tokens)",
+            "*LLM budget cannot be verified: 15 tokens and 1 call with unknown usage, limit 1,000,000 (--max-tokens)",
             "*2  gpt-4o-mini-2024-07-18      ?       ?      ?  *",
         ]
     )
@@ -408,7 +408,7 @@ def test_a_cost_budget_over_a_call_without_a_price_fails(pytester):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*LLM budget cannot be verified: $0.00045 and 1 call of unknown price, limit $100 (--max-cost)",
+            "*LLM budget cannot be verified: $0.00045 and 1 call with unknown price, limit $100 (--max-cost)",
             "*Unpriced: no price is known for acme-1*",
             "*Add to the file of llm_usage_prices:",
             '*  "acme-1" = { provider = "acme", input = [?], output = [?] }',
@@ -922,7 +922,7 @@ def test_a_session_budget_of_unknown_usage_does_not_pass_for_kept(pytester):
     result = pytester.runpytest("--session-max-tokens=5000")
 
     assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR)
-    result.stdout.fnmatch_lines(["*LLM budget cannot be verified: 0 tokens and 1 call of unknown usage*"])
+    result.stdout.fnmatch_lines(["*LLM budget cannot be verified: 0 tokens and 1 call with unknown usage*"])
 
 
 @pytest.mark.parametrize("phase", ["call", "teardown"])

@@ -234,7 +234,7 @@ class TestStreamsThatWereNotAskedForUsage:
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(
             [
-                "*LLM budget cannot be verified: 0 tokens and 1 call of unknown usage, limit 100 (--max-tokens)",
+                "*LLM budget cannot be verified: 0 tokens and 1 call with unknown usage, limit 100 (--max-tokens)",
                 f"*Unknown: the streamed call did not ask for usage: {NOT_ASKED}",
             ]
         )

@@ -318,7 +318,7 @@ def test_half_a_line_is_dropped_and_named(project):
     result.assert_outcomes(passed=1)
     assert (tokens_of(run), asked) == ({"test_it": [(8, 1)]}, 2)
     text = " ".join(" ".join(section(result)).split())
-    assert "not seen: a model call of a forked process, which ended while it was noted, in test_it.py::test_it" in text
+    assert "not seen: a model call of a forked process that ended while writing it, in test_it.py::test_it" in text
 
 
 def test_a_full_disk_in_a_child_is_named(project):
@@ -335,7 +335,7 @@ def test_a_full_disk_in_a_child_is_named(project):
     result.assert_outcomes(passed=1)
     assert not run["tests"]
     text = " ".join(" ".join(section(result)).split())
-    assert "not seen: model calls of a forked process, which could not note them, in test_it.py::test_it" in text
+    assert "not seen: model calls that a forked process could not write, in test_it.py::test_it" in text
 
 
 def test_a_child_that_outlives_its_test_counts_for_the_run(project):

@@ -67,7 +67,7 @@ def test_fail_stops_a_call_before_it_is_sent(project, provider, client):
         [
             f"live model call stopped: {HOST}/v1/chat/completions (--llm-usage-live=fail)",
             f"  asking.py:* in *by_{client}",
-            "Ask for the fixture llm_usage and record it:  pytest --llm-usage-record=once --llm-usage-live=allow",
+            "Request the fixture llm_usage and record it:  pytest --llm-usage-record=once --llm-usage-live=allow",
         ]
     )
 

@@ -144,7 +144,7 @@ def test_calls_beyond_the_recording_are_in_no_plan_and_both_say_so(project, text
     result = project.runpytest("--llm-usage-plan")
     calls, _, _, most = planned(result)
     assert calls == "1"
-    result.stdout.fnmatch_lines(["in neither: calls that a test makes beyond its recording; *", "  *"])
+    result.stdout.fnmatch_lines(["not included: calls beyond those in the recording; *", "  *"])
     result.stdout.no_fnmatch_line("Recording took*")
 
     result = project.runpytest("--llm-usage-record=stale", budget(Decimal(1)))
@@ -342,7 +342,7 @@ def test_below_the_plan_nothing_is_sent(project, plugin_args):
     assert not project.provider.asked
     assert contents(project) == before
     verdict = (
-        "FAILED llm-usage: recording 3 stale tests again takes up to $0.000208* beside $0.001197 of what is replayed, "
+        "FAILED llm-usage: recording 3 stale tests again takes up to $0.000208* on top of $0.001197 for replayed calls, "
         f"limit ${plain(limit)} (--session-max-cost); nothing was sent"
     )
     result.stdout.fnmatch_lines(
@@ -374,7 +374,7 @@ def test_a_budget_of_tokens_holds_for_the_plan_too(project):
     changed(project, "(1,)", count=2)
     result = project.runpytest("--llm-usage-record=stale", "--session-max-tokens=1280")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*takes up to 343 tokens beside 960 tokens of what is replayed, limit 1,280 *"])
+    result.stdout.fnmatch_lines(["*takes up to 343 tokens on top of 960 tokens for replayed calls, limit 1,280 *"])
     assert not project.provider.asked
     project.runpytest("--llm-usage-record=stale", "--session-max-tokens=1303").assert_outcomes(passed=2)
 

@@ -207,7 +207,7 @@ class TestSnapshots:
         acme(project, self.BODY.format(1_500), prices='[models]\n\n"acme-1" = { input = 1, output = 3 }\n')
         text = " ".join(line.removeprefix("E").strip() for line in project.runpytest().stdout.lines)
         assert "Prompts grew by 500 tokens" in text
-        assert "by another price (prices.toml:2 then, prices.toml:3 now)" in text
+        assert "at a different price (prices.toml:2 then, prices.toml:3 now)" in text
 
     def test_the_same_numbers_from_elsewhere_are_the_same(self, project):
         acme(project, self.BODY.format(1_000), prices='[models]\n\n"acme-1" = { input = 1, output = 2 }\n')

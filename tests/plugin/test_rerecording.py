@@ -154,7 +154,7 @@ def test_what_was_paid_for_and_is_not_saved_is_said(project, plugin_args):
     result.stdout.fnmatch_lines(
         [
             "cassettes/test_it/test_bird.yaml not saved: the test failed (1 call, $0.000057 spent)",
-            "To keep it for a look:  --llm-usage-keep-failed",
+            "To keep it for inspection:  --llm-usage-keep-failed",
         ]
     )
     assert contents(project) == {}
@@ -173,7 +173,7 @@ def test_what_was_paid_for_by_a_test_that_neither_passed_nor_failed_is_said(proj
         [
             "*= LLM recordings =*",
             f"cassettes/test_it/test_bird.yaml not saved: {why} (1 call, $0.000057 spent)",
-            "To keep it for a look:  --llm-usage-keep-failed",
+            "To keep it for inspection:  --llm-usage-keep-failed",
         ]
     )
     assert result.stdout.str().count("not saved") == 1
@@ -190,7 +190,7 @@ def test_what_was_paid_for_when_the_run_was_interrupted_is_said(project, end, wo
         [
             "*= LLM recordings =*",
             "cassettes/test_it/test_bird.yaml not saved: the run was interrupted (1 call, $0.000057 spent)",
-            "Kept for a look, and never replayed: cassettes/test_it/test_bird.failed.yaml",
+            "Kept for inspection, never replayed: cassettes/test_it/test_bird.failed.yaml",
         ]
     )
     assert [*contents(project)] == ["test_bird.failed.yaml"]
@@ -274,14 +274,14 @@ def test_what_was_paid_is_never_zero(project):
     project.makepyfile(test_it=FAILS)
     project.makepyfile(app=APP.replace("gpt-4o-mini", "in-house-1"))
     result = project.runpytest("--llm-usage-record=once")
-    result.stdout.fnmatch_lines(["*not saved: the test failed (1 call, what it cost is not known)"])
+    result.stdout.fnmatch_lines(["*not saved: the test failed (1 call, cost unknown)"])
 
 
 def test_it_is_kept_for_a_look_and_never_replayed(project):
     project.makepyfile(test_it=FAILS)
     result = project.runpytest("--llm-usage-record=once", "--llm-usage-keep-failed")
     kept = "cassettes/test_it/test_bird.failed.yaml"
-    result.stdout.fnmatch_lines([f"Kept for a look, and never replayed: {kept}"])
+    result.stdout.fnmatch_lines([f"Kept for inspection, never replayed: {kept}"])
     assert asked(project.path / kept) == ["fastest bird?"]
     project.makepyfile(test_it=FAILS.replace("1 == 2", "True"))
     project.runpytest("--llm-usage-orphans=fail").assert_outcomes(failed=1)
@@ -561,5 +561,5 @@ def test_what_records_a_test_again_whose_marker_says_how_it_is_recorded(project)
 
     result = project.runpytest("--llm-usage-record=rewrite")
 
-    advice = 'with record="rewrite" in the place of record="none" in its llm_cassette'
+    advice = 'with record="rewrite" instead of record="none" in its llm_cassette'
     result.stdout.fnmatch_lines([f'Record it:  pytest "test_it.py::test_bird", {advice}'])

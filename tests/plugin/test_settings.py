@@ -180,8 +180,8 @@ def test_numbers_are_read_as_people_write_them(run, text, outcome):
         ("--session-max-cost", "abc", "'abc' is not an amount in USD"),
         ("--llm-usage-budgets", "wran", "'wran' is not one of fail, warn, off; did you mean 'warn'?"),
         ("--llm-usage-report", "model", "'model' is not one of models, tests, calls, why, off; did you mean 'models'?"),
-        ("--llm-usage-compare", "-", "- stands for the standard output, and no file"),
-        ("--llm-usage-history", "-", "- stands for the standard output, and no file"),
+        ("--llm-usage-compare", "-", "- stands for standard output, not for a file"),
+        ("--llm-usage-history", "-", "- stands for standard output, not for a file"),
         ("--llm-usage-record", "never", "'never' is not one of none, once, new_episodes, all, rewrite, stale, live"),
     ],
 )

@@ -89,7 +89,7 @@ def test_an_unknown_count_is_never_zero(pytester):
     assert table["gpt-4o"] == ("1", "?", "-", "?", "-", "?")
     assert table["gpt-4o-mini-2024-07-18"] == ("2", ">=1,000", "-", ">=500", "-", ">=0.00045")
     assert table["total"] == ("3", ">=1,000", "-", ">=500", "-", ">=0.00045")
-    assert any("2 calls of unknown usage" in line for line in section(result))
+    assert any("2 calls with unknown usage" in line for line in section(result))
 
 
 def test_an_unpriced_call_is_said_to_be_unpriced(pytester):

@@ -640,13 +640,13 @@ def test_what_langchain_says_and_no_count_can_be_is_unknown(pytester, where, num
         GenericFakeChatModel(messages=itertools.repeat(answer)).invoke("x")
         (call,) = llm_usage.calls
         assert (call.usage, call.status) == (None, "no_usage")
-        assert call.note == "LangChain's {where} is no number of tokens"
+        assert call.note == "LangChain's {where} is not a number of tokens"
     """)
 
     result = pytester.runpytest("--max-tokens=5")
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines("*LLM budget cannot be verified: *1 call of unknown usage*")
+    result.stdout.fnmatch_lines("*LLM budget cannot be verified: *1 call with unknown usage*")
     result.stdout.no_fnmatch_line("*internal error*")
 
 
@@ -661,8 +661,8 @@ def test_tags_that_are_no_texts_are_told_as_texts(llm_usage):
 @pytest.mark.parametrize(
     ("told", "note"),
     [
-        ({"input_tokens": 5}, "LangChain's output_tokens is not there"),
-        ({"output_tokens": 5, "input_tokens": None}, "LangChain's input_tokens is not there"),
+        ({"input_tokens": 5}, "LangChain's output_tokens is missing"),
+        ({"output_tokens": 5, "input_tokens": None}, "LangChain's input_tokens is missing"),
     ],
 )
 def test_what_langchain_does_not_say_is_unknown(llm_usage, told, note):
@@ -693,7 +693,7 @@ def test_the_note_of_such_a_detail_is_one_short_line_without_a_key(llm_usage, na
 
     GenericFakeChatModel(messages=iter([answer])).invoke("x")
 
-    assert llm_usage.calls[0].note == f"LangChain's input_token_details.{shown} is no number of tokens"
+    assert llm_usage.calls[0].note == f"LangChain's input_token_details.{shown} is not a number of tokens"
 
 
 def test_a_key_among_the_details_of_langchains_usage_is_in_no_file(pytester):

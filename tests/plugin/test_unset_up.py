@@ -34,7 +34,7 @@ def assert_does_not_start(result):
     result.stderr.fnmatch_lines(
         [
             "ERROR: pytest-llm-usage: internal error while the settings are read: RuntimeError: broken on purpose",
-            "No budget, gate or report of this run would hold, so it does not start.",
+            "No budget, gate or report would work in this run, so it does not start.",
             "To run the tests without the plugin:  pytest -p no:llm_usage",
             "Please report it with these lines:",
             "Traceback *",
@@ -82,5 +82,5 @@ def test_a_test_with_a_limit_or_the_fixture_fails(run, pytester):
     result.assert_outcomes(passed=1, errors=2)
     assert "KeyError" not in "".join(line for line in result.outlines if line.startswith(("E ", "ERROR")))
     result.stdout.fnmatch_lines(
-        ["pytest-llm-usage could not be set up, so nothing of this test can be checked: see the end of the run"] * 2
+        ["pytest-llm-usage could not be set up, so this test cannot be checked: see the end of the run"] * 2
     )

@@ -279,7 +279,7 @@ def test_the_command_finds_the_cassettes_in_the_root_directory(compared_project,
 def test_the_command_without_a_page_refuses_what_is_only_there(compared_project, option, capsys):
     assert main(("compare", "before.json", "after.json", option)) == 2
     name = option.partition("=")[0]
-    assert capsys.readouterr().err == (f"pytest-llm-usage: {name}: there is no page to show it; add --html=PATH\n")
+    assert capsys.readouterr().err == (f"pytest-llm-usage: {name}: there is no page to show it on; add --html=PATH\n")
 
 
 def test_a_compressed_cassette_is_read_from_gits_history(compared_project, project):
@@ -300,5 +300,5 @@ def test_without_a_page_the_option_is_an_error(pytester):
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: --llm-usage-html-bodies: there is no page to show them; add --llm-usage-html=PATH"]
+        ["ERROR: --llm-usage-html-bodies: there is no page to show them on; add --llm-usage-html=PATH"]
     )

@@ -72,7 +72,7 @@ class TestInATerminal:
         ("then", "now", "said"),
         [
             ({}, {"model": "gpt-5-mini"}, "Another model: gpt-5-mini instead of gpt-4o-mini"),
-            ({"reasoning": 3}, {"reasoning": 8}, "The same tokens, split otherwise (reasoning)"),
+            ({"reasoning": 3}, {"reasoning": 8}, "The same tokens, split differently (reasoning)"),
         ],
     )
     def test_what_changed_is_said_where_no_sum_did(self, then, now, said):

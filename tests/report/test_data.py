@@ -186,7 +186,7 @@ class TestReading:
             ('{"format": 1}', "not a run of format 1: environment is missing"),
             (
                 '{"format": 2, "tests": {}}',
-                "format 2 is of a later pytest-llm-usage, this one reads 1: pip install --upgrade pytest-llm-usage",
+                "format 2 was written by a later pytest-llm-usage; this one reads format 1: pip install --upgrade pytest-llm-usage",
             ),
         ],
     )

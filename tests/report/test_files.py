@@ -89,7 +89,7 @@ def test_what_is_no_report_is_never_replaced(tmp_path, content):
     path = tmp_path / "agent.py"
     path.write_text(content)
 
-    with pytest.raises(ReportError, match="is there already and is not such a report; choose another path"):
+    with pytest.raises(ReportError, match="already exists and is not such a report; choose another path"):
         write_report(JSON, path, "{}")
 
     assert path.read_text() == content

@@ -109,7 +109,7 @@ def test_a_part_of_a_usage_is_shown_as_the_least():
     (row,) = given["tests"][0]["calls"]
     assert (*row[1:3], given["texts"][row[3]]) == ("≥ 1,100", "?", "a.py:7")
     assert "≥ 1,100" in words
-    assert "and 1 call of unknown usage: a.py:7" in words
+    assert "and 1 call with unknown usage: a.py:7" in words
     assert "unpriced" not in " ".join(words[: words.index("By test")])
 
 

@@ -64,13 +64,13 @@ us.acme.qui…-model-v1:0      1        10        0   unpriced
 total                        6  >=13,626  >=2,891  >=0.05775
                        and 1 failed call: agent.py:57 in act
                                          and 1 unpriced call
-             and 1 call of unknown usage: agent.py:57 in act
+           and 1 call with unknown usage: agent.py:57 in act
                   spent in this run: $0.01925 in 1 live call
                                   prices: genai-prices 0.2.3
 unpriced: genai-prices 0.2.3 has no price for
   us.acme.quite-a-long-name-of-a-model-v1:0 by acme
   "us.acme.quite-a-long-name-of-a-model-v1:0" = { provider = "acme_cloud_services", input = ?, output = ? }
-A line of a price file settles it. No such file yet? Create
+A line in a price file fixes it. No such file yet? Create
   prices.toml with the first line  [models]  and set
   llm_usage_prices = prices.toml  in pytest's configuration
 
@@ -92,13 +92,13 @@ us.acme.quite…a-model-v1:0      1        10       -        0        -   unpric
 total                           6  >=13,626   5,120  >=2,891      640  >=0.05775
                                            and 1 failed call: agent.py:57 in act
                                                              and 1 unpriced call
-                                 and 1 call of unknown usage: agent.py:57 in act
+                               and 1 call with unknown usage: agent.py:57 in act
                                       spent in this run: $0.01925 in 1 live call
                                                       prices: genai-prices 0.2.3
 unpriced: genai-prices 0.2.3 has no price for
   us.acme.quite-a-long-name-of-a-model-v1:0 by acme
   "us.acme.quite-a-long-name-of-a-model-v1:0" = { provider = "acme_cloud_services", input = ?, output = ? }
-A line of a price file settles it. No such file yet? Create prices.toml with the
+A line in a price file fixes it. No such file yet? Create prices.toml with the
   first line  [models]  and set  llm_usage_prices = prices.toml  in pytest's
   configuration
 
@@ -120,12 +120,12 @@ us.acme.quite-a-long-name-of-a-model-v1:0      1        10       -        0     
 total                                          6  >=13,626   5,120  >=2,891      640  >=0.05775
                                                           and 1 failed call: agent.py:57 in act
                                                                             and 1 unpriced call
-                                                and 1 call of unknown usage: agent.py:57 in act
+                                              and 1 call with unknown usage: agent.py:57 in act
                                                      spent in this run: $0.01925 in 1 live call
                                                                      prices: genai-prices 0.2.3
 unpriced: genai-prices 0.2.3 has no price for us.acme.quite-a-long-name-of-a-model-v1:0 by acme
   "us.acme.quite-a-long-name-of-a-model-v1:0" = { provider = "acme_cloud_services", input = ?, output = ? }
-A line of a price file settles it. No such file yet? Create prices.toml with the first line  [models]  and set
+A line in a price file fixes it. No such file yet? Create prices.toml with the first line  [models]  and set
   llm_usage_prices = prices.toml  in pytest's configuration
 
 test                                                                      calls    input   output        USD
@@ -146,12 +146,12 @@ us.acme.quite-a-long-name-of-a-model-v1:0      1        10       -        0     
 total                                          6  >=13,626   5,120  >=2,891      640  >=0.05775
                                                           and 1 failed call: agent.py:57 in act
                                                                             and 1 unpriced call
-                                                and 1 call of unknown usage: agent.py:57 in act
+                                              and 1 call with unknown usage: agent.py:57 in act
                                                      spent in this run: $0.01925 in 1 live call
                                                                      prices: genai-prices 0.2.3
 unpriced: genai-prices 0.2.3 has no price for us.acme.quite-a-long-name-of-a-model-v1:0 by acme
   "us.acme.quite-a-long-name-of-a-model-v1:0" = { provider = "acme_cloud_services", input = ?, output = ? }
-A line of a price file settles it. No such file yet? Create prices.toml with the first line  [models]  and set
+A line in a price file fixes it. No such file yet? Create prices.toml with the first line  [models]  and set
   llm_usage_prices = prices.toml  in pytest's configuration
 
 test                                                                      calls    input   output        USD

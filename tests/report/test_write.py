@@ -179,7 +179,7 @@ class TestJson:
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         (line,) = filter(None, result.errlines)
         assert line.startswith(f"ERROR: --llm-usage-{option}: ")
-        assert line.endswith(f"{where} is there already and is not such a report; choose another path")
+        assert line.endswith(f"{where} already exists and is not such a report; choose another path")
         assert path.read_bytes() == before
 
     def test_a_report_is_replaced_by_the_next(self, suite):
@@ -429,7 +429,7 @@ class TestCompare:
             (["--llm-usage-fail-on=tokens:+5%"], "--llm-usage-fail-on: there is nothing to compare with; add --llm-usage-compare=PATH"),
             (["--llm-usage-compare=x", "--llm-usage-fail-on=tokens"], "--llm-usage-fail-on: 'tokens' is not a gate (*"),
             (["--llm-usage-compare=test_birds.py"], "--llm-usage-compare: *test_birds.py: not JSON (*"),
-            (["--llm-usage-compare=new.json"], "--llm-usage-compare: *new.json: format 99 is of a later pytest-llm-usage*"),
+            (["--llm-usage-compare=new.json"], "--llm-usage-compare: *new.json: format 99 was written by a later pytest-llm-usage*"),
             (["--llm-usage-json="], "--llm-usage-json: the name of a file is missing"),
             (["--llm-usage-shard=5/4"], "--llm-usage-shard: '5/4' is not a shard (example: 2/4 for the second of four)"),
         ],

@@ -562,7 +562,7 @@ def test_several_answers_of_one_request_are_one_call(options, llm_usage):
     assert told(llm_usage) == [("langchain", (10, 5))]
     (found,) = llm_usage.discrepancies
     assert found.reason == (
-        "LangChain's callback drops what names no model, the provider counted 10 input and 5 output tokens"
+        "LangChain's callback drops usage without a model name; the provider counted 10 input and 5 output tokens"
     )
 
 
@@ -683,7 +683,7 @@ def test_the_usage_of_a_stream_that_breaks_off_is_at_least_what_it_told(source, 
         llm_usage.cost
     with pytest.raises(BudgetExceededError) as over:
         llm_usage.assert_within(max_tokens=1000)
-    assert "cannot be verified: 176 tokens and 1 call of unknown usage, limit 1,000" in str(over.value)
+    assert "cannot be verified: 176 tokens and 1 call with unknown usage, limit 1,000" in str(over.value)
     assert str(over.value).splitlines()[-1].split()[2:5] == [">=120", ">=1", ">=121"]
     with pytest.raises(BudgetExceededError, match="exceeded: at least 176 tokens, limit 100"):
         llm_usage.assert_within(max_tokens=100)
