@@ -82,7 +82,7 @@ class Call:
         provider: Who was asked, in LangChain's words (`openai`, `anthropic`, `amazon_bedrock` …); None if unknown.
         model: What the response says, else what was asked for, else `unknown`.
         requested_model: What was asked for, where that is known.
-        usage: The tokens, or None where nobody knows them.
+        usage: The tokens, or None if they are unknown.
         is_partial: Whether `usage` is only what was reported before the answer broke off: that or more was spent.
         status: See `Status`.
         billing: What it was billed for and on which terms: see `Billing`.
@@ -199,7 +199,7 @@ class Call:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether tokens were (or may have been) spent that nobody knows."""
+        """Whether an unknown number of tokens was (or may have been) spent."""
         return self.is_partial or (self.usage is None and self.status in ("no_usage", "aborted"))
 
     def to_dict(self, *, with_parts: bool = False) -> dict[str, Any]:

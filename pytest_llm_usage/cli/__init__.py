@@ -354,7 +354,7 @@ def _merge(options: argparse.Namespace) -> int:
             f"{test}: in {len(merged.duplicates[test]) + 1} runs with different usage; the largest is taken for comparisons"
         )
     if len(differing) > _MOST_NAMED:
-        say(f"... and {plural(len(differing) - _MOST_NAMED, 'test')} more with different usage")
+        say(f"... and {plural(len(differing) - _MOST_NAMED, 'more test')} with different usage")
     if same := len(merged.duplicates) - len(differing):
         say(f"{plural(same, 'test')} in several runs, with the same usage in each")
     gaps = merged.missing_shards

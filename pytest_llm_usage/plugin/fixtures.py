@@ -68,7 +68,9 @@ def llm_usage_prices(pytestconfig: pytest.Config) -> PriceSource | None:
 
 @pytest.fixture(scope="session")
 def llm_usage_redact() -> Sequence[str]:
-    """Your own redaction rules, in addition to and in the syntax of the ini key `llm_usage_redact`. Override this fixture."""
+    """Your own redaction rules, in addition to and in the syntax of the ini key `llm_usage_redact`. Override this
+    fixture.
+    """
     return ()
 
 

@@ -67,7 +67,7 @@ def plan_lines(plans: Mapping[str, Mapping[str, Any]], columns_most: int = 80) -
         cells = [(test, "", *numbers) for test, _, *numbers in cells]
     lines = columns(_fitting(cells, columns_most), "<<>>>>" if not alone else "<>>>>")
     if hidden:
-        lines.insert(1 + _MOST_ROWS, f"and {plural(len(hidden), 'row')} more")
+        lines.insert(1 + _MOST_ROWS, f"and {plural(len(hidden), 'more row')}")
     new = [test for test, plan in plans.items() if not plan["is_known"]]
     notes = [*_HOW]
     if new:

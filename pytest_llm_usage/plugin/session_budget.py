@@ -165,7 +165,9 @@ class SessionBudget:
         if _LOST in self._cells[_STATE::_CELLS].tolist():
             verdict = "a worker ended before it was known what recording its stale tests would cost"
         elif self._is_remote:
-            verdict = "workers on other machines cannot add up what recording their stale tests would cost: leave out -n and --tx"
+            verdict = (
+                "workers on other machines cannot add up what recording their stale tests costs: leave out -n and --tx"
+            )
         else:
             verdict = plan_verdict(self._limits, {name: spent for name, _, spent, _ in self._spent()}, planned)
         self._cells[self._row * _CELLS + _STATE] = _JUDGED

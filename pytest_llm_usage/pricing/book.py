@@ -204,12 +204,14 @@ class PriceBook:
             remarks.add("the recording does not say when it was made: priced at the newest price in the book")
         if not is_as_billed and sale.seller in BILLS_LESS_THAN_TOKENS:
             remarks.add(
-                f"{sale.named} bills fewer tokens than it counts, and does not report how many: this is the most it can cost",
+                f"{sale.named} bills fewer tokens than it counts, and does not report how many: "
+                "this is the most it can cost",
                 at_most=True,
             )
         if not items.keys().isdisjoint(("web_search", "map_search")) and sale.seller in FIRST_SEARCHES_FREE:
             remarks.add(
-                f"includes searches that {sale.named} may not bill (the first of a day or month): this is the most it can cost",
+                f"includes searches that {sale.named} may not bill (the first of a day or month): "
+                "this is the most it can cost",
                 at_most=True,
             )
         if "web_search" in items and (tokens := _fixed_input(sale)):
@@ -225,7 +227,8 @@ class PriceBook:
             )
         if sale.modifiers.get("fallback_credit") == "redeemed":
             remarks.add(
-                f"a fallback credit was redeemed, and {sale.named} does not state how much it takes off the cache writes: this is the most it can cost",
+                f"a fallback credit was redeemed, and {sale.named} does not state how much it takes off the cache writes: "
+                "this is the most it can cost",
                 at_most=True,
             )
         return Quote(

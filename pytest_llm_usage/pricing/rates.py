@@ -183,7 +183,8 @@ def _cached_modalities(
     """Takes tokens that are both cached and of a modality out of `apart`; returns those with a price of their own."""
     if cached.keys() != {"cache_read"} or not any(key.startswith("cache_read_") for key in details):
         raise NoPriceError(
-            f"{' and '.join([*cached, *apart])} are priced separately, and the usage does not say how many tokens are both"
+            f"{' and '.join([*cached, *apart])} are priced separately, and the usage does not say "
+            "how many tokens are both"
         )
     counts = {}
     for kind, tokens in apart.items():

@@ -94,7 +94,7 @@ def _tests(causes: Sequence[Cause], amount: Callable[[Cause], Decimal]) -> list[
     labelled.sort(key=lambda group: -total(sizes[test] for test in group[1]))
     most = len(own) + _MOST_FILES
     rest = [test for _, tests in labelled[most:] for test in tests]
-    shown = [*labelled[:most], *([(f"{plural(len(rest), 'test')} more", rest)] if rest else [])]
+    shown = [*labelled[:most], *([(f"{plural(len(rest), 'more test')}", rest)] if rest else [])]
     has_nodes = any(cause.node is not None for cause in causes)
     boxes = []
     for label, tests in shown:

@@ -153,7 +153,7 @@ def _by_model(calls: Sequence[Call]) -> Iterator[str]:
         yield ""
         yield _text(remarks)
     if more := rows[_OPEN_ROWS : _OPEN_ROWS + _MOST_ROWS]:
-        yield from ("", *_folded(f"{plural(len(rows) - _OPEN_ROWS, 'model')} more", [*head, *more]))
+        yield from ("", *_folded(f"{plural(len(rows) - _OPEN_ROWS, 'more model')}", [*head, *more]))
     reasons = list(unpriced_reasons(calls))
     if reasons:
         yield ""

@@ -157,7 +157,7 @@ def _models(calls: Sequence[Call], screen: Screen) -> list[Line]:
         align,
     )
     if left:
-        text = f"and {plural(len(left), 'model')} more, in the total; {_ALL}"
+        text = f"and {plural(len(left), 'more model')}, in the total; {_ALL}"
         lines.insert(-1, Line((Styled(text, "quiet"),)))
     edge = min(screen.text_width, max(width(line.text) for line in lines))
     for note in notes(calls):
@@ -214,7 +214,7 @@ def _tests(records: Sequence[TestRecord], screen: Screen, *, with_calls: bool) -
         if with_calls:
             detailed += _lines(call_lines(test.ledger.calls, mark=None, columns_most=screen.width))
     if left:
-        detailed.append(Line((Styled(f"and {plural(len(left), 'test')} more with fewer tokens; {_ALL}", "quiet"),)))
+        detailed.append(Line((Styled(f"and {plural(len(left), 'more test')} with fewer tokens; {_ALL}", "quiet"),)))
     return detailed
 
 
@@ -277,7 +277,7 @@ def _budgets(records: Sequence[TestRecord], screen: Screen) -> list[Line]:
             indent="  ",
         )
         if len(listed) > len(shown):
-            lines.append(Line((Styled(f"  and {plural(len(listed) - len(shown), 'test')} more; {_ALL}", "quiet"),)))
+            lines.append(Line((Styled(f"  and {plural(len(listed) - len(shown), 'more test')}; {_ALL}", "quiet"),)))
     return [Line(), *lines] if lines else []
 
 

@@ -61,7 +61,7 @@ def _by_test(trend: Trend) -> Iterator[str]:
         yield f'<td class="n" data-label="last">{tokens(last)}<td class="n" data-label="Δ">{_by(Decimal(first), Decimal(last))}</tr>'
     yield "</tbody></table></div>"
     if len(ranked) > _MOST_TESTS:
-        yield f"<p>{len(ranked) - _MOST_TESTS:,} more tests; pytest-llm-usage history --test shows each</p>"
+        yield f"<p>{plural(len(ranked) - _MOST_TESTS, 'more test')}; pytest-llm-usage history --test shows each</p>"
     yield "</details>"
 
 

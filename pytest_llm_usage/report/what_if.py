@@ -54,7 +54,7 @@ def what_if_lines(
     names = ["test", *told_apart([row[0] for row in rows[:_MOST_ROWS]], max(room, _SHORTEST_NAME))]
     lines = columns([(name, *row) for name, row in zip([*names, "all"], cells, strict=True)], "<>>>")
     if len(rows) > _MOST_ROWS:
-        lines.insert(-1, f"and {plural(len(rows) - _MOST_ROWS, 'test')} more")
+        lines.insert(-1, f"and {plural(len(rows) - _MOST_ROWS, 'more test')}")
     return [
         f"USD now, and then on {model}, at the recorded counts",
         "",

@@ -153,7 +153,7 @@ def test_many_tests_stay_one_picture():
         "test_0.py::test_large",
     ]
     assert tests[4:-1] == [f"test_{n}.py::test_it" for n in "abcde"]
-    assert tests[-1] == "15 tests more"
+    assert tests[-1] == "15 more tests"
 
 
 def test_one_item_alone_is_reached_by_the_tab_key():

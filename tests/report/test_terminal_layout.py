@@ -208,7 +208,7 @@ def test_long_lists_say_how_to_see_all():
 
     assert [line.split()[0] for line in shown[1:21]] == [f"model-{i:02}" for i in range(MANY - 20, MANY)]
     assert shown[21:23] == [
-        "and 25 models more, in the total; -v shows all",
+        "and 25 more models, in the total; -v shows all",
         next(x for x in whole if x.startswith("total")),
     ]
     assert sum(line.startswith("model-") for line in whole) == MANY
