@@ -136,7 +136,7 @@ def must_stop(
     """The limit that forbids another call to `model`, or None.
 
     Such a limit is already exceeded, or any other call exceeds it: the number of calls is reached, or nothing may be
-    spent at all. Calls of unknown usage fail the test at its end; they stop no call until there are `MOST_UNKNOWN` of
+    spent at all. Calls with unknown usage fail the test at its end; they stop no call until there are `MOST_UNKNOWN` of
     them.
 
     Args:

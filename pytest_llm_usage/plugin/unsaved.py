@@ -41,7 +41,7 @@ def cost_of(made: Sequence[Call]) -> str:
 
 
 def unsaved_text(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:
-    """The text on the recording of a test that did not pass; keeps the recording for a look if the settings say so."""
+    """The text on the recording of a test that did not pass; keeps the recording if the settings say so."""
     from pytest_llm_usage.cassettes.names import failed_path  # noqa: PLC0415 -- only on the way to an error
 
     why = WHY_UNSAVED.get(attempt_at(item).outcome, "the test failed")
