@@ -11,15 +11,28 @@ from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.schema import UsageSchema
 
+#: The numbers that Vertex's enumeration has for the modalities.
+_MODALITIES = {"text": 1, "image": 2, "video": 3, "audio": 4}
+
+
+def _in_prompt(modality: str) -> tuple[str, ...]:
+    # The second spelling is that of embeddings: https://ai.google.dev/api/embeddings#EmbeddingUsageMetadata
+    return tuple(
+        f"{details}[modality={name}].tokenCount"
+        for details in ("promptTokensDetails", "promptTokenDetails")
+        for name in (modality, _MODALITIES[modality])
+    )
+
+
 #: https://ai.google.dev/api/generate-content#UsageMetadata; `response…` is the Live API's spelling, the snake-case one
-#: that of recordings made above the wire, and a modality of 4 is the number that Vertex's enumeration has for audio.
+#: that of recordings made above the wire.
 GEMINI = UsageSchema(
     input=("promptTokenCount", "prompt_token_count"),
     output=("candidatesTokenCount", "responseTokenCount", "candidates_token_count"),
     total=("totalTokenCount", "total_token_count"),
     more_input=("toolUsePromptTokenCount", "tool_use_prompt_token_count"),
     cache_read=("cachedContentTokenCount", "cached_content_token_count"),
-    audio_input=("promptTokensDetails[modality=audio].tokenCount", "promptTokensDetails[modality=4].tokenCount"),
+    audio_input=_in_prompt("audio"),
     audio_output=(
         "candidatesTokensDetails[modality=audio].tokenCount",
         "candidatesTokensDetails[modality=4].tokenCount",
@@ -28,8 +41,8 @@ GEMINI = UsageSchema(
     reasoning=("thoughtsTokenCount", "thoughts_token_count"),
     reasoning_apart=True,
     billed_input_details={
-        "image": ("promptTokensDetails[modality=image].tokenCount", "promptTokensDetails[modality=2].tokenCount"),
-        "video": ("promptTokensDetails[modality=video].tokenCount", "promptTokensDetails[modality=3].tokenCount"),
+        "image": _in_prompt("image"),
+        "video": _in_prompt("video"),
         "cache_read_text": (
             "cacheTokensDetails[modality=text].tokenCount",
             "cacheTokensDetails[modality=1].tokenCount",

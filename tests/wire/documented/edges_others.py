@@ -247,13 +247,49 @@ GEMINI_ROWS = (
             "embedding": {"values": [0.1]},
             "usageMetadata": {
                 "promptTokenCount": 270,
+                "promptTokenDetails": [modality("TEXT", 12), modality("IMAGE", 258)],
+            },
+        },
+        (270, 0),
+        billed=(270, 0, {"image": 258}, {}),
+        source=f"https://ai.google.dev/api/embeddings#EmbeddingUsageMetadata; {GEMINI_PRICES}",
+        cost="12*0.2 + 258*0.45",
+    ),
+    gemini("gemini-embedding-2", "batchEmbedContents", flavour="gemini-embed")(
+        "embeddings of sound and a video",
+        {
+            "embeddings": [{"values": [0.1]}, {"values": [0.2]}],
+            "usageMetadata": {
+                "promptTokenCount": 400,
+                "promptTokenDetails": [modality("TEXT", 10), modality("AUDIO", 90), modality("VIDEO", 300)],
+            },
+        },
+        (400, 0),
+        sent={"audio": 90},
+        billed=(400, 0, {"audio": 90, "video": 300}, {}),
+        source=f"https://ai.google.dev/api/embeddings#EmbeddingUsageMetadata; {GEMINI_PRICES}",
+        cost="10*0.2 + 90*6.5 + 300*12",
+    ),
+    # Vertex writes it like any other usage: `UsageMetadata` of the google-cloud-aiplatform SDK.
+    api(
+        url="https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/publishers/google/models/gemini-embedding-2:embedContent",
+        source="https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api",
+        flavour="gemini-embed",
+        provider="google_vertexai",
+        region="us-central1",
+        request={"content": {}},
+        model="gemini-embedding-2",
+    )(
+        "embedding of a picture on Vertex",
+        {
+            "embedding": {"values": [0.1]},
+            "usageMetadata": {
+                "promptTokenCount": 270,
                 "promptTokensDetails": [modality("TEXT", 12), modality("IMAGE", 258)],
             },
         },
         (270, 0),
         billed=(270, 0, {"image": 258}, {}),
-        source=GEMINI_PRICES,
-        cost="12*0.2 + 258*0.45",
     ),
     api(
         url="https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/anthropic/models/claude-haiku-4-5@20251001:rawPredict",
@@ -624,6 +660,26 @@ COHERE_ROWS = (
         (20, 10),
         billed=(20, 10, {}, {}),
         cost="20*2.5 + 10*10",
+    ),
+    # LangChain's input is Cohere's `input_tokens`, which is the text; the picture is in the bill.
+    cohered(
+        "picture",
+        {
+            "id": "c1",
+            "finish_reason": "COMPLETE",
+            "message": {"role": "assistant", "content": [{"type": "text", "text": "A ruby."}]},
+            "usage": {
+                "billed_units": {"input_tokens": 265, "output_tokens": 10},
+                "tokens": {"input_tokens": 30, "output_tokens": 12, "reasoning_tokens": 0, "image_tokens": 256},
+                "cached_tokens": 0,
+            },
+        },
+        (30, 12),
+        sent={"cache_read": 0},
+        received={"reasoning": 0},
+        billed=(265, 10, {}, {}),
+        source="https://docs.cohere.com/docs/image-inputs; cohere SDK: V2ChatResponse, Usage",
+        cost="265*2.5 + 10*10",
     ),
     cohered(
         "stream that fails",

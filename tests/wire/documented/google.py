@@ -355,14 +355,14 @@ ROWS = (
     # --- embeddings, pictures, videos
     api(
         url=f"{GEMINI}/models/gemini-embedding-2:embedContent",
-        source="google-genai SDK: EmbedContentResponse",
+        source="https://ai.google.dev/api/embeddings#EmbeddingUsageMetadata",
         flavour="gemini-embed",
         provider="google_genai",
     )(
         "embedding",
         {
             "embedding": {"values": [0.1]},
-            "usageMetadata": {"promptTokenCount": 9, "promptTokensDetails": by_modality(text=9)},
+            "usageMetadata": {"promptTokenCount": 9, "promptTokenDetails": by_modality(text=9)},
         },
         (9, 0),
         request={"content": {}},
