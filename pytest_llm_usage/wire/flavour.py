@@ -23,7 +23,9 @@ __all__ = [
     "Requests",
     "Source",
     "ToolUsage",
+    "all_of",
     "any_of",
+    "first_has",
     "has_members",
     "has_object",
     "has_type",
@@ -216,6 +218,19 @@ def any_of(*tests: Callable[[Mapping[str, Any]], bool]) -> Callable[[Mapping[str
     return lambda event: any(test(event) for test in tests)
 
 
-def holds_embeddings(event: Mapping[str, Any]) -> bool:
-    data = event.get("data")
-    return isinstance(data, list) and bool(data) and isinstance(data[0], Mapping) and "embedding" in data[0]
+def first_has(name: str, *keys: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether the first item of the list `name` is an object with one of `keys`."""
+
+    def test(event: Mapping[str, Any]) -> bool:
+        items = event.get(name)
+        first = items[0] if isinstance(items, list) and items else None
+        return isinstance(first, Mapping) and any(key in first for key in keys)
+
+    return test
+
+
+holds_embeddings = first_has("data", "embedding")
+
+
+def all_of(*tests: Callable[[Mapping[str, Any]], bool]) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda event: all(test(event) for test in tests)

@@ -88,6 +88,16 @@ def test_a_local_model_is_asked_like_any_other(method, url, request_body):
             "usageMetadata": {"promptTokenCount": 12, "candidatesTokenCount": 3},
         },
         {"model": "m", "message": {}, "done": True, "prompt_eval_count": 12, "eval_count": 3},
+        # Servers that leave out the `object` of a completion, and Azure's streams, whose first chunk names nothing.
+        {"id": "1", "model": "m", "choices": [{"message": {"content": "hi"}}], "usage": SPENT},
+        sse(
+            {"id": "1", "model": "m", "choices": [{"delta": {"content": "hi"}}]}, {"id": "1", "usage": SPENT}, done=True
+        ),
+        sse(
+            {"id": "", "model": "", "object": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]},
+            {"id": "1", "model": "m", "object": "chat.completion.chunk", "choices": [], "usage": SPENT},
+            done=True,
+        ),
     ],
 )
 @pytest.mark.parametrize("url", ["**REDACTED**", "https://proxy.example/llm", "http://[broken/"])
@@ -96,6 +106,61 @@ def test_where_the_path_tells_nothing_the_answer_does(url, body):
 
     assert (call.usage.input_tokens, call.usage.output_tokens, call.model) == (12, 3, "m")
     assert call.kind == "call"
+
+
+@pytest.mark.parametrize(
+    ("flavour", "body"),
+    [
+        ("ollama-embed", {"model": "m", "embeddings": [[0.1]], "prompt_eval_count": 12}),
+        (
+            "cohere-embed",
+            {
+                "id": "1",
+                "embeddings": {"float": [[0.1]]},
+                "texts": ["hi"],
+                "meta": {"billed_units": {"input_tokens": 12}},
+            },
+        ),
+        ("gemini-embed", {"embeddings": [{"values": [0.1]}], "usageMetadata": {"promptTokenCount": 12}}),
+        (
+            "openai-images",
+            {"created": 1, "data": [{"b64_json": "aGk="}], "usage": {"input_tokens": 12, "output_tokens": 0}},
+        ),
+        (
+            "openai-images",
+            sse(
+                {"type": "image_generation.partial_image", "b64_json": "aGk="},
+                {"type": "image_generation.completed", "usage": {"input_tokens": 12, "output_tokens": 0}},
+            ),
+        ),
+        (
+            "openai-audio",
+            sse(
+                {"type": "transcript.text.delta", "delta": "hi"},
+                {"type": "transcript.text.done", "text": "hi", "usage": {"input_tokens": 12, "output_tokens": 0}},
+            ),
+        ),
+    ],
+)
+def test_where_the_path_tells_nothing_the_answer_tells_embeddings_and_pictures(flavour, body):
+    call = wire.read(exchange("**REDACTED**", {"model": "m"}, body))
+
+    assert (call.flavour, call.model, call.usage.input_tokens, call.usage.output_tokens) == (flavour, "m", 12, 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": ["red", "blue"], "id": "1", "model": "T"},
+        {"choices": [{"text": "red"}], "id": "1", "model": "T"},
+        {"choices": [], "model": "T"},
+        {"created": 1, "data": [{"url": "/a.png"}]},
+        {"embeddings": "none"},
+        {"type": "transcript.final"},
+    ],
+)
+def test_what_looks_a_little_like_a_models_answer_is_none(body):
+    assert wire.read(exchange("https://shop.example/api", {"q": 1}, body)) is None
 
 
 def test_a_stream_whose_first_event_has_no_id_is_named_by_a_later_one():

@@ -76,6 +76,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="cohere-embed",
         home="cohere",
         path=r"/v[12]/embed$",
+        looks=has_members("id", "embeddings", "meta"),
         sources=(Source(("usage", "meta"), _COHERE_EMBED),),
     ),
     # The cohere SDK: `ParseResponse`; billed by the page.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_llm_usage.usage import count
-from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, has_members, has_object, has_type
+from pytest_llm_usage.wire.flavour import Flavour, Source, any_of, first_has, has_members, has_object, has_type
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems
 from pytest_llm_usage.wire.schema import UsageSchema
@@ -178,7 +178,10 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="gemini-embed",
         home="google_genai",
         path=r"/(?P<model>[^/:]+):(?:embedContent|batchEmbedContents)$",
-        looks=lambda event: isinstance(event.get("embedding"), Mapping) and "values" in event["embedding"],
+        looks=any_of(
+            first_has("embeddings", "values"),
+            lambda event: isinstance(event.get("embedding"), Mapping) and "values" in event["embedding"],
+        ),
         # In a batch: `SingleEmbedContentResponse` of the google-genai SDK.
         sources=(GEMINI_SOURCE, Source(("",), _BATCHED_EMBEDDING)),
         model=(),

@@ -67,6 +67,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         home="ollama",
         path=r"/api/embed(?:dings)?$",
         request=("model", "input|prompt"),
+        looks=has_members("embeddings", "prompt_eval_count"),
         sources=(Source(("",), _OLLAMA_INPUT),),
         response_id=(),
     ),

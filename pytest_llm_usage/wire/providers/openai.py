@@ -10,7 +10,9 @@ from pytest_llm_usage.wire.flavour import (
     Flavour,
     Source,
     ToolUsage,
+    all_of,
     any_of,
+    first_has,
     has_members,
     has_object,
     has_type,
@@ -332,7 +334,12 @@ FLAVOURS: tuple[Flavour, ...] = (
             r"|/(?:serving-endpoints|publishers/(?!anthropic/)[^/]+/models)/(?P<model>[^/:]+)"
             r"(?:/invocations|:(?:streamRawPredict|rawPredict))|/inference:complete)$"
         ),
-        looks=has_object("chat.completion", "chat.completion.chunk"),
+        # Some servers leave `object` out, and the first chunk of Azure's streams is about the prompt alone.
+        looks=any_of(
+            has_object("chat.completion", "chat.completion.chunk"),
+            all_of(has_members("id", "model"), first_has("choices", "message", "delta")),
+            has_members("choices", "prompt_filter_results"),
+        ),
         # Volcengine's bots: `BotUsage` of volcenginesdkarkruntime.
         sources=(
             _GOOGLE_BEHIND_GATEWAY,
@@ -416,6 +423,11 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="openai-images",
         home="openai",
         path=r"(?:/deployments/(?P<deployment>[^/]+))?/images/(?:generations|edits|variations)$",
+        looks=any_of(
+            all_of(has_members("created"), first_has("data", "b64_json")),
+            has_type("image_generation."),
+            has_type("image_edit."),
+        ),
         sources=(Source(("usage",), _MAI_IMAGES), IMAGES_SOURCE),
         # The openai SDK: `SvgUsage`.
         tools=(ToolUsage(kind="svg", paths=("svg_usage",), schema=OPENAI, model=("model",)),),
@@ -456,6 +468,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="openai-audio",
         home="openai",
         path=r"(?:/deployments/(?P<deployment>[^/]+))?/audio/(?:transcriptions|translations|speech)$",
+        looks=has_type("transcript.text."),
         sources=(Source(("usage",), _SPEECH), Source(("",), _SPEECH_IN_FULL)),
         end=rb'"(?:transcript\.text|transcription|speech\.audio)\.done"',
     ),
