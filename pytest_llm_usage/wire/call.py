@@ -177,7 +177,10 @@ def read(exchange: Exchange) -> WireCall | None:
         # A batch that is not done, or a file that holds something else.
         return None
     asked = _asked_items(flavour, exchange)
-    streamed = kind != "batch-results" and body.framing in ("sse", "ndjson", "aws-eventstream", "json-array")
+    streamed = kind != "batch-results" and (
+        body.framing in ("sse", "ndjson", "aws-eventstream")
+        or (body.framing == "json-array" and flavour.streams_arrays)
+    )
     # This reads the end of the body, which may add to its problems. In a batch, a line that is an error says nothing
     # about the others.
     failure = "" if kind == "batch-results" else _failure(body)

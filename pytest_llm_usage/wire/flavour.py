@@ -186,6 +186,11 @@ class Flavour(Record):
     kind: Kind = "call"
     method: str = ""
 
+    @property
+    def streams_arrays(self) -> bool:
+        """Whether a JSON array is a stream of this API, rather than several answers at once."""
+        return bool(self.end) and all(source.array != "sum" for source in self.sources)
+
     def fits(self, members: Collection[str] | None) -> bool:
         """Whether a request with these members may be for this API; `members` is None if they are not known."""
         if not self.request:

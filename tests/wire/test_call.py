@@ -222,6 +222,23 @@ def test_when_the_provider_answered(headers, body, responded_at):
     assert wire.read(exchange(URL, CHAT, body, response_headers=headers)).billing.priced_at == responded_at
 
 
+@pytest.mark.parametrize(
+    ("url", "request_body", "body", "streamed"),
+    [
+        ("http://localhost:8080/embed", {"inputs": "hi"}, [[0.1, 0.2]], False),
+        ("http://localhost:8080/generate", {"inputs": "hi"}, [{"generated_text": "hi"}], False),
+        (
+            "https://generativelanguage.googleapis.com/v1beta/models/g:streamGenerateContent",
+            {"contents": []},
+            [{"candidates": [{"finishReason": "STOP"}]}],
+            True,
+        ),
+    ],
+)
+def test_a_list_of_answers_is_not_a_stream(url, request_body, body, streamed):
+    assert wire.read(exchange(url, request_body, body)).streamed is streamed
+
+
 def test_a_tier_may_stand_in_a_header():
     url = "https://generativelanguage.googleapis.com/v1beta/models/g:generateContent"
     call = wire.read(exchange(url, {"contents": []}, {}, response_headers={"X-Gemini-Service-Tier": ["priority"]}))

@@ -104,11 +104,16 @@ FLAVOURS: tuple[Flavour, ...] = (
         response_id=(),
         end=rb'"generated_text"\s*:\s*"',
     ),
-    # https://huggingface.github.io/text-embeddings-inference
+    # https://huggingface.github.io/text-embeddings-inference; Hugging Face's serverless API, at the path before and now:
+    # https://huggingface.co/docs/inference-providers/tasks/feature-extraction
     Flavour(
         name="tei",
         home="huggingface",
-        path=r"/(?:embed|embed_all|embed_sparse|predict|similarity|rerank)$",
+        path=(
+            r"/(?:embed|embed_all|embed_sparse|predict|similarity|rerank"
+            r"|(?:pipeline/feature-extraction|models(?=/.+/pipeline/feature-extraction$))"
+            r"/(?P<model>[^/:]+(?:/(?!pipeline/)[^/:]+)?)(?:/pipeline/feature-extraction)?)$"
+        ),
         request=("inputs|texts",),
         sources=(Source(("",), _TEI_HEADERS, in_headers=True),),
         model=(),

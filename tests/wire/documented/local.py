@@ -67,6 +67,14 @@ TGI_DETAILS = {
 }
 META = {"id": "g-1", "prompt_tokens": 7, "completion_tokens": 5, "cached_tokens": 2, "finish_reason": {"type": "stop"}}
 
+features = api(
+    source="https://huggingface.co/docs/inference-providers/tasks/feature-extraction",
+    flavour="tei",
+    provider="huggingface",
+    request={"inputs": "hi"},
+    model="thenlper/gte-large",
+)
+
 ROWS = (
     ollama(
         "chat",
@@ -199,6 +207,30 @@ ROWS = (
         request={"inputs": "hi"},
         model="unknown",
     )("embeddings counted in a header", [[0.1, 0.2]], (6, 0), response_headers={"x-compute-tokens": "6"}),
+    features(
+        "embeddings of a provider",
+        [[0.1, 0.2]],
+        (6, 0),
+        url="https://router.huggingface.co/hf-inference/models/thenlper/gte-large/pipeline/feature-extraction",
+        response_headers={"x-compute-tokens": "6"},
+    ),
+    features(
+        "embeddings without counts",
+        [0.1, 0.2],
+        None,
+        url="https://api-inference.huggingface.co/pipeline/feature-extraction/thenlper/gte-large",
+        status="no_usage",
+        note="the response states no usage",
+    ),
+    features(
+        "embeddings of a model without an owner",
+        [0.1, 0.2],
+        None,
+        url="https://api-inference.huggingface.co/models/gpt2/pipeline/feature-extraction",
+        model="gpt2",
+        status="no_usage",
+        note="the response states no usage",
+    ),
     sglang("text", {"text": "Hi", "meta_info": META}, (7, 5), sent={"cache_read": 2}),
     sglang(
         "several texts",
