@@ -73,8 +73,17 @@ _MODEL_NAMES = frozenset(
 _MENTION = re.compile(rb"token|eval_count", re.IGNORECASE)
 
 
-#: Services that keep traces of calls that were made elsewhere.
-_TRACES = re.compile(r"(?:^|\.)(?:smith\.langchain\.com|langfuse\.com|braintrust\.dev|arize\.com|datadoghq\.\w+)/")
+#: Services that keep traces of calls that were made elsewhere: by their hosts, and by the paths of those that people run
+#: themselves (LangSmith, Opik, Weave, MLflow, Langfuse, OpenTelemetry) or that a gateway has.
+#: https://docs.smith.langchain.com/reference, https://www.comet.com/docs/opik/reference/rest-api/overview,
+#: https://docs.wandb.ai/weave/reference/service-api, https://mlflow.org/docs/latest/rest-api.html,
+#: https://portkey.ai/docs/api-reference/admin-api/data-plane/logs/insert-a-log
+_TRACES = re.compile(
+    r"(?:^|\.)(?:smith\.langchain\.com|langfuse\.com|braintrust\.dev|arize\.com|datadoghq\.\w+|comet\.com|trace\.wandb\.ai"
+    r"|api\.helicone\.ai|honeyhive\.ai|langwatch\.ai|lmnr\.ai|posthog\.com|galileo\.ai|agentops\.ai|traceloop\.(?:com|dev))/"
+    r"|/api/public/|/v1/(?:logs|traces)$"
+    r"|/(?:traces?|spans|runs|calls)/(?:search|query|stream_query|batch|multipart)$"
+)
 
 
 def model_with_counts(exchange: Exchange, body: Body) -> str | None:

@@ -180,6 +180,61 @@ UNSEEN = {
         {"request": {"batch": [{"body": {"model": "m", "usage": COUNTS}}]}},
         {"successes": [], "usage": COUNTS},
     ),
+    "traces of a LangSmith of one's own": (
+        "https://langsmith.example.com/api/v1/runs/query",
+        {"request": {"session": ["s"]}},
+        {"runs": [{"extra": {"invocation_params": {"model": "m"}}, "prompt_tokens": 12, "completion_tokens": 5}]},
+    ),
+    "spans of Opik": (
+        "http://localhost:5173/api/v1/private/spans/search",
+        {"request": {"project_name": "p"}},
+        ndjson({"type": "llm", "model": "m", "usage": COUNTS}),
+    ),
+    "calls of Weave": (
+        "https://trace.wandb.ai/calls/stream_query",
+        {"request": {"project_id": "p"}},
+        ndjson({"id": "1", "output": {"model": "m", "usage": COUNTS}}),
+    ),
+    "requests that Helicone kept": (
+        "https://api.helicone.ai/v1/request/query",
+        {"request": {"filter": "all"}},
+        {"data": [{"request_id": "1", "model": "m", "prompt_tokens": 12, "completion_tokens": 5}]},
+    ),
+    "a log of Portkey": (
+        "https://api.portkey.ai/v1/logs",
+        {"request": {"response": {"model": "m"}}},
+        {"id": "1", "model": "m", "usage": COUNTS},
+    ),
+    "traces of MLflow": (
+        "http://localhost:5000/api/3.0/mlflow/traces/search",
+        {"request": {"max_results": 1}},
+        {"traces": [{"model": "m", "token_usage": COUNTS}]},
+    ),
+    "traces of LangWatch": (
+        "https://app.langwatch.ai/api/trace/search",
+        {"request": {"pageSize": 1}},
+        {"traces": [{"spans": [{"model": "m", "metrics": COUNTS}]}]},
+    ),
+    "events of HoneyHive": (
+        "https://api.honeyhive.ai/events/export",
+        {"request": {"project": "p"}},
+        {"events": [{"config": {"model": "m"}, "metadata": COUNTS}]},
+    ),
+    "a query of PostHog": (
+        "https://us.posthog.com/api/projects/1/query",
+        {"request": {"query": {"kind": "TracesQuery"}}},
+        {"results": [{"model": "m", "usage": COUNTS}]},
+    ),
+    "a query of Laminar": (
+        "https://api.lmnr.ai/v1/sql/query",
+        {"request": {"query": "SELECT 1"}},
+        {"data": [{"model": "m", "input_tokens": 12, "output_tokens": 5}]},
+    ),
+    "traces of OpenTelemetry": (
+        "http://localhost:4318/v1/traces",
+        {"request": {"resourceSpans": []}},
+        {"model": "m", "usage": COUNTS},
+    ),
     "limits of a model": (
         "https://proxy.example.com/model/new",
         {"request": {"model_name": "m", "litellm_params": {"model": "openai/m"}}},
