@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -28,6 +28,15 @@ class Request:
 
     @classmethod
     def from_body(cls, body: bytes, headers: Headers) -> Request:
+        request = cls._from_body(body, headers)
+        if request.model is None and (
+            model := next(filter(None, (header(headers, name) for name in _MODEL_HEADERS)), "")
+        ):
+            return replace(request, model=model)
+        return request
+
+    @classmethod
+    def _from_body(cls, body: bytes, headers: Headers) -> Request:
         if "multipart" in header(headers, "content-type"):
             # Uploads of audio and images.
             parts = {match["name"].decode(): match["value"].strip() for match in _FORM_PART.finditer(body)}
@@ -59,6 +68,9 @@ _REQUEST_MODELS = (
     "foundationModel",
     "Model",
 )
+
+#: Headers that name the model instead: Vercel's gateway.
+_MODEL_HEADERS = ("ai-language-model-id", "ai-model-id")
 
 #: RFC 2183: a parameter is a token or quoted (.NET quotes none). Recorders may keep the line ends of their own files.
 _FORM_PART = re.compile(

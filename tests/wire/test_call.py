@@ -8,6 +8,7 @@ import pytest
 from bodies import exchange, sse
 
 from pytest_llm_usage import wire
+from pytest_llm_usage.wire import asked_model
 
 CHAT = {"model": "m", "messages": []}
 URL = "https://api.openai.com/v1/chat/completions"
@@ -273,6 +274,27 @@ def test_reading_imports_no_client_library():
 )
 def test_which_requests_may_ask_a_model(method, url, may):
     assert wire.may_ask_model(method, url) is may
+
+
+@pytest.mark.parametrize(
+    ("url", "request_body", "headers", "model"),
+    [
+        ("https://api.perplexity.ai/v1/agent", {"model": "m", "input": "hi"}, {}, "m"),
+        ("https://api.perplexity.ai/v1/sonar", CHAT, {}, "m"),
+        # https://learn.microsoft.com/azure/foundry/agents/: the agent has the model.
+        (
+            "https://r.services.ai.azure.com/api/projects/p/openai/v1/responses",
+            {"agent_reference": {"name": "a", "type": "agent_reference"}, "input": "hi"},
+            {},
+            "unknown",
+        ),
+        ("https://ai-gateway.vercel.sh/v4/ai/language-model", {"prompt": []}, {"AI-Language-Model-Id": ["m"]}, "m"),
+    ],
+)
+def test_which_model_is_asked_is_known_before_it_answers(url, request_body, headers, model):
+    asked = exchange(url, request_body, b"")
+
+    assert asked_model("POST", url, asked.request_body, headers) == model
 
 
 def test_an_answer_fetched_by_the_id_of_its_request_belongs_to_that_request():

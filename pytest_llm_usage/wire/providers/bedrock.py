@@ -125,6 +125,16 @@ FLAVOURS: tuple[Flavour, ...] = (
         # Includes Titan's own end, and the end of a stream that a guardrail has blocked.
         end=rb'"amazon-bedrock-invocationMetrics"|"completionReason"\s*:\s*"|"amazon-bedrock-guardrailAction"\s*:\s*"INTERVENED"|"message_stop"|"(?:stop_reason|finish_reason)"\s*:\s*"',
     ),
+    # Videos and embeddings of videos, which Bedrock puts into a bucket: no usage at all.
+    # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_StartAsyncInvoke.html
+    Flavour(
+        name="bedrock-async-invoke",
+        home="amazon_bedrock",
+        path=r"/async-invoke$",
+        request=("modelId", "modelInput"),
+        model=(),
+        response_id=("invocationArn",),
+    ),
     _AGENTS,
     # An agent that the request itself defines.
     _AGENTS.replace(

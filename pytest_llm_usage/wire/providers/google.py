@@ -177,7 +177,7 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="gemini-embed",
         home="google_genai",
-        path=r"/(?P<model>[^/:]+):(?:embedContent|batchEmbedContents)$",
+        path=r"/(?P<model>[^/:]+):(?:embedContent|batchEmbedContents|embedText|batchEmbedText)$",
         looks=any_of(
             first_has("embeddings", "values"),
             lambda event: isinstance(event.get("embedding"), Mapping) and "values" in event["embedding"],
@@ -185,6 +185,15 @@ FLAVOURS: tuple[Flavour, ...] = (
         # In a batch: `SingleEmbedContentResponse` of the google-genai SDK.
         sources=(GEMINI_SOURCE, Source(("",), _BATCHED_EMBEDDING)),
         model=(),
+    ),
+    # The API before Gemini's, and answers from given passages: no usage at all. The google-ai-generativelanguage SDK:
+    # `GenerateTextResponse`, `GenerateMessageResponse`; https://ai.google.dev/api/question-answering
+    Flavour(
+        name="palm",
+        home="google_genai",
+        path=r"/(?P<model>[^/:]+):(?:generateText|generateMessage|generateAnswer)$",
+        model=(),
+        response_id=(),
     ),
     Flavour(
         name="gemini-interactions",

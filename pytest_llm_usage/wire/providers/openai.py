@@ -330,7 +330,7 @@ FLAVOURS: tuple[Flavour, ...] = (
         name="openai-chat",
         home="openai",
         path=(
-            r"(?:(?:/deployments/(?P<deployment>[^/]+))?/(?:chat|fim|agents)/completions"
+            r"(?:(?:/deployments/(?P<deployment>[^/]+))?/(?:chat|fim|agents)/completions|/v1/sonar"
             r"|/(?:serving-endpoints|publishers/(?!anthropic/)[^/]+/models)/(?P<model>[^/:]+)"
             r"(?:/invocations|:(?:streamRawPredict|rawPredict))|/inference:complete)$"
         ),
@@ -395,11 +395,13 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="openai-responses",
         home="openai",
-        path=r"/responses$",
-        request=("model|models|prompt|preset", "input|prompt|previous_response_id|conversation"),
+        # Perplexity's path is `agent`; Azure's agents have the model:
+        # https://docs.perplexity.ai/docs/grounded-llm/openai-compatibility, https://learn.microsoft.com/azure/foundry/agents/
+        path=r"(?:/responses|/v1/agent)$",
+        request=("model|models|prompt|preset|agent|agent_reference", "input|prompt|previous_response_id|conversation"),
         looks=any_of(has_object("response"), has_type("response.")),
         sources=(RESPONSES_SOURCE,),
-        stored=r"/responses/resp_[^/]+(?:/cancel)?$",
+        stored=r"/(?:responses|v1/agent)/resp_[^/]+(?:/cancel)?$",
         model=("response.model", "model"),
         response_id=("response.id", "id"),
         service_tier=("response.service_tier", "service_tier"),

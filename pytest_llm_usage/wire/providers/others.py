@@ -77,7 +77,36 @@ _CONTENT_UNDERSTANDING = UsageSchema(
     cache_apart=True,
 )
 
+#: The ai SDK: `LanguageModelV4Usage`, and `LanguageModelV2Usage` of versions before.
+_VERCEL = UsageSchema(
+    states_both=True,
+    input=("inputTokens.total", "inputTokens"),
+    output=("outputTokens.total", "outputTokens"),
+    total=("totalTokens",),
+    cache_read=("inputTokens.cacheRead", "cachedInputTokens"),
+    cache_write=("inputTokens.cacheWrite",),
+    reasoning=("outputTokens.reasoning", "reasoningTokens"),
+)
+
 FLAVOURS: tuple[Flavour, ...] = (
+    # What the ai SDK asks Vercel's gateway: https://ai-sdk.dev/providers/ai-sdk-providers/ai-gateway
+    Flavour(
+        name="vercel-ai",
+        home="vercel",
+        path=r"/v\d+/ai/(?:language|image|reranking|speech|transcription|video)-model(?:/start)?$",
+        sources=(Source(("usage",), _VERCEL),),
+        model=("response.modelId", "modelId"),
+        response_id=("providerMetadata.gateway.generationId", "response.id"),
+        end=rb'"type"\s*:\s*"finish"',
+    ),
+    Flavour(
+        name="vercel-ai-embeddings",
+        home="vercel",
+        path=r"/v\d+/ai/embedding-model$",
+        sources=(Source(("usage",), UsageSchema(input=("tokens",))),),
+        model=(),
+        response_id=("providerMetadata.gateway.generationId",),
+    ),
     # The cozepy SDK: `Chat`, `ChatEventType`. The answer names no model.
     Flavour(
         name="coze-chat",
