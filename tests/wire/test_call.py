@@ -279,7 +279,6 @@ def test_which_requests_may_ask_a_model(method, url, may):
 @pytest.mark.parametrize(
     ("url", "request_body", "headers", "model"),
     [
-        ("https://api.perplexity.ai/v1/agent", {"model": "m", "input": "hi"}, {}, "m"),
         ("https://api.perplexity.ai/v1/sonar", CHAT, {}, "m"),
         # https://learn.microsoft.com/azure/foundry/agents/: the agent has the model.
         (
@@ -295,6 +294,14 @@ def test_which_model_is_asked_is_known_before_it_answers(url, request_body, head
     asked = exchange(url, request_body, b"")
 
     assert asked_model("POST", url, asked.request_body, headers) == model
+
+
+def test_an_agent_of_the_applications_own_is_no_model():
+    # Perplexity has this path as well; there the answer tells.
+    asked = exchange("http://localhost:8000/v1/agent", {"model": "m", "input": "hi"}, {"reply": "ho"})
+
+    assert asked_model("POST", asked.url, asked.request_body, {}) is None
+    assert wire.read(asked) is None
 
 
 def test_an_answer_fetched_by_the_id_of_its_request_belongs_to_that_request():

@@ -395,13 +395,12 @@ FLAVOURS: tuple[Flavour, ...] = (
     Flavour(
         name="openai-responses",
         home="openai",
-        # Perplexity's path is `agent`; Azure's agents have the model:
-        # https://docs.perplexity.ai/docs/grounded-llm/openai-compatibility, https://learn.microsoft.com/azure/foundry/agents/
-        path=r"(?:/responses|/v1/agent)$",
-        request=("model|models|prompt|preset|agent|agent_reference", "input|prompt|previous_response_id|conversation"),
+        # Azure's agents have the model: https://learn.microsoft.com/azure/foundry/agents/
+        path=r"/responses$",
+        request=("model|models|prompt|preset|agent_reference", "input|prompt|previous_response_id|conversation"),
         looks=any_of(has_object("response"), has_type("response.")),
         sources=(RESPONSES_SOURCE,),
-        stored=r"/(?:responses|v1/agent)/resp_[^/]+(?:/cancel)?$",
+        stored=r"/responses/resp_[^/]+(?:/cancel)?$",
         model=("response.model", "model"),
         response_id=("response.id", "id"),
         service_tier=("response.service_tier", "service_tier"),
