@@ -61,6 +61,7 @@ class UsageSchema(Record):
     Attributes:
         input: Tokens sent.
         output: Tokens received.
+        output_parts: Tokens received, listed one by one: they count if `output` is zero.
         total: All tokens.
         more_input: Tokens sent besides `input`, all added: images, and what tools gave the model to read.
         more_output: Tokens received besides `output`, all added.
@@ -93,6 +94,7 @@ class UsageSchema(Record):
 
     input: tuple[str, ...]
     output: tuple[str, ...] = ()
+    output_parts: tuple[str, ...] = ()
     total: tuple[str, ...] = ()
     more_input: tuple[str, ...] = ()
     more_output: tuple[str, ...] = ()
@@ -179,6 +181,9 @@ class UsageSchema(Record):
             counts.refuse_nulls(self.reasoning)
         if self.cache_apart and not self.cache_may_be_null:
             counts.refuse_nulls(self.cache_read, self.cache_write)
+        if received == 0 and (listed := counts.sum(self.output_parts)):
+            received = listed
+            counts.note_listed(self.output, listed)
         lifetimes = {
             "ephemeral_5m_input_tokens": counts.first(self.cache_write_5m),
             "ephemeral_1h_input_tokens": counts.first(self.cache_write_1h),
@@ -313,6 +318,10 @@ class _Counts:
     def note_rest(self, paths: tuple[str, ...], rest: int) -> None:
         """Notes that a count is missing, and what the total leaves for it."""
         self._report(self.remarks, f"{self._prefix}{paths[0]} is missing: the total leaves {rest:,} for it")
+
+    def note_listed(self, paths: tuple[str, ...], listed: int) -> None:
+        """Notes that a count is zero although its parts are not."""
+        self._report(self.remarks, f"{self._prefix}{paths[0]} is 0, and {listed:,} are listed: they count")
 
     def passed_over(self, paths: tuple[str, ...]) -> tuple[str, ...]:
         """The paths before the one that `first` takes; empty if it takes none."""

@@ -181,6 +181,42 @@ def test_of_gemini_as_well_with_what_stands_apart():
     assert call.note == "usageMetadata.candidatesTokenCount is missing: the total leaves 5 for it"
 
 
+@pytest.mark.parametrize(
+    ("stated", "counted", "output", "note"),
+    [
+        (0, [[11], [4, 5]], 20, "total_output_tokens is 0, and 20 are listed"),
+        (9, [[11]], 9, ""),
+        (0, [], 0, ""),
+    ],
+)
+def test_an_output_of_zero_beside_tokens_that_are_listed_is_not_zero(stated, counted, output, note):
+    # What Gemini's model for transcriptions answers: its totals leave out all that it wrote.
+    usage = {
+        "total_tokens": 250 + stated,
+        "total_input_tokens": 250,
+        "total_output_tokens": stated,
+        "total_thought_tokens": 0,
+        "model_invocation_token_counts": [
+            {
+                "prompt_tokens_details": [{"modality": "audio", "tokens": 250}],
+                "candidates_tokens_details": [{"modality": "text", "tokens": n} for n in counts],
+            }
+            for counts in counted
+        ],
+    }
+    call = wire.read(
+        exchange(
+            "https://generativelanguage.googleapis.com/v1beta/interactions",
+            {"model": "gemini-3.5-transcribe", "input": []},
+            {"object": "interaction", "id": "v1_1", "model": "gemini-3.5-transcribe", "usage": usage},
+        )
+    )
+
+    assert (call.usage.input_tokens, call.usage.output_tokens, call.usage.total_tokens) == (250, output, 250 + output)
+    assert note in call.note
+    assert bool(call.note) == bool(note)
+
+
 NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 SOME = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 

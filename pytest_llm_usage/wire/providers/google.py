@@ -75,6 +75,8 @@ def _of_modality(kind: str, modality: str) -> tuple[str, ...]:
 _INTERACTIONS = UsageSchema(
     input=("total_input_tokens", "totalInputTokens"),
     output=("total_output_tokens", "totalOutputTokens"),
+    # Transcriptions state a total of zero: https://ai.google.dev/gemini-api/docs/transcribe
+    output_parts=("model_invocation_token_counts[].candidates_tokens_details[].tokens",),
     total=("total_tokens", "totalTokens"),
     more_input=("total_tool_use_tokens", "totalToolUseTokens"),
     cache_read=("total_cached_tokens", "totalCachedTokens"),
