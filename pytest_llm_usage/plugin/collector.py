@@ -70,6 +70,7 @@ class RunCollector:
         self._places: dict[str, tuple[str, int | None]] = {}
         self._comparison: RunComparison | None = None
         self._unseen: list[tuple[str, str]] = []
+        self._crashed: list[tuple[str, str]] = []
         self._last_taken: pytest.TestReport | None = None
         self._has_html_columns = False
 
@@ -134,6 +135,11 @@ class RunCollector:
         self._unseen += map(tuple, output.get("llm_usage_unseen", ()))
         if interrupted := output.get("llm_usage_interrupted"):
             self.add(interrupted[0], node.gateway.id, interrupted[1])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str) -> None:
+        """Notes the test that an xdist worker crashed in: what it spent until then is in no total."""
+        self._crashed.append(("model calls before the worker crashed", crashitem))
 
     def add(self, nodeid: str, worker: str, data: Mapping[str, Any]) -> None:
         """Adds what a test spent whose report never came."""
@@ -225,7 +231,9 @@ class RunCollector:
         for text in self._printed:
             terminalreporter.write_line(text)
         settings = self._config.stash[SETTINGS]
-        unseen = list(unseen_lines([*self._config.stash[UNSEEN].found(), *self._unseen]))
+        # A crash says nothing about model calls in a suite that makes none.
+        crashed = self._crashed if self._run is not None else []
+        unseen = list(unseen_lines([*self._config.stash[UNSEEN].found(), *self._unseen, *crashed]))
         if self._run is None and not unseen:
             return
         from pytest_llm_usage.report.styled import Line, judged  # noqa: PLC0415

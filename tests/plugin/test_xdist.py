@@ -25,6 +25,23 @@ def test_what_finished_survives_a_worker_that_died(pytester):
 
     result.assert_outcomes(passed=5, failed=1)
     assert totals(result)["total"][:2] == ("5", "50")
+    # The call of the test that the worker died in is in no total.
+    said = "not seen: model calls before the worker crashed in test_what_finished_survives_a_worker_that_died.py::test_it[3]"
+    assert said in " ".join(map(str.strip, section(result)))
+
+
+def test_a_worker_that_died_is_no_matter_of_a_suite_without_model_calls(pytester):
+    pytester.makepyfile("""
+        import os
+
+        def test_it():
+            os._exit(1)
+    """)
+
+    result = pytester.runpytest("-n", "1")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*LLM usage*")
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "xdist"])
