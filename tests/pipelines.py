@@ -27,16 +27,38 @@ from urllib.parse import parse_qs, urlsplit
 import warm
 import yaml
 
-#: Answers as the GitHub CLI: the last good run, its artefacts, and where a comment goes.
+#: Answers as the GitHub CLI: the last good run, its artefacts, and the comments of the user whose token it is. That user is
+#: the same for every workflow of a repository; an artefact that is named in `$STORE/expired` was deleted since.
 GH = """#!/bin/sh -e
-command="$1 $2"; id="$3"; workflow=; name=; dir=; file=
+command="$1 $2"; id="$3"; workflow=; name=; dir=; file=; edits=; fields=; query=
 for word in "$@"; do case "$word" in
   --workflow=*) workflow="${word#*=}";; --name=*) name="${word#*=}";; --dir=*) dir="${word#*=}";; --body-file=*) file="${word#*=}";;
+  --edit-last) edits=1;; --json=*) fields="${word#*=}";; --jq=*) query="${word#*=}";; --field=body=@*) file="${word#*@}";;
 esac; done
+comments="$STORE/comments"; mkdir -p "$comments"
 case "$command" in
   "run list") test ! -f "$STORE/$workflow" || cat "$STORE/$workflow";;
-  "run download") mkdir -p "$dir"; cp -r "$STORE/runs/$id/$name/." "$dir";;
-  "pr comment") test "$GH_TOKEN" = a-token-that-may-write; cp "$file" "$STORE/comment-$id.md";;
+  "run download")
+    if test -f "$STORE/expired"; then echo "no valid artifacts found to download" >&2; exit 1; fi
+    mkdir -p "$dir"; cp -r "$STORE/runs/$id/$name/." "$dir";;
+  "api repos/birds/agent/actions/runs/"*)
+    test "$query" = '.artifacts[] | select(.expired | not) | .id'
+    case "$2" in *"?name=llm-usage" | *"?name=llm-usage-live") ;; *) exit 2;; esac
+    test -f "$STORE/expired" || echo 1;;
+  "pr view")
+    test "$fields" = comments
+    test "$query" = '.comments[] | select(.viewerDidAuthor and (.body | startswith("<!-- pytest-llm-usage -->"))) | .url'
+    for comment in "$comments"/*; do
+      if test -f "$comment" && head -1 "$comment" | grep -q '^<!-- pytest-llm-usage -->'; then
+        echo "https://github.com/birds/agent/pull/$id#issuecomment-${comment##*/}"
+      fi
+    done;;
+  "api repos/birds/agent/issues/comments/"*)
+    test "$GH_TOKEN" = a-token-that-may-write; test -f "$comments/${2##*/}"; cp "$file" "$comments/${2##*/}";;
+  "pr comment")
+    test "$GH_TOKEN" = a-token-that-may-write
+    number=$(ls "$comments" | wc -l); test "$edits" && test "$number" != 0 || number=$((number + 1))
+    cp "$file" "$comments/$number";;
   *) exit 2;;
 esac
 """
@@ -111,6 +133,16 @@ class GitHub(Service):
     """GitHub Actions."""
 
     _runs: int = 0
+
+    @property
+    def comments(self) -> list[str]:
+        """The comments on the pull request, the oldest first."""
+        return [file.read_text(encoding="utf-8") for file in sorted((self.store / "comments").glob("*"))]
+
+    def add_comment(self, text: str) -> None:
+        """Adds what another workflow of the repository comments: as the same user."""
+        (folder := self.store / "comments").mkdir(exist_ok=True)
+        (folder / str(len(self.comments) + 1)).write_text(text, encoding="utf-8")
 
     def run(self, workflow: str, event: str, *, is_fork: bool = False) -> bool:
         """Whether the run of a workflow file is green."""

@@ -95,6 +95,15 @@ class TestCompare:
         assert done.returncode == 1
         assert lines(done.stdout)[-1] == "FAILED: 1 test and all tests together over tokens:+5%"
 
+    def test_gates_are_those_of_the_option_with_no_baseline(self, command, write):
+        write("base.json", {"a": [1000]})
+        write("head.json", {"a": [1000]})
+
+        done = command("compare", "base.json", "head.json", "--fail-on=tokens:+5%,no-baseline")
+
+        assert (done.returncode, lines(done.stdout)[-1]) == (0, "within tokens:+5%")
+        assert command("compare", "gone.json", "head.json", "--fail-on=no-baseline").returncode == 2
+
     def test_several_runs_a_side(self, command, write):
         for number in range(3):
             write(f"base-{number}.json", {"a": [1000 + 50 * number]})

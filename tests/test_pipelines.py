@@ -66,12 +66,10 @@ def live():
 
 class TestOnGitHub:
     def test_from_the_first_push_to_a_pull_request_that_costs_more(self, github, project):
-        comment = github.store / "comment-17.md"
-
         assert github.run("llm-usage.yml", "push"), github.output
         assert github.run("llm-usage.yml", "pull_request", is_fork=True), github.output
         assert "2 unchanged\nwithin tokens:+10%, calls:+0" in github.output
-        assert not comment.exists(), "the token of a fork may not write"
+        assert not github.comments, "the token of a fork may not write"
 
         # The snapshots hold a change up; once they are accepted, the comparison does.
         spend_more(project)
@@ -80,7 +78,8 @@ class TestOnGitHub:
         update_snapshots(project, github)
         assert not github.run("llm-usage.yml", "pull_request")
         assert "FAILED: 2 tests and all tests together over tokens:+10%" in github.output
-        assert "| `test_support.py::test_ticket` | 123 | 223 | **+81 %** | over `tokens:+10%`" in comment.read_text()
+        (comment,) = github.comments
+        assert "| `test_support.py::test_ticket` | 123 | 223 | **+81 %** | over `tokens:+10%`" in comment
 
     def test_a_missing_shard_is_named(self, github, project):
         workflow = project / ".github" / "workflows" / "llm-usage.yml"
@@ -91,6 +90,24 @@ class TestOnGitHub:
         assert not github.run("llm-usage.yml", "pull_request")
         assert "No run of main" not in github.output
         assert "pytest-llm-usage: shard 2/2 is missing" in github.output
+
+    def test_the_comment_of_another_workflow_stays(self, github):
+        """Every workflow of a repository comments as the same user."""
+        assert github.run("llm-usage.yml", "push"), github.output
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        github.add_comment("Coverage: 93 %")
+        (first, _) = github.comments
+
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        assert github.comments == [first, "Coverage: 93 %"]
+
+    def test_a_baseline_that_has_expired_is_none(self, github):
+        assert github.run("llm-usage.yml", "push"), github.output
+        (github.store / "expired").touch()
+
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        assert "No run of main to compare with" in github.output
+        assert github.comments == []
 
     def test_every_night_against_the_models_themselves(self, github, live):
         live(github)
@@ -150,18 +167,17 @@ class TestTheAction:
         return github
 
     def test_from_the_first_push_to_a_pull_request_that_costs_more(self, github, project):
-        comment = github.store / "comment-17.md"
-
         assert github.run("llm-usage.yml", "push"), github.output
-        assert not comment.exists()
+        assert not github.comments
 
         spend_more(project)
         update_snapshots(project, github)
         assert not github.run("llm-usage.yml", "pull_request", is_fork=True)
         assert "FAILED: 2 tests and all tests together over tokens:+10%" in github.output
-        assert not comment.exists(), "the token of a fork may not write"
+        assert not github.comments, "the token of a fork may not write"
         assert not github.run("llm-usage.yml", "pull_request")
-        assert "| `test_support.py::test_ticket` | 123 | 223 | **+81 %** | over `tokens:+10%`" in comment.read_text()
+        (comment,) = github.comments
+        assert "| `test_support.py::test_ticket` | 123 | 223 | **+81 %** | over `tokens:+10%`" in comment
 
     def test_a_missing_shard_is_named(self, github, project):
         workflow = project / ".github" / "workflows" / "llm-usage.yml"
@@ -170,6 +186,46 @@ class TestTheAction:
 
         assert not github.run("llm-usage.yml", "push")
         assert "pytest-llm-usage: shard 2/2 is missing" in github.output
+
+    def test_the_comment_of_another_workflow_stays(self, github):
+        """Every workflow of a repository comments as the same user."""
+        assert github.run("llm-usage.yml", "push"), github.output
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        github.add_comment("Coverage: 93 %")
+        (first, _) = github.comments
+
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        assert github.comments == [first, "Coverage: 93 %"]
+
+    def test_a_baseline_that_has_expired_is_none(self, github):
+        assert github.run("llm-usage.yml", "push"), github.output
+        (github.store / "expired").touch()
+
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        assert "No run of main to compare with" in github.output
+        assert github.comments == []
+
+    def test_the_command_is_read_as_a_shell_reads_it(self, github, project):
+        workflow = project / ".github" / "workflows" / "llm-usage.yml"
+        text = workflow.read_text()
+        command = "|\n            pytest test_*.py\n              -k 'ticket or reply'"
+        text = text.replace("pytest ${{ matrix.tests }}", command, 1).replace("shard: 1/2", "shard: 1/1", 1)
+        workflow.write_text(re.sub(r"\n *- \{shard: 2/2.*", "", text))
+
+        assert github.run("llm-usage.yml", "push"), github.output
+        assert "collected 2 items" in github.output
+
+    def test_a_missing_baseline_fails_where_the_gates_say_so(self, github, project):
+        workflow = project / ".github" / "workflows" / "llm-usage.yml"
+        text = workflow.read_text()
+        assert text.endswith("- uses: ./.github/actions/llm-usage\n")
+        workflow.write_text(f"{text}        with:\n          fail-on: calls:+0, no-baseline\n")
+
+        assert not github.run("llm-usage.yml", "pull_request")
+        assert "No run of main to compare with" in github.output
+        assert github.run("llm-usage.yml", "push"), github.output
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        assert "within calls:+0" in github.output
 
     def test_the_token_is_in_the_steps_that_use_it_alone(self):
         action = yaml.safe_load((EXAMPLES.parent / "action.yml").read_text())

@@ -25,7 +25,6 @@ from pytest_llm_usage.cli.exports import export_runs, what_if
 from pytest_llm_usage.cli.output import FAILED, OK, UNUSABLE, say, screen_columns
 from pytest_llm_usage.cli.pages import add_page_options, check_page_options, page_extras
 from pytest_llm_usage.cli.trends import LAST, blame, history
-from pytest_llm_usage.compare import parse_gates
 from pytest_llm_usage.errors import (
     ConfigurationError,
     LLMUsageError,
@@ -33,7 +32,7 @@ from pytest_llm_usage.errors import (
     RunFileError,
 )
 from pytest_llm_usage.pricing import PriceBook
-from pytest_llm_usage.report.comparison import RunComparison, comparison_lines
+from pytest_llm_usage.report.comparison import FailOn, RunComparison, comparison_lines
 from pytest_llm_usage.report.data import RunData, merged_data, read_content, read_run, read_runs
 from pytest_llm_usage.report.export import EXPORTS
 from pytest_llm_usage.report.files import write_report
@@ -117,10 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument(
         "--fail-on",
-        type=_argument_type(parse_gates),
+        type=_argument_type(lambda text: FailOn.parse(text).gates),
         default=(),
         metavar="GATES",
-        help="how much usage may rise, in one test and in all together: tokens:+5%%,cost:+$0.01,calls:+0",
+        help="how much usage may rise, in one test and in all together: tokens:+5%%,cost:+$0.01,calls:+0; no-baseline "
+        "changes nothing here, because a missing RUN is an error",
     )
     compare.add_argument(
         "--floor",
