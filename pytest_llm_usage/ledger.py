@@ -148,6 +148,8 @@ class Call:
     def _split(self) -> InputByPart | str:
         if self.usage is None or self.is_partial:
             return "its usage is not known"
+        if self.is_total_alone:
+            return "its response states only a total"
         return self._inputs if isinstance(self._inputs, InputByPart | str) else self._inputs.input_by_part(self)
 
     @property
@@ -201,6 +203,11 @@ class Call:
     def is_unknown(self) -> bool:
         """Whether an unknown number of tokens was (or may have been) spent."""
         return self.is_partial or (self.usage is None and self.status in ("no_usage", "aborted"))
+
+    @property
+    def is_total_alone(self) -> bool:
+        """Whether the provider stated a total and neither input nor output: those are unknown, and the total is not."""
+        return self.is_billed and not self.is_partial and self.usage is not None and self.usage.is_total_alone
 
     def to_dict(self, *, with_parts: bool = False) -> dict[str, Any]:
         """Plain JSON-able data; decimals as strings. Fields that hold nothing are left out.
@@ -357,7 +364,8 @@ def usage_by_model(calls: Iterable[Call]) -> dict[str, dict[str, Any]]:
 def summed_usage(calls: Iterable[Call]) -> dict[str, Any]:
     """Plain JSON-able data: calls, tokens, details and billed items that are not zero, cost in USD as a string.
 
-    What is not known is None, with `calls_without_usage` beside it; never 0. Answers of a cache count nothing.
+    What is not known is None, never 0, with `calls_without_usage` beside it unless only the split of a total is unknown.
+    Answers of a cache count nothing.
     """
     billed = [call for call in calls if call.is_billed]
     unknown = sum(call.is_unknown for call in billed)
@@ -366,6 +374,8 @@ def summed_usage(calls: Iterable[Call]) -> dict[str, Any]:
         data |= {"calls_without_usage": unknown, "input_tokens": None, "output_tokens": None, "total_tokens": None}
     else:
         data |= TokenUsage.summed(call.usage for call in billed if call.usage is not None).to_dict()
+        if any(call.is_total_alone for call in billed):
+            data |= {"input_tokens": None, "output_tokens": None}
     items: Counter[str] = Counter()
     for call in billed:
         if call.billing.items:

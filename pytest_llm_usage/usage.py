@@ -131,6 +131,11 @@ class TokenUsage:
                 # A private copy, which the caller cannot change.
                 object.__setattr__(self, name, MappingProxyType(dict(details)))
 
+    @property
+    def is_total_alone(self) -> bool:
+        """Whether only the total is known: input and output of zero then stand for counts that nobody stated."""
+        return bool(self.total_tokens) and not self.input_tokens and not self.output_tokens
+
     @classmethod
     def from_counts(
         cls,

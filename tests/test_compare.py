@@ -889,8 +889,8 @@ class TestSpending:
         assert Spending.from_usage(usage()) == self.KNOWN
         for name, lacking in {
             "calls": {},
-            "input_tokens": {"is_unknown": True},
-            "output_tokens": {"is_unknown": True},
+            "input_tokens": {"is_unsplit": True},
+            "output_tokens": {"is_unsplit": True},
             "total_tokens": {"is_unknown": True},
             "cost_usd": {"is_unpriced": True},
         }.items():

@@ -33,7 +33,7 @@ def growth_failure(limits: Limits, calls: Iterable[Call], prompt_of: Callable[[C
     spent = [call for call in calls if limits.covers(call) and (call.usage is not None or call.is_unknown)]
     if len(spent) < FEWEST_CALLS:
         return None
-    prompts = {call.index: None if call.is_unknown else prompt_of(call) for call in spent}
+    prompts = {call.index: None if call.is_unknown or call.is_total_alone else prompt_of(call) for call in spent}
 
     def read(call: Call) -> Prompt | None:
         return prompts[call.index]

@@ -72,6 +72,8 @@ def _counts(call: Call) -> tuple[str, str, str]:
 
 
 def _tokens_text(usage: TokenUsage, sign: str = "") -> tuple[str, str, str]:
+    if usage.is_total_alone:
+        return "?", "?", f"{sign}{tokens(usage.total_tokens)}"
     sent, received, total = map(tokens, (usage.input_tokens, usage.output_tokens, usage.total_tokens))
     return f"{sign}{sent}", f"{sign}{received}", f"{sign}{total}"
 

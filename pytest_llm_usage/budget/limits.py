@@ -143,10 +143,22 @@ class Limits(Record):
             session_help="end the run once it has used more than N tokens",
         ),
     ] = None
-    max_input_tokens: Annotated[int | None, BudgetKind("input token", _tokens(lambda usage: usage.input_tokens))] = None
-    max_output_tokens: Annotated[int | None, BudgetKind("output token", _tokens(lambda usage: usage.output_tokens))] = (
-        None
-    )
+    max_input_tokens: Annotated[
+        int | None,
+        BudgetKind(
+            "input token",
+            _tokens(lambda usage: usage.input_tokens),
+            is_unknown=lambda call: call.is_unknown or call.is_total_alone,
+        ),
+    ] = None
+    max_output_tokens: Annotated[
+        int | None,
+        BudgetKind(
+            "output token",
+            _tokens(lambda usage: usage.output_tokens),
+            is_unknown=lambda call: call.is_unknown or call.is_total_alone,
+        ),
+    ] = None
     max_system_tokens: Annotated[int | None, _part("system", "system token")] = None
     max_tool_schema_tokens: Annotated[int | None, _part("tools", "tool schema token")] = None
     max_history_tokens: Annotated[int | None, _part("history", "history token")] = None
@@ -166,7 +178,9 @@ class Limits(Record):
         BudgetKind(
             "read from a cache",
             lambda call: _cache_read_of(call) or 0,
-            is_unknown=lambda call: call.is_unknown or (call.usage is not None and _cache_read_of(call) is None),
+            is_unknown=lambda call: (
+                call.is_unknown or call.is_total_alone or (call.usage is not None and _cache_read_of(call) is None)
+            ),
             why_unknown=_why_no_cache_read,
             whole=lambda call: call.usage.input_tokens if call.usage is not None else 0,
             what="cache reads",

@@ -152,6 +152,8 @@ def show(path: Path) -> str:
         if call is not None:
             usage, least = call.usage, "at least " if call.is_partial else ""
             counts = f"{usage.input_tokens:,} in, {usage.output_tokens:,} out" if usage is not None else "no usage"
+            if usage is not None and usage.is_total_alone:
+                counts = f"{usage.total_tokens:,} in total"
             lines += _wrapped("   ", f"{call.model}: {least}{counts}")
         lines.append("")
     return "\n".join(lines)

@@ -142,7 +142,7 @@ def _kind(was: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, A
         return "model"
     if before.calls != after.calls:
         return "calls"
-    if before.is_unknown != after.is_unknown:
+    if (before.is_unknown, before.is_unsplit) != (after.is_unknown, after.is_unsplit):
         return "usage"
     if before.input_tokens != after.input_tokens:
         return "prompt"

@@ -28,6 +28,7 @@ class Spending:
         total_tokens: Known tokens.
         cost_usd: Known cost in USD.
         is_unknown: Whether the tokens of a call are not known: the counts are lower bounds.
+        is_unsplit: Whether input or output of a call are not known, though its total may be.
         is_unpriced: Whether a price is not known: the cost is a lower bound.
     """
 
@@ -38,13 +39,14 @@ class Spending:
     cost_usd: Decimal = Decimal(0)
     is_unknown: bool = False
     is_unpriced: bool = False
+    is_unsplit: bool = False
 
     @classmethod
     def from_usage(cls, usage: Usage) -> Spending:
         """The sum over all models."""
         calls = inputs = outputs = total = 0
         cost = Decimal(0)
-        unknown = unpriced = False
+        unknown = unpriced = unsplit = False
         for model in usage.values():
             # A snapshot may leave numbers out, or have what its `matcher=` put in their place.
             if isinstance(count := model.get("calls"), int):
@@ -52,11 +54,11 @@ class Spending:
             if isinstance(count := model.get("input_tokens"), int):
                 inputs += count
             else:
-                unknown = True
+                unsplit = True
             if isinstance(count := model.get("output_tokens"), int):
                 outputs += count
             else:
-                unknown = True
+                unsplit = True
             if isinstance(count := model.get("total_tokens"), int):
                 total += count
             else:
@@ -65,7 +67,7 @@ class Spending:
                 cost = money.EXACT.add(cost, price)
             else:
                 unpriced = True
-        return cls(calls, inputs, outputs, total, cost, unknown, unpriced)
+        return cls(calls, inputs, outputs, total, cost, unknown, unpriced, unsplit)
 
     def __add__(self, other: Spending) -> Spending:
         return Spending(
@@ -76,6 +78,7 @@ class Spending:
             money.EXACT.add(self.cost_usd, other.cost_usd),
             self.is_unknown or other.is_unknown,
             self.is_unpriced or other.is_unpriced,
+            self.is_unsplit or other.is_unsplit,
         )
 
     def amount(self, metric: str) -> Number | None:
@@ -83,6 +86,8 @@ class Spending:
         if metric == "calls":
             return self.calls
         if self.is_unpriced if metric == "cost" else self.is_unknown:
+            return None
+        if self.is_unsplit and metric in ("input", "output"):
             return None
         amount: Number = getattr(self, _METRICS[metric])
         return amount
@@ -271,6 +276,7 @@ def _medians(usages: Sequence[Usage]) -> Spending:
         **{name: median_high(getattr(item, name) for item in spent) for name in _SUMS},
         is_unknown=any(item.is_unknown for item in spent),
         is_unpriced=any(item.is_unpriced for item in spent),
+        is_unsplit=any(item.is_unsplit for item in spent),
     )
 
 
@@ -280,7 +286,7 @@ _SUMS = ("calls", "input_tokens", "output_tokens", "total_tokens", "cost_usd")
 def _is_noise(
     was_runs: Sequence[Usage], now_runs: Sequence[Usage], was: Spending, now: Spending, floor_tokens: int
 ) -> bool:
-    if was.is_unknown != now.is_unknown or was.is_unpriced != now.is_unpriced:
+    if any(getattr(was, name) != getattr(now, name) for name in ("is_unknown", "is_unpriced", "is_unsplit")):
         return False
     if was.calls == now.calls and 0 < abs(now.total_tokens - was.total_tokens) <= floor_tokens:
         return True

@@ -239,8 +239,9 @@ class Attempt:
             from pytest_llm_usage.usage import TokenUsage  # noqa: PLC0415 -- loaded with the first call
 
             usage = TokenUsage.summed(call.usage for call in calls if call.is_billed and call.usage is not None)
-            yield "llm_input_tokens", str(usage.input_tokens)
-            yield "llm_output_tokens", str(usage.output_tokens)
+            if not any(call.is_total_alone for call in calls):
+                yield "llm_input_tokens", str(usage.input_tokens)
+                yield "llm_output_tokens", str(usage.output_tokens)
             yield "llm_total_tokens", str(usage.total_tokens)
             costs = [call.cost_usd for call in calls if call.usage is not None]
             if None not in costs:

@@ -11,6 +11,7 @@ from pytest_llm_usage.billing import PriceLine
 from pytest_llm_usage.errors import NoPriceError
 from pytest_llm_usage.money import EXACT, normal
 from pytest_llm_usage.pricing.billing_rules import BILLED_BY_THE_HOUR
+from pytest_llm_usage.text import plural
 from pytest_llm_usage.usage import TokenUsage
 
 __all__ = ["ENDLESS_DIGITS", "Rate", "Rates", "Remarks", "Steps", "cut", "lines_of"]
@@ -209,6 +210,10 @@ def _output_counts(rates: Rates, usage: TokenUsage, notes: Remarks) -> dict[str,
     if (citations := usage.output_token_details.get("citation", 0)) and "output_citation" not in rates.by_kind:
         # Text that a search gave to the model. The provider bills it only for some models.
         output_tokens -= citations
+    if usage.is_total_alone:
+        raise NoPriceError(
+            f"the usage has only a total, {plural(usage.total_tokens, 'token')}, and no input and output to price"
+        )
     only_in_total = usage.total_tokens - usage.input_tokens - usage.output_tokens
     if only_in_total > 0:
         if not rates.total_has_reasoning:

@@ -31,10 +31,11 @@ def usage_cells(calls: Sequence[Call]) -> tuple[str, ...]:
     billed = [call for call in calls if call.is_billed]
     usage = TokenUsage.summed(call.usage for call in billed if call.usage is not None)
     unknown = sum(call.is_unknown for call in billed)
-    known = any(call.usage is not None for call in billed)
+    known = any(call.usage is not None and not call.is_total_alone for call in billed)
+    is_least = unknown or any(call.is_total_alone for call in billed)
 
     def shown(value: int) -> str:
-        if unknown:
+        if is_least:
             return f">={tokens(value)}" if known else "?"
         return tokens(value) if known else "failed" if billed else "-"
 

@@ -120,9 +120,8 @@ def _csv(runs: Sequence[RunData]) -> str:
         for test, record in (*run["tests"].items(), ("", run["shared"])):
             for call in calls_in(record):
                 usage = call.usage
-                counts = (
-                    ("", "", "") if usage is None else (usage.input_tokens, usage.output_tokens, usage.total_tokens)
-                )
+                parts = ("", "") if usage is None or usage.is_total_alone else (usage.input_tokens, usage.output_tokens)
+                counts = (*parts, "" if usage is None else usage.total_tokens)
                 is_priced = usage is not None or call.billing.usage is not None
                 cost = "" if not is_priced or call.cost_usd is None else plain(call.cost_usd)
                 who = (call.model, call.provider or "", call.source, call.status)

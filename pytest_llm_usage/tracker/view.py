@@ -290,7 +290,7 @@ class LLMUsage:
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain JSON-able data by model: calls, tokens, details that are not zero, cost in USD as a string.
 
-        What is not known is None, with `calls_without_usage` beside it; never 0.
+        What is not known is None, never 0, with `calls_without_usage` beside it unless only the split of a total is unknown.
         """
         return usage_by_model(self.calls)
 
@@ -319,7 +319,8 @@ class LLMUsage:
 
     def _sum(self, name: str) -> TokenUsage:
         calls = self.calls
-        unknown = [call for call in calls if call.is_unknown]
+        is_part = name in ("input_tokens", "output_tokens")
+        unknown = [call for call in calls if call.is_unknown or (is_part and call.is_total_alone)]
         if unknown:
             self._unknown(self._source.missing, UsageUnknownError, _usage_unknown(name, unknown, len(calls)))
         return TokenUsage.summed(call.usage for call in calls if call.is_billed and call.usage is not None)
@@ -357,7 +358,8 @@ def _is(of: Callable[[Call], Any], value: object, call: Call) -> bool:
 
 
 def _why_unknown(call: Call) -> str:
-    least = f"at least {plural(call.usage.total_tokens, 'token')}" if call.usage is not None else ""
+    known = "" if call.usage is None else plural(call.usage.total_tokens, "token")
+    least = f"{known} in total" if call.is_total_alone else f"at least {known}" if known else ""
     return "; ".join(filter(None, (call.note, least)))
 
 
@@ -375,7 +377,8 @@ def _parts_unknown(unknown: Sequence[Call], count: int) -> str:
 
 
 def _usage_unknown(name: str, unknown: Sequence[Call], count: int) -> str:
-    told = "did not report all usage" if any(call.is_partial for call in unknown) else "reported no usage"
+    told = "did not report all usage" if any(call.usage is not None for call in unknown) else "reported no usage"
+    told = "reported only a total" if all(call.is_total_alone for call in unknown) else told
     lines = [f"{name} is not known: {len(unknown)} of {plural(count, 'call')} {told}"]
     rows = [
         (str(call.index + 1), call.model, "stream" if call.streamed else "", _why_unknown(call), call.where or "")
