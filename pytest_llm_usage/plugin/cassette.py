@@ -106,7 +106,8 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
         note_sent(item, cassette, str(len(attempt_at(item).earlier)))
         if not has_passed:
             told = unsaved_text(item, cassette, settings)
-            item.add_report_section("teardown", "recording", told)
+            if attempt_at(item).outcome != "error":  # with reruns, the next attempt would print it once more
+                item.add_report_section("teardown", "recording", told)
             if attempt_at(item).outcome is None:
                 note_without_report(item.config, "unsaved", told)
             elif attempt_at(item).outcome in WHY_UNSAVED:  # pytest prints no report section of such a test

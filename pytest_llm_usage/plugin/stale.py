@@ -43,9 +43,14 @@ def note_without_report(config: pytest.Config, kind: str, value: Any) -> None:
 
 
 def attach_notes(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Adds the notes to a report, which carries them to the process that prints."""
+    """Adds the notes to a report, which carries them to the process that prints.
+
+    That of the teardown also carries what is noted later. Earlier ones carry a copy: pytest-rerunfailures hands them on
+    when the test is over, and what the teardown noted would be said twice.
+    """
     if NOTES in item.stash:
-        report.llm_usage_cassette = item.stash[NOTES]  # type: ignore[attr-defined]
+        notes = item.stash[NOTES]
+        report.llm_usage_cassette = notes if report.when == "teardown" else dict(notes)  # type: ignore[attr-defined]
 
 
 class StaleTests:

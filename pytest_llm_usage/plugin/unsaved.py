@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["WHY_UNSAVED", "cost_of", "report_lost_recording", "unsaved_text"]
 
-#: Outcomes other than a failure for which nothing is saved.
+#: Outcomes other than a failure of the test itself for which nothing is saved.
 WHY_UNSAVED = {
+    "error": "its setup failed",
     "skipped": "the test was skipped",
     "xfailed": "the test failed, as expected",
     None: "the run was interrupted",

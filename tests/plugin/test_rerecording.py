@@ -180,6 +180,43 @@ def test_what_was_paid_for_by_a_test_that_neither_passed_nor_failed_is_said(proj
     assert contents(project) == {}
 
 
+def test_what_was_paid_for_is_said_once_where_tests_may_be_run_again(project):
+    """pytest-rerunfailures hands on the reports of all phases after the last of them."""
+    project.makepyfile(test_it=f"import pytest\n{FAILS.replace('assert 1 == 2', 'pytest.skip()')}")
+    result = project.runpytest("--llm-usage-record=once", "--reruns=1")
+    assert result.ret == pytest.ExitCode.OK
+    assert result.stdout.str().count("not saved") == 1
+
+
+@pytest.mark.parametrize("reruns", [0, 1])
+def test_what_was_paid_for_by_a_setup_that_failed_is_said(project, plugin_args, reruns):
+    """pytest prints no section of the teardown beside the error of a setup."""
+    project.makepyfile(
+        test_it="""
+            import pytest
+            from app import ask
+
+            @pytest.fixture
+            def answer(llm_usage):
+                ask("fastest bird?")
+                raise ValueError("no answer")
+
+            def test_bird(answer): pass
+        """
+    )
+    result = project.runpytest("--llm-usage-record=once", f"--reruns={reruns}", *plugin_args)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*= LLM recordings =*",
+            "cassettes/test_it/test_bird.yaml not saved: its setup failed (1 call, $0.000057 spent)",
+            "To keep it for inspection:  --llm-usage-keep-failed",
+        ]
+    )
+    assert result.stdout.str().count("not saved") == reruns + 1
+    assert contents(project) == {}
+
+
 @pytest.mark.parametrize("end", ["raise KeyboardInterrupt", "import pytest; pytest.exit('enough')"])
 @pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["alone", "xdist"])
 def test_what_was_paid_for_when_the_run_was_interrupted_is_said(project, end, workers):
