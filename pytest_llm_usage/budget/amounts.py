@@ -17,6 +17,8 @@ _COUNT = r"([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+)(?:\.([0-9]+))?\s*([kKmM]?)"
 _MOST_DIGITS = 40
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000}
 _SHARE = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(%)?"
+#: How Python writes a small number, and so pytest one of a TOML file: 0.00005 is `5e-05`.
+_SMALL_USD = r"[0-9](?:\.[0-9]+)?e-[0-9]{2}"
 _USD = r"\$?\s*([0-9]{1,3}(?:_[0-9]{3})+|[0-9]+|(?=\.[0-9]))(\.[0-9]+)?\s*(?:USD)?"
 
 
@@ -51,6 +53,8 @@ def parse_usd(value: object) -> Decimal:
         raise ConfigurationError(
             f"{value!r} is a float, which is not exact: write it as text, '{Decimal(str(value)):f}'"
         )
+    if isinstance(value, str) and re.fullmatch(_SMALL_USD, value.strip()) and _is_short(amount := Decimal(value)):
+        return amount
     if isinstance(value, str) and len(value) <= _MOST_DIGITS and (match := re.fullmatch(_USD, value.strip())):
         whole, fraction = match.groups()
         return Decimal(f"{whole or 0}{fraction or ''}")

@@ -449,6 +449,23 @@ def test_a_number_of_thousands_of_digits_is_one_line(pytester, limit, amount):
     assert len(line) < 200
 
 
+@pytest.mark.parametrize("written", ["0.00005", "5e-5", "0.0000514", "'0.00005'"])
+def test_a_small_limit_of_a_toml_file_is_read_as_it_is_written(pytester, written):
+    """pytest hands on a number of such a file as Python writes it: 5e-05."""
+    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\nllm_usage_max_cost = {written}\n")
+    pytester.makepyfile("""
+        from fakes import FakeChatModel
+
+        def test_it():
+            FakeChatModel(usage=(400, 0)).invoke("one")
+    """)
+
+    result = pytester.runpytest()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["LLM budget exceeded: $0.00006, limit $0.00005* (llm_usage_max_cost)"])
+
+
 @pytest.mark.parametrize("amount", ["Decimal('1e999999')", "Decimal('1e-999999')", "10**5000", "Decimal('NaN')"])
 def test_an_amount_that_cannot_be_shown_fails_its_test(pytester, amount):
     """A run did not end that had such a limit to show."""
