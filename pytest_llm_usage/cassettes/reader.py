@@ -27,6 +27,8 @@ _BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: document that expands further was made to do so.
 _MAX_EXPANDED_VALUES = 5_000_000
 _ANCHOR = re.compile(r"&\w")
+#: The first line of a conflict as git marks it. A body cannot hold such a line: in YAML it is indented, in JSON one line.
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 _MAX_STATUS = 999
 #: How many members merges (`<<`) may add in all. Up to PyYAML 6.0.3, merges of merges double them with each line.
 _MAX_MERGED = 100_000
@@ -179,6 +181,9 @@ def parse(data: bytes) -> list[Interaction]:
 def _document(text: str) -> Any:
     if not text.strip():
         raise CassetteError("it is empty")
+    if conflict := _CONFLICT.search(text):
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise CassetteError(f"it has a merge conflict, line {line:,}: resolve it, or record the cassette again")
     try:
         if text.startswith("{"):
             return json.loads(text, object_pairs_hook=_object)

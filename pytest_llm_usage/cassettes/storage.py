@@ -56,6 +56,8 @@ def unwritable(path: Path) -> str:
     """Why the cassette `path` cannot be saved, as far as that is known beforehand; empty if no reason is known."""
     folder = Path(os.path.realpath(path)).parent
     with suppress(OSError):
+        if path.is_dir():
+            return f"{shown_path(path)} is a folder"
         while not folder.exists():
             folder = folder.parent
         if not os.access(folder, os.W_OK | os.X_OK):

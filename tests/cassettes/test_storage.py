@@ -209,6 +209,14 @@ def test_readers_during_a_write_see_a_whole_cassette(path):
         (b"\x00\x01\x02\xff" * 10, "it is not UTF-8 text (byte 3)"),
         (b"interactions:\n- request: {", "it is not valid YAML, line 3"),
         (
+            b"interactions:\n<<<<<<< HEAD\n- request: {}\n=======\n- request: {}\n>>>>>>> prompt\n",
+            "it has a merge conflict, line 2: resolve it, or record the cassette again",
+        ),
+        (
+            b'{"interactions": [\r\n<<<<<<< HEAD\r\n1\r\n=======\r\n2\r\n>>>>>>> prompt\r\n]}',
+            "it has a merge conflict, line 2: resolve it, or record the cassette again",
+        ),
+        (
             gzip.compress(b"interactions: []", mtime=0)[:-9],
             "it cannot be decompressed (the compressed body is cut off)",
         ),

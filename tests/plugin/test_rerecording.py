@@ -278,6 +278,21 @@ def test_nothing_is_sent_where_nothing_can_be_saved(project, monkeypatch):
     assert project.provider.asked == []
 
 
+def test_nothing_is_sent_where_a_folder_has_the_cassettes_name(project):
+    project.makepyfile(test_it=ONE)
+    (project.path / "cassettes/test_it/test_bird.yaml").mkdir(parents=True)
+
+    result = project.runpytest("--llm-usage-record=once")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "Not sent: cassettes/test_it/test_bird.yaml could not be saved: cassettes/test_it/test_bird.yaml is a folder",
+        ]
+    )
+    assert project.provider.asked == []
+
+
 def test_what_was_paid_for_and_could_not_be_saved_is_said(project, monkeypatch):
     def replace_file(path, data):
         raise OSError(errno.ENOSPC, "No space left on device")
