@@ -18,17 +18,16 @@ import re
 import string
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from pytest_llm_usage.credentials.names import field_kind, is_credential_variable
 from pytest_llm_usage.credentials.placeholders import is_example
 from pytest_llm_usage.credentials.values import LONG_RUN, looks_random
+from pytest_llm_usage.records import Record
 
 __all__ = ["SHAPES", "Shape", "shapes_in", "starts_like_a_key", "without_shapes"]
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Record):
     """How one kind of key is written.
 
     Attributes:
@@ -185,6 +184,16 @@ SHAPES: tuple[Shape, ...] = (
         "0Q~ 1Q~ 2Q~ 3Q~ 4Q~ 5Q~ 6Q~ 7Q~ 8Q~ 9Q~",
         r"(?<=[A-Za-z0-9_~.]{3}\dQ~)[A-Za-z0-9_~.-]{31,34}",
         inside=True,
+    ),
+    # Azure OpenAI, Cognitive Services, DevOps and others:
+    # https://github.com/microsoft/security-utilities, rule SEC101/200 (CommonAnnotatedSecurityKey).
+    _shape(
+        "own-azure-annotated",
+        "an Azure key",
+        "JQQJ99 JQQJ9D JQQJ9H",
+        r"(?<=[A-Za-z0-9]{52}JQQJ9[9DH])[A-Za-z0-9][A-L][A-Za-z0-9]{16}[A-Za-z][A-Za-z0-9]{7}",
+        inside=True,
+        before=52,
     ),
     _shape("own-azure-signed-url", "a signed URL", "?sig= &sig= ;sig=", "[A-Za-z0-9%+/]{40,200}", inside=True),
     _shape("own-groq", "a Groq key", "gsk_", "[A-Za-z0-9]{40,100}"),

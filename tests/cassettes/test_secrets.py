@@ -56,6 +56,7 @@ SHAPES = {
     "aws-id": "AKIA" + "ABCDEFGHIJ234567",
     "aws-temporary-id": "ASIA" + "ABCDEFGHIJ234567",
     "aws-bedrock": shaped("ABSK", 100),
+    "azure": shaped("", 52) + "JQQJ99BFACYeBjFXJ3w3AAAALACOGz5j",
     "groq": shaped("gsk_", 52),
     "xai": shaped("xai-", 80),
     "perplexity": shaped("pplx-", 48),
