@@ -10,21 +10,21 @@ from __future__ import annotations
 import importlib
 import inspect
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import reduce
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any
 
 from pytest_llm_usage.errors import UpstreamMovedError
+from pytest_llm_usage.records import Record
 
 __all__ = ["Internals"]
 
 _PYTHON = "Python"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Internals:
+class Internals(Record):
     """What one place in this package needs of the internals of one distribution.
 
     Attributes:
@@ -37,7 +37,7 @@ class Internals:
     distribution: str
     read_in: str
     reason: str
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def check(self) -> None:
         """Looks all names up.

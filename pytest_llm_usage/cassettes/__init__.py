@@ -8,24 +8,23 @@ The path of a body:
 - Recording: the client's response → `vcr_convert.plain_response` → `playable` → an `Exchange` for the observer, and an
   `Interaction` that is kept → `sanitize` when the test has passed → `writer` → `storage` (one atomic replacement).
 
-Only the `vcr_…` modules and `observer` know vcrpy. They are loaded when the first cassette is opened.
+Only the `vcr_…` modules and `observer` know vcrpy. The names of this package are imported on first use: observing the
+cassettes of others needs few of its modules.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-from pytest_llm_usage.cassettes.json_path import JsonPath
-from pytest_llm_usage.cassettes.matching import DEFAULT_MATCH_ON, MATCHERS
-from pytest_llm_usage.cassettes.names import cassette_path
-from pytest_llm_usage.cassettes.policy import RECORD_MODES, CassettePolicy, JsonStyle, RecordMode
-from pytest_llm_usage.cassettes.redaction import Redaction
-from pytest_llm_usage.cassettes.storage import find_recording
+from pytest_llm_usage.import_hook import lazy_names
 
 if TYPE_CHECKING:
+    from pytest_llm_usage.cassettes.json_path import JsonPath
+    from pytest_llm_usage.cassettes.matching import DEFAULT_MATCH_ON, MATCHERS
+    from pytest_llm_usage.cassettes.names import cassette_path
     from pytest_llm_usage.cassettes.observer import observing_vcrpy, watch_all_cassettes
     from pytest_llm_usage.cassettes.open_cassette import OpenCassette
+    from pytest_llm_usage.cassettes.policy import RECORD_MODES, CassettePolicy, JsonStyle, RecordMode
+    from pytest_llm_usage.cassettes.redaction import Redaction
+    from pytest_llm_usage.cassettes.storage import find_recording
 
 __all__ = [
     "DEFAULT_MATCH_ON",
@@ -43,11 +42,16 @@ __all__ = [
     "watch_all_cassettes",
 ]
 
-#: The names whose modules load vcrpy, each with its module.
-_LATE = {"OpenCassette": "open_cassette", "observing_vcrpy": "observer", "watch_all_cassettes": "observer"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATE:
-        return getattr(importlib.import_module(f"{__name__}.{_LATE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "json_path": ("JsonPath",),
+        "matching": ("DEFAULT_MATCH_ON", "MATCHERS"),
+        "names": ("cassette_path",),
+        "observer": ("observing_vcrpy", "watch_all_cassettes"),
+        "open_cassette": ("OpenCassette",),
+        "policy": ("RECORD_MODES", "CassettePolicy", "JsonStyle", "RecordMode"),
+        "redaction": ("Redaction",),
+        "storage": ("find_recording",),
+    },
+)

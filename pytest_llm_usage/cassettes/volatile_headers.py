@@ -7,6 +7,7 @@ hints, token counts).
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,18 +23,20 @@ _IN_BOTH = (
     r"|x-b3-.*|x-datadog-.*|x-cloud-trace-context|x-amzn-trace-id|x-debug-trace-id|x-ds-trace-id"
     r"|(?:x-)?(?:[a-z]+-)?request-?id|(?:x-)?(?:[a-z]+-)?correlation-id|x-ms-client-request-id"
 )
-_REQUEST = re.compile(
+_REQUEST = (
     rf"(?:{_IN_BOTH}|user-agent|x-openai-client-user-agent|x-together-client-user-agent|accept-encoding|host|date"
     r"|content-length|x-stainless-.*|x-fern-.*|amz-sdk-.*|x-amz-date|x-amz-content-sha256|x-amz-user-agent"
     r"|x-goog-api-client|x-goog-request-params|(?:x-)?idempotency-key|x-client-data|x-crewai-version)"
 )
-_RESPONSE = re.compile(
+_RESPONSE = (
     rf"(?:{_IN_BOTH}|server|via|age|expires|alt-svc|nel|report-to|reporting-endpoints|server-timing|cf-.*|x-cache.*"
     r"|x-served-by|x-timer|x-amz-cf-.*|x-amz-id-2|x-envoy-.*|x-kong-.*|x-runtime|x-powered-by|x-build-.*"
     r"|(?:x-|anthropic-)?ratelimit-.*|x-codex-.*|x-metrics-.*|x-generation-id|inference-id|x-.*-(?:time|accepted-at)"
     r"|(?:req|resp)-.*-time|x-request-time-secs|.*-latency|(?!retry-after).*-ms|x-trial-endpoint-call-.*"
     r"|x-endpoint-.*-limit|strict-transport-security|access-control-expose-headers|content-security-policy)"
 )
+#: Those of responses are needed only where something is recorded.
+_compiled = functools.cache(re.compile)
 
 
 def lasting_request_headers(headers: Headers) -> Headers:
@@ -56,11 +59,11 @@ def strip_volatile_headers(interaction: Interaction) -> Interaction:
     )
 
 
-def _lasting(headers: Headers, volatile: re.Pattern[str]) -> Mapping[str, list[str]]:
+def _lasting(headers: Headers, volatile: str) -> Mapping[str, list[str]]:
     lasting: dict[str, list[str]] = {}
     for name, values in headers.items():
         lower = name.lower()
-        if not volatile.fullmatch(lower):
+        if not _compiled(volatile).fullmatch(lower):
             lasting.setdefault(lower, []).extend(values)
     return lasting
 

@@ -32,8 +32,17 @@ and `until` (exclusive) are days in UTC. `above = { input_tokens = 200_000, inpu
 request with more input than that. Prices beside `same_as` replace those of the other model.
 """
 
-from pytest_llm_usage.pricing.book import PriceBook
-from pytest_llm_usage.pricing.price import explain, sum_lines
-from pytest_llm_usage.pricing.pricefile import PriceSource
+from typing import TYPE_CHECKING
+
+from pytest_llm_usage.import_hook import lazy_names
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.pricing.book import PriceBook
+    from pytest_llm_usage.pricing.price import explain, sum_lines
+    from pytest_llm_usage.pricing.pricefile import PriceSource
 
 __all__ = ["PriceBook", "PriceSource", "explain", "sum_lines"]
+
+__getattr__ = lazy_names(
+    __name__, {"book": ("PriceBook",), "price": ("explain", "sum_lines"), "pricefile": ("PriceSource",)}
+)

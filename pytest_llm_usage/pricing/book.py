@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 from pytest_llm_usage.billing import Part, PriceLine, Quote, price_file_lines
 from pytest_llm_usage.errors import NoPriceError, PriceUnknownError
@@ -36,11 +37,13 @@ from pytest_llm_usage.pricing.billing_rules import (
 from pytest_llm_usage.pricing.genai_book import book_name, book_rates, look_up, shipped_providers
 from pytest_llm_usage.pricing.model_names import spellings
 from pytest_llm_usage.pricing.price import PER_ITEM, sum_lines
-from pytest_llm_usage.pricing.pricefile import Entry, PriceFile, PriceSource
 from pytest_llm_usage.pricing.rates import Rates, cut, lines_of
 from pytest_llm_usage.pricing.sale import Sale, moment_of
 from pytest_llm_usage.text import columns, pointed
 from pytest_llm_usage.usage import TokenUsage
+
+if TYPE_CHECKING:
+    from pytest_llm_usage.pricing.pricefile import Entry, PriceSource
 
 __all__ = ["PriceBook"]
 
@@ -65,6 +68,8 @@ class PriceBook:
         Raises:
             ConfigurationError: A source is not valid. The message has the line, the mistake and what is allowed.
         """
+        from pytest_llm_usage.pricing.pricefile import PriceFile  # noqa: PLC0415 -- few users have prices of their own
+
         return cls(entry for source in sources for entry in PriceFile.read(source).entries())
 
     @classmethod

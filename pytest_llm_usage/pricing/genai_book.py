@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_llm_usage.errors import NoPriceError
 from pytest_llm_usage.event_loop import outside_event_loop
-from pytest_llm_usage.import_hook import untraced
+from pytest_llm_usage.import_hook import uncollected, untraced
 from pytest_llm_usage.money import EXACT
 from pytest_llm_usage.pricing.billing_rules import (
     AUDIO_AS_TEXT,
@@ -78,7 +78,7 @@ def shipped_providers() -> Mapping[str, Provider]:
     Importing it takes about 0.2 s if pydantic and httpx2 are already loaded, else 0.4 s. Most of that time builds the
     2,400 models, one object at a time, so the import waits until a cost is first read.
     """
-    data = outside_event_loop(untraced()(lambda: import_module("genai_prices.data")))
+    data = outside_event_loop(uncollected()(untraced()(lambda: import_module("genai_prices.data"))))
     return {provider.id: provider for provider in data.providers}
 
 

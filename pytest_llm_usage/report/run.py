@@ -5,6 +5,7 @@ The path is the same with and without xdist: a worker attaches data, and the pro
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -126,7 +127,10 @@ def record(
 
 
 def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    name, start = str(path), f"{root}{os.sep}"
+    if name.startswith(start):  # nearly always, and ten times as fast as pathlib
+        return name[len(start) :].replace(os.sep, "/")
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else name
 
 
 @dataclass

@@ -7,7 +7,6 @@ nothing is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
@@ -15,6 +14,7 @@ from pytest_llm_usage.billing import NEW_PRICE_FILE
 from pytest_llm_usage.budget.failure import call_lines
 from pytest_llm_usage.ledger import Call
 from pytest_llm_usage.money import EXACT
+from pytest_llm_usage.records import Record
 from pytest_llm_usage.report.cells import model_rows, notes, unpriced_reasons, usage_cells
 from pytest_llm_usage.report.run import Run, Spent, TestRecord
 from pytest_llm_usage.report.styled import Line, Styled, table
@@ -41,8 +41,7 @@ _MOST_DISCREPANCIES = 5
 _ALL = "-v shows all"
 
 
-@dataclass(frozen=True)
-class Screen:
+class Screen(Record):
     """Where the section is printed.
 
     Attributes:

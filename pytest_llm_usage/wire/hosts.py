@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from pytest_llm_usage.records import Record
 from pytest_llm_usage.wire.address import host_and_path, path_of
 from pytest_llm_usage.wire.exchange import Headers
 from pytest_llm_usage.wire.framing import header
@@ -188,8 +189,7 @@ ENDPOINTS: tuple[tuple[str, str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
+class Gateway(Record):
     """How a gateway names the provider that it passes a call on to, the most certain place first.
 
     Attributes:
@@ -253,29 +253,30 @@ _SELLERS = {
     "x-ai": "xai",
 }
 
-#: How a URL names the region: patterns for `host/path`, the most certain first.
+#: How a URL names the region: patterns for `host/path`, the most certain first, each after a text that whatever fits it
+#: contains (looked for first, because few patterns are ever needed and each is compiled on use).
 #: https://developers.openai.com/api/docs/guides/your-data,
 #: https://docs.cloud.google.com/vertex-ai/docs/general/locations,
 #: https://docs.aws.amazon.com/bedrock/latest/userguide/endpoints.html, https://docs.x.ai/docs/key-information/regions
-REGIONS: tuple[str, ...] = (
-    r"^(?P<region>[a-z]{2})\.api\.openai\.com/",
-    r"aiplatform[^/]*\.googleapis\.com/.*/locations/(?P<region>[a-z0-9-]+)/",
-    r"^(?P<region>[a-z0-9-]+)-aiplatform\.googleapis\.com/",
-    r"\.prediction\.vertexai\.goog/.*/locations/(?P<region>[a-z0-9-]+)/",
-    r"^(?:[^/]+\.)?(?P<region>[a-z]+-[a-z]+\d+)-\d+\.prediction\.vertexai\.goog/",
-    r"^aiplatform\.(?P<region>[a-z0-9-]+)\.rep\.googleapis\.com/",
+REGIONS: tuple[tuple[str, str], ...] = (
+    (".api.openai.com/", r"^(?P<region>[a-z]{2})\.api\.openai\.com/"),
+    (".googleapis.com/", r"aiplatform[^/]*\.googleapis\.com/.*/locations/(?P<region>[a-z0-9-]+)/"),
+    (".googleapis.com/", r"^(?P<region>[a-z0-9-]+)-aiplatform\.googleapis\.com/"),
+    (".vertexai.goog/", r"\.prediction\.vertexai\.goog/.*/locations/(?P<region>[a-z0-9-]+)/"),
+    (".vertexai.goog/", r"^(?:[^/]+\.)?(?P<region>[a-z]+-[a-z]+\d+)-\d+\.prediction\.vertexai\.goog/"),
+    (".googleapis.com/", r"^aiplatform\.(?P<region>[a-z0-9-]+)\.rep\.googleapis\.com/"),
     # The same paths behind a gateway.
-    r"/projects/[^/]+/locations/(?P<region>[a-z0-9-]+)/publishers/",
-    r"/bedrock-runtime/(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)/model/",
-    r"bedrock[a-z-]*\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.",
-    r"^runtime\.sagemaker\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.",
-    r"\.(?P<region>[a-z0-9]+)\.(?:models\.ai|inference\.ai|inference\.ml)\.azure\.com/",
-    r"^(?P<region>[a-z0-9]+)\.api\.cognitive\.microsoft\.com/",
-    r"^(?P<region>[a-z]{2}-[a-z]+-\d)\.api\.x\.ai/",
-    r"^(?P<region>[a-z]{2}-[a-z]+)\.ml\.cloud\.ibm\.com/",
-    r"^dashscope-(?P<region>[a-z]+)\.aliyuncs\.com/",
-    r"^inference\.generativeai\.(?P<region>[a-z0-9-]+)\.oci\.oraclecloud\.com/",
-    r"^(?P<region>[a-z]{2})-api\.together\.ai/",
+    ("/publishers/", r"/projects/[^/]+/locations/(?P<region>[a-z0-9-]+)/publishers/"),
+    ("/bedrock-runtime/", r"/bedrock-runtime/(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)/model/"),
+    ("bedrock", r"bedrock[a-z-]*\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\."),
+    ("runtime.sagemaker.", r"^runtime\.sagemaker\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\."),
+    (".azure.com/", r"\.(?P<region>[a-z0-9]+)\.(?:models\.ai|inference\.ai|inference\.ml)\.azure\.com/"),
+    (".microsoft.com/", r"^(?P<region>[a-z0-9]+)\.api\.cognitive\.microsoft\.com/"),
+    (".api.x.ai/", r"^(?P<region>[a-z]{2}-[a-z]+-\d)\.api\.x\.ai/"),
+    (".ml.cloud.ibm.com/", r"^(?P<region>[a-z]{2}-[a-z]+)\.ml\.cloud\.ibm\.com/"),
+    ("dashscope-", r"^dashscope-(?P<region>[a-z]+)\.aliyuncs\.com/"),
+    ("inference.generativeai.", r"^inference\.generativeai\.(?P<region>[a-z0-9-]+)\.oci\.oraclecloud\.com/"),
+    ("-api.together.ai/", r"^(?P<region>[a-z]{2})-api\.together\.ai/"),
 )
 #: Azure's host names a resource; the header names its region.
 _REGION_HEADER = "x-ms-region"
@@ -331,11 +332,23 @@ def provider_at(url: str, home: str) -> str | None:
     if not host:
         return home
     address = f"{host}{path}/"
-    return next((provider for pattern, provider in ENDPOINTS if fnmatchcase(address, pattern)), None)
+    # The text is looked for first: fnmatch compiles each pattern that it is asked for.
+    return next(
+        (provider for pattern, provider in ENDPOINTS if _text_of(pattern) in address and fnmatchcase(address, pattern)),
+        None,
+    )
+
+
+def _text_of(pattern: str) -> str:
+    """The longest text that whatever fits a pattern contains."""
+    return max(pattern.split("*"), key=len)
 
 
 @lru_cache(maxsize=1024)
 def _region_at(url: str) -> str | None:
     host, path = host_and_path(url)
     address = f"{host}{path}/"
-    return next((found["region"] for pattern in REGIONS if (found := re.search(pattern, address))), None)
+    return next(
+        (found["region"] for text, pattern in REGIONS if text in address and (found := re.search(pattern, address))),
+        None,
+    )

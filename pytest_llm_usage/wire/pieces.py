@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.money import EXACT, total
+from pytest_llm_usage.records import Record
 from pytest_llm_usage.usage import MAX_COUNT, count
 from pytest_llm_usage.wire.paths import get_path, iter_path, path_steps
 
@@ -21,8 +21,7 @@ _SHOWN_CHARS = 24
 _LOOKED_AT_CHARS = 4_000
 
 
-@dataclass(frozen=True, slots=True)
-class BilledItems:
+class BilledItems(Record):
     """Work that a provider bills by the piece, besides tokens or instead of them.
 
     Attributes:
@@ -103,8 +102,7 @@ class BilledItems:
         return not self.only_if or any(next(iter_path(data, path), None) is not None for path in self.only_if)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatedCost:
+class StatedCost(Record):
     """Where a usage object states what the call cost.
 
     Attributes:

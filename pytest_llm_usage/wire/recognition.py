@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -81,28 +81,35 @@ _JSON_MEMBER = re.compile(rb'"(?P<name>\w+)"\s*:\s*(?:"(?P<text>[^"\\]*)")?', re
 
 def by_path(method: str, path: str, request: Request) -> Recognised | None:
     """The first row that fits a request; None where none does."""
+    return _first_row(method.upper(), path, request.members)
+
+
+@lru_cache(maxsize=1024)
+def _first_row(method: str, path: str, members: frozenset[str] | None) -> Recognised | None:
     return next(
-        (found for found in _rows_at(method.upper(), path) if found[1] == "retrieve" or found[0].fits(request.members)),
+        (found for found in _rows_at(method, path) if found[1] == "retrieve" or found[0].fits(members)),
         None,
     )
 
 
 @lru_cache(maxsize=1024)
-def _rows_at(method: str, path: str) -> tuple[Recognised, ...]:
-    """The rows whose paths fit, without regard to the request's body."""
-    found: list[Recognised] = []
+def _is_known(method: str, path: str) -> bool:
+    return any(True for _ in _rows_at(method, path))
+
+
+def _rows_at(method: str, path: str) -> Iterator[Recognised]:
+    """The rows whose paths fit, without regard to the request's body; a row that nobody asks for is not compiled."""
     for flavour in FLAVOURS:
         expected = flavour.method or ("POST" if flavour.kind == "call" else "GET")
         if method == expected and (match := re.search(flavour.path, path)):
-            found.append((flavour, flavour.kind, {name: value for name, value in match.groupdict().items() if value}))
+            yield flavour, flavour.kind, {name: value for name, value in match.groupdict().items() if value}
         elif method in _KINDS_BY_METHOD and flavour.stored and (match := re.search(flavour.stored, path)):
-            found.append((flavour, "retrieve", match.groupdict()))
-    return tuple(found)
+            yield flavour, "retrieve", match.groupdict()
 
 
 def is_known_path(method: str, path: str) -> bool:
     """Whether a path is that of a known API, without regard to the request's body."""
-    return bool(_rows_at(method.upper(), path))
+    return _is_known(method.upper(), path)
 
 
 def by_shape(method: str, first: Event | None) -> Recognised | None:
