@@ -79,6 +79,12 @@ __all__ = [
     "usage_snapshot",
 ]
 
+
+def __dir__() -> list[str]:
+    """The hooks and fixtures. pytest and pluggy look at each name that a plugin lists, at every start."""
+    return [name for name in globals() if name.startswith("pytest_") or name in __all__]
+
+
 #: The module in which LangChain keeps its configure hooks.
 _LANGCHAINS_HOOKS = "langchain_core.tracers.context"
 

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_llm_usage.plugin.attempt import spent_by_no_test
 from pytest_llm_usage.plugin.failures import RunFailures
+from pytest_llm_usage.plugin.safety import Hooks
 from pytest_llm_usage.plugin.stale import StaleTests
 from pytest_llm_usage.plugin.state import SETTINGS, price_book
 from pytest_llm_usage.plugin.unseen import UNSEEN, unseen_lines
@@ -52,7 +53,7 @@ def _recordings(settings: Settings) -> Recordings | None:
     )
 
 
-class RunCollector:
+class RunCollector(Hooks):
     """Adds up what the reports carry, in the process that prints: xdist's controller, or the only process."""
 
     def __init__(self, config: pytest.Config, failures: RunFailures, stale: StaleTests) -> None:

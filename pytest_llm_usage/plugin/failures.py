@@ -6,6 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
+from pytest_llm_usage.plugin.safety import Hooks
+
 __all__ = ["RunFailures"]
 
 #: The outcomes that pytest's short summary lists, by the letters of `-r`.
@@ -18,7 +20,7 @@ class _Uncounted:
     count_towards_summary = False
 
 
-class RunFailures:
+class RunFailures(Hooks):
     """Gates, session budgets, reports and cassettes that fail the run."""
 
     def __init__(self) -> None:

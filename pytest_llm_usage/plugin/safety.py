@@ -15,6 +15,7 @@ import pytest
 
 __all__ = [
     "FAULTS",
+    "Hooks",
     "fault_text",
     "note_early_faults",
     "note_fault",
@@ -61,6 +62,14 @@ def run_after(wrapper: Generator[None, Any, Any], result: Any = None, error: Bas
     except StopIteration as stop:
         return stop.value
     raise AssertionError("a wrapper yields once")
+
+
+class Hooks:
+    """A plugin object that lists only its hooks: pytest and pluggy look at each name that a plugin lists."""
+
+    def __dir__(self) -> list[str]:
+        """The names of its hooks."""
+        return [name for name in dir(type(self)) if name.startswith("pytest_")]
 
 
 def safe_hooks(plugin: _Plugin, config: pytest.Config) -> _Plugin:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_llm_usage.plugin.safety import Hooks
 from pytest_llm_usage.text import plural, sendable
 
 __all__ = ["NOTES", "StaleTests", "attach_notes", "note"]
@@ -53,7 +54,7 @@ def attach_notes(item: pytest.Item, report: pytest.TestReport) -> None:
         report.llm_usage_cassette = notes if report.when == "teardown" else dict(notes)  # type: ignore[attr-defined]
 
 
-class StaleTests:
+class StaleTests(Hooks):
     """Prints at the end of the run which tests to record again, and which were recorded.
 
     Args:
