@@ -107,6 +107,7 @@ OPTIONS = {
     "RunCollector.pytest_xdist_node_collection_finished": _XDIST,
     "RunCollector.pytest_html_results_table_header": _HTML,
     "RunCollector.pytest_html_results_table_row": _HTML,
+    "RunCollector.pytest_handlecrashitem": ("-n", "1"),  # with two it is chance which one crashes
     "OrphanCheck.pytest_testnodedown": _XDIST,
     "FailingTests.pytest_runtest_setup": _MARKED,
 }
@@ -144,6 +145,15 @@ SUITES = {
 
         @pytest.mark.llm_cassette("idle.yaml")
         def test_marked(): pass
+
+        def test_fails():
+            assert 1 == 2
+    """,
+    "RunCollector.pytest_handlecrashitem": """
+        import os
+
+        def test_crashes():
+            os._exit(1)
 
         def test_fails():
             assert 1 == 2
