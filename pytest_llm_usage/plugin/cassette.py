@@ -176,7 +176,7 @@ def opened_as(
     except (ConfigurationError, CassetteError) as error:
         fail(str(error))
     made_before = len(tracker.calls())
-    with _replaying(policy, tracker) as cassette:
+    with _replaying(policy, tracker) as cassette, _keys_for(cassette, config.stash[SETTINGS]):
         try:
             yield
         except BaseException:

@@ -57,8 +57,9 @@ def _explanation(error: BaseException) -> str | None:
     where = _callsite(error)
     return (
         f"{type(error).__module__}.{type(error).__name__}: {name} is not set{where}. "
-        "Only a test that replays its cassette gets a placeholder\n"
-        f"To replay, make the client in the test or in a fixture of function scope, or set any value:  {name}=replay"
+        "Only code that replays a cassette gets a placeholder\n"
+        "To replay, make the client in the test, in a fixture of function scope or in `with llm_cassette(...)`, "
+        f"or set any value:  {name}=replay"
     )
 
 

@@ -99,6 +99,24 @@ def test_placeholders_can_be_switched_off(project, monkeypatch):
     project.runpytest("-o", "llm_usage_placeholder_keys=off").assert_outcomes(failed=1)
 
 
+def test_a_fixture_of_wider_scope_replays_without_a_key(project, monkeypatch):
+    project.makepyfile(
+        test_it="""
+        import os, pytest
+        from app import ask
+        @pytest.fixture(scope="module")
+        def answer(llm_cassette):
+            with llm_cassette("shared"):
+                return ask("fastest bird?")
+        def test_it(answer): assert answer and "OPENAI_API_KEY" not in os.environ
+        """
+    )
+    project.runpytest("--llm-usage-record=once").assert_outcomes(failed=1)  # the developer has a key
+    monkeypatch.delenv("OPENAI_API_KEY")
+    project.runpytest().assert_outcomes(passed=1)
+    project.runpytest("-o", "llm_usage_placeholder_keys=off").assert_outcomes(errors=1)
+
+
 def test_placeholders_are_gone_behind_the_test(project, monkeypatch):
     project.makepyfile(
         test_it="""
@@ -125,8 +143,11 @@ def test_a_client_that_refuses_all_the_same_is_two_lines(project, monkeypatch, c
     result = project.runpytest()
     lines = [line for line in result.outlines if "OPENAI_API_KEY" in line]
     assert [line for line in lines if not line.startswith(("FAILED", "ERROR"))] == [
-        "openai.OpenAIError: OPENAI_API_KEY is not set (app.py:6). Only a test that replays its cassette gets a placeholder",
-        "To replay, make the client in the test or in a fixture of function scope, or set any value:  OPENAI_API_KEY=replay",
+        "openai.OpenAIError: OPENAI_API_KEY is not set (app.py:6). Only code that replays a cassette gets a placeholder",
+        (
+            "To replay, make the client in the test, in a fixture of function scope or in `with llm_cassette(...)`, "
+            "or set any value:  OPENAI_API_KEY=replay"
+        ),
     ]
     result.stdout.no_fnmatch_line("*site-packages*")
 
@@ -139,7 +160,7 @@ def test_a_suite_without_llm_usage_keeps_its_own_traceback(project, monkeypatch,
     monkeypatch.delenv("OPENAI_API_KEY")
     result = project.runpytest()
     result.stdout.fnmatch_lines(["app.py:6: *", "E  *OpenAIError: *"])
-    result.stdout.no_fnmatch_line("*Only a test that replays*")
+    result.stdout.no_fnmatch_line("*Only code that replays*")
 
 
 # A test that fails while it records -------------------------------------------------------------------------------------
