@@ -22,6 +22,8 @@ from pytest_llm_usage.budget.limits import BUDGET_KINDS, GROWTH_LIMITS
 from pytest_llm_usage.cassettes.not_recorded import NOT_RECORDED
 from pytest_llm_usage.cassettes.provider_keys import PROVIDER_KEYS
 from pytest_llm_usage.plugin import fixtures
+from pytest_llm_usage.pricing.price import KINDS, PER_ITEM
+from pytest_llm_usage.pricing.pricefile import ENTRY_KEYS
 from pytest_llm_usage.settings import markers
 from pytest_llm_usage.settings.options import SETTINGS, Setting
 
@@ -40,6 +42,21 @@ VARIABLES = {
     "DATA_GYM_CACHE_DIR": "the older name of `TIKTOKEN_CACHE_DIR`",
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "pytest's own: no plugin is loaded but those that `-p` names",
     "HOSTNAME": "the machine's own name, which may be looked up while a cassette replays",
+}
+
+#: The keys of a line of a price file that are not prices: what each does. One that the code reads and that is missing here is an error.
+PRICE_KEYS = {
+    "provider": "who sells the model; without it the line applies to every seller",
+    "tier": "the service tier (`flex`, `priority`, `batch` …); without it the line prices the standard tier, or every tier "
+    "with `same_as` or `free`",
+    "region": "the region, or a pattern of regions (`europe-*`); without it the line applies to all",
+    "latency": "Bedrock's `optimized`",
+    "speed": "Anthropic's `fast`; a line without it prices a fast call only with `same_as` or `free`",
+    "from": "the first day of the price, as a date without quotes",
+    "until": "the first day on which it no longer applies",
+    "same_as": "the model whose price applies; prices beside it replace single kinds",
+    "free": "`true` for a model that costs nothing",
+    "above": "prices for long input: `above = { input_tokens = 200_000, input = 5 }`, or a list of such tables",
 }
 
 
@@ -103,6 +120,10 @@ def options() -> str:
         f"# Options\n\n{NOTE}\n"
         "The command line takes precedence over the environment, and the environment over pytest's configuration. In the "
         "environment, `llm_usage_x` is `PYTEST_LLM_USAGE_X`. An empty variable counts as not set.\n\n"
+        "In `pyproject.toml`, "
+        + " and ".join(code(setting.key) for setting in SETTINGS if setting.ini_type == "linelist")
+        + " are lists of strings. All others are strings, also numbers and switches, as pytest 9's table `[tool.pytest]` "
+        'takes nothing else: `llm_usage_max_tokens = "5k"`.\n\n'
         + table(("option", "ini key", "default", "what it does"), rows)
         + "\n## Other environment variables\n\n"
         + table(("variable", "what it does"), [(code(name), VARIABLES[name]) for name in variables])
@@ -155,6 +176,8 @@ def marker_page() -> str:
         )
         if call.startswith("llm_budget"):
             parts.append(table(("keyword", "counts", "option for every test", "remark"), kinds))
+        else:
+            parts.append(described(markers.CassetteMark.__doc__).partition("**Attributes**\n\n")[2])
     return "\n".join(parts)
 
 
@@ -169,6 +192,28 @@ def fixture_page() -> str:
         gives = re.sub(r"^Iterator\[(.*)\]$", r"\1", str(inspect.signature(function).return_annotation))
         parts.append(f"## `{name}`\n\nScope: {marker.scope}. Gives: `{gives}`.\n\n{described(function.__doc__)}")
     return "\n".join(parts)
+
+
+# -- the price file ------------------------------------------------------------------------------------------------------
+
+
+def price_file_page() -> str:
+    by_token = [kind for kind in KINDS if kind not in PER_ITEM]
+    by_item = [kind for kind in KINDS if kind in PER_ITEM]
+    return (
+        f"# The price file\n\n{NOTE}\n"
+        "The TOML file that `llm_usage_prices` names, or a mapping of the same form that the fixture returns. "
+        "[Your own prices](../how-to/own-prices.md) has an example. A key that is not on this page is an error.\n\n"
+        "## `[models]`\n\nEach key is a model's name or a pattern (`gpt-4o*`). Of several lines that apply, a name comes before a pattern, "
+        "a line with a region before one without, one with `latency` or `speed` before one without, then the first in the file. The value is a table, or a list of tables, with these keys:\n\n"
+        + table(("key", "meaning"), [(code(key), PRICE_KEYS[key]) for key in ENTRY_KEYS])
+        + f"\nPrices in USD per million tokens: {', '.join(map(code, by_token))}.\n"
+        f"\nPrices in USD each: {', '.join(map(code, by_item))}.\n"
+        "\n## `[price_map]`\n\nThe form of LangChain's NVIDIA integration: USD per thousand tokens by model. "
+        "`NAME-completion` is the price of the output of `NAME`; without it, output costs as much as input. A mapping of "
+        "numbers that the fixture returns is read in this form.\n"
+        '\n## `currency`\n\n`"USD"`, or left out. Other currencies are an error.\n'
+    )
 
 
 # -- the API -------------------------------------------------------------------------------------------------------------
@@ -350,6 +395,7 @@ PAGES = {
     "options.md": options,
     "markers.md": marker_page,
     "fixtures.md": fixture_page,
+    "price-file.md": price_file_page,
     "api.md": api_page,
     "errors.md": error_page,
     "run-data.md": schema_page,

@@ -112,6 +112,41 @@ def test_every_keyword_of_a_marker_is_listed(marker):
     assert re.findall(r"\w+(?==)", listed) == re.findall(r"(\w+)=", keywords)
 
 
+def test_every_keyword_of_a_cassette_is_explained():
+    markers = (DOCS / "reference" / "markers.md").read_text(encoding="utf-8")
+    keywords = re.search(r"^@pytest.mark.llm_cassette\((.*?)\)$", markers, flags=re.MULTILINE)[1]
+    explained = re.findall(r"^- `(\w+)`: ", markers, flags=re.MULTILINE)
+    assert explained == re.findall(r"\w+(?==)", keywords)
+
+
+def test_every_record_mode_is_explained(help_text):
+    modes = re.search(r"cassettes: none .*?measured\)", " ".join(help_text.split()))[0]
+    page = (DOCS / "how-to" / "record.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)
+    assert explained
+    assert re.findall(r"\w+", re.sub(r"\([^)]*\)|cassettes:|\bor\b", "", modes)) == explained
+
+
+def test_every_key_of_a_price_file_is_listed(tmp_path):
+    page = (DOCS / "reference" / "price-file.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)
+    kinds = [
+        kind
+        for line in re.findall(r"^Prices in USD .*", page, flags=re.MULTILINE)
+        for kind in re.findall(r"`(\w+)`", line)
+    ]
+    assert listed
+    assert kinds
+    prices = tmp_path / "prices.toml"
+    command = [sys.executable, "-m", "pytest_llm_usage.cli", "prices", "m", f"--prices={prices}"]
+    prices.write_text(f"[models]\nm = {{ {', '.join(f'{kind} = 1' for kind in kinds)} }}\n")
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert [kind for kind in kinds if not re.search(rf"^  {kind} ", shown, flags=re.MULTILINE)] == []
+    prices.write_text(f"[models]\nm = {{ input = 1, {', '.join(f'{key} = []' for key in listed)} }}\n")
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "is not a price kind" not in refused.stderr
+
+
 def test_every_public_name_has_a_docstring():
     assert reference.undocumented() == []
 

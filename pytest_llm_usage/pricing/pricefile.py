@@ -22,7 +22,7 @@ from pytest_llm_usage.pricing.rates import Rate, Steps
 from pytest_llm_usage.pricing.sale import Sale
 from pytest_llm_usage.text import quoted, shortened
 
-__all__ = ["Entry", "PriceFile", "PriceSource"]
+__all__ = ["ENTRY_KEYS", "Entry", "PriceFile", "PriceSource"]
 
 #: A price file, the same data as a mapping, or LangChain NVIDIA's `price_map` (model → USD per thousand tokens).
 PriceSource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
@@ -75,7 +75,8 @@ _AFTER_KEY = re.compile("[]=]")
 
 #: Terms of a sale that change its price, in the providers' words: Anthropic's `speed = "fast"`, Bedrock's `latency`.
 TERMS = ("latency", "speed")
-_ENTRY_KEYS = ("provider", "tier", "region", *TERMS, "from", "until", "same_as", "free", "above")
+#: The keys of a line beside its prices.
+ENTRY_KEYS = ("provider", "tier", "region", *TERMS, "from", "until", "same_as", "free", "above")
 _TABLES = ("models", "price_map", "currency")
 
 
@@ -153,8 +154,8 @@ class PriceFile:
                 self._fail((*path, key), f"model {pattern!r}: {problem}")
 
         for key in table:
-            if key not in KINDS and key not in _ENTRY_KEYS:
-                hint = _did_you_mean(key, (*KINDS, *_ENTRY_KEYS))
+            if key not in KINDS and key not in ENTRY_KEYS:
+                hint = _did_you_mean(key, (*KINDS, *ENTRY_KEYS))
                 problem = f"{key!r} is not a price kind (input, output, cache_read, cache_write, ...){hint}"
                 self._fail((*path, key), f"model {pattern!r}: {problem}")
         prices = {kind: read(kind, _usd, Decimal(0)) for kind in KINDS if kind in table}

@@ -57,7 +57,14 @@ def limits_of(item: pytest.Item, settings: Settings) -> tuple[Limits, ...]:
 
 
 class CassetteMark(Record):
-    """The keywords of the marker `llm_cassette`; see `docs/how-to/record.md`."""
+    """The keywords of the marker `llm_cassette`.
+
+    Attributes:
+        name: The cassette, without `.yaml`: relative to `cassettes/<module>`, or an absolute path. Tests may name the same one.
+        record: The record mode of the test, whatever the command line says.
+        match_on: vcrpy's matchers, in place of `llm_usage_match_on`.
+        ignore_body: Members of JSON request bodies that are not compared, in addition to `llm_usage_ignore_body`.
+    """
 
     name: str | None = None
     record: str | None = None
