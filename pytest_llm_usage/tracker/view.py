@@ -393,7 +393,7 @@ def _why_unpriced(call: Call) -> str:
 
 
 def _how_to_ask(unknown: Iterable[Call]) -> list[str]:
-    """How to make streams report usage, if one has not."""
-    if not any(call.streamed and call.status == "no_usage" for call in unknown):
-        return []
-    return ["OpenAI-compatible servers send usage in streams only when asked:", "  ChatOpenAI(..., stream_usage=True)"]
+    """How to make streams report usage, if one has not: with LangChain, and with an SDK."""
+    ways = {"langchain": "  ChatOpenAI(..., stream_usage=True)", "http": '  stream_options={"include_usage": True}'}
+    fixes = sorted({ways[call.source] for call in unknown if call.streamed and call.status == "no_usage"})
+    return ["OpenAI-compatible servers send usage in streams only when asked:", *fixes] if fixes else []

@@ -243,6 +243,19 @@ class TestStreamsThatWereNotAskedForUsage:
         lines = " ".join(line.strip() for line in section(result))
         assert f"1 streamed call did not ask for usage: {NOT_ASKED}" in lines
 
+    def test_a_count_is_refused_with_the_option_of_the_sdk(self, project):
+        project.makepyfile("""
+            from asking import by_openai
+
+            def test_it(llm_usage):
+                list(by_openai("fastest bird? [8 4]", stream=True))
+                llm_usage.total_tokens
+        """)
+        result = run(project, "--llm-usage-record=live")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["E * send usage in streams only when asked:", f"E *  {NOT_ASKED}"])
+        result.stdout.no_fnmatch_line("*ChatOpenAI*")
+
 
 FAKES = """
     from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
