@@ -59,6 +59,25 @@ PRICE_KEYS = {
     "above": "prices for long input: `above = { input_tokens = 200_000, input = 5 }`, or a list of such tables",
 }
 
+#: How the failures of a test begin: what to do. A beginning that the code has and that is missing here is an error.
+FAILURES = {
+    "LLM budget cannot be verified": "the usage or the price of a call is unknown: [why](../questions.md#why-is-a-number-unknown)",
+    "LLM budget exceeded": "[spend less, or raise the limit](../questions.md#a-test-is-over-its-budget)",
+    "LLM budget missed": "less was read from the [prompt cache](../how-to/prompt-cache.md) than `min_cache_read` wants",
+    "No recording": "[record the test](../how-to/record.md), or commit its cassette",
+    "Not replayed": "the library [bypasses the cassette](../explanation/network.md)",
+    "Recording does not match": "the request changed: [record again](../questions.md#how-do-i-record-again), or "
+    "[leave out](../how-to/existing-cassettes.md) what differs in each run",
+    "Recording ends in a redirect": "record again",
+    "Recording not played": "the test no longer makes a request (`llm_usage_unplayed`): record again",
+    "Recording too old": "record again, or raise `llm_usage_max_age`",
+    "Recording used up": "the test makes a request more often than when it was recorded: record again",
+    "live model call stopped": "record the test, or allow live calls (`llm_usage_live`)",
+}
+_BEGINNING = re.compile(
+    r"(?:No recording|Not replayed|Recording [a-z ]+|live model call stopped)(?=: )|LLM budget (?:exceeded|missed|cannot be verified)"
+)
+
 
 def cell(text: str) -> str:
     """Text for one cell of a table."""
@@ -277,6 +296,9 @@ def error_page() -> str:
     parts = [
         (
             f"# Errors\n\n{NOTE}\n"
+            "A failure over a budget or a recording begins with one of these:\n\n"
+            + table(("the failure begins with", "what to do"), [(code(text), FAILURES[text]) for text in beginnings()])
+            + "\n"
             "Every error that a user can cause is one message. In the messages below, `…` stands for what differs.\n"
         )
     ]
@@ -290,6 +312,18 @@ def error_page() -> str:
         if said.get(name):
             parts.append("Messages:\n\n```text\n" + "\n".join(sorted(said[name])) + "\n```\n")
     return "\n".join(parts)
+
+
+def beginnings() -> list[str]:
+    """How the failures of a test begin, as far as texts in the code begin so."""
+    nodes = [node for file in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    texts = (
+        template(node)
+        for node in nodes
+        if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in docstrings
+    )
+    return sorted({found[0] for text in texts if (found := _BEGINNING.match(text))})
 
 
 def messages() -> dict[str, set[str]]:
@@ -313,6 +347,9 @@ def template(node: ast.expr) -> str:
         return "".join(template(part) for part in node.values)
     if isinstance(node, ast.BinOp):
         return template(node.left) + template(node.right)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join":
+        lines = node.args[0]
+        return template(lines.elts[0]) if isinstance(lines, ast.List | ast.Tuple) else "…"
     return "…"
 
 
