@@ -43,9 +43,7 @@ __all__ = [
 
 Source: TypeAlias = Literal["langchain", "http"]
 
-#: ``ok``: usage is known. ``no_usage``: the provider answered without usage. ``error``: it raised.
-#: ``aborted``: it was abandoned, cancelled, broke off or never ended. ``cached``: answered by LangChain's own response
-#: cache. ``fake``: answered without usage by one of LangChain's own fake models.
+#: See `Call.status`.
 Status: TypeAlias = Literal["ok", "no_usage", "error", "aborted", "cached", "fake"]
 STATUSES: tuple[Status, ...] = ("ok", "no_usage", "error", "aborted", "cached", "fake")
 
@@ -84,7 +82,9 @@ class Call:
         requested_model: What was asked for, where that is known.
         usage: The tokens, or None if they are unknown.
         is_partial: Whether `usage` is only what was reported before the answer broke off: that or more was spent.
-        status: See `Status`.
+        status: `ok` (the usage is known), `no_usage` (the provider answered without it), `error` (the call failed), `aborted`
+            (it was abandoned, cancelled, broke off or never ended), `cached` (answered by LangChain's own response cache) or
+            `fake` (answered without usage by one of LangChain's own fake models).
         billing: What it was billed for and on which terms: see `Billing`.
         response_id: The provider's id of the response.
         streamed: Whether the answer came in pieces.

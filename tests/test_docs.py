@@ -147,6 +147,15 @@ def test_every_key_of_a_price_file_is_listed(tmp_path):
     assert "is not a price kind" not in refused.stderr
 
 
+def test_every_status_of_a_call_is_explained():
+    data = (DOCS / "reference" / "run-data.md").read_text(encoding="utf-8")
+    statuses = re.findall(r'`"(\w+)"`', re.search(r"^\| `status` \|.*", data, flags=re.MULTILINE)[0])
+    assert "aborted" in statuses
+    api = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+    explained = re.search(r"^- `status`: .*", api, flags=re.MULTILINE)[0]
+    assert [status for status in statuses if f"`{status}` (" not in explained] == []
+
+
 def test_every_public_name_has_a_docstring():
     assert reference.undocumented() == []
 
