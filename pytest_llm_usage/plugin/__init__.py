@@ -328,7 +328,11 @@ def pytest_assertrepr_compare(
     """Explains usage that differs from its snapshot, before syrupy does."""
     explanations = yield
     snapshot = sys.modules.get("pytest_llm_usage.snapshot")
-    ours = snapshot.explain_mismatch(config, op, left, right) if snapshot is not None else None
+    if snapshot is None:
+        return explanations
+    from pytest_llm_usage.plugin.unsaved import record_option  # noqa: PLC0415 -- only for tests with a snapshot
+
+    ours = snapshot.explain_mismatch(config, op, left, right, record_option(config))
     return [ours] if ours else explanations
 
 

@@ -12,6 +12,7 @@ from pytest_llm_usage.money import plain, total
 from pytest_llm_usage.plugin.attempt import attempt_at, attempt_under_way
 from pytest_llm_usage.plugin.recordings import own_name
 from pytest_llm_usage.plugin.stale import note_without_report
+from pytest_llm_usage.plugin.state import CASSETTE
 from pytest_llm_usage.text import plural, shown_path
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_llm_usage.ledger import Call
     from pytest_llm_usage.settings import Settings
 
-__all__ = ["WHY_UNSAVED", "cost_of", "report_lost_recording", "unsaved_text"]
+__all__ = ["WHY_UNSAVED", "cost_of", "record_option", "report_lost_recording", "unsaved_text"]
 
 #: Outcomes other than a failure of the test itself for which nothing is saved.
 WHY_UNSAVED = {
@@ -39,6 +40,13 @@ def cost_of(made: Sequence[Call]) -> str:
     if costs and not known:
         spent = "cost unknown"
     return f"{plural(len(calls), 'call')}, {spent}"
+
+
+def record_option(config: pytest.Config) -> str:
+    """The option that a command needs to make the recording again which the test under way loses if it fails; else empty."""
+    attempt = attempt_under_way(config)
+    cassette = attempt.item.stash.get(CASSETTE, None) if attempt is not None else None
+    return f"--llm-usage-record={cassette.policy.record_mode}" if cassette is not None and cassette.recorded else ""
 
 
 def unsaved_text(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> str:

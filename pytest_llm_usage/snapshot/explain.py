@@ -21,11 +21,18 @@ __all__ = ["explain_mismatch"]
 _PYTEST_SHOWS = (10, 690)
 
 
-def explain_mismatch(config: Any, op: str, left: object, right: object) -> list[str] | None:
+def explain_mismatch(config: Any, op: str, left: object, right: object, record_option: str = "") -> list[str] | None:
     """The explanation of a failed `assert llm_usage == usage_snapshot`, or None if something else failed.
 
     The verdict comes first, then a table for each model, what changed, and the command that accepts it. If pytest would
     cut the text short, the tables come last.
+
+    Args:
+        config: pytest's.
+        op: The operator of the comparison.
+        left: Its left side.
+        right: Its right side.
+        record_option: The option of the command with which the test records, if it does so now.
     """
     snapshot, usage = (right, left) if isinstance(right, UsageSnapshotAssertion) else (left, right)
     if op != "==" or not isinstance(snapshot, UsageSnapshotAssertion) or not snapshot.executions:
@@ -34,7 +41,8 @@ def explain_mismatch(config: Any, op: str, left: object, right: object) -> list[
     if result.exception is not None or result.asserted_data is None:
         return None
     path = UsageSnapshotExtension.path_of(result.snapshot_location)
-    command = f"pytest {shell_quoted(_nodeid(config, snapshot.test_location))} --snapshot-update"
+    nodeid = shell_quoted(_nodeid(config, snapshot.test_location))
+    command = " ".join(filter(None, ("pytest", nodeid, record_option, "--snapshot-update")))
     now = parsed(result.asserted_data)
     if result.recalled_data is None:
         verdict = f"No LLM usage is recorded in {shown_path(path)} ({result.snapshot_name})"

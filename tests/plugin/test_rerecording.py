@@ -168,6 +168,26 @@ def test_a_suite_without_llm_usage_keeps_its_own_traceback(project, monkeypatch,
 FAILS = "from app import ask\ndef test_bird(llm_usage):\n    ask('fastest bird?')\n    assert 1 == 2"
 
 
+def test_the_command_that_accepts_a_snapshot_records_as_well(project):
+    code = (
+        "from app import ask\ndef test_bird(llm_usage, usage_snapshot):\n    {}\n    assert llm_usage == usage_snapshot"
+    )
+    project.makepyfile(test_it=code.format("ask('fastest bird?')"))
+    result = project.runpytest("--llm-usage-record=once", "-p", "syrupy")
+    result.stdout.fnmatch_lines(['E * pytest "test_it.py::test_bird" --llm-usage-record=once --snapshot-update'])
+    project.runpytest("--llm-usage-record=once", "--snapshot-update", "-p", "syrupy").assert_outcomes(passed=1)
+
+    project.makepyfile(test_it=code.format("ask('fastest bird?'), ask('slowest?')"))
+    result = project.runpytest("--llm-usage-record=stale", "-p", "syrupy")
+    result.stdout.fnmatch_lines(['E * pytest "test_it.py::test_bird" --llm-usage-record=stale --snapshot-update'])
+
+    project.makepyfile(test_it=code.format("ask('fastest bird?')"))
+    (snapshot,) = (project.path / "__snapshots__").glob("*.yaml")
+    snapshot.write_text(snapshot.read_text().replace("300", "299"))
+    result = project.runpytest("-p", "syrupy")
+    result.stdout.fnmatch_lines(['E * pytest "test_it.py::test_bird" --snapshot-update'])
+
+
 def test_what_was_paid_for_and_is_not_saved_is_said(project, plugin_args):
     project.makepyfile(test_it=FAILS)
     result = project.runpytest("--llm-usage-record=once", *plugin_args)
