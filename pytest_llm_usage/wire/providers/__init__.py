@@ -23,6 +23,7 @@ from pytest_llm_usage.wire.providers import (
     local,
     mistral,
     openai,
+    openai_media,
     others,
     shared,
 )
@@ -40,6 +41,7 @@ UNBILLED = re.compile(
 FLAVOURS: tuple[Flavour, ...] = (
     *compatible.FLAVOURS,
     *openai.FLAVOURS,
+    *openai_media.FLAVOURS,
     *anthropic.FLAVOURS,
     *google.FLAVOURS,
     *bedrock.FLAVOURS,

@@ -8,7 +8,8 @@ from pytest_llm_usage.wire.flavour import FINISHED, NOWHERE, Flavour, Source, ha
 from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.pieces import BilledItems, StatedCost
 from pytest_llm_usage.wire.providers.mistral import OCR
-from pytest_llm_usage.wire.providers.openai import IMAGES_SOURCE, OPENAI, OPENAI_SOURCE, OPENROUTER_COST
+from pytest_llm_usage.wire.providers.openai import OPENAI, OPENAI_SOURCE, OPENROUTER_COST
+from pytest_llm_usage.wire.providers.openai_media import IMAGES_SOURCE
 from pytest_llm_usage.wire.schema import UsageSchema
 
 #: https://deepinfra.com/docs/advanced/deepinfra_api: what a model of its own API did, and what it cost.
