@@ -149,7 +149,7 @@ async def _request(
         return await coroutine
     with observation:
         response = await coroutine
-    return _observed(response, observation)
+    return observation.attached(response, _attach_to)
 
 
 def _address(session: Any, url: Any, params: Any) -> Any:
@@ -182,24 +182,18 @@ def _details(session: Any, kwargs: Mapping[str, Any]) -> tuple[Headers, bytes]:
     return {**headers, "content-type": "multipart/form-data"}, parts.encode("utf-8", "replace")
 
 
-def _observed(response: Any, observation: Observation) -> Any:
-    """The same response, observed."""
-    try:
-        if not observation.respond(response.status, LazyHeaders(response.headers.items())):
-            return response
-        content = response.content
-        if isinstance(body := getattr(response, "_body", None), bytes):
-            observation.tap(body)
+def _attach_to(response: Any, observation: Observation) -> None:
+    if not observation.respond(response.status, LazyHeaders(response.headers.items())):
+        return
+    content = response.content
+    if isinstance(body := getattr(response, "_body", None), bytes):
+        observation.take_whole(body)
+    elif not hasattr(content, "_buffer"):
+        observation.finish()  # an answer without a body
+    else:
+        content._buffer = _ObservedBuffer(content, observation)  # noqa: SLF001
+        if content.at_eof():
             observation.finish()
-        elif not hasattr(content, "_buffer"):
-            observation.finish()  # an answer without a body
-        else:
-            content._buffer = _ObservedBuffer(content, observation)  # noqa: SLF001
-            if content.at_eof():
-                observation.finish()
-    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
-        observation.observer.report(f"{observation.method} {observation.url}", error)
-    return response
 
 
 class _ObservedBuffer(deque[Any]):

@@ -29,7 +29,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
                 return original(self, request, *args, **kwargs)
             with observation:
                 answer = original(self, request, *args, **kwargs)
-            return _observed(answer, observation)
+            return observation.attached(answer, _attach_to)
 
         return _do_get_response
 
@@ -44,19 +44,15 @@ def _details(request: Any) -> tuple[Headers, bytes]:
     return LazyHeaders(headers), as_bytes(request.body)
 
 
-def _observed(answer: Any, observation: Observation) -> Any:
-    """The same answer, its response observed."""
-    try:
-        success, _ = answer
-        if success is not None:
-            response = success[0]
-            if not observation.respond(response.status_code, LazyHeaders(response.headers.items())):
-                return answer
-            if response._content is not None:  # noqa: SLF001 - `content` would read it
-                observation.tap(response._content)  # noqa: SLF001
-                observation.finish()
-            else:
-                observe_raw(response.raw, observation)
-    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
-        observation.observer.report(f"{observation.method} {observation.url}", error)
-    return answer
+def _attach_to(answer: Any, observation: Observation) -> None:
+    success, _ = answer
+    if success is None:
+        return
+    response = success[0]
+    if not observation.respond(response.status_code, LazyHeaders(response.headers.items())):
+        return
+    content = response._content  # noqa: SLF001 - `content` would read it
+    if content is None:
+        observe_raw(response.raw, observation)
+    else:
+        observation.take_whole(content)

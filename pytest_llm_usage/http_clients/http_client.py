@@ -52,7 +52,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
                 return original(self)
             with observation:
                 response = original(self)
-            return _observed(response, observation)
+            return observation.attached(response, _attach_to)
 
         return getresponse
 
@@ -93,15 +93,10 @@ def _details(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Headers, by
     return LazyHeaders((headers or {}).items()), as_bytes(body)
 
 
-def _observed(response: Any, observation: Observation) -> Any:
-    """The same response, observed."""
-    try:
-        if not observation.respond(response.status, LazyHeaders(response.getheaders())):
-            return response
-        if response.fp is None:
-            observation.finish()
-        else:
-            observe_reader(response, observation, FILE_METHODS)
-    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
-        observation.observer.report(f"{observation.method} {observation.url}", error)
-    return response
+def _attach_to(response: Any, observation: Observation) -> None:
+    if not observation.respond(response.status, LazyHeaders(response.getheaders())):
+        return
+    if response.fp is None:
+        observation.finish()
+    else:
+        observe_reader(response, observation, FILE_METHODS)

@@ -12,6 +12,7 @@ Read in httpx 0.28.1, httpx2 2.16.2, httpcore 1.0.9 and httpcore2 2.16.2. What i
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any, Self
 
@@ -33,7 +34,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
                 return original(self, request)
             with observation:
                 response = original(self, request)
-            return _observed(response, observation, ObservedStream)
+            return observation.attached(response, partial(_attach_to, wrapper=ObservedStream))
 
         return _send_single_request
 
@@ -45,7 +46,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
                 return await original(self, request)
             with observation:
                 response = await original(self, request)
-            return _observed(response, observation, ObservedAsyncStream)
+            return observation.attached(response, partial(_attach_to, wrapper=ObservedAsyncStream))
 
         return _send_single_request
 
@@ -102,22 +103,16 @@ def _form(stream: Any) -> bytes:
     return b"".join(b"--%s\r\n%s" % (stream.boundary, part) for part in parts)
 
 
-def _observed(response: Any, observation: Observation, wrapper: type[ObservedStream | ObservedAsyncStream]) -> Any:
-    """The same response, with its stream observed."""
-    try:
-        if not observation.respond(response.status_code, LazyHeaders(response.headers.raw)):
-            return response
-        content = getattr(response, "_content", None)
-        if content is not None:
-            # A mock's response, which has no stream to read.
-            observation.tap(content)
-            observation.finish()
-        else:
-            stream = response.stream
-            stream._stream = wrapper(stream._stream, observation)  # noqa: SLF001
-    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
-        observation.observer.report(f"{observation.method} {observation.url}", error)
-    return response
+def _attach_to(response: Any, observation: Observation, wrapper: type[ObservedStream | ObservedAsyncStream]) -> None:
+    if not observation.respond(response.status_code, LazyHeaders(response.headers.raw)):
+        return
+    content = getattr(response, "_content", None)
+    if content is not None:
+        # A mock's response, which has no stream to read.
+        observation.take_whole(content)
+    else:
+        stream = response.stream
+        stream._stream = wrapper(stream._stream, observation)  # noqa: SLF001
 
 
 class _Observed:

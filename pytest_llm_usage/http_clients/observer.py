@@ -1,7 +1,8 @@
 """`Observer` and `Observation`: what all client libraries have in common.
 
 The module of a library reports a request before it is sent (`Observer.begin`), puts the observation in flight while the
-request is (`with`), and feeds it the answer as the code under test reads it (`respond`, `tap`, `finish`).
+request is (`with`), and attaches it to the answer (`attached`), which feeds it what the code under test reads
+(`respond`, `tap`, `finish`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextvars import Context, Token, copy_context
 from functools import lru_cache
 from itertools import chain
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_llm_usage.errors import StoppedInChildError
@@ -25,6 +26,8 @@ from pytest_llm_usage.wire.in_flight import InFlight, in_flight
 from pytest_llm_usage.wire.loopback import is_loopback
 
 __all__ = ["LazyHeaders", "Observation", "Observer", "as_bytes"]
+
+_T = TypeVar("_T")
 
 #: Returns the headers and the body of a request. Called only if the request may ask a model.
 Details = Callable[[], tuple[Headers, bytes]]
@@ -257,6 +260,19 @@ class Observation(InFlight):
         self._body = BoundedBody()
         self.tap = self._body.add
         return True
+
+    def attached(self, answer: _T, attach: Callable[[_T, Observation], object]) -> _T:
+        """The same answer, after `attach` has begun to observe it; an error in that is reported, and fails no request."""
+        try:
+            attach(answer, self)
+        except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
+            self.observer.report(f"{self.method} {self.url}", error)
+        return answer
+
+    def take_whole(self, body: bytes) -> None:
+        """Report the request with an answer whose body is in memory already."""
+        self.tap(body)
+        self.finish()
 
     def passing(self, pieces: Iterable[Any]) -> Iterator[Any]:
         """The pieces of the body, observed on their way to the reader. At their end the whole body has been read.

@@ -34,7 +34,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
             observation.scope = self
             with observation:
                 response = original(self, request, **kwargs)
-            return _observed(response, observation)
+            return observation.attached(response, _attach_to)
 
         return send
 
@@ -45,17 +45,11 @@ def _details(request: Any) -> tuple[Headers, bytes]:
     return LazyHeaders(request.headers.items()), as_bytes(request.body)
 
 
-def _observed(response: Any, observation: Observation) -> Any:
-    """The same response, observed."""
-    try:
-        if not observation.respond(response.status_code, LazyHeaders(response.headers.items())):
-            return response
-        content = response._content  # noqa: SLF001 - `content` would read it
-        if content is False:
-            observe_raw(response.raw, observation)
-        else:
-            observation.tap(content or b"")
-            observation.finish()
-    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
-        observation.observer.report(f"{observation.method} {observation.url}", error)
-    return response
+def _attach_to(response: Any, observation: Observation) -> None:
+    if not observation.respond(response.status_code, LazyHeaders(response.headers.items())):
+        return
+    content = response._content  # noqa: SLF001 - `content` would read it
+    if content is False:
+        observe_raw(response.raw, observation)
+    else:
+        observation.take_whole(content or b"")

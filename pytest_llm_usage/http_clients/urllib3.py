@@ -38,7 +38,7 @@ def attach(library: ModuleType, observer: Observer, patches: Patches) -> None:
             observation.scope = self
             with observation:
                 response = original(self, method, url, *args, **kwargs)
-            return _observed(response, observation)
+            return observation.attached(response, _attach_to)
 
         return urlopen
 
@@ -60,15 +60,9 @@ def _details(pool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tup
     return LazyHeaders((headers if headers is not None else pool.headers or {}).items()), as_bytes(body)
 
 
-def _observed(response: Any, observation: Observation) -> Any:
-    """The same response, observed."""
-    try:
-        if not observation.respond(response.status, LazyHeaders(response.headers.items())):
-            return response
+def _attach_to(response: Any, observation: Observation) -> None:
+    if observation.respond(response.status, LazyHeaders(response.headers.items())):
         observe_raw(response, observation)
-    except Exception as error:  # noqa: BLE001 - an internal error must not fail the user's test
-        observation.observer.report(f"{observation.method} {observation.url}", error)
-    return response
 
 
 def observe_raw(response: Any, observation: Observation) -> None:
@@ -79,8 +73,7 @@ def observe_raw(response: Any, observation: Observation) -> None:
     """
     if isinstance(body := getattr(response, "_body", None), bytes):
         # The body was read when the answer was made.
-        observation.tap(body)
-        observation.finish()
+        observation.take_whole(body)
     elif hasattr(response, "_fp_read"):
         observe_reader(response, observation, URLLIB3_METHODS)
     else:
