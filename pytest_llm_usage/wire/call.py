@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-from pytest_llm_usage.billing import Billing, Part
+from pytest_llm_usage.billing import Billing
 from pytest_llm_usage.credentials.mask import mask_text
 from pytest_llm_usage.ledger import NOT_READ, UNKNOWN_MODEL, USAGE_NOT_ASKED
 from pytest_llm_usage.usage import TokenUsage, count
@@ -74,36 +73,6 @@ class WireCall:
     def is_partial(self) -> bool:
         """Whether `usage` is what was stated before the answer broke off: the provider counted that or more."""
         return self.status == "aborted" and self.usage is not None
-
-    @property
-    def service_tier(self) -> str | None:
-        """The tier in the provider's own words, if the response names one."""
-        return self.billing.service_tier
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Work that the provider lists separately and leaves out of `usage`, or the requests of a batch."""
-        return self.billing.parts
-
-    @property
-    def billed_usage(self) -> TokenUsage | None:
-        """The tokens as they are billed, if that differs from `usage`."""
-        return self.billing.usage
-
-    @property
-    def billed_items(self) -> Mapping[str, int]:
-        """What is billed by the piece, by kind."""
-        return self.billing.items
-
-    @property
-    def stated_cost_usd(self) -> Decimal | None:
-        """What the provider says that the call cost, in USD."""
-        return self.billing.stated_cost_usd
-
-    @property
-    def responded_at(self) -> float | None:
-        """When the provider answered, in seconds since the epoch."""
-        return self.billing.priced_at
 
     @property
     def retrieved(self) -> bool:

@@ -39,8 +39,11 @@ def test_three_hundred_requests_are_not_one_long_request():
     call = fetched(OPENAI_FILE, ndjson(*(openai_line(chat("gpt-5.4-2026-03-05", 1000, 10), n) for n in range(300))))
 
     assert call.usage == TokenUsage.from_counts(300_000, 3_000)
-    assert call.parts == (Part("request", "gpt-5.4-2026-03-05", TokenUsage.from_counts(1000, 10), in_total=True),) * 300
-    assert (call.service_tier, call.response_id, call.status) == ("batch", "file-abc", "ok")
+    assert (
+        call.billing.parts
+        == (Part("request", "gpt-5.4-2026-03-05", TokenUsage.from_counts(1000, 10), in_total=True),) * 300
+    )
+    assert (call.billing.service_tier, call.response_id, call.status) == ("batch", "file-abc", "ok")
     # Half of 2.50 and 15 USD a million, and no request is long.
     assert cost(call) == Decimal("0.3975")
 
@@ -50,7 +53,7 @@ def test_each_request_has_the_model_and_the_price_of_its_own():
     lines += [openai_line(chat("gpt-4o-2024-08-06", 1000, 100), 2)]
     call = fetched(OPENAI_FILE, ndjson(*lines))
 
-    assert [part.model for part in call.parts] == ["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"]
+    assert [part.model for part in call.billing.parts] == ["gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06"]
     mini = 1000 * Decimal("0.075") + 100 * Decimal("0.3")
     whole = 1000 * Decimal("1.25") + 100 * 5
     assert cost(call) == (mini + whole) / 1_000_000
@@ -73,7 +76,7 @@ def test_requests_to_other_apis_of_openai():
     failed = {"id": "b", "custom_id": "r-3", "response": {"status_code": 400, "body": {"error": {"message": "no"}}}}
     call = fetched(OPENAI_FILE, ndjson(openai_line(response), openai_line(embedding), failed))
 
-    assert [(part.model, part.usage, dict(part.billing.items)) for part in call.parts] == [
+    assert [(part.model, part.usage, dict(part.billing.items)) for part in call.billing.parts] == [
         ("m", TokenUsage.from_counts(7, 3), {"web_search": 1}),
         ("e", TokenUsage.from_counts(8, 0), {}),
     ]
@@ -95,8 +98,8 @@ def test_anthropic():
     call = fetched("https://api.anthropic.com/v1/messages/batches/msgbatch_1/results", ndjson(*lines))
 
     expected = TokenUsage.from_counts(14, 5, input_token_details={"cache_read": 4})
-    assert call.parts == (Part("request", "claude-opus-4-8", expected, in_total=True),)
-    assert (call.usage, call.response_id, call.service_tier) == (expected, "msgbatch_1", "batch")
+    assert call.billing.parts == (Part("request", "claude-opus-4-8", expected, in_total=True),)
+    assert (call.usage, call.response_id, call.billing.service_tier) == (expected, "msgbatch_1", "batch")
 
 
 def gemini(sent, received, model="gemini-2.5-flash"):
@@ -149,17 +152,21 @@ GEMINI = "https://generativelanguage.googleapis.com"
 def test_gemini(url, body):
     call = fetched(url, body)
 
-    assert [(part.model, part.usage) for part in call.parts] == [
+    assert [(part.model, part.usage) for part in call.billing.parts] == [
         ("gemini-2.5-flash", TokenUsage.from_counts(100, 10)),
         ("gemini-2.5-flash", TokenUsage.from_counts(50, 5)),
     ]
-    assert (call.usage, call.service_tier, call.provider) == (TokenUsage.from_counts(150, 15), "batch", "google_genai")
+    assert (call.usage, call.billing.service_tier, call.provider) == (
+        TokenUsage.from_counts(150, 15),
+        "batch",
+        "google_genai",
+    )
 
 
 def test_a_file_of_one_line_is_a_batch_as_well():
     call = fetched(OPENAI_FILE, json.dumps(openai_line(chat("m", 3, 1))).encode())
 
-    assert call.parts == (Part("request", "m", TokenUsage.from_counts(3, 1), Billing(), in_total=True),)
+    assert call.billing.parts == (Part("request", "m", TokenUsage.from_counts(3, 1), Billing(), in_total=True),)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +211,7 @@ def test_gemini_answers_requests_in_openai_s_form_in_that_form():
 
     for path in ("download/v1beta/files/batch-123:download?alt=media", "v1beta/openai/files/batch-123/content"):
         call = fetched(f"{GEMINI}/{path}", ndjson(*lines))
-        assert (call.usage, len(call.parts), call.service_tier) == (expected, 2, "batch")
+        assert (call.usage, len(call.billing.parts), call.billing.service_tier) == (expected, 2, "batch")
         assert cost(call) == (200 * Decimal("0.15") + 100 * Decimal("1.25")) / 1_000_000
 
 
@@ -234,7 +241,7 @@ def test_xai_answers_each_request_under_the_name_of_its_api():
     call = fetched(XAI_BATCH, page)
 
     assert (call.provider, call.usage) == ("xai", TokenUsage.from_counts(150, 15))
-    assert [part.model for part in call.parts] == ["grok-4-0709"] * 2
+    assert [part.model for part in call.billing.parts] == ["grok-4-0709"] * 2
 
 
 def test_each_page_of_the_results_of_a_batch_counts_once():
@@ -264,7 +271,7 @@ def test_openrouter_s_batch_has_its_results_and_what_they_cost():
     call = fetched("https://openrouter.ai/api/v1/batches/batch_1", batch)
 
     assert (call.provider, call.response_id, call.usage) == ("openrouter", "batch_1", TokenUsage.from_counts(37, 11))
-    assert call.stated_cost_usd == Decimal("0.503")
+    assert call.billing.stated_cost_usd == Decimal("0.503")
     assert cost(call) == Decimal("0.503")
     assert fetched("https://openrouter.ai/api/v1/batches/batch_1", {**batch, "results": None}) is None
 
@@ -274,4 +281,4 @@ def test_what_a_batch_costs_is_not_known_where_one_request_does_not_state_it():
     answers[0]["usage"]["cost"] = 0.001
     call = fetched("https://openrouter.ai/api/v1/batches/b", {"results": [openai_line(answer) for answer in answers]})
 
-    assert call.stated_cost_usd is None
+    assert call.billing.stated_cost_usd is None

@@ -376,7 +376,7 @@ def test_a_task_of_dashscope_is_the_call_that_asked_for_it():
     )
 
     assert (asked.kind, asked.response_id) == ("call", "t-1")
-    assert (fetched.kind, fetched.response_id, dict(fetched.billed_items)) == ("retrieve", "t-1", {"image": 4})
+    assert (fetched.kind, fetched.response_id, dict(fetched.billing.items)) == ("retrieve", "t-1", {"image": 4})
 
 
 def test_a_tool_that_came_to_its_end_is_not_the_end_of_the_stream():

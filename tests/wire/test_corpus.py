@@ -50,7 +50,7 @@ def test_a_recording_reads_as_its_index_says(row):
     if row["request_model"] is not None:
         assert call.requested_model == row["request_model"]
     if isinstance(tier := row["extra"].get("service_tier"), str):
-        assert call.service_tier == tier
+        assert call.billing.service_tier == tier
 
 
 def test_no_recording_with_usage_is_taken_for_one_that_breaks_off():
@@ -71,14 +71,14 @@ def test_work_that_the_top_level_leaves_out_becomes_parts(row):
         for part in row["extra"]["unreported_by_top_level"]
     ]
 
-    parts = wire.read(corpus.exchange(row)).parts
+    parts = wire.read(corpus.exchange(row)).billing.parts
 
     assert [(part.kind, part.model, part.usage) for part in parts] == expected
 
 
 @pytest.mark.parametrize("row", [row for row in CALLS if "cost-on-wire" in row.values[0]["features"]])
 def test_a_cost_on_the_wire_is_stated_to_the_digit(row):
-    stated = wire.read(corpus.exchange(row)).stated_cost_usd
+    stated = wire.read(corpus.exchange(row)).billing.stated_cost_usd
     usage = row["raw_usage"][-1]["usage"]
 
     if "cost_in_usd_ticks" in usage:
@@ -93,13 +93,13 @@ def test_a_cost_on_the_wire_is_stated_to_the_digit(row):
 def test_no_cost_is_stated_where_the_wire_has_none():
     rows = [row.values[0] for row in CALLS if "cost-on-wire" not in row.values[0]["features"]]
 
-    assert {wire.read(corpus.exchange(row)).stated_cost_usd for row in rows} == {None}
+    assert {wire.read(corpus.exchange(row)).billing.stated_cost_usd for row in rows} == {None}
 
 
 def test_the_date_of_an_answer_is_that_of_its_header():
     dated = [row.values[0] for row in CALLS if str(row.values[0]["recorded"]).endswith("GMT")]
 
-    assert [wire.read(corpus.exchange(row)).responded_at for row in dated] == [
+    assert [wire.read(corpus.exchange(row)).billing.priced_at for row in dated] == [
         parsedate_to_datetime(row["recorded"]).timestamp() for row in dated
     ]
 

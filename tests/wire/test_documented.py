@@ -31,11 +31,11 @@ def test_a_documented_response_reads_as_documented(row):
         assert dict(call.usage.output_token_details) == row.received
     assert call.model == row.model
     assert call.billing.usage == row.expected_bill
-    if not any(part.in_total for part in call.parts):
+    if not any(part.in_total for part in call.billing.parts):
         assert dict(call.billing.items) == row.items
-    assert [(part.kind, part.model, part.usage.input_tokens, part.usage.output_tokens) for part in call.parts] == list(
-        row.parts
-    )
+    assert [
+        (part.kind, part.model, part.usage.input_tokens, part.usage.output_tokens) for part in call.billing.parts
+    ] == list(row.parts)
     assert call.billing.stated_cost_usd == (None if row.stated is None else Decimal(row.stated))
     billing = call.billing
     assert (billing.seller, billing.region, billing.service_tier) == (row.seller, row.region, row.tier)

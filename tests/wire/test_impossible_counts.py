@@ -268,7 +268,7 @@ def test_a_cost_that_cannot_be_one_is_not_stated(cost):
     body = {"object": "chat.completion", "usage": {"prompt_tokens": 1, "completion_tokens": 1, "cost": cost}}
     call = wire.read(exchange("https://openrouter.ai/api/v1/chat/completions", {"model": "m", "messages": []}, body))
 
-    assert (call.usage, call.stated_cost_usd) == (TokenUsage.from_counts(1, 1), None)
+    assert (call.usage, call.billing.stated_cost_usd) == (TokenUsage.from_counts(1, 1), None)
 
 
 # --- Every documented response ------------------------------------------------------------------------------------------
