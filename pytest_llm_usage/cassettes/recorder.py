@@ -16,21 +16,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from pytest_llm_usage import wire
 from pytest_llm_usage.cassettes import storage
-from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response, recording_dates
+from pytest_llm_usage.cassettes.interaction import Interaction, Request, Response
 from pytest_llm_usage.cassettes.json_path import JsonPath
 from pytest_llm_usage.cassettes.late import is_late
 from pytest_llm_usage.cassettes.matching import Recordings
 from pytest_llm_usage.cassettes.mismatch import (
     closest_recording,
-    explain_age,
     explain_forked,
     explain_late,
     explain_miss,
@@ -41,8 +40,8 @@ from pytest_llm_usage.cassettes.mismatch import (
 from pytest_llm_usage.cassettes.mocks import is_answered_by_mock, is_mocked_below, is_sent_out
 from pytest_llm_usage.cassettes.network import HostPatterns, NetworkGuard
 from pytest_llm_usage.cassettes.not_recorded import is_not_recorded
+from pytest_llm_usage.cassettes.playback import Playback
 from pytest_llm_usage.cassettes.policy import CassettePolicy
-from pytest_llm_usage.cassettes.read_ahead import ReadAhead
 from pytest_llm_usage.cassettes.sanitize import sanitize
 from pytest_llm_usage.cassettes.saving import save_recording
 from pytest_llm_usage.cassettes.subject import Subject
@@ -118,22 +117,18 @@ class Recorder:
         self._before_send = before_send
         self._refuse = refuse
         self._config = VcrConfig.from_policy(policy)
-        self._ignore_body = tuple(map(JsonPath, policy.ignore_body))
+        #: A request in the form in which it is compared.
+        self._subject = partial(
+            Subject, redaction=policy.redaction, ignore_body=tuple(map(JsonPath, policy.ignore_body))
+        )
         self._ignored = HostPatterns(policy.ignore_hosts)
         self._lock = threading.RLock()
         self._process = os.getpid()
-        #: The recordings as they are in the file, and as the user's filters leave them.
-        self._raw: Sequence[Interaction] = ()
-        self._loaded: Sequence[Interaction] = ()
-        self._recordings: Recordings | None = None
-        self._file = ReadAhead(policy.path)
         self._recorded: dict[int, Interaction] = {}
         #: The credentials in the environment when the requests were made, each with its variable: a test may set its
         #: own.
         self._credentials: dict[str, str] = {}
         self._sent = itertools.count()
-        self._is_new = self._is_too_old = False
-        self.is_stale = False
         #: The requests that no recording answered.
         self._missed: list[tuple[Request, Subject]] = []
         self.renamed: Path | None = None
@@ -145,6 +140,7 @@ class Recorder:
             and storage.find_recording(policy.path) is not None
             and not policy.run.knows(policy.path)
         )
+        self._playback = Playback(policy, self._config, self._subject, replays_only=self.write_protected, refuse=refuse)
         # Checked before anything is sent: a response that was paid for and cannot be saved is lost.
         self._unwritable = (
             "" if self.write_protected or policy.record_mode == "live" else storage.unwritable(policy.path)
@@ -159,8 +155,7 @@ class Recorder:
 
     def read_ahead(self) -> None:
         """Read the file, unless the record mode does not replay it."""
-        if self._policy.record_mode not in ("live", "rewrite"):
-            self._file.read()
+        self._playback.read_ahead()
 
     # What the stubs ask ------------------------------------------------------------------------------------------
 
@@ -178,7 +173,7 @@ class Recorder:
         if decision.action is not _Action.REPLAY:
             # aiohttp's stub follows a recorded redirect by itself, wherever it leads.
             self._refuse(f"Recording ends in a redirect: {self._policy.shown_path} has no {decision.request.uri}")
-        response = playable(self._loaded[decision.index].response)
+        response = playable(self._playback.interactions[decision.index].response)
         self._report(decision, response)
         return vcr_response(response)
 
@@ -237,7 +232,7 @@ class Recorder:
         if mode == "live":
             return _Decision(_Action.PASS if is_local else _Action.MEASURE, plain, started_at)
         with self._lock:
-            recordings = self._open_recordings()
+            recordings = self._playback.recordings(self)
             subject = self._subject(plain if filtered is request else plain_request(filtered))
             is_asked_again = mode in ("all", "rewrite")
             index = None if is_asked_again else recordings.take(subject, self._matcher_condition(filtered))
@@ -259,10 +254,10 @@ class Recorder:
             return _Decision(action, plain, started_at, next(self._sent), may_be_mocked)
         if not is_mocked_below():
             self._missed.append((plain, subject))
-            self._refuse_as_stale(
+            self._refuse(
                 explain_no_recording(self._policy, subject, self._find_renamed(subject))
-                if self._is_new
-                else explain_miss(self._policy, recordings, subject, self._loaded)
+                if self._playback.is_new
+                else explain_miss(self._policy, recordings, subject, self._playback.interactions)
             )
         # The mock answers. If it passes the request on, the network guard refuses the connection.
         return _Decision(_Action.PASS, plain, started_at)
@@ -283,69 +278,35 @@ class Recorder:
                         break
         return self.renamed
 
-    def _subject(self, request: Request) -> Subject:
-        return Subject(request, self._policy.redaction, self._ignore_body)
-
     def _matcher_condition(self, request: Any) -> Callable[[int], bool] | None:
         """The user's own matchers, as a condition on the position of a recording."""
         matchers = self._config.own_matchers
         if not matchers:
             return None
-        return lambda index: _all_agree(matchers, request, vcr_request(self._loaded[index].request))
-
-    def _open_recordings(self) -> Recordings:
-        if self._recordings is None:
-            try:
-                found = self._file.recordings() if self._policy.record_mode != "rewrite" else None
-            except CassetteError as error:
-                self._refuse(f"{error}\nRecord again:  {self._policy.rewrite_command}")
-            self._is_new = found is None
-            loaded = found or ()
-            if loaded and self._age_problem(loaded):
-                loaded, self._is_too_old = (), True
-            self._recordings = self._usable(loaded)
-        return self._recordings
+        recorded = self._playback.interactions
+        return lambda index: _all_agree(matchers, request, vcr_request(recorded[index].request))
 
     def recorded_urls(self) -> Sequence[str]:
-        """The URLs in the file, as it was read ahead; none if it cannot be read, which the first request reports."""
-        with suppress(CassetteError):
-            return [interaction.request.uri for interaction in self._file.recordings() or ()]
-        return ()
+        """The URLs in the file; none if it cannot be read, which the first request reports."""
+        return self._playback.urls()
 
-    def _usable(self, loaded: Sequence[Interaction]) -> Recordings:
-        """The recordings of a file that may be replayed."""
-        pairs = [(old, kept) for old in loaded if (kept := self._config.after_load(old, self)) is not None]
-        self._raw, self._loaded = [old for old, _ in pairs], [kept for _, kept in pairs]
-        subjects = [self._subject(interaction.request) for interaction in self._loaded]
-        return Recordings(subjects, self._config.match_on, repeat=self._config.repeat)
-
-    def _age_problem(self, loaded: Sequence[Interaction]) -> bool:
-        """Whether a cassette is too old and is recorded again; if it cannot be, the request is refused."""
-        mode = self._policy.record_mode
-        recorded_at = min(recording_dates(loaded), default=None)
-        if self._policy.max_age_days is None or recorded_at is None or not (self.write_protected or mode == "stale"):
-            return False
-        age_days = (datetime.now(UTC) - recorded_at).days
-        if age_days > self._policy.max_age_days and mode != "stale":
-            self._refuse_as_stale(explain_age(self._policy, recorded_at, age_days))
-        return age_days > self._policy.max_age_days
-
-    def _refuse_as_stale(self, message: str) -> NoReturn:
-        self.is_stale = True
-        self._refuse(message)
+    @property
+    def is_stale(self) -> bool:
+        """Whether a request failed because it is not recorded, or the recording is too old."""
+        return bool(self._missed) or (self.write_protected and self._playback.is_too_old)
 
     def rerecording(self, prices: PriceBook) -> Rerecording:
         """What recording this cassette again will cost, by its recordings and the requests that missed them."""
         from pytest_llm_usage.cassettes.rerecording import Miss, Rerecording  # noqa: PLC0415 -- only where it is asked for
 
         with self._lock:
-            # There are none yet if all of them are too old.
-            recordings = self._recordings or self._usable(self._file.recordings() or ())
+            recordings = self._playback.recordings_of_any_age(self)
             misses = [
                 Miss(made, closest_recording(recordings, made), _is_model_call(request))
                 for request, made in self._missed
             ]
-            return Rerecording.from_recordings(self._loaded, recordings.subjects, recordings.played, misses, prices)
+            found = self._playback.interactions
+            return Rerecording.from_recordings(found, recordings.subjects, recordings.played, misses, prices)
 
     # Results -----------------------------------------------------------------------------------------------------
 
@@ -363,12 +324,13 @@ class Recorder:
 
     @property
     def unplayed(self) -> Sequence[Interaction]:
-        played = self._open_recordings().played
-        return [interaction for index, interaction in enumerate(self._loaded) if index not in played]
+        return self._playback.unplayed(self)
 
     def check_unplayed(self) -> None:
         if self._policy.fail_unplayed and self.write_protected and self.unplayed:
-            raise RecordingMismatchError(mask_text(explain_unplayed(self._policy, self.unplayed, len(self._loaded))))
+            raise RecordingMismatchError(
+                mask_text(explain_unplayed(self._policy, self.unplayed, len(self._playback.interactions)))
+            )
 
     @property
     def recorded(self) -> Sequence[Interaction]:
@@ -388,12 +350,12 @@ class Recorder:
         def is_dropped(old: Interaction) -> bool:
             mode = self._policy.record_mode
             if mode == "stale" and self._policy.is_shared:
-                return self._is_too_old and is_replaced(old)
+                return self._playback.is_too_old and is_replaced(old)
             if mode == "stale":
                 return old not in played
             return mode == "rewrite" or (mode == "all" and is_replaced(old))
 
-        played = [self._raw[index] for index in sorted(self._open_recordings().played)]
+        played = self._playback.played(self)
         save_recording(
             self._policy,
             self._config.before_save(recorded, self),
