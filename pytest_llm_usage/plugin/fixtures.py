@@ -124,7 +124,8 @@ def llm_cassette(
     What was recorded is saved when the block ends without an error. pytest-recording's `vcr_config` is honoured too
     if it is session-scoped.
     """
-    from pytest_llm_usage.plugin.cassette import fixture_value, opened_as  # noqa: PLC0415 -- only where it is requested
+    from pytest_llm_usage.plugin.cassette import opened_as  # noqa: PLC0415 -- only where it is requested
+    from pytest_llm_usage.plugin.policy import fixture_value  # noqa: PLC0415
 
     settings_of(pytestconfig)
     vcr_config: Mapping[str, Any] = {}

@@ -15,7 +15,7 @@ import pytest
 from pytest_llm_usage.cassettes import cassette_path
 from pytest_llm_usage.cassettes.ownership import Ownership, OwningTest, explain_orphans
 from pytest_llm_usage.errors import CassetteError, ConfigurationError
-from pytest_llm_usage.plugin.cassette import plain_path
+from pytest_llm_usage.plugin.policy import plain_path
 from pytest_llm_usage.plugin.recordings import own_name, told_apart
 from pytest_llm_usage.plugin.state import OPENED, OWNERSHIP, RUN_FAILURES, SETTINGS
 from pytest_llm_usage.settings import cassette_mark
