@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -100,8 +100,17 @@ def decode(body: bytes, content_encoding: str, *, guess: bool = False) -> Decode
     names = [name.strip() for name in content_encoding.lower().split(",")]
     if len(names) > _MAX_LAYERS:
         return Decoded(body, _TOO_MANY_LAYERS)
+    decoded, doubt = _without_named(body, names)
+    if guess and not decoded.problem:
+        decoded = _without_guessed(decoded)
+    if doubt and not decoded.problem and not _is_recognised(decoded.content):
+        return Decoded(decoded.content, doubt)
+    return decoded
+
+
+def _without_named(body: bytes, names: Sequence[str]) -> tuple[Decoded, str]:
+    """The body without the encodings that its header names, and why one of them was skipped; empty if none was."""
     decoded = Decoded(body)
-    # Why a layer that the header names was skipped.
     doubt = ""
     for name in reversed(names):
         if name in ("", "identity", "aws-chunked") or _is_text(decoded.content):
@@ -120,34 +129,31 @@ def decode(body: bytes, content_encoding: str, *, guess: bool = False) -> Decode
             continue
         decoded = layer
         if decoded.problem:
-            return decoded
+            break
+    return decoded, doubt
+
+
+def _without_guessed(decoded: Decoded) -> Decoded:
+    """The same without the encodings that it starts like."""
     layers = 0
-    while guess:
-        if decoded.content.startswith(_GZIP):
-            decoder = _gunzipped
-        elif decoded.content.startswith(_ZSTANDARD):
-            decoder = _unzstandarded
-        elif decoded.content.startswith(_ZLIB) and not _is_text(decoded.content):
+    while not decoded.problem and (decoder := _guessed_decoder(decoded.content)) is not None:
+        layer = _decompressed(decoder, decoded.content)
+        if layer.problem and decoder is _undeflated:
             # Two bytes are not a certain sign: `x^2` is not zlib.
-            inflated = _decompressed(_undeflated, decoded.content)
-            if inflated.problem:
-                break
-            layers += 1
-            if layers > _MAX_LAYERS:
-                return Decoded(decoded.content, _TOO_MANY_LAYERS)
-            decoded = inflated
-            continue
-        else:
             break
         layers += 1
         if layers > _MAX_LAYERS:
             return Decoded(decoded.content, _TOO_MANY_LAYERS)
-        decoded = _decompressed(decoder, decoded.content)
-        if decoded.problem:
-            return decoded
-    if doubt and not _is_recognised(decoded.content):
-        return Decoded(decoded.content, doubt)
+        decoded = layer
     return decoded
+
+
+def _guessed_decoder(content: bytes) -> _Decoder | None:
+    if content.startswith(_GZIP):
+        return _gunzipped
+    if content.startswith(_ZSTANDARD):
+        return _unzstandarded
+    return _undeflated if content.startswith(_ZLIB) and not _is_text(content) else None
 
 
 def _decompressed(decoder: _Decoder, body: bytes) -> Decoded:
