@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,14 @@ class WrittenReports:
         """Fails the run, and says so."""
         self.failures.append(text)
         self.lines.append(f"FAILED: {text}")
+
+    @contextmanager
+    def failing_on_errors(self) -> Iterator[None]:
+        """Fails the run for an error of ours in the block, and goes on after it."""
+        try:
+            yield
+        except LLMUsageError as error:
+            self.fail(str(error))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,39 +156,27 @@ def write_reports(
         _report_comparison(baseline, comparison, written, columns, makes_one=baseline.is_in(reports.get("json")))
     trend: Trend | None = None
     if history is not None:
-        try:
+        with written.failing_on_errors():
             add_run(history, data, time.time())
             # It includes this run.
             trend = read_trend(history, MOST_PAST_RUNS) if "html" in reports else None
-        except LLMUsageError as error:
-            written.fail(str(error))
     base = baseline.runs[-1] if baseline is not None and baseline.runs else None
     extras = PageExtras(trend=trend, bodies=call_bodies(data, recordings, base) if recordings is not None else {})
     for report in FORMATS:
         path = reports.get(report.option)
         if path is None:
             continue
-        if (
-            report.option == "json"
-            and baseline is not None
-            and baseline.runs
-            and baseline.is_in(path)
-            and (written.failures or exit_status)
-        ):
+        has_failed = written.failures or exit_status
+        if has_failed and report.option == "json" and baseline is not None and baseline.runs and baseline.is_in(path):
             # A run that was just refused, or half a run, must not become the baseline.
             written.lines.append(f"Kept {shown_path(baseline.path)} as it was, because the run failed")
             continue
-        try:
-            line = write_report(report, path, report.render(data, comparison, extras), print_text)
-        except LLMUsageError as error:
-            written.fail(str(error))
-        else:
-            written.lines += [line] if line else []
+        with written.failing_on_errors():
+            if line := write_report(report, path, report.render(data, comparison, extras), print_text):
+                written.lines.append(line)
     if step_summary is not None and (data["totals"]["calls"] or comparison is not None):
-        try:
+        with written.failing_on_errors():
             append_report(step_summary, markdown(data, comparison))
-        except LLMUsageError as error:
-            written.fail(str(error))
     return written
 
 
