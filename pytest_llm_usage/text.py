@@ -27,6 +27,7 @@ __all__ = [
     "pointed",
     "printable",
     "quoted",
+    "sendable",
     "shell_quoted",
     "shortened",
     "shown_path",

@@ -5,11 +5,13 @@ the reference.
 """
 
 import argparse
+import ast
 import dataclasses
 import inspect
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -168,3 +170,34 @@ def test_commands(name):
         if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
             assert action.help, action
             assert f"`{', '.join(action.option_strings) or action.metavar or action.dest}`" in section
+
+
+PACKAGE = Path(pytest_llm_usage.__file__).parent
+
+
+def imports_within():
+    """What the modules of the package import of each other: (the module, its syntax tree, the names)."""
+    trees = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): ast.parse(
+            path.read_text(encoding="utf-8")
+        )
+        for path in PACKAGE.rglob("*.py")
+    }
+    names = defaultdict(set)
+    for tree in trees.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in trees:
+                names[node.module].update(
+                    alias.name for alias in node.names if f"{node.module}.{alias.name}" not in trees
+                )
+    return [(module, trees[module], imported) for module, imported in names.items()]
+
+
+def test_a_name_that_another_module_imports_is_among_those_that_its_module_lists():
+    missing = {}
+    for module, tree, imported in imports_within():
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+                missing[module] = imported - set(ast.literal_eval(node.value))
+    assert len(missing) > 100, "the modules were not found"
+    assert {module: names for module, names in missing.items() if names} == {}

@@ -31,6 +31,7 @@ __all__ = [
     "explain_miss",
     "explain_no_recording",
     "explain_unplayed",
+    "explain_unwritable",
 ]
 
 _MAX_DIFFERENCES = 6

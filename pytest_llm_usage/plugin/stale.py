@@ -10,7 +10,7 @@ import pytest
 from pytest_llm_usage.plugin.safety import Hooks
 from pytest_llm_usage.text import plural, sendable
 
-__all__ = ["NOTES", "StaleTests", "attach_notes", "note"]
+__all__ = ["NOTES", "StaleTests", "attach_notes", "note", "note_without_report"]
 
 #: Kept with a test: notes on its cassette for the end of the run, as plain data.
 NOTES: pytest.StashKey[dict[str, Any]] = pytest.StashKey()

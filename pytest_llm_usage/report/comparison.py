@@ -22,7 +22,7 @@ from pytest_llm_usage.ledger import price_sources
 from pytest_llm_usage.report.data import RunData, calls_in
 from pytest_llm_usage.text import columns, dollars, percent, plural, tokens, told_apart, width, wrapped
 
-__all__ = ["FailOn", "Row", "RunComparison", "comparison_lines"]
+__all__ = ["Exceeded", "FailOn", "Row", "RunComparison", "comparison_lines"]
 
 _Status: TypeAlias = Literal["changed", "renamed", "added", "removed"]
 

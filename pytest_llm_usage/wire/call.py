@@ -29,7 +29,16 @@ from pytest_llm_usage.wire.paths import get_path
 from pytest_llm_usage.wire.providers import UNBILLED
 from pytest_llm_usage.wire.recognition import Request, by_path, by_shape, is_known_path
 
-__all__ = ["WireCall", "WireStatus", "is_model_call", "may_ask_model", "may_be_unread", "may_hold_counts", "read"]
+__all__ = [
+    "WireCall",
+    "WireStatus",
+    "asked_model",
+    "is_model_call",
+    "may_ask_model",
+    "may_be_unread",
+    "may_hold_counts",
+    "read",
+]
 
 #: ``ok``: usage is known. ``no_usage``: the provider answered without usage. ``aborted``: the answer breaks off; its
 #: usage, if any, is what had been stated by then.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "Headers"]
 
 Headers = Mapping[str, str | Sequence[str]]
 
