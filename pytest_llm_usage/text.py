@@ -22,6 +22,7 @@ __all__ = [
     "dollars",
     "fitted",
     "inert",
+    "listed",
     "percent",
     "plural",
     "pointed",
@@ -79,6 +80,12 @@ def percent(part: int | Decimal, whole: int | Decimal) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 call`, `2 calls`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def listed(lines: Sequence[str], most: int) -> list[str]:
+    """The first `most` lines, indented, and how many more there are."""
+    hidden = len(lines) - most
+    return [*(f"  {line}" for line in lines[:most]), *([f"  and {hidden} more"] if hidden > 0 else [])]
 
 
 def columns(rows: Iterable[Sequence[str]], align: str) -> list[str]:

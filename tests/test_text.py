@@ -8,7 +8,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_llm_usage.text import columns, dollars, inert, percent, plural, printable, tokens, told_apart, usd, width
+from pytest_llm_usage.text import (
+    columns,
+    dollars,
+    inert,
+    listed,
+    percent,
+    plural,
+    printable,
+    tokens,
+    told_apart,
+    usd,
+    width,
+)
 
 amounts = st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False)
 
@@ -84,6 +96,19 @@ def test_a_share_of_nothing():
 @pytest.mark.parametrize(("count", "text"), [(0, "0 calls"), (1, "1 call"), (2, "2 calls"), (1_000, "1,000 calls")])
 def test_a_noun_follows_its_number(count, text):
     assert plural(count, "call") == text
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        ([], []),
+        (["a", "b"], ["  a", "  b"]),
+        (["a", "b", "c"], ["  a", "  b", "  and 1 more"]),
+        (["a", "b", "c", "d"], ["  a", "  b", "  and 2 more"]),
+    ],
+)
+def test_a_list_says_what_it_leaves_out(lines, shown):
+    assert listed(lines, 2) == shown
 
 
 @given(

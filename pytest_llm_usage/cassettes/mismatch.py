@@ -19,6 +19,7 @@ from pytest_llm_usage.cassettes.matching import Recordings, agrees, changes_each
 from pytest_llm_usage.cassettes.policy import CassettePolicy
 from pytest_llm_usage.cassettes.subject import Subject, canonical_json
 from pytest_llm_usage.credentials.mask import mask_text
+from pytest_llm_usage.text import listed
 from pytest_llm_usage.tracker.tracker import Tracker
 
 __all__ = [
@@ -133,13 +134,10 @@ def explain_miss(
         )
     closest = _closest(recordings, made)
     if closest is None:
-        listed = [f"  {subject.method} {subject.uri}" for subject in recordings.subjects]
-        hidden = len(listed) - _MAX_LISTED_REQUESTS
-        if hidden > 0:
-            listed[_MAX_LISTED_REQUESTS:] = [f"  and {hidden} more"]
+        held = listed([f"{subject.method} {subject.uri}" for subject in recordings.subjects], _MAX_LISTED_REQUESTS)
         return "\n".join(
-            [f"Recording does not match: {path} has no such request", request, "It has:", *listed, again]
-            if listed
+            [f"Recording does not match: {path} has no such request", request, "It has:", *held, again]
+            if held
             else [f"Recording does not match: {path} has no requests", request, again]
         )
     lines = [f"Recording does not match: {path}, request {closest + 1} of {total}", request]
@@ -214,14 +212,11 @@ def explain_forked(policy: CassettePolicy, made: Subject) -> str:
 
 def explain_unplayed(policy: CassettePolicy, unplayed: Sequence[Interaction], total: int) -> str:
     """The message for recordings that no request of the test asked for."""
-    listed = [f"  {found.request.method} {policy.redaction.uri(found.request.uri)}" for found in unplayed]
-    hidden = len(listed) - _MAX_LISTED_REQUESTS
-    if hidden > 0:
-        listed[_MAX_LISTED_REQUESTS:] = [f"  and {hidden} more"]
+    requests = [f"{found.request.method} {policy.redaction.uri(found.request.uri)}" for found in unplayed]
     return "\n".join(
         [
             f"Recording not played: {policy.shown_path}, {len(unplayed)} of {total} requests were not made",
-            *listed,
+            *listed(requests, _MAX_LISTED_REQUESTS),
             policy.record_again,
         ]
     )

@@ -15,6 +15,7 @@ from pytest_llm_usage.credentials.recognised import remember, remembered_for_sur
 from pytest_llm_usage.credentials.shapes import shapes_in
 from pytest_llm_usage.credentials.values import credentials_now
 from pytest_llm_usage.errors import SecretError
+from pytest_llm_usage.text import listed
 
 __all__ = ["sanitize"]
 
@@ -74,10 +75,7 @@ def sanitize(
     ]
     if findings:
         is_unreadable = all(finding.is_unreadable for _, finding in findings)
-        listed = [f"  interaction {number}, {finding}" for number, finding in findings]
-        hidden = len(listed) - _MAX_SHOWN
-        if hidden > 0:
-            listed[_MAX_SHOWN:] = [f"  and {hidden} more"]
+        places = listed([f"interaction {number}, {finding}" for number, finding in findings], _MAX_SHOWN)
         title, advice = _UNREADABLE if is_unreadable else _CREDENTIAL
-        raise SecretError("\n".join([f"Cassette not saved: {shown_path} {title}", *listed, advice]))
+        raise SecretError("\n".join([f"Cassette not saved: {shown_path} {title}", *places, advice]))
     return clean
