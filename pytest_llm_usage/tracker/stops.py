@@ -1,18 +1,15 @@
-"""What a tracker needs to stop a call or to price it: limits of the test and the run, and the default price book."""
+"""What a tracker needs to stop a call: the limits of the test and of the run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from pytest_llm_usage.budget.breaches import Breach, breaches, must_stop
 from pytest_llm_usage.budget.limits import Limits
 from pytest_llm_usage.ledger import Call
 
-if TYPE_CHECKING:
-    from pytest_llm_usage.pricing import PriceBook
-
-__all__ = ["SessionLimit", "exceeded", "forbidding", "genai_prices"]
+__all__ = ["SessionLimit", "exceeded", "forbidding"]
 
 
 class SessionLimit(Protocol):
@@ -30,10 +27,3 @@ def exceeded(limits: Sequence[Limits], calls: Sequence[Call]) -> list[Breach]:
 def forbidding(limits: Sequence[Limits], calls: Sequence[Call], model: str, **under_way: Any) -> list[Breach]:
     """The limits that forbid a further call of `model`; see `budget.must_stop`."""
     return [breach for some in limits if (breach := must_stop(some, calls, model, **under_way))]
-
-
-def genai_prices() -> PriceBook:
-    """The price book without prices of the user's own."""
-    from pytest_llm_usage.pricing import PriceBook  # noqa: PLC0415 -- costs nothing until a price is read
-
-    return PriceBook()

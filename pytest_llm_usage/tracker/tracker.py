@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
-from pytest_llm_usage.billing import Quote
 from pytest_llm_usage.budget.breaches import Breach, breaches
 from pytest_llm_usage.budget.failure import failure_text
 from pytest_llm_usage.budget.limits import Limits
@@ -21,10 +20,11 @@ from pytest_llm_usage.tracker.callsite import Callsite, shown, user_callsite
 from pytest_llm_usage.tracker.events import CallFields, OpenCall, Reporter, Request, Response, current_call, read_fields
 from pytest_llm_usage.tracker.live import live_text
 from pytest_llm_usage.tracker.origin import Origin, origins_of
+from pytest_llm_usage.tracker.quotes import LateQuotes, genai_prices
 from pytest_llm_usage.tracker.reconcile import Discrepancy
 from pytest_llm_usage.tracker.relatives import Processes, Relatives
-from pytest_llm_usage.tracker.scope import Section, Sections, current_scope
-from pytest_llm_usage.tracker.stops import SessionLimit, exceeded, forbidding, genai_prices
+from pytest_llm_usage.tracker.scope import Sections, current_scope
+from pytest_llm_usage.tracker.stops import SessionLimit, exceeded, forbidding
 from pytest_llm_usage.tracker.view import LLMUsage, Missing, growth_failures
 from pytest_llm_usage.wire.exchange import Exchange
 
@@ -94,7 +94,7 @@ class Tracker:
         self._is_limited = stop is not None and (bool(limits) or session is not None)
         self._session = session
         self._stop_live = stop_live
-        self._quotes = _Quotes(prices)
+        self._quotes = LateQuotes(prices)
         self._note_fault = note_fault
         self._add_reported: Callable[[Any, Any], Any] | None = None
         #: Identifies the tracker in objects that it keeps: a reference would be a cycle to collect for each test.
@@ -355,10 +355,7 @@ class Tracker:
     def section(self, name: str) -> Iterator[LLMUsage]:
         """See `LLMUsage.section`."""
         with self._sections.opened(name) as section:
-            yield LLMUsage(self, lambda call: self._is_in(call, section))
-
-    def _is_in(self, call: Call, section: Section) -> bool:
-        return any(own.key == section.key for own in self._origins[call.index].sections)
+            yield LLMUsage(self, lambda call: any(own.key == section.key for own in self._origins[call.index].sections))
 
     # -- limits ------------------------------------------------------------------------------------------------
 
@@ -392,19 +389,6 @@ class Tracker:
         if self._session is not None and (text := self._session.forbids()):
             self.fail(text)
             self._stop(self.failure or text)
-
-
-class _Quotes:
-    """Prices calls with a book that is made when the first price is needed."""
-
-    __slots__ = ("prices",)
-
-    def __init__(self, prices: Callable[[], PriceBook]) -> None:
-        self.prices = prices
-
-    def quote(self, call: Call) -> Quote:
-        """What a call costs, or why that is not known; called once for each call."""
-        return self.prices().quote(call)
 
 
 def current() -> Tracker | None:
