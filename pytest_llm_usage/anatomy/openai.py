@@ -71,15 +71,15 @@ def _chat_messages(messages: Any) -> Iterator[tuple[str, Piece]]:
             here = f"{path}.tool_calls[{call}].function"
             function = tool_call.get("function") if isinstance(tool_call, Mapping) else None
             named = function if isinstance(function, Mapping) else {"arguments": tool_call}
-            yield from ((role, piece) for piece in _tool_call("history", here, named, framing))
+            yield from ((role, piece) for piece in _tool_call(here, named, framing))
             framing = 0
         if isinstance(legacy := message.get("function_call"), Mapping):
-            yield from ((role, piece) for piece in _tool_call("history", f"{path}.function_call", legacy, framing))
+            yield from ((role, piece) for piece in _tool_call(f"{path}.function_call", legacy, framing))
 
 
-def _tool_call(part: Any, path: str, call: Mapping[str, Any], framing: int) -> Iterator[Piece]:
-    yield from text_piece(part, f"{path}.name", call.get("name"), framing=framing + _AROUND_TOOL_CALL)
-    yield from text_piece(part, f"{path}.arguments", call.get("arguments"))
+def _tool_call(path: str, call: Mapping[str, Any], framing: int) -> Iterator[Piece]:
+    yield from text_piece("history", f"{path}.name", call.get("name"), framing=framing + _AROUND_TOOL_CALL)
+    yield from text_piece("history", f"{path}.arguments", call.get("arguments"))
 
 
 def function_tools(tools: Any, path: str) -> Iterator[Piece]:
@@ -159,7 +159,7 @@ def _item(item: Any, path: str) -> Iterator[tuple[str, Piece]]:
         yield from (("tool", piece) for piece in output)
     elif kind in ("function_call", "custom_tool_call"):
         call = {"name": item.get("name"), "arguments": item.get("arguments") or item.get("input")}
-        yield from (("assistant", piece) for piece in _tool_call("history", path, call, _AROUND_MESSAGE))
+        yield from (("assistant", piece) for piece in _tool_call(path, call, _AROUND_MESSAGE))
     elif kind == "reasoning":
         # Encrypted or left out, so what the model reads of it cannot be counted here.
         yield "assistant", media_piece("history", path, {key: item[key] for key in item if key != "id"})

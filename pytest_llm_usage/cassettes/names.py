@@ -25,15 +25,12 @@ def file_name(name: str) -> str:
     return name.translate(_FORBIDDEN).replace("\0", "-")
 
 
-def cassette_path(
-    directory: Path, test_class: str | None, test_name: str, name: str | None = None, *, apart: str | None = None
-) -> Path:
+def cassette_path(directory: Path, own_name: str, name: str | None = None, *, apart: str | None = None) -> Path:
     """Where the cassette of a test is: pytest-recording's naming, inside `directory`.
 
     Args:
         directory: The folder of the test module's cassettes.
-        test_class: The name of the test's class, or None.
-        test_name: The name of the test with its parameters, such as `test_bird[en]`.
+        own_name: The name of the test with its class and its parameters, such as `TestBirds.test_bird[en]`.
         name: The name that a marker gives, relative to `directory` or absolute, with or without `.yaml`; None for the
             test's own.
         apart: Distinguishes the test from another one for which pytest-recording would name the same file: `a/b` and
@@ -44,9 +41,8 @@ def cassette_path(
         CassetteError: A relative `name` leads out of `directory`, or no file can have such a name.
     """
     if name is None:
-        own = f"{test_class}.{test_name}" if test_class else test_name
         suffix = f"-{_digest(apart)[:8]}" if apart is not None else ""
-        return directory / (_shortened(file_name(own) + suffix) + _SUFFIX)
+        return directory / (_shortened(file_name(own_name) + suffix) + _SUFFIX)
     if not _can_be_written(name):
         raise CassetteError(f"llm_cassette: {name!a} holds a character that no file's name can have")
     if name.endswith((FAILED, FAILED + _SUFFIX)):

@@ -163,25 +163,24 @@ def _base64_lines(body: bytes, margin: str) -> list[str]:
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{}\[\],:]+|[{}\[\],:]', re.DOTALL)
 
 
-def indented_json(text: str, *, indent: str = "  ") -> str:
-    """JSON with one item per line. Numbers stay as they are spelt, and repeated keys stay repeated.
+#: One level.
+_INDENT = "  "
 
-    Args:
-        text: Valid JSON.
-        indent: One level.
-    """
+
+def indented_json(text: str) -> str:
+    """Valid JSON with one item per line. Numbers stay as they are spelt, and repeated keys stay repeated."""
     out: list[str] = []
     depth = 0
     pieces = _TOKEN.findall(text)
     for piece, following in zip(pieces, [*pieces[1:], ""], strict=True):
         if piece in "{[":
             depth += 1
-            out.append(piece if following in ("}", "]") else f"{piece}\n{indent * depth}")
+            out.append(piece if following in ("}", "]") else f"{piece}\n{_INDENT * depth}")
         elif piece in "}]":
             depth -= 1
-            out.append(piece if out[-1] in ("{", "[") else f"\n{indent * depth}{piece}")
+            out.append(piece if out[-1] in ("{", "[") else f"\n{_INDENT * depth}{piece}")
         elif piece == ",":
-            out.append(f",\n{indent * depth}")
+            out.append(f",\n{_INDENT * depth}")
         elif piece == ":":
             out.append(": ")
         else:

@@ -68,14 +68,14 @@ def mask_id(text: str) -> str:
     return mask_values(text, values) if values else text
 
 
-def mask_values(text: str, values: Iterable[str], mask: str = MASK) -> str:
+def mask_values(text: str, values: Iterable[str]) -> str:
     """The text without these values, in whatever way JSON or a URL spells them."""
     for value in longest_first(values):
         if core(value) not in text:
             continue
         for spelling in spellings(value):
             if spelling in text:
-                text = text.replace(spelling, mask)
+                text = text.replace(spelling, MASK)
     return text
 
 

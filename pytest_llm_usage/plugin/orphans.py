@@ -68,9 +68,9 @@ def _owning_test(item: pytest.Item) -> OwningTest:
     cassettes = []
     for name in names:
         with suppress(CassetteError):
-            cassettes.append(plain_path(cassette_path(folder, None, own_name(item), name)))
+            cassettes.append(plain_path(cassette_path(folder, own_name(item), name)))
     if names[0] is None and (apart := told_apart(item)) is not None:
-        cassettes.append(plain_path(cassette_path(folder, None, own_name(item), apart=apart)))
+        cassettes.append(plain_path(cassette_path(folder, own_name(item), apart=apart)))
     return OwningTest(
         name=item.nodeid,
         module=item.path,

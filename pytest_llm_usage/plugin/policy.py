@@ -115,11 +115,11 @@ def _path(
     from pytest_llm_usage.cassettes import cassette_path, find_recording  # noqa: PLC0415 -- only for tests that replay
 
     own = own_name(item) if item is not None else ""
-    path = cassette_path(folder, None, own, mark.name)
+    path = cassette_path(folder, own, mark.name)
     if item is None or mark.name is not None or (apart := told_apart(item)) is None:
         return path, mark.name is not None
     # pytest-recording's naming gives another test the same path.
-    distinct = cassette_path(folder, None, own, apart=apart)
+    distinct = cassette_path(folder, own, apart=apart)
     # A cassette that was recorded for all these tests is replayed, but not written.
     is_replayed = record not in ("all", "rewrite") and not run.knows(path)
     if not is_replayed or find_recording(distinct) or not find_recording(path):

@@ -145,11 +145,11 @@ def unclaimed(item: pytest.Item, folder: Path) -> list[Path]:
         return []
     from pytest_llm_usage.cassettes import cassette_path  # noqa: PLC0415 -- loaded with the cassette
 
-    known = {cassette_path(folder, None, name).name for name in module.stash.get(_KNOWN, set())}
+    known = {cassette_path(folder, name).name for name in module.stash.get(_KNOWN, set())}
     named = set()
     for name in module.stash.get(_NAMED, set()):
         with suppress(CassetteError):
-            named.add(cassette_path(folder, None, "", name))
+            named.add(cassette_path(folder, "", name))
     unknown_classes = tuple(f"{name}." for name, is_known in module.stash.get(_CLASSES, {}).items() if not is_known)
     return [
         path

@@ -47,24 +47,24 @@ def explain_mismatch(config: Any, op: str, left: object, right: object, record_o
     if result.recalled_data is None:
         verdict = f"No LLM usage is recorded in {shown_path(path)} ({result.snapshot_name})"
         table = change_lines(compare_usage({}, now))
-        return _arranged([verdict], table, [f"Record:  {command}"])
+        return _arranged(verdict, table, [f"Record:  {command}"])
     then = parsed(result.recalled_data)
     changes = compare_usage(then, now, snapshot.compared_with)
     verdict = f"LLM usage differs from {shown_path(path)} ({result.snapshot_name})"
     reasons = causes(changes, _where(usage, snapshot.model_names), _prices(path, then, now))
     return _arranged(
-        [verdict],
+        verdict,
         change_lines(changes),
         [*(line for text in reasons for line in wrapped(text, 76)), f"Accept:  {command}"],
     )
 
 
-def _arranged(verdict: list[str], table: list[str], rest: list[str]) -> list[str]:
+def _arranged(verdict: str, table: list[str], rest: list[str]) -> list[str]:
     table = [f"  {line}" for line in table]
-    lines = [*verdict, *table, *rest]
+    lines = [verdict, *table, *rest]
     most_lines, most_characters = _PYTEST_SHOWS
     fits = len(lines) <= most_lines and sum(map(len, lines)) <= most_characters
-    return lines if fits else [*verdict, *rest, *table]
+    return lines if fits else [verdict, *rest, *table]
 
 
 def _nodeid(config: Any, test_location: PyTestLocation) -> str:

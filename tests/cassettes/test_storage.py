@@ -263,14 +263,14 @@ class Named:
 
 @given(st.text(min_size=1, max_size=40), st.booleans())
 def test_names_are_pytest_recording_s(name, in_class):
-    path = cassette_path(Path("/c"), "Named" if in_class else None, name)
+    path = cassette_path(Path("/c"), f"Named.{name}" if in_class else name)
     expected = get_default_cassette_name(Named if in_class else None, name).replace("\0", "-")
     assert path == Path("/c") / f"{expected}.yaml"
 
 
 @given(st.text(max_size=400))
 def test_no_test_name_leaves_the_folder(name):
-    path = cassette_path(Path("/c/d"), None, name)
+    path = cassette_path(Path("/c/d"), name)
     assert path.parent == Path("/c/d")
     assert len(os.fsencode(path.name.encode("utf-8", "replace"))) <= 255
     assert path.name not in (".", "..")
@@ -288,12 +288,12 @@ def test_long_names_are_cut_as_pytest_recording_cuts_them(monkeypatch):
             pytest_recording_configure = staticmethod(lambda **_: None)
 
     _vcr.use_cassette(name, "/c", "none", [], {}, Config)
-    assert cassette_path(Path("/c"), None, name).name == cut["name"] + ".yaml"
+    assert cassette_path(Path("/c"), name).name == cut["name"] + ".yaml"
 
 
 @pytest.mark.parametrize("name", ["test_bird", "test_" + "x" * 400, "test_" + "é" * 130, "test_" + "日" * 100])
 def test_what_failed_is_named_so_however_long_its_name_is(name):
-    cassette = cassette_path(Path("/c"), None, name)
+    cassette = cassette_path(Path("/c"), name)
     failed = {failed_path(cassette), failed_path(cassette, name), failed_path(cassette, f"{name}[2]")}
     assert len(failed) == 3
     for path in failed:
@@ -303,10 +303,10 @@ def test_what_failed_is_named_so_however_long_its_name_is(name):
 
 def test_names_of_markers():
     folder = Path("/c/d")
-    assert cassette_path(folder, "Named", "test_x", "shared") == folder / "shared.yaml"
-    assert cassette_path(folder, None, "test_x", "sub/shared.yaml") == folder / "sub/shared.yaml"
-    assert cassette_path(folder, None, "test_x", "old.yaml.gz") == folder / "old.yaml.gz"
-    assert cassette_path(folder, None, "test_x", "/elsewhere/one.yml") == Path("/elsewhere/one.yml")
+    assert cassette_path(folder, "Named.test_x", "shared") == folder / "shared.yaml"
+    assert cassette_path(folder, "test_x", "sub/shared.yaml") == folder / "sub/shared.yaml"
+    assert cassette_path(folder, "test_x", "old.yaml.gz") == folder / "old.yaml.gz"
+    assert cassette_path(folder, "test_x", "/elsewhere/one.yml") == Path("/elsewhere/one.yml")
 
 
 @pytest.mark.parametrize(
@@ -324,12 +324,12 @@ def test_names_of_markers():
 )
 def test_names_of_markers_that_no_file_can_have(name, problem):
     with pytest.raises(CassetteError) as error:
-        cassette_path(Path("/c/d"), None, "test_x", name)
+        cassette_path(Path("/c/d"), "test_x", name)
     assert str(error.value) == f"llm_cassette: {problem}"
-    assert cassette_path(Path("/c/d"), None, "test_x", "n" * 250).name == "n" * 250 + ".yaml"
+    assert cassette_path(Path("/c/d"), "test_x", "n" * 250).name == "n" * 250 + ".yaml"
 
 
 @pytest.mark.parametrize("name", ["../up", "sub/../../up", "../", "a/../../../etc/passwd"])
 def test_names_of_markers_that_lead_out_of_the_folder(name):
     with pytest.raises(CassetteError, match="leads out of the cassette folder /c/d"):
-        cassette_path(Path("/c/d"), None, "test_x", name)
+        cassette_path(Path("/c/d"), "test_x", name)
