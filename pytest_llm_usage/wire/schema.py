@@ -169,18 +169,7 @@ class UsageSchema(Record):
 
     def _usage(self, counts: _Counts) -> TokenUsage:
         sent, received, stated_total = (counts.first(paths) for paths in (self.input, self.output, self.total))
-        if sent is None and (stated_total is None or stated_total != received):
-            counts.refuse_null(self.input)
-        counts.refuse_null(counts.passed_over(self.input))
-        counts.refuse_null(counts.passed_over(self.output))
-        if received is None and (stated_total is None or stated_total != sent) and not self.output_may_be_null:
-            counts.refuse_null(self.output)
-        # What is added to the two must be a number as well.
-        counts.refuse_nulls(self.more_input, self.more_output)
-        if self.reasoning_apart:
-            counts.refuse_nulls(self.reasoning)
-        if self.cache_apart and not self.cache_may_be_null:
-            counts.refuse_nulls(self.cache_read, self.cache_write)
+        self._refuse_nulls(counts, sent, received, stated_total)
         if received == 0 and (listed := counts.sum(self.output_parts)):
             received = listed
             counts.note_listed(self.output, listed)
@@ -223,6 +212,22 @@ class UsageSchema(Record):
             ),
             output_token_details=_known(reasoning=reasoning, audio=counts.first(self.audio_output)),
         )
+
+    def _refuse_nulls(self, counts: _Counts, sent: int | None, received: int | None, stated_total: int | None) -> None:
+        """Reports members that must be numbers and are null: input and output, unless the total says the same, and what
+        is added to them.
+        """
+        if sent is None and (stated_total is None or stated_total != received):
+            counts.refuse_null(self.input)
+        counts.refuse_null(counts.passed_over(self.input))
+        counts.refuse_null(counts.passed_over(self.output))
+        if received is None and (stated_total is None or stated_total != sent) and not self.output_may_be_null:
+            counts.refuse_null(self.output)
+        counts.refuse_nulls(self.more_input, self.more_output)
+        if self.reasoning_apart:
+            counts.refuse_nulls(self.reasoning)
+        if self.cache_apart and not self.cache_may_be_null:
+            counts.refuse_nulls(self.cache_read, self.cache_write)
 
     def _billed(self, counts: _Counts, usage: TokenUsage) -> TokenUsage | None:
         """The usage as it is billed; None if that is `usage`."""
