@@ -1,8 +1,8 @@
-"""Opens the cassettes of tests as markers, settings and pytest-recording's fixtures say."""
+"""Opens the cassettes of tests and of `llm_cassette`, and says at their end what was saved, stale or lost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,6 +24,7 @@ from pytest_llm_usage.text import shell_quoted
 if TYPE_CHECKING:
     from pytest_llm_usage.cassettes import CassettePolicy, OpenCassette
     from pytest_llm_usage.cassettes.interaction import Request
+    from pytest_llm_usage.ledger import Call
     from pytest_llm_usage.tracker import Tracker
 
 
@@ -73,14 +74,13 @@ def _keys_for(cassette: OpenCassette, settings: Settings) -> Iterator[None]:
 
 def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
     """Saves what was recorded, or reports why not."""
-    has_passed = attempt_at(item).outcome in ("passed", "xpassed")
+    attempt = attempt_at(item)
+    has_passed = attempt.outcome in ("passed", "xpassed")
     _note_new(item, cassette)
     if cassette.renamed is not None:
         note(item, "renamed", str(plain_path(cassette.renamed)))
     elif cassette.is_stale:
-        note(item, "stale", shell_quoted(typed_name(item)))
-    if cassette.is_stale and cassette.renamed is None and _is_planned(item.config):
-        _note_plan(item, cassette, settings)
+        _note_stale(item, cassette)
     try:
         cassette.close(save=has_passed)
     except RecordingMismatchError as error:
@@ -88,19 +88,24 @@ def _end(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
             fail(str(error))
         warn(item, str(error))
     except CassetteError as error:
-        fail(f"{error}\nLost: {cost_of(attempt_at(item).tracker.calls())}" if cassette.recorded else str(error))
+        _fail_unsaved(error, cassette, attempt.tracker.calls())
     if cassette.recorded:
-        note_sent(item, cassette, str(len(attempt_at(item).earlier)))
+        note_sent(item, cassette, str(len(attempt.earlier)))
         if not has_passed:
             told = unsaved_text(item, cassette, settings)
-            if attempt_at(item).outcome != "error":  # with reruns, the next attempt would print it once more
+            if attempt.outcome != "error":  # with reruns, the next attempt would print it once more
                 item.add_report_section("teardown", "recording", told)
-            if attempt_at(item).outcome is None:
+            if attempt.outcome is None:
                 note_without_report(item.config, "unsaved", told)
-            elif attempt_at(item).outcome in WHY_UNSAVED:  # pytest prints no report section of such a test
+            elif attempt.outcome in WHY_UNSAVED:  # pytest prints no report section of such a test
                 note(item, "unsaved", told)
         elif cassette.policy.record_mode == "stale":
             note(item, "recorded", typed_name(item))
+
+
+def _fail_unsaved(error: CassetteError, cassette: OpenCassette, made: Sequence[Call]) -> NoReturn:
+    """Fails because the cassette could not be saved; says what the calls that it recorded cost."""
+    fail(f"{error}\nLost: {cost_of(made)}" if cassette.recorded else str(error))
 
 
 def _note_new(item: pytest.Item, cassette: OpenCassette) -> None:
@@ -113,12 +118,12 @@ def _note_new(item: pytest.Item, cassette: OpenCassette) -> None:
                 note(item, "new", True)
 
 
-def _is_planned(config: pytest.Config) -> bool:
-    return config.stash[SETTINGS].plan or config.stash.get(REPLAYS_FIRST, False)
-
-
-def _note_plan(item: pytest.Item, cassette: OpenCassette, settings: Settings) -> None:
-    """Notes what recording the cassette again will cost."""
+def _note_stale(item: pytest.Item, cassette: OpenCassette) -> None:
+    """Notes that the cassette must be recorded again, and in a run that plans also what that will cost."""
+    note(item, "stale", shell_quoted(typed_name(item)))
+    settings = item.config.stash[SETTINGS]
+    if not (settings.plan or item.config.stash.get(REPLAYS_FIRST, False)):
+        return
     try:
         again = cassette.rerecording(price_book(item.config, settings.prices)).to_dict()
     except CassetteError:
@@ -174,13 +179,11 @@ def opened_as(
                 note_sent(attempt.item, cassette, name)
             if cassette.is_stale and attempt is not None:
                 _note_new(attempt.item, cassette)
-                note(attempt.item, "stale", shell_quoted(typed_name(attempt.item)))
-                if _is_planned(config):
-                    _note_plan(attempt.item, cassette, config.stash[SETTINGS])
+                _note_stale(attempt.item, cassette)
         try:
             cassette.close(save=True)
         except CassetteError as error:
-            fail(f"{error}\nLost: {cost_of(tracker.calls()[made_before:])}" if cassette.recorded else str(error))
+            _fail_unsaved(error, cassette, tracker.calls()[made_before:])
 
 
 @contextmanager
