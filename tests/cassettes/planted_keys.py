@@ -71,6 +71,7 @@ TAILS = {
     ("Signature=", "own-aws-signature"): hexa(64),
     ("AccountKey=", "own-azure-account"): made_up(86) + "==",
     ("0Q~", "azure-ad-client-secret"): ("aB3", words(34)),
+    ("JQQJ99", "own-azure-annotated"): (made_up(52), f"BG{made_up(16)}x{made_up(7)}"),
     ("?sig=", "own-azure-signed-url"): made_up(43) + "%3D",
     ("gsk_", "own-groq"): made_up(52),
     ("xai-", "own-xai"): made_up(80),
