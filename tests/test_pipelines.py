@@ -64,7 +64,29 @@ def live():
         yield live
 
 
-class TestOnGitHub:
+class OnPullRequests:
+    """What the workflow and the action have in common."""
+
+    def test_the_comment_of_another_workflow_stays(self, github):
+        """Every workflow of a repository comments as the same user."""
+        assert github.run("llm-usage.yml", "push"), github.output
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        github.add_comment("Coverage: 93 %")
+        (first, _) = github.comments
+
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        assert github.comments == [first, "Coverage: 93 %"]
+
+    def test_a_baseline_that_has_expired_is_none(self, github):
+        assert github.run("llm-usage.yml", "push"), github.output
+        (github.store / "expired").touch()
+
+        assert github.run("llm-usage.yml", "pull_request"), github.output
+        assert "No run of main to compare with" in github.output
+        assert github.comments == []
+
+
+class TestOnGitHub(OnPullRequests):
     def test_from_the_first_push_to_a_pull_request_that_costs_more(self, github, project):
         assert github.run("llm-usage.yml", "push"), github.output
         assert github.run("llm-usage.yml", "pull_request", is_fork=True), github.output
@@ -90,24 +112,6 @@ class TestOnGitHub:
         assert not github.run("llm-usage.yml", "pull_request")
         assert "No run of main" not in github.output
         assert "pytest-llm-usage: shard 2/2 is missing" in github.output
-
-    def test_the_comment_of_another_workflow_stays(self, github):
-        """Every workflow of a repository comments as the same user."""
-        assert github.run("llm-usage.yml", "push"), github.output
-        assert github.run("llm-usage.yml", "pull_request"), github.output
-        github.add_comment("Coverage: 93 %")
-        (first, _) = github.comments
-
-        assert github.run("llm-usage.yml", "pull_request"), github.output
-        assert github.comments == [first, "Coverage: 93 %"]
-
-    def test_a_baseline_that_has_expired_is_none(self, github):
-        assert github.run("llm-usage.yml", "push"), github.output
-        (github.store / "expired").touch()
-
-        assert github.run("llm-usage.yml", "pull_request"), github.output
-        assert "No run of main to compare with" in github.output
-        assert github.comments == []
 
     def test_every_night_against_the_models_themselves(self, github, live):
         live(github)
@@ -150,7 +154,7 @@ class TestOnGitHub:
             assert re.findall(r"query=\(.*--branch=(\S+) ", file.read_text()) in (['"$BASE"'], ["main"])
 
 
-class TestTheAction:
+class TestTheAction(OnPullRequests):
     """`action.yml`, in the workflow that the page on CI shows."""
 
     @pytest.fixture
@@ -186,24 +190,6 @@ class TestTheAction:
 
         assert not github.run("llm-usage.yml", "push")
         assert "pytest-llm-usage: shard 2/2 is missing" in github.output
-
-    def test_the_comment_of_another_workflow_stays(self, github):
-        """Every workflow of a repository comments as the same user."""
-        assert github.run("llm-usage.yml", "push"), github.output
-        assert github.run("llm-usage.yml", "pull_request"), github.output
-        github.add_comment("Coverage: 93 %")
-        (first, _) = github.comments
-
-        assert github.run("llm-usage.yml", "pull_request"), github.output
-        assert github.comments == [first, "Coverage: 93 %"]
-
-    def test_a_baseline_that_has_expired_is_none(self, github):
-        assert github.run("llm-usage.yml", "push"), github.output
-        (github.store / "expired").touch()
-
-        assert github.run("llm-usage.yml", "pull_request"), github.output
-        assert "No run of main to compare with" in github.output
-        assert github.comments == []
 
     def test_the_command_is_read_as_a_shell_reads_it(self, github, project):
         workflow = project / ".github" / "workflows" / "llm-usage.yml"
